@@ -1,0 +1,110 @@
+//! Prometheus durations as text: `1h30m`, `15s`, `2w`.
+//!
+//! Source: prometheus/common, model/time.go (ParseDuration, String).
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Units in the order in which they must stand, with their length in milliseconds.
+const UNITS: [(&str, u64); 7] = [
+    ("y", 365 * 24 * 3_600_000),
+    ("w", 7 * 24 * 3_600_000),
+    ("d", 24 * 3_600_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
+
+/// Reads a duration such as `1h30m`: whole numbers with units, each unit once and in falling
+/// order, or a lone `0`.
+///
+/// # Errors
+/// A sentence that names the text and the form that is wanted.
+pub fn parse(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    if text.is_empty() {
+        return Err("empty duration string".to_owned());
+    }
+    let wrong = || format!("not a valid duration string: {text:?}");
+    let mut rest = text;
+    let mut next_unit = 0;
+    let mut total_ms: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, after) = rest.split_at(digits);
+        let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (unit, after) = after.split_at(letters);
+        let (place, (_, unit_ms)) = UNITS
+            .iter()
+            .enumerate()
+            .skip(next_unit)
+            .find(|(_, (name, _))| *name == unit)
+            .ok_or_else(wrong)?;
+        let count: u64 = number.parse().map_err(|_| wrong())?;
+        let span = count.checked_mul(*unit_ms);
+        total_ms = span
+            .and_then(|span| total_ms.checked_add(span))
+            // Go's time.Duration holds at most 2^63 nanoseconds, about 292 years.
+            .filter(|ms| *ms <= i64::MAX as u64 / 1_000_000)
+            .ok_or_else(|| "duration out of range".to_owned())?;
+        next_unit = place + 1;
+        rest = after;
+    }
+    Ok(Duration::from_millis(total_ms))
+}
+
+/// Writes a duration the way Prometheus does: the largest units first, years and weeks only
+/// when they divide it exactly.
+pub fn format(duration: Duration) -> String {
+    let mut ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    if ms == 0 {
+        return "0s".to_owned();
+    }
+    let mut text = String::new();
+    for (name, unit_ms) in UNITS {
+        let exact_only = matches!(name, "y" | "w" | "d");
+        if ms < unit_ms || (exact_only && name != "d" && !ms.is_multiple_of(unit_ms)) {
+            continue;
+        }
+        let _ = write!(text, "{}{name}", ms / unit_ms);
+        ms %= unit_ms;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_and_write_as_in_prometheus() {
+        for (text, ms) in [
+            ("0", 0),
+            ("324ms", 324),
+            ("3s", 3_000),
+            ("5m", 300_000),
+            ("1h", 3_600_000),
+            ("4d", 345_600_000),
+            ("3w", 1_814_400_000),
+            ("10y", 315_360_000_000),
+            ("1h30m", 5_400_000),
+            ("4d1h", 349_200_000),
+        ] {
+            let expected = Duration::from_millis(ms);
+            assert_eq!(parse(text), Ok(expected), "{text}");
+            let back = if text == "0" { "0s" } else { text };
+            assert_eq!(format(expected), back, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_prometheus_refuses_is_refused() {
+        for text in ["", "1", "-1s", "1.5h", "1m1h", "1h1h", " 1s", "1", "1year", "99999999y", "s"]
+        {
+            assert!(parse(text).is_err(), "{text:?} was taken");
+        }
+    }
+}

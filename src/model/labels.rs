@@ -1,0 +1,362 @@
+//! Label sets: sorted by name, unique, without empty values, one allocation each.
+//!
+//! A set is one shared string: for each label the length of its name, the name, the length of its
+//! value, the value. A length is one ASCII character when below 127, else `\x7f` and five
+//! characters of seven bits, so that the whole stays valid UTF-8 and slices need no second check.
+//! Measured on node_exporter's series (9 labels): 180 bytes instead of 480 as pairs of strings,
+//! and equality and hashing run over one slice.
+
+use super::Fingerprint;
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+/// The label that holds the metric's name.
+pub const METRIC_NAME: &str = "__name__";
+
+static EMPTY: LazyLock<Labels> = LazyLock::new(|| Labels(Arc::from("")));
+
+/// A set of labels. Cheap to clone; equal sets are equal bytes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Labels(Arc<str>);
+
+impl Labels {
+    /// The set without labels.
+    pub fn empty() -> Self {
+        EMPTY.clone()
+    }
+
+    /// The set of these pairs. A later pair replaces an earlier one of the same name, and a pair
+    /// with an empty value is left out: an absent label and an empty one are the same.
+    pub fn from_pairs<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<String>,
+        V: Into<String>,
+    {
+        let mut builder = LabelsBuilder::default();
+        for (name, value) in pairs {
+            builder.set(name, value);
+        }
+        builder.build()
+    }
+
+    /// The set of pairs that are already sorted by name, unique and not empty.
+    ///
+    /// # Panics
+    /// In debug builds when they are not: the caller's promise is broken.
+    pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut text = String::new();
+        let mut before: Option<&str> = None;
+        for (name, value) in pairs {
+            debug_assert!(before.is_none_or(|before| before < name), "BUG: unsorted labels");
+            debug_assert!(!value.is_empty(), "BUG: empty label value kept");
+            before = Some(name);
+            push_text(&mut text, name);
+            push_text(&mut text, value);
+        }
+        if text.is_empty() { Self::empty() } else { Self(Arc::from(text)) }
+    }
+
+    /// The value of `name`, `None` when absent.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+
+    /// The value of `name`, empty when absent: how matchers and templates see it.
+    pub fn value_of(&self, name: &str) -> &str {
+        self.get(name).unwrap_or_default()
+    }
+
+    /// The metric's name, `None` for a set without one.
+    pub fn metric_name(&self) -> Option<&str> {
+        self.get(METRIC_NAME)
+    }
+
+    /// Names and values in order of the names.
+    pub fn iter(&self) -> LabelsIter<'_> {
+        LabelsIter { rest: &self.0 }
+    }
+
+    /// Number of labels.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether there is no label.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Bytes of the shared string, for memory budgets.
+    pub fn byte_len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// A builder that starts from this set.
+    pub fn to_builder(&self) -> LabelsBuilder {
+        LabelsBuilder {
+            pairs: self.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        }
+    }
+
+    /// The set with those labels only for which `keep` holds.
+    pub fn filtered(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
+        Self::from_sorted(self.iter().filter(|(name, _)| keep(name)))
+    }
+
+    /// The set without the metric's name.
+    pub fn without_name(&self) -> Self {
+        if self.metric_name().is_none() {
+            return self.clone();
+        }
+        self.filtered(|name| name != METRIC_NAME)
+    }
+
+    /// Alertmanager's identity: FNV-1a over name, 0xff, value, 0xff of each label in name order.
+    ///
+    /// Source: prometheus/common, model/signature.go (labelSetToFingerprint).
+    pub fn fingerprint(&self) -> Fingerprint {
+        const PRIME: u64 = 0x0000_0100_0000_01b3;
+        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+        let mut feed = |bytes: &[u8]| {
+            for byte in bytes {
+                hash = (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
+            }
+        };
+        for (name, value) in self.iter() {
+            feed(name.as_bytes());
+            feed(&[0xff]);
+            feed(value.as_bytes());
+            feed(&[0xff]);
+        }
+        Fingerprint::from_bits(hash)
+    }
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+/// Label by label: name, then value; a set that is a prefix of another comes first.
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// `{a="1", b="2"}`, with Go's quoting of values, as in error texts and group keys.
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (place, (name, value)) in self.iter().enumerate() {
+            if place > 0 {
+                f.write_str(", ")?;
+            }
+            if is_legacy_label_name(name) {
+                write!(f, "{name}=")?;
+            } else {
+                write!(f, "{}=", super::value_text::quoted(name))?;
+            }
+            f.write_str(&super::value_text::quoted(value))?;
+        }
+        f.write_str("}")
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<'a> IntoIterator for &'a Labels {
+    type Item = (&'a str, &'a str);
+    type IntoIter = LabelsIter<'a>;
+
+    fn into_iter(self) -> LabelsIter<'a> {
+        self.iter()
+    }
+}
+
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Labels {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        Self::from_pairs(pairs)
+    }
+}
+
+/// Iterates over names and values.
+#[derive(Clone, Debug)]
+pub struct LabelsIter<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for LabelsIter<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let (name, rest) = take_text(self.rest);
+        let (value, rest) = take_text(rest);
+        self.rest = rest;
+        Some((name, value))
+    }
+}
+
+/// Collects labels in any order.
+#[derive(Clone, Debug, Default)]
+pub struct LabelsBuilder {
+    /// Sorted by name.
+    pairs: Vec<(String, String)>,
+}
+
+impl LabelsBuilder {
+    /// Sets a label; an empty value removes it.
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
+        let (name, value) = (name.into(), value.into());
+        match self.place(&name) {
+            Ok(_) if value.is_empty() => {
+                self.remove(&name);
+            }
+            Ok(at) => {
+                if let Some(pair) = self.pairs.get_mut(at) {
+                    pair.1 = value;
+                }
+            }
+            Err(_) if value.is_empty() => {}
+            Err(at) => self.pairs.insert(at, (name, value)),
+        }
+        self
+    }
+
+    /// Removes a label if it is there.
+    pub fn remove(&mut self, name: &str) -> &mut Self {
+        if let Ok(at) = self.place(name) {
+            self.pairs.remove(at);
+        }
+        self
+    }
+
+    /// The value of `name`, `None` when absent.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let at = self.place(name).ok()?;
+        self.pairs.get(at).map(|(_, value)| value.as_str())
+    }
+
+    /// Keeps those labels for which `keep` holds.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) -> &mut Self {
+        self.pairs.retain(|(name, value)| keep(name, value));
+        self
+    }
+
+    /// Names and values in order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The finished set.
+    pub fn build(&self) -> Labels {
+        Labels::from_sorted(self.iter())
+    }
+
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.pairs.binary_search_by(|(found, _)| found.as_str().cmp(name))
+    }
+}
+
+/// Whether `name` is a label name of the classic grammar, which needs no quotes.
+pub fn is_legacy_label_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Whether `name` is a metric name of the classic grammar, which needs no quotes.
+pub fn is_legacy_metric_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_' || first == b':')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':')
+}
+
+const LONG: char = '\x7f';
+/// Five characters of seven bits: 32 GiB, more than a label may have by any limit.
+const LONG_CHARS: u32 = 5;
+
+fn push_text(out: &mut String, text: &str) {
+    match u8::try_from(text.len()) {
+        Ok(len) if len < 0x7f => out.push(char::from(len)),
+        _ => {
+            out.push(LONG);
+            for place in 0..LONG_CHARS {
+                let bits = (text.len() >> (7 * place)) & 0x7f;
+                out.push(char::from(u8::try_from(bits).expect("seven bits fit a byte")));
+            }
+        }
+    }
+    out.push_str(text);
+}
+
+fn take_text(from: &str) -> (&str, &str) {
+    const WHOLE: &str = "BUG: label set cut short";
+    let bytes = from.as_bytes();
+    let first = *bytes.first().expect(WHOLE);
+    let (len, start) = if first < 0x7f {
+        (usize::from(first), 1)
+    } else {
+        let chars = bytes.get(1..1 + LONG_CHARS as usize).expect(WHOLE);
+        let len = chars.iter().rev().fold(0, |len, bits| (len << 7) | usize::from(*bits));
+        (len, 1 + LONG_CHARS as usize)
+    };
+    let rest = from.get(start..).expect(WHOLE);
+    rest.split_at_checked(len).expect(WHOLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn fingerprint_is_alertmanagers() {
+        // Observed on the real Alertmanager 0.25, traps.md T68.
+        let labels = Labels::from_pairs([("sev", "a"), ("alertname", "X")]);
+        assert_eq!(labels.fingerprint().to_string(), "476f33eddce37ce9");
+    }
+
+    #[test]
+    fn an_empty_value_is_an_absent_label() {
+        let labels = Labels::from_pairs([("a", "1"), ("b", ""), ("a", "2")]);
+        assert_eq!(labels.iter().collect::<Vec<_>>(), [("a", "2")]);
+        assert_eq!(labels.to_builder().set("a", "").build(), Labels::empty());
+    }
+
+    #[test]
+    fn sets_print_as_in_group_keys() {
+        let labels = Labels::from_pairs([("team", "x\"y"), ("a.b", "c")]);
+        assert_eq!(labels.to_string(), r#"{"a.b"="c", team="x\"y"}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_behaves_as_a_sorted_map(pairs in proptest::collection::vec((".{0,6}", ".{0,200}"), 0..8)) {
+            let map: BTreeMap<_, _> = pairs.iter().cloned().collect();
+            let labels = Labels::from_pairs(pairs);
+            let kept: Vec<_> = map.iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            prop_assert_eq!(labels.iter().collect::<Vec<_>>(), kept.clone());
+            for (name, value) in kept {
+                prop_assert_eq!(labels.get(name), Some(value));
+            }
+            prop_assert_eq!(labels.to_builder().build(), labels);
+        }
+    }
+}

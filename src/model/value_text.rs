@@ -1,0 +1,130 @@
+//! Floats and strings as Go writes them: clients and templates compare bytes.
+
+use std::fmt::Write as _;
+
+/// A sample value in the API: plain notation, an exponent only below 1e-6 and from 1e21 on.
+pub fn api(value: f64) -> String {
+    if let Some(word) = special(value) {
+        return word.to_owned();
+    }
+    let size = value.abs();
+    if size != 0.0 && !(1e-6..1e21).contains(&size) {
+        let (mantissa, exponent) = parts(value);
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{}", exponent.abs());
+    }
+    plain(value)
+}
+
+/// The shortest decimal text without an exponent, as label values have it (Go's `'f', -1`).
+pub fn plain(value: f64) -> String {
+    match special(value) {
+        Some(word) => word.to_owned(),
+        // Rust's Display is the shortest round-trip text in plain notation, which is what is asked.
+        None => format!("{value}"),
+    }
+}
+
+/// Go's default format (`%v`, and `strconv.FormatFloat(v, 'g', -1, 64)`): an exponent below 1e-4
+/// and from 1e6 on, since `%g` with the shortest digits decides with a precision of 6.
+pub fn go_default(value: f64) -> String {
+    if let Some(word) = special(value) {
+        return word.to_owned();
+    }
+    if value == 0.0 {
+        return plain(value);
+    }
+    let (mantissa, exponent) = parts(value);
+    if (-4..6).contains(&exponent) { plain(value) } else { with_exponent(&mantissa, exponent) }
+}
+
+/// Go's `'e', -1`: always an exponent, as the alerts API writes values (`1e+00`).
+pub fn exponent(value: f64) -> String {
+    if let Some(word) = special(value) {
+        return word.to_owned();
+    }
+    if value == 0.0 {
+        return if value.is_sign_negative() { "-0e+00" } else { "0e+00" }.to_owned();
+    }
+    let (mantissa, exponent) = parts(value);
+    with_exponent(&mantissa, exponent)
+}
+
+/// The text in double quotes with Go's escapes (`strconv.Quote`).
+pub fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\x07' => out.push_str("\\a"),
+            '\x08' => out.push_str("\\b"),
+            '\x0c' => out.push_str("\\f"),
+            '\x0b' => out.push_str("\\v"),
+            c if u32::from(c) < 0x20 || c == '\x7f' => {
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            }
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn special(value: f64) -> Option<&'static str> {
+    if value.is_nan() {
+        Some("NaN")
+    } else if value == f64::INFINITY {
+        Some("+Inf")
+    } else if value == f64::NEG_INFINITY {
+        Some("-Inf")
+    } else {
+        None
+    }
+}
+
+/// The shortest mantissa with its sign, and the decimal exponent. `value` is finite and not zero.
+fn parts(value: f64) -> (String, i32) {
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').expect("LowerExp writes an exponent");
+    (mantissa.to_owned(), exponent.parse().expect("LowerExp writes a whole exponent"))
+}
+
+fn with_exponent(mantissa: &str, exponent: i32) -> String {
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_read_as_go_writes_them() {
+        for (value, api_text, go, exp) in [
+            (0.0, "0", "0", "0e+00"),
+            (1.0, "1", "1", "1e+00"),
+            (1e6, "1000000", "1e+06", "1e+06"),
+            (123_456_789.0, "123456789", "1.23456789e+08", "1.23456789e+08"),
+            (0.1, "0.1", "0.1", "1e-01"),
+            (1e-7, "1e-7", "1e-07", "1e-07"),
+            (0.00001, "0.00001", "1e-05", "1e-05"),
+            (1e21, "1e+21", "1e+21", "1e+21"),
+            (-2.5, "-2.5", "-2.5", "-2.5e+00"),
+            (f64::INFINITY, "+Inf", "+Inf", "+Inf"),
+            (f64::NAN, "NaN", "NaN", "NaN"),
+        ] {
+            assert_eq!(api(value), api_text);
+            assert_eq!(go_default(value), go);
+            assert_eq!(exponent(value), exp);
+        }
+        assert_eq!(plain(1e30), "1000000000000000000000000000000");
+    }
+}

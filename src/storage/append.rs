@@ -1,0 +1,124 @@
+//! How writers write: a commit holds all samples of one scrape, push or evaluation, and becomes
+//! visible and durable as a whole or not at all.
+
+use crate::model::{Labels, Metadata, Timestamp};
+use std::fmt;
+use std::sync::Arc;
+
+/// A series that the store knows, remembered between commits so that labels are looked up once.
+///
+/// It may go out of date (the series left the head); then `Commit` looks the labels up again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeriesRef(u64);
+
+impl SeriesRef {
+    /// The reference with this number; only the store makes them.
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// One sample of a commit.
+#[derive(Clone, Debug)]
+pub struct AppendSample {
+    /// The series as it was known to an earlier commit, if it was.
+    pub known: Option<SeriesRef>,
+    /// The series' labels.
+    pub labels: Labels,
+    /// When.
+    pub ts: Timestamp,
+    /// What; any bits.
+    pub value: f64,
+}
+
+/// All samples that become visible together.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// The samples, at most one for a series and timestamp.
+    pub samples: Vec<AppendSample>,
+    /// What is said about metrics, by name.
+    pub metadata: Vec<(String, Metadata)>,
+    /// Take samples of any age (import); otherwise the limits of `Config` hold.
+    pub any_age: bool,
+}
+
+/// Why one sample was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Older than the newest sample of its series, outside the out-of-order window.
+    OutOfOrder,
+    /// The same timestamp with another value.
+    Duplicate,
+    /// Too far behind the newest sample of the head.
+    TooOld,
+    /// Too far ahead of the clock.
+    TooFarAhead,
+    /// A new series, and the limit of series is reached.
+    SeriesLimit,
+    /// Labels that no series may have: no name, too many, too long.
+    BadLabels,
+}
+
+impl Refusal {
+    /// The sentence for the sender.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OutOfOrder => "out of order sample",
+            Self::Duplicate => "duplicate sample for timestamp",
+            Self::TooOld => "too old sample",
+            Self::TooFarAhead => "out of bounds: sample is too far in the future",
+            Self::SeriesLimit => "the limit of active series is reached",
+            Self::BadLabels => "invalid labels",
+        }
+    }
+}
+
+/// What became of a commit.
+#[derive(Clone, Debug, Default)]
+pub struct Committed {
+    /// The reference of each sample's series, in order; `None` where the sample was refused.
+    pub refs: Vec<Option<SeriesRef>>,
+    /// Places of refused samples, and why.
+    pub refused: Vec<(usize, Refusal)>,
+    /// Series that were new.
+    pub created: usize,
+}
+
+/// Why nothing of a commit was taken.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The log could not be written.
+    #[error("cannot write the log: {0}")]
+    Log(String),
+    /// The store refuses writes: the disk is full, or a write failed before.
+    #[error("the store takes no samples: {0}")]
+    Refusing(String),
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// A store as writers see it. Methods block.
+pub trait Appender: Send + Sync + fmt::Debug {
+    /// Writes the commit to the log, then makes it visible. When this returns, a process kill
+    /// loses nothing of it; a power cut at most the last sync interval.
+    ///
+    /// # Errors
+    /// See `AppendError`; single samples are refused in `Committed`.
+    fn commit(&self, commit: &Commit) -> Result<Committed, AppendError>;
+
+    /// As `commit`, and synced to the disk before it returns: for answers to other programs.
+    ///
+    /// # Errors
+    /// As `commit`.
+    fn commit_synced(&self, commit: &Commit) -> Result<Committed, AppendError>;
+}
+
+/// The store as parts hold it.
+pub type SharedAppender = Arc<dyn Appender>;

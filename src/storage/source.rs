@@ -1,0 +1,133 @@
+//! How readers read: a query asks a `Source` for series and decodes their samples into columns.
+
+use crate::model::{Labels, Matcher, TimeRange};
+use std::fmt;
+use std::sync::Arc;
+
+/// Why a read failed as a whole. A damaged chunk is a warning of the set instead.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The store cannot be read.
+    #[error("cannot read the store: {0}")]
+    Read(String),
+    /// The caller has gone away or its time is over.
+    #[error("the read was canceled")]
+    Canceled,
+    /// More series match than the caller's budget allows.
+    #[error("the query selects more than {limit} series; add matchers or raise the limit")]
+    TooManySeries {
+        /// The budget.
+        limit: usize,
+    },
+}
+
+/// Timestamps and values of one series, in order of time, in reusable buffers of equal length.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Columns {
+    /// Milliseconds since the epoch, rising.
+    pub ts: Vec<i64>,
+    /// Values; staleness markers are among them.
+    pub values: Vec<f64>,
+}
+
+impl Columns {
+    /// Empties both columns and keeps their memory.
+    pub fn clear(&mut self) {
+        self.ts.clear();
+        self.values.clear();
+    }
+
+    /// Adds one sample.
+    pub fn push(&mut self, ts: i64, value: f64) {
+        self.ts.push(ts);
+        self.values.push(value);
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.ts.len()
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.ts.is_empty()
+    }
+}
+
+/// The samples of one selected series. Reading again starts again.
+pub trait SeriesSamples: Send + Sync {
+    /// Appends the samples with `range.from() <= ts <= range.to()` to `out`, in order of time,
+    /// one a timestamp; returns what could not be read, as warnings.
+    ///
+    /// # Errors
+    /// The store cannot be read at all.
+    fn read(&self, range: TimeRange, out: &mut Columns) -> Result<Vec<String>, SourceError>;
+}
+
+/// One selected series.
+#[derive(Clone)]
+pub struct SelectedSeries {
+    /// Its labels, with the metric's name.
+    pub labels: Labels,
+    /// Its samples.
+    pub samples: Arc<dyn SeriesSamples>,
+}
+
+impl fmt::Debug for SelectedSeries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SelectedSeries").field("labels", &self.labels).finish_non_exhaustive()
+    }
+}
+
+/// What a selection found.
+#[derive(Clone, Debug, Default)]
+pub struct SeriesSet {
+    /// The series, sorted by labels, each once.
+    pub series: Vec<SelectedSeries>,
+    /// What may be missing.
+    pub warnings: Vec<String>,
+}
+
+/// A store as readers see it. Methods block.
+pub trait Source: Send + Sync + fmt::Debug {
+    /// Series that match all of `matchers` and may have samples in `range`.
+    ///
+    /// At most `series_max` series, else `SourceError::TooManySeries`.
+    ///
+    /// # Errors
+    /// See `SourceError`.
+    fn select(
+        &self,
+        range: TimeRange,
+        matchers: &[Matcher],
+        series_max: usize,
+    ) -> Result<SeriesSet, SourceError>;
+
+    /// Label sets of series that match all of `matchers`, sorted; samples are not read.
+    ///
+    /// # Errors
+    /// See `SourceError`.
+    fn series(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<Labels>, SourceError>;
+
+    /// Label names of series that match all of `matchers`, sorted.
+    ///
+    /// # Errors
+    /// See `SourceError`.
+    fn label_names(
+        &self,
+        range: TimeRange,
+        matchers: &[Matcher],
+    ) -> Result<Vec<String>, SourceError>;
+
+    /// Values of the label `name` on series that match all of `matchers`, sorted.
+    ///
+    /// # Errors
+    /// See `SourceError`.
+    fn label_values(
+        &self,
+        name: &str,
+        range: TimeRange,
+        matchers: &[Matcher],
+    ) -> Result<Vec<String>, SourceError>;
+}

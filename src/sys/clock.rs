@@ -1,0 +1,74 @@
+//! Time of day and elapsed time, as one seam.
+
+use crate::model::Timestamp;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A future that ends when a deadline is reached.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A source of time. Wall time stamps samples; elapsed time drives every timer, since the wall
+/// clock may be set.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The time of day.
+    fn now(&self) -> Timestamp;
+
+    /// Time since the clock was made; never goes back, and does not run while the host sleeps.
+    fn elapsed(&self) -> Duration;
+
+    /// Ends once `elapsed()` has reached `deadline`.
+    fn sleep_until(&self, deadline: Duration) -> Sleep;
+
+    /// Ends after `span`.
+    fn sleep(&self, span: Duration) -> Sleep {
+        self.sleep_until(self.elapsed().saturating_add(span))
+    }
+}
+
+/// The clock as parts hold it.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The host's clock.
+#[derive(Debug)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    /// A clock whose elapsed time starts now.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the host's clock")]
+    pub fn new() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the host's clock")]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::EPOCH.plus(since)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn sleep_until(&self, deadline: Duration) -> Sleep {
+        let deadline = self.started.checked_add(deadline);
+        Box::pin(async move {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! Stub: the storage part defines the seam for files here.

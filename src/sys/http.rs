@@ -1,0 +1,129 @@
+//! Outbound HTTP: the one place that knows roots of trust, proxies, credentials, timeouts,
+//! redirects and the largest body.
+
+use super::settings::HttpClientSettings;
+use crate::model::Problem;
+use bytes::Bytes;
+use std::fmt;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The verb of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// GET
+    Get,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// DELETE
+    Delete,
+}
+
+/// An outbound request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The verb.
+    pub method: Method,
+    /// The whole URL.
+    pub url: String,
+    /// Headers; credentials of the settings are added.
+    pub headers: Vec<(String, String)>,
+    /// The body; empty for none.
+    pub body: Bytes,
+    /// From the start of the look-up to the last byte.
+    pub timeout: Duration,
+    /// A longer answer, once decompressed, is an error.
+    pub body_bytes_max: usize,
+    /// Connect to this socket instead of the URL's host.
+    pub unix_socket: Option<PathBuf>,
+}
+
+impl Request {
+    /// A GET of `url` with ten seconds and 32 MiB, the default limits of a scrape.
+    pub fn get(url: impl Into<String>) -> Self {
+        Self {
+            method: Method::Get,
+            url: url.into(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            timeout: Duration::from_secs(10),
+            body_bytes_max: 32 << 20,
+            unix_socket: None,
+        }
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug, Default)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, decompressed.
+    pub body: Bytes,
+    /// Whether the server announced the body's length (and kept its word): a body without a
+    /// length may have been cut.
+    pub length_known: bool,
+}
+
+impl Response {
+    /// The first header of this name, which is in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Why there is no answer. Texts never hold credentials.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The time was over.
+    #[error("context deadline exceeded")]
+    Timeout,
+    /// No connection: refused, no such host, TLS.
+    #[error("{0}")]
+    Connect(String),
+    /// The answer is longer than allowed.
+    #[error("body size limit exceeded: more than {limit} bytes")]
+    TooLarge {
+        /// The limit that was passed, in bytes.
+        limit: usize,
+    },
+    /// The answer is no HTTP, was cut, or does not decompress.
+    #[error("{0}")]
+    Broken(String),
+    /// The request cannot be made of this URL, these headers or these files.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// The answer to come.
+pub type Pending<'a> = Pin<Box<dyn Future<Output = Result<Response, HttpError>> + Send + 'a>>;
+
+/// A client with its settings: one a scrape job, a receiver, a remote server.
+pub trait HttpClient: Send + Sync + fmt::Debug {
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// See `HttpError`; any status code is an answer.
+    fn send(&self, request: Request) -> Pending<'_>;
+}
+
+/// Makes clients; handed in at construction, so that tests script the network.
+pub trait Http: Send + Sync + fmt::Debug {
+    /// A client with these settings; relative files are looked up in `base`.
+    ///
+    /// # Errors
+    /// The settings contradict each other or name what cannot be read as a certificate.
+    fn client(
+        &self,
+        settings: &HttpClientSettings,
+        base: &Path,
+    ) -> Result<Arc<dyn HttpClient>, Problem>;
+}

@@ -1,0 +1,17 @@
+//! The world outside: clock, files, outbound HTTP, randomness, tasks, settings' raw values, own
+//! metrics.
+//!
+//! Each comes as a trait with a real form and, in `sim`, a simulated one that a test drives. Only
+//! SQLite (`storage`), the listening sockets (`api`) and the terminal (`tui`) are touched
+//! elsewhere. Start reading at `clock.rs`.
+//!
+//! Never: anything of the domain beyond its values.
+
+pub mod clock;
+pub mod entropy;
+pub mod files;
+pub mod http;
+pub mod metrics;
+pub mod settings;
+pub mod sim;
+pub mod tasks;

@@ -1,0 +1,91 @@
+//! Every task and thread starts here: it has a name, and its panic is told.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use tokio::sync::watch;
+
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// Panics of tasks and threads since the start.
+pub fn panics_total() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
+/// Starts a named task on the current runtime. A panic is logged and counted, and ends only the
+/// task.
+#[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+pub fn spawn<F>(name: impl Into<String>, future: F) -> tokio::task::JoinHandle<Option<F::Output>>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    let name = name.into();
+    tokio::spawn(async move {
+        use futures_util::FutureExt as _;
+        let caught = std::panic::AssertUnwindSafe(future).catch_unwind().await;
+        caught.map_err(|panic| report(&name, panic.as_ref())).ok()
+    })
+}
+
+/// Starts a named thread. A panic is logged and counted, and ends only the thread.
+///
+/// # Errors
+/// The system has no room for another thread.
+pub fn spawn_thread<T: Send + 'static>(
+    name: impl Into<String>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<Option<T>>> {
+    let name = name.into();
+    std::thread::Builder::new().name(name.clone()).spawn(move || {
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        caught.map_err(|panic| report(&name, panic.as_ref())).ok()
+    })
+}
+
+fn report(name: &str, panic: &(dyn std::any::Any + Send)) {
+    PANICS.fetch_add(1, Ordering::Relaxed);
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(task = name, panic = text, "a task panicked");
+}
+
+/// Tells all parts to stop; clones share the state.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    sender: Arc<watch::Sender<bool>>,
+}
+
+impl Shutdown {
+    /// A shutdown that nobody has asked for yet.
+    pub fn new() -> Self {
+        Self { sender: Arc::new(watch::channel(false).0) }
+    }
+
+    /// Asks all parts to stop.
+    pub fn trigger(&self) {
+        self.sender.send_replace(true);
+    }
+
+    /// Whether it was asked for.
+    pub fn is_triggered(&self) -> bool {
+        *self.sender.borrow()
+    }
+
+    /// Ends when it is asked for.
+    pub async fn wait(&self) {
+        let mut receiver = self.sender.subscribe();
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = receiver.wait_for(|asked| *asked).await;
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self::new()
+    }
+}

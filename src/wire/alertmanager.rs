@@ -1,0 +1,256 @@
+//! The forms of Alertmanager's API v2.
+//!
+//! Source: prometheus/alertmanager, api/v2/openapi.yaml.
+
+use super::forms;
+use crate::model::{Labels, Matcher, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// A matcher in JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MatcherForm {
+    /// The label.
+    pub name: String,
+    /// What it is compared with.
+    pub value: String,
+    /// Whether `value` is a regular expression.
+    pub is_regex: bool,
+    /// False for `!=` and `!~`.
+    #[serde(default = "yes")]
+    pub is_equal: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Whether a silence acts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilenceStatus {
+    /// `active`, `pending` or `expired`.
+    pub state: String,
+}
+
+/// A silence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SilenceForm {
+    /// Its identity.
+    pub id: String,
+    /// Whether it acts.
+    pub status: SilenceStatus,
+    /// When it was last changed.
+    #[serde(with = "forms::time")]
+    pub updated_at: Timestamp,
+    /// All of them must match.
+    pub matchers: Vec<MatcherForm>,
+    /// From when it acts.
+    #[serde(with = "forms::time")]
+    pub starts_at: Timestamp,
+    /// Until when it acts.
+    #[serde(with = "forms::time")]
+    pub ends_at: Timestamp,
+    /// Who made it.
+    pub created_by: String,
+    /// Why.
+    pub comment: String,
+    /// More about it.
+    #[serde(default, with = "forms::labels", skip_serializing_if = "Labels::is_empty")]
+    pub annotations: Labels,
+}
+
+/// A silence to make, or to change when it has an id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PostableSilence {
+    /// The silence to change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// All of them must match.
+    pub matchers: Vec<MatcherForm>,
+    /// From when it acts.
+    #[serde(with = "forms::time")]
+    pub starts_at: Timestamp,
+    /// Until when it acts.
+    #[serde(with = "forms::time")]
+    pub ends_at: Timestamp,
+    /// Who makes it.
+    #[serde(default)]
+    pub created_by: String,
+    /// Why.
+    #[serde(default)]
+    pub comment: String,
+    /// More about it.
+    #[serde(default, with = "forms::labels", skip_serializing_if = "Labels::is_empty")]
+    pub annotations: Labels,
+}
+
+/// An alert from outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PostableAlert {
+    /// Its identity.
+    #[serde(with = "forms::labels")]
+    pub labels: Labels,
+    /// What is said about it.
+    #[serde(default, with = "forms::labels")]
+    pub annotations: Labels,
+    /// When it began; now when missing.
+    #[serde(default, with = "forms::time_opt")]
+    pub starts_at: Option<Timestamp>,
+    /// When it ended or will end.
+    #[serde(default, with = "forms::time_opt")]
+    pub ends_at: Option<Timestamp>,
+    /// Where it came from.
+    #[serde(default, rename = "generatorURL")]
+    pub generator_url: String,
+}
+
+/// Which alerts are asked for.
+#[derive(Clone, Debug)]
+pub struct AlertFilter {
+    /// Those that are sent.
+    pub active: bool,
+    /// Those that a silence holds back.
+    pub silenced: bool,
+    /// Those that another alert holds back.
+    pub inhibited: bool,
+    /// Those that a time interval holds back.
+    pub muted: bool,
+    /// Those that were not looked at yet.
+    pub unprocessed: bool,
+    /// All of them must match.
+    pub matchers: Vec<Matcher>,
+    /// A regular expression on the receiver's name, anchored.
+    pub receiver: Option<String>,
+}
+
+impl Default for AlertFilter {
+    fn default() -> Self {
+        Self {
+            active: true,
+            silenced: true,
+            inhibited: true,
+            muted: true,
+            unprocessed: true,
+            matchers: Vec::new(),
+            receiver: None,
+        }
+    }
+}
+
+/// A receiver's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReceiverName {
+    /// The name in the configuration.
+    pub name: String,
+}
+
+/// What holds an alert back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GettableAlertStatus {
+    /// `unprocessed`, `active` or `suppressed`.
+    pub state: String,
+    /// Ids of silences.
+    pub silenced_by: Vec<String>,
+    /// Fingerprints of alerts.
+    pub inhibited_by: Vec<String>,
+    /// Names of time intervals.
+    #[serde(default)]
+    pub muted_by: Vec<String>,
+}
+
+/// An alert and what holds it back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GettableAlert {
+    /// Its identity.
+    #[serde(with = "forms::labels")]
+    pub labels: Labels,
+    /// What is said about it.
+    #[serde(with = "forms::labels")]
+    pub annotations: Labels,
+    /// When it began.
+    #[serde(with = "forms::time")]
+    pub starts_at: Timestamp,
+    /// When it ended or will end.
+    #[serde(with = "forms::time")]
+    pub ends_at: Timestamp,
+    /// When it was last received.
+    #[serde(with = "forms::time")]
+    pub updated_at: Timestamp,
+    /// Where it came from.
+    #[serde(default, rename = "generatorURL")]
+    pub generator_url: String,
+    /// 16 hex digits.
+    pub fingerprint: String,
+    /// Who is told.
+    pub receivers: Vec<ReceiverName>,
+    /// What holds it back.
+    pub status: GettableAlertStatus,
+}
+
+/// A notification group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertGroup {
+    /// The labels that the group shares by configuration.
+    #[serde(with = "forms::labels")]
+    pub labels: Labels,
+    /// Who is told.
+    pub receiver: ReceiverName,
+    /// Its alerts.
+    pub alerts: Vec<GettableAlert>,
+}
+
+/// Whether Alertmanager runs in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterStatus {
+    /// Always `disabled` here.
+    pub status: String,
+    /// Always empty here.
+    #[serde(default)]
+    pub peers: Vec<ReceiverName>,
+}
+
+/// Versions in Alertmanager's form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionInfo {
+    /// The Alertmanager version whose behaviour this is.
+    pub version: String,
+    /// The commit.
+    pub revision: String,
+    /// The branch.
+    pub branch: String,
+    /// Who built it.
+    pub build_user: String,
+    /// When it was built.
+    pub build_date: String,
+    /// Alertmanager's compiler; ours names Rust's.
+    pub go_version: String,
+}
+
+/// The configuration's text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigText {
+    /// Secrets replaced.
+    pub original: String,
+}
+
+/// Alertmanager's `status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertmanagerStatus {
+    /// Whether it runs in a cluster.
+    pub cluster: ClusterStatus,
+    /// Versions.
+    pub version_info: VersionInfo,
+    /// The configuration in force.
+    pub config: ConfigText,
+    /// When the server started.
+    #[serde(with = "forms::time")]
+    pub uptime: Timestamp,
+}

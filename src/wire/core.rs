@@ -1,0 +1,168 @@
+//! The only door to what runs.
+
+use super::{
+    AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer, AlertsAnswer,
+    BuildInfo, Changes, ConfigAnswer, Error, GettableAlert, InstantQuery, MetadataEntry,
+    MetadataRequest, PostableAlert, PostableSilence, QueryData, RangeQuery, ReceiverName,
+    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, TargetState, TargetsAnswer,
+    TsdbStatus, WalReplay, WatchStatus,
+};
+use crate::model::{Labels, Matcher};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Who asks, and for how long the answer matters.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// After this long the caller no longer waits.
+    pub timeout: Duration,
+    /// Set when the caller has gone away.
+    pub canceled: Arc<AtomicBool>,
+}
+
+impl Call {
+    /// A call that waits for `timeout`.
+    pub fn with_timeout(timeout: Duration) -> Self {
+        Self { timeout, canceled: Arc::default() }
+    }
+
+    /// Whether the caller has gone away.
+    pub fn is_canceled(&self) -> bool {
+        self.canceled.load(Ordering::Relaxed)
+    }
+}
+
+/// A value and what was noticed on the way to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer<T> {
+    /// The value.
+    pub data: T,
+    /// What may make the value wrong.
+    pub warnings: Vec<String>,
+    /// What may be meant otherwise.
+    pub infos: Vec<String>,
+}
+
+impl<T> Answer<T> {
+    /// A value with nothing to add.
+    pub const fn plain(data: T) -> Self {
+        Self { data, warnings: Vec::new(), infos: Vec::new() }
+    }
+}
+
+/// Whether requests are answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// All is up.
+    Ready,
+    /// The log is read.
+    Starting(WalReplay),
+    /// The server stops.
+    Stopping,
+}
+
+/// A remote-write request as it came: `ingest` decodes it within its limits.
+#[derive(Clone, Debug)]
+pub struct RawWrite {
+    /// The header `Content-Type`.
+    pub content_type: String,
+    /// The header `Content-Encoding`.
+    pub content_encoding: String,
+    /// The body, still compressed.
+    pub body: Vec<u8>,
+}
+
+/// Everything that a screen, a command or an HTTP request may ask of the server.
+///
+/// Methods block; call them where blocking is allowed. `service::Service` answers in process,
+/// `client::Remote` over HTTP.
+///
+/// # Errors
+/// Every method answers with `Error`, whose kind names Prometheus' error type.
+pub trait Core: Send + Sync + fmt::Debug {
+    /// Evaluates an expression at one instant.
+    fn query(&self, call: &Call, query: &InstantQuery) -> Result<Answer<QueryData>, Error>;
+    /// Evaluates an expression over a range.
+    fn query_range(&self, call: &Call, query: &RangeQuery) -> Result<Answer<QueryData>, Error>;
+    /// The expression in the canonical layout.
+    fn format_query(&self, expr: &str) -> Result<String, Error>;
+    /// Label sets of series, sorted.
+    fn series(&self, call: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error>;
+    /// Label names, sorted.
+    fn label_names(&self, call: &Call, req: &SeriesRequest) -> Result<Answer<Vec<String>>, Error>;
+    /// Values of one label, sorted.
+    fn label_values(
+        &self,
+        call: &Call,
+        name: &str,
+        request: &SeriesRequest,
+    ) -> Result<Answer<Vec<String>>, Error>;
+    /// Type, help and unit by metric.
+    fn metadata(
+        &self,
+        request: &MetadataRequest,
+    ) -> Result<BTreeMap<String, Vec<MetadataEntry>>, Error>;
+    /// Targets, optionally of one job.
+    fn targets(&self, state: TargetState, pool: Option<&str>) -> Result<TargetsAnswer, Error>;
+    /// Names of the jobs, sorted.
+    fn scrape_pools(&self) -> Result<Vec<String>, Error>;
+    /// Rules and their state.
+    fn rules(&self, request: &RulesRequest) -> Result<RulesAnswer, Error>;
+    /// Pending and firing alerts of the rules.
+    fn alerts(&self) -> Result<AlertsAnswer, Error>;
+    /// Alertmanagers that alerts go to.
+    fn alertmanagers(&self) -> Result<AlertmanagersAnswer, Error>;
+    /// The configuration in force, secrets replaced.
+    fn config(&self) -> Result<ConfigAnswer, Error>;
+    /// Flags and their values.
+    fn flags(&self) -> Result<BTreeMap<String, String>, Error>;
+    /// Facts about the process.
+    fn runtime_info(&self) -> Result<RuntimeInfo, Error>;
+    /// Versions.
+    fn build_info(&self) -> Result<BuildInfo, Error>;
+    /// Counts of the store, each list at most `limit` long.
+    fn tsdb_status(&self, limit: usize) -> Result<TsdbStatus, Error>;
+    /// How far the log has been read.
+    fn wal_replay(&self) -> Result<WalReplay, Error>;
+    /// Whether requests are answered; never fails and never waits.
+    fn readiness(&self) -> Readiness;
+    /// Loads the configuration again: all of it or nothing.
+    fn reload(&self) -> Result<(), Error>;
+    /// Asks the server to stop.
+    fn quit(&self) -> Result<(), Error>;
+    /// The server's own metrics in the text format.
+    fn own_metrics(&self) -> Result<String, Error>;
+    /// Stores the samples of a remote-write request. The good ones are kept when others are not.
+    fn remote_write(&self, request: RawWrite) -> Result<(), Error>;
+    /// Cuts and merges all that is in the head into blocks; answers when done.
+    fn compact(&self) -> Result<(), Error>;
+
+    /// Alertmanager's status.
+    fn alertmanager_status(&self) -> Result<AlertmanagerStatus, Error>;
+    /// Names of the receivers.
+    fn receivers(&self) -> Result<Vec<ReceiverName>, Error>;
+    /// Alerts in Alertmanager's view, by fingerprint.
+    fn alertmanager_alerts(&self, filter: &AlertFilter) -> Result<Vec<GettableAlert>, Error>;
+    /// Takes alerts from outside; the valid ones are kept when others are not.
+    fn post_alerts(&self, alerts: Vec<PostableAlert>) -> Result<(), Error>;
+    /// Notification groups.
+    fn alert_groups(&self, filter: &AlertFilter) -> Result<Vec<AlertGroup>, Error>;
+    /// Silences whose matchers include all of `filter`; active first, by end.
+    fn silences(&self, filter: &[Matcher]) -> Result<Vec<SilenceForm>, Error>;
+    /// One silence.
+    fn silence(&self, id: &str) -> Result<SilenceForm, Error>;
+    /// Makes or changes a silence; durable when this returns its id.
+    fn post_silence(&self, silence: PostableSilence) -> Result<String, Error>;
+    /// Ends a silence now; durable when this returns.
+    fn expire_silence(&self, id: &str) -> Result<(), Error>;
+
+    /// All alerts as the screens show them.
+    fn alert_rows(&self) -> Result<Vec<AlertRow>, Error>;
+    /// How the server does.
+    fn status(&self) -> Result<WatchStatus, Error>;
+    /// Waits until the revision is past `revision`, or `deadline` is over; says which it is now.
+    fn changes_after(&self, revision: u64, deadline: Duration) -> Result<Changes, Error>;
+}

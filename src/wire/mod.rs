@@ -1,0 +1,34 @@
+//! The contract between what runs and what shows it: requests, answers, errors, and `Core`.
+//!
+//! The JSON forms are Prometheus' and Alertmanager's own, so that `client` reads theirs as it reads
+//! ours; what they do not have lives under `/api/v1/watchbell/`. Start reading at `core.rs`.
+//!
+//! Never: behaviour.
+
+mod alertmanager;
+mod core;
+mod error;
+mod forms;
+mod prometheus;
+mod query;
+mod watch;
+
+pub use alertmanager::{
+    AlertFilter, AlertGroup, AlertmanagerStatus, ClusterStatus, ConfigText, GettableAlert,
+    GettableAlertStatus, MatcherForm, PostableAlert, PostableSilence, ReceiverName, SilenceForm,
+    SilenceStatus, VersionInfo,
+};
+pub use core::{Answer, Call, Core, RawWrite, Readiness};
+pub use error::{Error, ErrorKind};
+pub use forms::{rfc3339, rfc3339_opt};
+pub use prometheus::{
+    AlertForm, AlertmanagerTarget, AlertmanagersAnswer, AlertsAnswer, BuildInfo, ConfigAnswer,
+    DroppedTarget, HeadStats, MetadataEntry, MetadataRequest, NameValue, RuleForm, RuleGroupForm,
+    RuleKind, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, TargetForm, TargetHealth,
+    TargetState, TargetsAnswer, TsdbStatus, WalReplay,
+};
+pub use query::{InstantQuery, MatrixSeries, QueryData, RangeQuery, VectorSample};
+pub use watch::{
+    AlertRow, AlertState, Changes, DeliveryStatus, ReceiverStatus, RuleLimit, StorageStatus,
+    WatchStatus,
+};

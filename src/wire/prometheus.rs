@@ -1,0 +1,414 @@
+//! The forms of Prometheus' HTTP API besides queries.
+//!
+//! Source: prometheus, docs/querying/api.md and web/api/v1/api.go.
+
+use super::forms;
+use crate::model::{Labels, Matcher, TimeRange, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Which series, names or values are asked for.
+#[derive(Clone, Debug)]
+pub struct SeriesRequest {
+    /// A series belongs when all matchers of one of the lists match; no list means all series.
+    pub matchers: Vec<Vec<Matcher>>,
+    /// Series with samples in it.
+    pub range: TimeRange,
+    /// At most so many; 0 is all.
+    pub limit: usize,
+}
+
+/// Whether a target answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetHealth {
+    /// The last scrape succeeded.
+    Up,
+    /// The last scrape failed.
+    Down,
+    /// Not scraped yet.
+    Unknown,
+}
+
+/// Which targets are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TargetState {
+    /// Those that are scraped.
+    Active,
+    /// Those that relabelling dropped.
+    Dropped,
+    /// Both.
+    #[default]
+    Any,
+}
+
+/// A target that is scraped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetForm {
+    /// Labels before relabelling.
+    #[serde(with = "forms::labels")]
+    pub discovered_labels: Labels,
+    /// Labels that its series carry.
+    #[serde(with = "forms::labels")]
+    pub labels: Labels,
+    /// The job of the configuration.
+    pub scrape_pool: String,
+    /// What is fetched.
+    pub scrape_url: String,
+    /// The same with a host name that others can reach.
+    pub global_url: String,
+    /// Why the last scrape failed; empty when it did not.
+    pub last_error: String,
+    /// When the last scrape began.
+    #[serde(with = "forms::time_opt")]
+    pub last_scrape: Option<Timestamp>,
+    /// How long it took, in seconds.
+    pub last_scrape_duration: f64,
+    /// Whether it answers.
+    pub health: TargetHealth,
+    /// As configured, `15s`.
+    pub scrape_interval: String,
+    /// As configured, `10s`.
+    pub scrape_timeout: String,
+    /// Samples of the last scrape (ours).
+    #[serde(default)]
+    pub samples: u64,
+    /// Since when it has this health (ours).
+    #[serde(default, with = "forms::time_opt")]
+    pub since: Option<Timestamp>,
+    /// What watchbell noticed and kept going, such as a series that collides with `up` (ours).
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// A target that relabelling dropped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DroppedTarget {
+    /// Labels before relabelling.
+    #[serde(with = "forms::labels")]
+    pub discovered_labels: Labels,
+    /// The job of the configuration.
+    #[serde(default)]
+    pub scrape_pool: String,
+}
+
+/// All targets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TargetsAnswer {
+    /// Those that are scraped.
+    pub active_targets: Vec<TargetForm>,
+    /// Some of those that were dropped.
+    pub dropped_targets: Vec<DroppedTarget>,
+    /// How many were dropped, by job.
+    pub dropped_target_counts: BTreeMap<String, u64>,
+}
+
+/// Which metadata is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct MetadataRequest {
+    /// One metric, or all.
+    pub metric: Option<String>,
+    /// At most so many metrics; 0 is all.
+    pub limit: usize,
+    /// At most so many entries a metric; 0 is all.
+    pub limit_per_metric: usize,
+}
+
+/// Type, help and unit of a metric.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetadataEntry {
+    /// The type's word.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// One sentence.
+    pub help: String,
+    /// The unit, or empty.
+    pub unit: String,
+}
+
+/// Which rules are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct RulesRequest {
+    /// Only alerting or only recording rules.
+    pub kind: Option<RuleKind>,
+    /// Only rules of these names.
+    pub rule_names: Vec<String>,
+    /// Only groups of these names.
+    pub rule_groups: Vec<String>,
+    /// Only groups of these files.
+    pub files: Vec<String>,
+    /// Only rules whose configured labels match one of the lists.
+    pub matchers: Vec<Vec<Matcher>>,
+    /// Leave the alerts of each rule out.
+    pub exclude_alerts: bool,
+}
+
+/// The two kinds of rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleKind {
+    /// Raises alerts.
+    Alerting,
+    /// Records series.
+    Recording,
+}
+
+/// An alert of a rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertForm {
+    /// Its identity.
+    #[serde(with = "forms::labels")]
+    pub labels: Labels,
+    /// What is said about it.
+    #[serde(with = "forms::labels")]
+    pub annotations: Labels,
+    /// `pending` or `firing`.
+    pub state: String,
+    /// Since when the condition holds.
+    #[serde(with = "forms::time_opt", default)]
+    pub active_at: Option<Timestamp>,
+    /// Since when only `keep_firing_for` holds it.
+    #[serde(with = "forms::time_opt", default, skip_serializing_if = "Option::is_none")]
+    pub keep_firing_since: Option<Timestamp>,
+    /// The value as `1e+00`.
+    pub value: String,
+}
+
+/// A rule and its state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum RuleForm {
+    /// Raises alerts.
+    #[serde(rename_all = "camelCase")]
+    Alerting {
+        /// `unknown`, `inactive`, `pending` or `firing`.
+        state: String,
+        /// The alert's name.
+        name: String,
+        /// The expression.
+        query: String,
+        /// `for`, in seconds.
+        duration: f64,
+        /// `keep_firing_for`, in seconds.
+        #[serde(default)]
+        keep_firing_for: f64,
+        /// Added labels, before templating.
+        #[serde(with = "forms::labels")]
+        labels: Labels,
+        /// Annotations, before templating.
+        #[serde(with = "forms::labels")]
+        annotations: Labels,
+        /// Its alerts.
+        alerts: Vec<AlertForm>,
+        /// `ok`, `err` or `unknown`.
+        health: String,
+        /// Why the last evaluation failed.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        last_error: String,
+        /// How long the last evaluation took, in seconds.
+        evaluation_time: f64,
+        /// When it was.
+        #[serde(with = "forms::time_opt")]
+        last_evaluation: Option<Timestamp>,
+        /// The comparison of the expression taken apart (ours).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<super::RuleLimit>,
+    },
+    /// Records series.
+    #[serde(rename_all = "camelCase")]
+    Recording {
+        /// The recorded name.
+        name: String,
+        /// The expression.
+        query: String,
+        /// Added labels.
+        #[serde(with = "forms::labels", default, skip_serializing_if = "Labels::is_empty")]
+        labels: Labels,
+        /// `ok`, `err` or `unknown`.
+        health: String,
+        /// Why the last evaluation failed.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        last_error: String,
+        /// How long the last evaluation took, in seconds.
+        evaluation_time: f64,
+        /// When it was.
+        #[serde(with = "forms::time_opt")]
+        last_evaluation: Option<Timestamp>,
+    },
+}
+
+/// A group of rules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleGroupForm {
+    /// Its name, unique in its file.
+    pub name: String,
+    /// Its file.
+    pub file: String,
+    /// Its rules, in order.
+    pub rules: Vec<RuleForm>,
+    /// Seconds between evaluations.
+    pub interval: f64,
+    /// The most series or alerts that a rule may yield; 0 is any number.
+    #[serde(default)]
+    pub limit: u64,
+    /// How long the last evaluation took, in seconds.
+    pub evaluation_time: f64,
+    /// When it was.
+    #[serde(with = "forms::time_opt")]
+    pub last_evaluation: Option<Timestamp>,
+}
+
+/// All groups, by file, then name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RulesAnswer {
+    /// The groups.
+    pub groups: Vec<RuleGroupForm>,
+}
+
+/// All pending and firing alerts of all rules.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AlertsAnswer {
+    /// The alerts.
+    pub alerts: Vec<AlertForm>,
+}
+
+/// An Alertmanager that alerts go to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertmanagerTarget {
+    /// Where alerts are posted.
+    pub url: String,
+}
+
+/// The Alertmanagers that alerts go to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertmanagersAnswer {
+    /// In use.
+    pub active_alertmanagers: Vec<AlertmanagerTarget>,
+    /// Dropped by relabelling.
+    pub dropped_alertmanagers: Vec<AlertmanagerTarget>,
+}
+
+/// `status/config`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigAnswer {
+    /// The configuration in force, secrets replaced.
+    pub yaml: String,
+}
+
+/// `status/runtimeinfo`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(non_snake_case, reason = "Prometheus' own spelling of the Go fields")]
+pub struct RuntimeInfo {
+    /// When the server started.
+    #[serde(rename = "startTime", with = "forms::time")]
+    pub start_time: Timestamp,
+    /// Its working directory.
+    pub CWD: String,
+    /// Its host.
+    pub hostname: String,
+    /// Its clock.
+    #[serde(rename = "serverTime", with = "forms::time")]
+    pub server_time: Timestamp,
+    /// Whether the last reload succeeded.
+    #[serde(rename = "reloadConfigSuccess")]
+    pub reload_config_success: bool,
+    /// When the configuration in force was loaded.
+    #[serde(rename = "lastConfigTime", with = "forms::time")]
+    pub last_config_time: Timestamp,
+    /// Damaged records found in the log.
+    #[serde(rename = "corruptionCount")]
+    pub corruption_count: u64,
+    /// Threads of the process; Prometheus counts goroutines here.
+    #[serde(rename = "goroutineCount")]
+    pub goroutine_count: u64,
+    /// Cores in use.
+    pub GOMAXPROCS: u64,
+    /// Always empty here.
+    pub GOGC: String,
+    /// Always empty here.
+    pub GODEBUG: String,
+    /// The memory limit, 0 when there is none.
+    pub GOMEMLIMIT: u64,
+    /// `15d`, or `15d or 10GiB`.
+    #[serde(rename = "storageRetention")]
+    pub storage_retention: String,
+}
+
+/// `status/buildinfo`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildInfo {
+    /// The Prometheus version whose behaviour this is.
+    pub version: String,
+    /// The commit.
+    pub revision: String,
+    /// The branch.
+    pub branch: String,
+    /// Who built it.
+    pub build_user: String,
+    /// When it was built.
+    pub build_date: String,
+    /// Prometheus' compiler; ours names Rust's.
+    pub go_version: String,
+    /// watchbell's own version; absent on other servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watchbell: Option<String>,
+}
+
+/// A name and a count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameValue {
+    /// What is counted.
+    pub name: String,
+    /// How many.
+    pub value: u64,
+}
+
+/// Counts of the head.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeadStats {
+    /// Active series.
+    pub num_series: u64,
+    /// Distinct pairs of label and value.
+    pub num_label_pairs: u64,
+    /// Chunks in the head.
+    pub chunk_count: u64,
+    /// Oldest sample, milliseconds.
+    pub min_time: i64,
+    /// Newest sample, milliseconds.
+    pub max_time: i64,
+}
+
+/// `status/tsdb`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TsdbStatus {
+    /// Counts of the head.
+    pub head_stats: HeadStats,
+    /// The metrics with most series.
+    pub series_count_by_metric_name: Vec<NameValue>,
+    /// The labels with most values.
+    pub label_value_count_by_label_name: Vec<NameValue>,
+    /// The labels whose values take most memory.
+    pub memory_in_bytes_by_label_name: Vec<NameValue>,
+    /// The pairs with most series.
+    pub series_count_by_label_value_pair: Vec<NameValue>,
+}
+
+/// `status/walreplay`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalReplay {
+    /// The first segment.
+    pub min: u64,
+    /// The last segment.
+    pub max: u64,
+    /// The segment that is read now.
+    pub current: u64,
+}

@@ -1,0 +1,283 @@
+//! Queries and their results.
+
+use super::forms;
+use crate::model::{Labels, Timestamp, value_text};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::time::Duration;
+
+/// An expression at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstantQuery {
+    /// PromQL.
+    pub expr: String,
+    /// When; `None` is now.
+    pub time: Option<Timestamp>,
+    /// How long it may run, at most the server's own limit.
+    pub timeout: Option<Duration>,
+    /// How far back an instant selector looks; `None` is the server's setting.
+    pub lookback: Option<Duration>,
+    /// At most so many series in the answer; 0 is all.
+    pub limit: usize,
+}
+
+impl InstantQuery {
+    /// `expr` now, with the server's own settings.
+    pub fn now(expr: impl Into<String>) -> Self {
+        Self { expr: expr.into(), time: None, timeout: None, lookback: None, limit: 0 }
+    }
+}
+
+/// An expression at every step of a range; both ends belong to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RangeQuery {
+    /// PromQL.
+    pub expr: String,
+    /// The first step.
+    pub start: Timestamp,
+    /// No step is later.
+    pub end: Timestamp,
+    /// Between steps; not zero.
+    pub step: Duration,
+    /// How long it may run, at most the server's own limit.
+    pub timeout: Option<Duration>,
+    /// How far back an instant selector looks; `None` is the server's setting.
+    pub lookback: Option<Duration>,
+    /// At most so many series in the answer; 0 is all.
+    pub limit: usize,
+}
+
+/// One series at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorSample {
+    /// The series.
+    pub metric: Labels,
+    /// When.
+    pub ts: Timestamp,
+    /// The value.
+    pub value: f64,
+}
+
+/// One series over time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatrixSeries {
+    /// The series.
+    pub metric: Labels,
+    /// Instants and values, in order of time.
+    pub values: Vec<(Timestamp, f64)>,
+}
+
+/// What an expression yields, in one of PromQL's four types.
+#[derive(Clone, Debug, PartialEq)]
+pub enum QueryData {
+    /// One value for each series.
+    Vector(Vec<VectorSample>),
+    /// Values over time for each series.
+    Matrix(Vec<MatrixSeries>),
+    /// One number without labels.
+    Scalar(Timestamp, f64),
+    /// A string.
+    String(Timestamp, String),
+}
+
+impl QueryData {
+    /// The word in `resultType`.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Vector(_) => "vector",
+            Self::Matrix(_) => "matrix",
+            Self::Scalar(..) => "scalar",
+            Self::String(..) => "string",
+        }
+    }
+}
+
+/// `[1700000000.123,"1.5"]`: seconds with at most three decimals, then the value as text.
+struct Point(Timestamp, String);
+
+impl Serialize for Point {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let millis = self.0.as_millis();
+        if millis % 1000 == 0 {
+            return (millis / 1000, &self.1).serialize(to);
+        }
+        (self.0.as_seconds(), &self.1).serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Point {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let (seconds, text) = <(f64, String)>::deserialize(from)?;
+        let ts = Timestamp::from_seconds(seconds)
+            .ok_or_else(|| D::Error::custom(format!("time {seconds} is out of range")))?;
+        Ok(Self(ts, text))
+    }
+}
+
+impl Point {
+    fn number<E: serde::de::Error>(&self) -> Result<f64, E> {
+        match self.1.as_str() {
+            "+Inf" => Ok(f64::INFINITY),
+            "-Inf" => Ok(f64::NEG_INFINITY),
+            "NaN" => Ok(f64::NAN),
+            text => text.parse().map_err(|_| E::custom(format!("{text:?} is no sample value"))),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct VectorForm {
+    #[serde(with = "forms::labels")]
+    metric: Labels,
+    value: Point,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MatrixForm {
+    #[serde(with = "forms::labels")]
+    metric: Labels,
+    #[serde(default)]
+    values: Vec<Point>,
+}
+
+impl Serialize for QueryData {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let mut form = to.serialize_struct("QueryData", 2)?;
+        form.serialize_field("resultType", self.type_name())?;
+        match self {
+            Self::Vector(samples) => {
+                let list: Vec<_> = samples
+                    .iter()
+                    .map(|sample| VectorForm {
+                        metric: sample.metric.clone(),
+                        value: Point(sample.ts, value_text::api(sample.value)),
+                    })
+                    .collect();
+                form.serialize_field("result", &list)?;
+            }
+            Self::Matrix(series) => {
+                let list: Vec<_> = series
+                    .iter()
+                    .map(|series| MatrixForm {
+                        metric: series.metric.clone(),
+                        values: series
+                            .values
+                            .iter()
+                            .map(|(ts, value)| Point(*ts, value_text::api(*value)))
+                            .collect(),
+                    })
+                    .collect();
+                form.serialize_field("result", &list)?;
+            }
+            Self::Scalar(ts, value) => {
+                form.serialize_field("result", &Point(*ts, value_text::api(*value)))?;
+            }
+            Self::String(ts, text) => form.serialize_field("result", &Point(*ts, text.clone()))?,
+        }
+        form.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for QueryData {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(DataVisitor)
+    }
+}
+
+/// Reads `resultType` before `result`, as every server writes them.
+struct DataVisitor;
+
+impl<'de> Visitor<'de> for DataVisitor {
+    type Value = QueryData;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with resultType and result")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<QueryData, A::Error> {
+        let (mut kind, mut data) = (None::<String>, None);
+        while let Some(key) = map.next_key::<String>()? {
+            match (key.as_str(), kind.as_deref()) {
+                ("resultType", _) => kind = Some(map.next_value()?),
+                ("result", Some(kind)) => data = Some(read_result(kind, &mut map)?),
+                ("result", None) => {
+                    return Err(A::Error::custom("result stands before resultType"));
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        data.ok_or_else(|| A::Error::missing_field("result"))
+    }
+}
+
+fn read_result<'de, A: MapAccess<'de>>(kind: &str, map: &mut A) -> Result<QueryData, A::Error> {
+    Ok(match kind {
+        "vector" => {
+            let list: Vec<VectorForm> = map.next_value()?;
+            let samples = list.into_iter().map(|form| {
+                let value = form.value.number()?;
+                Ok(VectorSample { metric: form.metric, ts: form.value.0, value })
+            });
+            QueryData::Vector(samples.collect::<Result<_, A::Error>>()?)
+        }
+        "matrix" => {
+            let list: Vec<MatrixForm> = map.next_value()?;
+            let series = list.into_iter().map(|form| {
+                let values = form.values.iter().map(|point| Ok((point.0, point.number()?)));
+                let values = values.collect::<Result<_, A::Error>>()?;
+                Ok(MatrixSeries { metric: form.metric, values })
+            });
+            QueryData::Matrix(series.collect::<Result<_, A::Error>>()?)
+        }
+        "scalar" => {
+            let point: Point = map.next_value()?;
+            QueryData::Scalar(point.0, point.number()?)
+        }
+        "string" => {
+            let point: Point = map.next_value()?;
+            QueryData::String(point.0, point.1)
+        }
+        other => return Err(A::Error::custom(format!("unknown resultType {other:?}"))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t73_results_have_prometheus_form() {
+        let data = QueryData::Vector(vec![VectorSample {
+            metric: Labels::from_pairs([("__name__", "up"), ("job", "node")]),
+            ts: Timestamp::from_millis(1_700_000_000_250),
+            value: 1.0,
+        }]);
+        let text = serde_json::to_string(&data).expect("writes");
+        assert_eq!(
+            text,
+            r#"{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"node"},"value":[1700000000.25,"1"]}]}"#
+        );
+        assert_eq!(serde_json::from_str::<QueryData>(&text).expect("reads"), data);
+    }
+
+    #[test]
+    fn infinite_values_survive_the_wire() {
+        let data = QueryData::Matrix(vec![MatrixSeries {
+            metric: Labels::empty(),
+            values: vec![
+                (Timestamp::from_millis(1000), f64::INFINITY),
+                (Timestamp::from_millis(2000), -1e-9),
+            ],
+        }]);
+        let text = serde_json::to_string(&data).expect("writes");
+        assert_eq!(
+            text,
+            r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"+Inf"],[2,"-1e-9"]]}]}"#
+        );
+        assert_eq!(serde_json::from_str::<QueryData>(&text).expect("reads"), data);
+    }
+}

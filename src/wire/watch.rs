@@ -1,0 +1,204 @@
+//! What only watchbell can tell: served under `/api/v1/watchbell/`, made up as far as possible by
+//! `client` when it looks at somebody else's server.
+
+use super::forms;
+use crate::model::{Labels, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One number that grows whenever something that a screen shows has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// The revision now; ask for what comes after it.
+    pub revision: u64,
+}
+
+/// Where an alert stands, one for each mark of the screens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertState {
+    /// Fires, and notifications go out.
+    Firing,
+    /// Its `for` is not over.
+    Pending,
+    /// The condition is gone, `keep_firing_for` holds it.
+    KeepFiring,
+    /// A silence holds it back.
+    Silenced,
+    /// Another alert holds it back.
+    Inhibited,
+    /// A time interval holds it back.
+    Muted,
+    /// Ended in the last 15 minutes.
+    Resolved,
+    /// Its rule fails, or the data is stale.
+    Unknown,
+}
+
+/// The comparison of an alerting rule, taken apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RuleLimit {
+    /// The compared expression, without the comparison.
+    pub left: String,
+    /// `>`, `<`, `>=`, `<=`, `==` or `!=`.
+    pub op: String,
+    /// The limit, when it is one number.
+    pub value: Option<f64>,
+    /// The limit as written.
+    pub right: String,
+}
+
+/// How a notification went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeliveryStatus {
+    /// Who was told.
+    pub receiver: String,
+    /// By what: `webhook`, `email`.
+    pub integration: String,
+    /// When.
+    #[serde(with = "forms::time")]
+    pub at: Timestamp,
+    /// Why it failed; `None` when it did not.
+    pub error: Option<String>,
+    /// Attempts of this delivery.
+    pub attempts: u32,
+}
+
+/// An alert with all that the screens show of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertRow {
+    /// 16 hex digits over the labels.
+    pub fingerprint: String,
+    /// Its identity.
+    #[serde(with = "forms::labels")]
+    pub labels: Labels,
+    /// What is said about it.
+    #[serde(with = "forms::labels")]
+    pub annotations: Labels,
+    /// Where it stands.
+    pub state: AlertState,
+    /// The value of the last evaluation, when a rule of ours raised it; text since JSON has no NaN.
+    pub value: Option<String>,
+    /// Since when the condition holds.
+    #[serde(with = "forms::time_opt")]
+    pub active_at: Option<Timestamp>,
+    /// Since when it fires.
+    #[serde(with = "forms::time_opt")]
+    pub fired_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(with = "forms::time_opt")]
+    pub resolved_at: Option<Timestamp>,
+    /// `for` of its rule, in seconds.
+    pub for_seconds: f64,
+    /// The expression of its rule; empty for alerts from outside.
+    pub expr: String,
+    /// The comparison of the expression taken apart.
+    pub limit: Option<RuleLimit>,
+    /// Its rule's file and group; empty for alerts from outside.
+    pub rule_file: String,
+    /// The group in that file.
+    pub rule_group: String,
+    /// Seconds between evaluations of its group.
+    pub interval_seconds: f64,
+    /// Who is told.
+    pub receivers: Vec<String>,
+    /// The path through the routing tree, as text.
+    pub route: String,
+    /// The key of its notification group.
+    pub group_key: String,
+    /// Ids of silences that hold it back.
+    pub silenced_by: Vec<String>,
+    /// Fingerprints of alerts that hold it back.
+    pub inhibited_by: Vec<String>,
+    /// Time intervals that hold it back.
+    pub muted_by: Vec<String>,
+    /// The last notification to each receiver that had this alert in it.
+    pub deliveries: Vec<DeliveryStatus>,
+    /// When its group is looked at next.
+    #[serde(with = "forms::time_opt")]
+    pub next_flush: Option<Timestamp>,
+}
+
+/// How a receiver does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReceiverStatus {
+    /// Its name.
+    pub name: String,
+    /// By what: `webhook`, `email`.
+    pub integration: String,
+    /// The last notification that arrived.
+    #[serde(with = "forms::time_opt")]
+    pub last_ok: Option<Timestamp>,
+    /// Since when it fails; `None` when the last attempt succeeded.
+    #[serde(with = "forms::time_opt")]
+    pub failing_since: Option<Timestamp>,
+    /// Why the last attempt failed.
+    pub last_error: String,
+    /// Notifications sent.
+    pub sent: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+}
+
+/// How the store does.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StorageStatus {
+    /// Active series.
+    pub series: u64,
+    /// Samples taken in since the start.
+    pub samples_total: u64,
+    /// Samples refused since the start.
+    pub refused_total: u64,
+    /// Bytes of blocks.
+    pub block_bytes: u64,
+    /// Number of blocks.
+    pub blocks: u64,
+    /// Bytes of the log.
+    pub wal_bytes: u64,
+    /// Free bytes of the file system.
+    pub free_bytes: u64,
+    /// Oldest sample.
+    #[serde(with = "forms::time_opt")]
+    pub oldest: Option<Timestamp>,
+    /// Retention as configured.
+    pub retention: String,
+    /// Why nothing is taken in; `None` when all is well.
+    pub refusing: Option<String>,
+}
+
+/// How the server does: the first page of the screens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WatchStatus {
+    /// Its host.
+    pub server: String,
+    /// watchbell's version; empty on other servers.
+    pub version: String,
+    /// Its clock.
+    #[serde(with = "forms::time")]
+    pub now: Timestamp,
+    /// When it started.
+    #[serde(with = "forms::time")]
+    pub started: Timestamp,
+    /// Its process; 0 when unknown.
+    pub pid: u32,
+    /// Resident bytes; 0 when unknown.
+    pub resident_bytes: u64,
+    /// The newest rule evaluation or scrape: what the screens call live.
+    #[serde(with = "forms::time_opt")]
+    pub newest: Option<Timestamp>,
+    /// Seconds between evaluations.
+    pub evaluation_interval_seconds: f64,
+    /// How the store does.
+    pub storage: StorageStatus,
+    /// Receivers with at least one integration.
+    pub receivers: Vec<ReceiverStatus>,
+    /// The configuration file; empty for the embedded default.
+    pub config_file: String,
+    /// Why the last reload failed; `None` when it did not.
+    pub config_error: Option<String>,
+    /// Things the operator should know: skipped jobs, an open port, a held socket.
+    pub warnings: Vec<String>,
+    /// Where HTTP is served; empty when it is not.
+    pub listen: Vec<String>,
+    /// The most recent alert that ended, for an empty alert list.
+    pub last_resolved: Option<Box<AlertRow>>,
+}
