@@ -1,1 +1,11 @@
-//! Stub.
+//! Builds, starts, reloads and stops the server: flags and a configuration in, a running service
+//! out.
+//!
+//! Owns the settings that cannot change while it runs, and the order of start and stop. Start
+//! reading at `start.rs`.
+//!
+//! Never: behaviour of its own.
+
+mod settings;
+
+pub use settings::{Settings, default_data, default_socket};
