@@ -19,6 +19,8 @@ pub struct RegexError(pub String);
 pub struct Regex {
     text: String,
     compiled: meta::Regex,
+    set_matches: Option<Vec<String>>,
+    literal_prefix: Option<String>,
 }
 
 impl Regex {
@@ -47,12 +49,23 @@ impl Regex {
             .configure(config)
             .build(pattern)
             .map_err(|err| RegexError(format!("{err}: `{text}`")))?;
-        Ok(Self { text: text.to_owned(), compiled })
+        Ok(Self { text: text.to_owned(), compiled, set_matches: None, literal_prefix: None })
     }
 
     /// The text it was made of, without the anchors.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// All texts that match, when they are a short list: `a|b|c`, `foo(1|2)`. `None` when the
+    /// expression is not such a list or ignores case.
+    pub fn set_matches(&self) -> Option<&[String]> {
+        self.set_matches.as_deref()
+    }
+
+    /// What every matching text begins with, when that is known and not empty.
+    pub fn literal_prefix(&self) -> Option<&str> {
+        self.literal_prefix.as_deref()
     }
 
     /// Whether `haystack` matches.
