@@ -18,4 +18,5 @@ pub mod process;
 pub mod settings;
 pub mod signal;
 pub mod sim;
+pub mod sim_http;
 pub mod tasks;
