@@ -14,4 +14,5 @@ pub mod http;
 pub mod metrics;
 pub mod settings;
 pub mod sim;
+pub mod sim_files;
 pub mod tasks;
