@@ -18,5 +18,6 @@ pub mod process;
 pub mod settings;
 pub mod signal;
 pub mod sim;
+pub mod sim_files;
 pub mod sim_http;
 pub mod tasks;
