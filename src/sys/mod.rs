@@ -10,6 +10,7 @@
 pub mod clock;
 pub mod entropy;
 pub mod files;
+pub mod glob;
 pub mod http;
 pub mod log;
 pub mod metrics;
