@@ -7,6 +7,7 @@
 
 mod gate;
 mod options;
+mod queries;
 mod revision;
 
 pub use options::{Options, WalSync};
