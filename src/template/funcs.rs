@@ -43,3 +43,8 @@ pub fn alertmanager_functions(now: Timestamp) -> Functions<'static> {
     let _ = now;
     Functions::new()
 }
+
+/// The path of the page that shows `expression` as a table.
+pub fn table_link(expression: &str) -> String {
+    expression.to_owned()
+}

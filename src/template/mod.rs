@@ -20,7 +20,9 @@ mod time;
 mod value;
 
 pub use error::TemplateError;
-pub use funcs::{QueryCallback, QuerySample, RuleContext, alertmanager_functions, rule_functions};
+pub use funcs::{
+    QueryCallback, QuerySample, RuleContext, alertmanager_functions, rule_functions, table_link,
+};
 pub use functions::{Arity, Functions};
 pub use kv::Kv;
 pub use set::{Limits, Mode, Template, TemplateSet};
