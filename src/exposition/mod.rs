@@ -12,6 +12,9 @@ mod print;
 mod series;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::ParseError;
 pub use parse::{Entry, Format, LINE_BYTES_MAX, Parser, SampleLine};
 pub use print::{MEDIA_TYPE, Printer};

@@ -7,10 +7,10 @@ use crate::model::METRIC_NAME;
 use nom::IResult;
 use nom::Parser as _;
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take_while, take_while1};
+use nom::bytes::complete::{tag, take, take_while1};
 use nom::combinator::{recognize, verify};
 use nom::multi::many0_count;
-use nom::sequence::{delimited, pair, preceded};
+use nom::sequence::{delimited, preceded};
 use std::borrow::Cow;
 
 /// Which label holds a number whose text is made uniform.
@@ -76,13 +76,13 @@ impl<'a> SeriesText<'a> {
 
 /// A name and labels, or labels alone (as an exemplar has them).
 fn read<'a>(raw: &'a [u8], format: Format, pairs: &mut Pairs<'a>) -> Result<(), Fault> {
-    let (rest, name) = alt((bare_metric_name, tag(&b""[..])))
-        .parse(raw)
-        .map_err(|_| fault(raw, raw, "expected a metric name"))?;
-    if !name.is_empty() {
+    let mut rest = raw;
+    if raw.first() != Some(&b'{') {
+        let (after, name) =
+            bare_metric_name(raw).map_err(|_| fault(raw, raw, "expected a metric name"))?;
         pairs.push((Cow::Borrowed(METRIC_NAME), text(raw, name)?));
+        rest = skip_blanks(after, format);
     }
-    let rest = skip_blanks(rest, format);
     if let Some((b'{', inside)) = rest.split_first() {
         labels(raw, inside, format, true, pairs)?;
     }
@@ -180,36 +180,25 @@ fn bare_label_name(input: &[u8]) -> IResult<&[u8], &[u8]> {
 /// A text in double quotes; the answer is what stands between them, escapes and all.
 pub(super) fn quoted(input: &[u8]) -> IResult<&[u8], &[u8]> {
     let plain = take_while1(|byte| byte != b'"' && byte != b'\\');
-    let escape =
-        preceded(tag(&b"\\"[..]), verify(nom::bytes::complete::take(1usize), |_: &[u8]| true));
+    let escape = preceded(tag(&b"\\"[..]), take(1usize));
     let piece = alt((plain, escape));
     delimited(tag(&b"\""[..]), recognize(many0_count(piece)), tag(&b"\""[..])).parse(input)
 }
 
 /// The name of a `# TYPE`, `# HELP` or `# UNIT` line, and what follows it.
 pub(super) fn metadata_name(input: &[u8]) -> Result<(&[u8], Cow<'_, str>), Fault> {
-    let (rest, name) = alt((quoted, recognize(pair(bare_metric_name, take_while(|_| false)))))
+    let (rest, name) = alt((quoted, bare_metric_name))
         .parse(input)
         .map_err(|_| fault(input, input, "expected a metric name"))?;
     Ok((rest, unescaped(text(input, name)?)))
 }
 
 fn skip_blanks(input: &[u8], format: Format) -> &[u8] {
-    match format {
-        Format::Text => input.trim_ascii_start_blanks(),
-        Format::OpenMetrics => input,
-    }
-}
-
-trait Blanks {
-    fn trim_ascii_start_blanks(&self) -> &Self;
-}
-
-impl Blanks for [u8] {
-    fn trim_ascii_start_blanks(&self) -> &Self {
-        let blanks = self.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        self.get(blanks..).unwrap_or_default()
-    }
+    let blanks = match format {
+        Format::Text => input.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count(),
+        Format::OpenMetrics => 0,
+    };
+    input.get(blanks..).unwrap_or_default()
 }
 
 fn text<'a>(whole: &[u8], part: &'a [u8]) -> Result<Cow<'a, str>, Fault> {

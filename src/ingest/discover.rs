@@ -240,6 +240,7 @@ struct Changes {
 }
 
 impl Changes {
+    #[expect(deprecated, reason = "the new name is unsafe; an OwnedFd owns what it names")]
     fn of(files: &dyn ReadFiles, folders: &BTreeSet<PathBuf>) -> Self {
         Self { told: files.watch(folders).and_then(|told| AsyncFd::new(told).ok()) }
     }
