@@ -9,11 +9,17 @@
 //! Never: alerts, queries, files, the time of day.
 
 mod ast;
+mod builtins;
 mod error;
+mod eval;
 mod exec;
+mod format;
 mod funcs;
 mod functions;
+mod html;
+mod json;
 mod kv;
+mod lex;
 mod parse;
 mod set;
 mod time;
