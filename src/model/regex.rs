@@ -75,6 +75,17 @@ impl Regex {
 
     /// `haystack` with every match replaced by `template`, expanded as in `expand`.
     pub fn replace_all(&self, haystack: &str, template: &str) -> String {
+        self.replace_all_within(haystack, template, usize::MAX).unwrap_or_default()
+    }
+
+    /// As `replace_all`; `None` once the result is longer than `bytes_max`, since a template may
+    /// repeat the haystack at each of its characters.
+    pub fn replace_all_within(
+        &self,
+        haystack: &str,
+        template: &str,
+        bytes_max: usize,
+    ) -> Option<String> {
         let mut out = String::new();
         let mut copied = 0;
         for captures in self.compiled.captures_iter(haystack) {
@@ -82,9 +93,12 @@ impl Regex {
             out.push_str(haystack.get(copied..found.start()).unwrap_or_default());
             expand_into(&captures, haystack, template, &mut out);
             copied = found.end();
+            if out.len() > bytes_max {
+                return None;
+            }
         }
         out.push_str(haystack.get(copied..).unwrap_or_default());
-        out
+        (out.len() <= bytes_max).then_some(out)
     }
 }
 

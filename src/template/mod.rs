@@ -9,18 +9,26 @@
 //! Never: alerts, queries, files, the time of day.
 
 mod ast;
+mod builtins;
 mod error;
+mod eval;
 mod exec;
+mod format;
 mod funcs;
 mod functions;
+mod html;
+mod json;
 mod kv;
+mod lex;
 mod parse;
 mod set;
 mod time;
 mod value;
 
 pub use error::TemplateError;
-pub use funcs::{QueryCallback, QuerySample, RuleContext, alertmanager_functions, rule_functions};
+pub use funcs::{
+    QueryCallback, QuerySample, RuleContext, alertmanager_functions, rule_functions, table_link,
+};
 pub use functions::{Arity, Functions};
 pub use kv::Kv;
 pub use set::{Limits, Mode, Template, TemplateSet};

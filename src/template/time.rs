@@ -2,7 +2,6 @@
 
 use super::value::{Object, Value};
 use crate::model::Timestamp;
-use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Zoned};
 use std::fmt::Write as _;
@@ -86,6 +85,38 @@ impl Time {
         out
     }
 
+    /// Reads a time that is written in a layout of Go's, in UTC unless it names an offset.
+    ///
+    /// # Errors
+    /// The text is not written so.
+    pub(super) fn parse(layout: &str, text: &str) -> Result<Self, String> {
+        let mut parts = Parts::default();
+        let (mut rest_layout, mut rest) = (layout, text);
+        let wrong = || format!("parsing time {text:?} as {layout:?}: cannot parse {text:?}");
+        while !rest_layout.is_empty() {
+            if let Some((word, _)) = WORDS.iter().find(|(word, _)| starts_word(rest_layout, word)) {
+                rest = parts.read(word, rest).ok_or_else(wrong)?;
+                rest_layout = rest_layout.get(word.len()..).unwrap_or_default();
+                continue;
+            }
+            if let Some(digits) = fraction(rest_layout) {
+                rest = parts.read_fraction(rest);
+                rest_layout = rest_layout.get(digits.len()..).unwrap_or_default();
+                continue;
+            }
+            let mut layout_chars = rest_layout.chars();
+            let mut chars = rest.chars();
+            if layout_chars.next() != chars.next() {
+                return Err(wrong());
+            }
+            (rest_layout, rest) = (layout_chars.as_str(), chars.as_str());
+        }
+        if !rest.is_empty() {
+            return Err(format!("parsing time {text:?}: extra text: {rest:?}"));
+        }
+        parts.time().ok_or_else(wrong)
+    }
+
     /// Calls a method of `time.Time`; `None` when there is none of this name.
     pub(super) fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>> {
         let time = &self.0;
@@ -165,6 +196,139 @@ impl Time {
         let over = since_zero.checked_rem_euclid(i128::from(nanos)).unwrap_or(0);
         self.plus(-i64::try_from(over).unwrap_or(0))
     }
+}
+
+/// What was read of a time.
+#[derive(Debug)]
+struct Parts {
+    year: i16,
+    month: i8,
+    day: i8,
+    hour: i8,
+    minute: i8,
+    second: i8,
+    nanos: i32,
+    offset_seconds: i32,
+    afternoon: Option<bool>,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self {
+            year: 0,
+            month: 1,
+            day: 1,
+            hour: 0,
+            minute: 0,
+            second: 0,
+            nanos: 0,
+            offset_seconds: 0,
+            afternoon: None,
+        }
+    }
+}
+
+impl Parts {
+    /// Reads what `word` stands for, and returns what follows.
+    fn read<'t>(&mut self, word: &str, text: &'t str) -> Option<&'t str> {
+        let (two, flexible) = (2..=2, 1..=2);
+        match word {
+            "2006" => number(text, 4..=4, &mut self.year),
+            "06" => {
+                let rest = number(text, two, &mut self.year)?;
+                self.year += if self.year >= 69 { 1900 } else { 2000 };
+                Some(rest)
+            }
+            "01" => number(text, two, &mut self.month),
+            "1" => number(text, flexible, &mut self.month),
+            "02" => number(text, two, &mut self.day),
+            "2" => number(text, flexible, &mut self.day),
+            "_2" => number(text.trim_start_matches(' '), flexible, &mut self.day),
+            "15" | "03" => number(text, two, &mut self.hour),
+            "3" => number(text, flexible, &mut self.hour),
+            "04" => number(text, two, &mut self.minute),
+            "4" => number(text, flexible, &mut self.minute),
+            "05" => number(text, two, &mut self.second).map(|rest| self.read_fraction(rest)),
+            "5" => number(text, flexible, &mut self.second).map(|rest| self.read_fraction(rest)),
+            "January" | "Jan" => self.read_month(text, word == "Jan"),
+            "Monday" | "Mon" => WEEKDAYS.iter().find_map(|name| {
+                text.strip_prefix(if word == "Mon" { name.get(..3)? } else { *name })
+            }),
+            "PM" | "pm" => {
+                let (half, rest) = text.split_at_checked(2)?;
+                self.afternoon = Some(half.eq_ignore_ascii_case("pm"));
+                half.eq_ignore_ascii_case("am").then_some(rest).or(self.afternoon.map(|_| rest))
+            }
+            "MST" => {
+                let letters = text.bytes().take_while(u8::is_ascii_uppercase).count();
+                text.get(letters..).filter(|_| letters >= 3)
+            }
+            "Z07:00" | "Z0700" if text.starts_with('Z') => text.get(1..),
+            "Z07:00" | "Z0700" | "-07:00" | "-0700" | "-07" => self.read_offset(text),
+            _other => None,
+        }
+    }
+
+    fn read_month<'t>(&mut self, text: &'t str, short: bool) -> Option<&'t str> {
+        MONTHS.iter().zip(1..).find_map(|(name, month)| {
+            let rest = text.strip_prefix(if short { name.get(..3)? } else { *name })?;
+            self.month = month;
+            Some(rest)
+        })
+    }
+
+    fn read_offset<'t>(&mut self, text: &'t str) -> Option<&'t str> {
+        let sign = match text.chars().next()? {
+            '+' => 1,
+            '-' => -1,
+            _other => return None,
+        };
+        let (mut hours, mut minutes) = (0i32, 0i32);
+        let rest = number(text.get(1..)?, 2..=2, &mut hours)?;
+        let after_colon = rest.strip_prefix(':').unwrap_or(rest);
+        let rest = number(after_colon, 2..=2, &mut minutes).unwrap_or(rest);
+        self.offset_seconds = sign * (hours * 3600 + minutes * 60);
+        Some(rest)
+    }
+
+    /// A fraction of a second may follow the second even when the layout has none.
+    fn read_fraction<'t>(&mut self, text: &'t str) -> &'t str {
+        let Some(after) = text.strip_prefix(['.', ',']) else { return text };
+        let count = after.bytes().take_while(u8::is_ascii_digit).count();
+        let Some((digits, rest)) = after.split_at_checked(count).filter(|_| count > 0) else {
+            return text;
+        };
+        let kept = digits.get(..count.min(9)).unwrap_or(digits);
+        self.nanos = format!("{kept:0<9}").parse().unwrap_or(0);
+        rest
+    }
+
+    fn time(self) -> Option<Time> {
+        let hour = match self.afternoon {
+            Some(true) if self.hour < 12 => self.hour + 12,
+            Some(false) if self.hour == 12 => 0,
+            Some(_) | None => self.hour,
+        };
+        let date = jiff::civil::Date::new(self.year, self.month, self.day).ok()?;
+        let clock = jiff::civil::Time::new(hour, self.minute, self.second, self.nanos).ok()?;
+        let zone = match self.offset_seconds {
+            0 => TimeZone::UTC,
+            seconds => TimeZone::fixed(jiff::tz::Offset::from_seconds(seconds).ok()?),
+        };
+        date.to_datetime(clock).to_zoned(zone).ok().map(Time)
+    }
+}
+
+/// Reads digits, as many as `width` allows.
+fn number<'t, N: std::str::FromStr>(
+    text: &'t str,
+    width: std::ops::RangeInclusive<usize>,
+    into: &mut N,
+) -> Option<&'t str> {
+    let count = text.bytes().take(*width.end()).take_while(u8::is_ascii_digit).count();
+    let (digits, rest) = text.split_at_checked(count).filter(|_| width.contains(&count))?;
+    *into = digits.parse().ok()?;
+    Some(rest)
 }
 
 /// Calls a method of `time.Duration`; `None` when there is none of this name.
@@ -383,31 +547,30 @@ fn write_zone_name(time: &Zoned, out: &mut String) {
     out.push_str(&name);
 }
 
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+const WEEKDAYS: [&str; 7] =
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
 fn month_name(time: &Zoned) -> &'static str {
-    match time.month() {
-        1 => "January",
-        2 => "February",
-        3 => "March",
-        4 => "April",
-        5 => "May",
-        6 => "June",
-        7 => "July",
-        8 => "August",
-        9 => "September",
-        10 => "October",
-        11 => "November",
-        _december => "December",
-    }
+    let place = usize::from(time.month().unsigned_abs()) - 1;
+    MONTHS.get(place).copied().unwrap_or_default()
 }
 
 fn weekday_name(time: &Zoned) -> &'static str {
-    match time.weekday() {
-        Weekday::Monday => "Monday",
-        Weekday::Tuesday => "Tuesday",
-        Weekday::Wednesday => "Wednesday",
-        Weekday::Thursday => "Thursday",
-        Weekday::Friday => "Friday",
-        Weekday::Saturday => "Saturday",
-        Weekday::Sunday => "Sunday",
-    }
+    let place = usize::from(time.weekday().to_sunday_zero_offset().unsigned_abs());
+    WEEKDAYS.get(place).copied().unwrap_or_default()
 }
