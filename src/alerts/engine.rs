@@ -585,7 +585,11 @@ impl Engine {
 
     /// Drops what is over: log entries, silences, alerts whose end was told.
     fn forget(&mut self, now: Moment, step: &mut Step) {
-        for key in self.log.expire(now.wall) {
+        // While an alert is open that was told as firing, its end must still be told, however long
+        // the sink was dead: upstream forgets after twice the repeat interval.
+        let open = |print: &Fingerprint| self.alerts.get(print).is_some_and(|held| held.groups > 0);
+        let needed = |entry: &LogEntry| entry.firing.iter().any(open);
+        for key in self.log.expire(now.wall, needed) {
             step.write(Record::removal(Table::Log, record::log_row_key(&key)));
         }
         for id in self.silences.forget(self.config.retention, now.wall) {
@@ -611,18 +615,18 @@ impl Engine {
             .deliveries
             .values()
             .map(|open| open.delivery.deadline.saturating_add(REPORT_GRACE));
-        let forgotten = self.next_forgotten().map(|at| {
+        let forgotten = self.next_forgotten(now.wall).map(|at| {
             // Never at once: a wall clock set back must not make the loop spin.
             now.elapsed + at.since(now.wall).max(Duration::from_secs(1))
         });
         flushes.chain(reports).chain(forgotten).min()
     }
 
-    fn next_forgotten(&self) -> Option<Timestamp> {
+    fn next_forgotten(&self, now: Timestamp) -> Option<Timestamp> {
         let settled = self.alerts.values().filter(|held| held.groups == 0);
         let alerts = settled.map(|held| held.alert.ends_at.plus(RESOLVED_KEPT));
         let silences = self.silences.iter().map(|one| one.ends_at.plus(self.config.retention));
-        alerts.chain(silences).chain(self.log.next_expiry()).min()
+        alerts.chain(silences).chain(self.log.next_expiry(now)).min()
     }
 
     /// Names of the intervals that keep a route quiet at this time.

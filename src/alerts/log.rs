@@ -88,17 +88,19 @@ impl Log {
         self.entries.len()
     }
 
-    /// Forgets what has expired, and says what that was.
-    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<LogKey> {
-        self.entries
-            .extract_if(.., |_, entry| entry.expires_at <= now)
-            .map(|(key, _)| key)
-            .collect()
+    /// Forgets what has expired and is not `needed`, and says what that was.
+    pub(super) fn expire(
+        &mut self,
+        now: Timestamp,
+        needed: impl Fn(&LogEntry) -> bool,
+    ) -> Vec<LogKey> {
+        let over = |entry: &LogEntry| entry.expires_at <= now && !needed(entry);
+        self.entries.extract_if(.., |_, entry| over(entry)).map(|(key, _)| key).collect()
     }
 
-    /// When the next entry expires.
-    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
-        self.entries.values().map(|entry| entry.expires_at).min()
+    /// When the next entry expires; those that have are kept for a need.
+    pub(super) fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
+        self.entries.values().map(|entry| entry.expires_at).filter(|at| *at > now).min()
     }
 }
 
