@@ -7,11 +7,23 @@
 //! Never: PromQL, HTTP, why a sample came.
 
 pub mod append;
+mod block;
+mod catalog;
+mod chunk;
+mod codec;
 pub mod config;
+mod damage;
+pub mod dir;
 mod error;
+mod head;
+mod metrics;
+mod postings;
+mod select;
 pub mod source;
 pub mod state;
 mod store;
+mod upkeep;
+mod wal;
 
 pub use error::{Error, Result};
 pub use store::{Deps, Ranking, ReplayProgress, Status, Storage, TsdbStats};
