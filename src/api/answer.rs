@@ -9,7 +9,7 @@ use std::io::Write as _;
 
 const JSON: &str = "application/json";
 /// A smaller body fits one packet anyway.
-const GZIP_FROM_BYTES: usize = 512;
+const GZIP_FROM_BYTES: usize = 256;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

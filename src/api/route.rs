@@ -110,6 +110,7 @@ static ROUTES: &[Route] = &[
     change("/api/v1/admin/tsdb/compact", POST_PUT, Lane::Heavy, lifecycle::compact),
     early("/api/v1/watchbell/status", GET, status::watch_status),
     read("/api/v1/watchbell/alerts", GET, Lane::Cheap, status::watch_alerts),
+    early("/api/v1/watchbell/matchers", GET, status::watch_matchers),
     Route {
         pattern: "/api/v1/watchbell/changes",
         verbs: GET,

@@ -4,7 +4,8 @@ use super::answer::{json, success};
 use super::message::Response;
 use super::params::invalid;
 use super::route::Asked;
-use crate::wire::{Error, RuleKind, RulesRequest, TargetState, TargetsAnswer};
+use crate::model::Matcher;
+use crate::wire::{Error, MatcherForm, RuleKind, RulesRequest, TargetState, TargetsAnswer};
 use std::time::Duration;
 
 /// Upstream's default and largest length of each list of `status/tsdb`.
@@ -135,6 +136,24 @@ pub(super) fn watch_changes(asked: &Asked) -> Result<Response, Error> {
     };
     let wait = asked.params.span("timeout")?.unwrap_or(CHANGES_WAIT).min(CHANGES_WAIT_MAX);
     Ok(success(asked.core().changes_after(after, wait)?))
+}
+
+/// A selector or an alert filter taken apart: `client` has no parser of its own.
+pub(super) fn watch_matchers(asked: &Asked) -> Result<Response, Error> {
+    let found = match (asked.params.get("selector"), asked.params.get("filter")) {
+        (Some(selector), _) => asked.core().parse_matchers(selector)?,
+        (None, Some(filter)) => asked.core().parse_alert_matchers(filter)?,
+        (None, None) => {
+            return Err(Error::bad_data("no selector and no filter parameter provided"));
+        }
+    };
+    let form = |matcher: &Matcher| MatcherForm {
+        name: matcher.name().to_owned(),
+        value: matcher.value().to_owned(),
+        is_regex: matcher.op().is_regex(),
+        is_equal: matcher.op().is_positive(),
+    };
+    Ok(success(found.iter().map(form).collect::<Vec<_>>()))
 }
 
 /// Versions without the envelope, as `/version` has them.
