@@ -248,6 +248,12 @@ fn t88_the_first_alternative_wins_not_the_longest() {
 }
 
 #[test]
+fn an_empty_match_right_behind_a_match_is_not_replaced() {
+    let regex = Regex::searching("a*").expect("valid");
+    assert_eq!(regex.replace_all("baaac", "x"), "xbxcx");
+}
+
+#[test]
 fn greed_follows_flag_and_question_mark() {
     for (text, expected) in
         [("a+", "<aa>"), ("a+?", "<a><a>"), ("(?U)a+", "<a><a>"), ("(?U)a+?", "<aa>")]
@@ -260,7 +266,10 @@ fn greed_follows_flag_and_question_mark() {
 #[test]
 fn depth_and_size_are_bounded() {
     let deep = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
-    assert!(Regex::anchored(&deep(200)).expect("deep enough").is_match("a"));
+    let mixed = format!("{}x{}", "(?:a|(b".repeat(60), ")+)".repeat(60));
+    for (text, haystack) in [(deep(249), "a"), (mixed, "a")] {
+        assert!(Regex::anchored(&text).expect("not too deep").is_match(haystack));
+    }
     for text in [
         deep(300),
         deep(60_000),
@@ -273,7 +282,8 @@ fn depth_and_size_are_bounded() {
     ] {
         let err = Regex::anchored(&text).expect_err("too large");
         let known = ["expression nests too deeply", "expression too large"];
-        assert!(known.iter().any(|known| err.0.starts_with(known)), "{:.60}", err.0);
+        assert!(known.iter().any(|known| err.0.starts_with(known)), "{}", err.0);
+        assert!(err.0.len() < 500, "the message does not repeat all of it");
     }
 }
 
