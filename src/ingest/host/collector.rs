@@ -5,8 +5,8 @@ use super::families::Families;
 use super::root::Root;
 use super::statfs::Prober;
 use super::{
-    conntrack, cpu, diskstats, entropy, filefd, filesystem, loadavg, meminfo, netclass, netdev,
-    netstat, pressure, sockstat, stat, thermal_zone, time, uname, vmstat,
+    conntrack, cpu, diskstats, entropy, filefd, filesystem, hwmon, loadavg, meminfo, netclass,
+    netdev, netstat, pressure, sockstat, stat, thermal_zone, time, uname, vmstat,
 };
 use crate::sys::clock::SharedClock;
 use crate::sys::metrics::Family;
@@ -34,13 +34,14 @@ pub(super) struct Host {
 type Collect = fn(&Host, &mut Families) -> Result<(), CollectError>;
 
 /// The collectors under node_exporter's names for them.
-const COLLECTORS: [(&str, Collect); 18] = [
+const COLLECTORS: [(&str, Collect); 19] = [
     ("conntrack", conntrack::collect),
     ("cpu", cpu::collect),
     ("diskstats", diskstats::collect),
     ("entropy", entropy::collect),
     ("filefd", filefd::collect),
     ("filesystem", filesystem::collect),
+    ("hwmon", hwmon::collect),
     ("loadavg", loadavg::collect),
     ("meminfo", meminfo::collect),
     ("netclass", netclass::collect),

@@ -36,18 +36,8 @@ impl Families {
         self.add(name, help, MetricType::Unknown, &[], value);
     }
 
-    /// All families by name, each with its samples by labels.
-    pub(super) fn into_vec(self) -> Vec<Family> {
-        let mut families: Vec<Family> = self.0.into_values().collect();
-        for family in &mut families {
-            family.samples.sort_by(|a, b| a.labels.cmp(&b.labels));
-            // The kernel may list a thing twice; a scrape may not.
-            family.samples.dedup_by(|a, b| a.labels == b.labels);
-        }
-        families
-    }
-
-    fn add(
+    /// Adds a sample of a metric of this type.
+    pub(super) fn add(
         &mut self,
         name: &str,
         help: &'static str,
@@ -65,5 +55,16 @@ impl Families {
                 self.0.insert(name, family);
             }
         }
+    }
+
+    /// All families by name, each with its samples by labels.
+    pub(super) fn into_vec(self) -> Vec<Family> {
+        let mut families: Vec<Family> = self.0.into_values().collect();
+        for family in &mut families {
+            family.samples.sort_by(|a, b| a.labels.cmp(&b.labels));
+            // The kernel may list a thing twice; a scrape may not.
+            family.samples.dedup_by(|a, b| a.labels == b.labels);
+        }
+        families
     }
 }

@@ -15,6 +15,7 @@ mod error;
 mod families;
 mod filefd;
 mod filesystem;
+mod hwmon;
 mod loadavg;
 mod meminfo;
 mod netclass;

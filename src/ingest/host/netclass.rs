@@ -46,11 +46,7 @@ fn add(host: &Host, device: &str, out: &mut Families) {
     for (file, name, kind) in NUMBERS {
         // A device that is down refuses some of them.
         let Some(value) = value(file).as_deref().and_then(number) else { continue };
-        let help = "A property of the network device.";
-        match kind {
-            MetricType::Counter => out.counter(name, help, &label, value),
-            _ => out.gauge(name, help, &label, value),
-        }
+        out.add(name, "A property of the network device.", kind, &label, value);
     }
     if let Some(megabits) = value("speed").as_deref().and_then(number) {
         // -1 means unknown and is passed on like any other, as node_exporter does by default.

@@ -30,10 +30,7 @@ pub(super) fn collect(host: &Host, out: &mut Families) -> Result<(), CollectErro
         let Some(value) = value else {
             return Err(host.root.wrong(FILE, format!("no line {keyword:?} with a number")));
         };
-        match kind {
-            MetricType::Counter => out.counter(name, help, &[], value),
-            _ => out.gauge(name, help, &[], value),
-        }
+        out.add(name, help, kind, &[], value);
     }
     Ok(())
 }

@@ -259,10 +259,9 @@ fn unicode_class(name: &str) -> Option<ClassUnicode> {
 }
 
 fn table(pattern: &str) -> Option<ClassUnicode> {
-    match regex_syntax::parse(pattern).ok()?.into_kind() {
-        HirKind::Class(Class::Unicode(class)) => Some(class),
-        _ => None,
-    }
+    let hir = regex_syntax::parse(pattern).ok()?;
+    let HirKind::Class(Class::Unicode(class)) = hir.into_kind() else { return None };
+    Some(class)
 }
 
 #[cfg(test)]

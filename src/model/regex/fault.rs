@@ -1,11 +1,12 @@
 //! What is wrong with an expression, in Go's words.
 
-use std::fmt;
-
 /// Why an expression cannot be used: Go's sentence for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("error parsing regexp: {0}")]
 pub struct RegexError(pub String);
+
+/// The most characters of an expression that a message repeats. Go repeats all of them.
+const PART_CHARS_MAX: usize = 400;
 
 /// The kinds of faults that Go tells apart.
 ///
@@ -29,8 +30,12 @@ pub(super) enum Fault {
 
 impl Fault {
     /// The error about this `part` of an expression.
-    pub(super) fn at(self, part: impl fmt::Display) -> RegexError {
-        RegexError(format!("{}: `{part}`", self.as_str()))
+    pub(super) fn at(self, part: &str) -> RegexError {
+        let what = self.as_str();
+        RegexError(match part.char_indices().nth(PART_CHARS_MAX) {
+            Some((end, _)) => format!("{what}: `{}...`", part.get(..end).unwrap_or_default()),
+            None => format!("{what}: `{part}`"),
+        })
     }
 
     const fn as_str(self) -> &'static str {

@@ -28,9 +28,9 @@ pub use fault::RegexError;
 /// The largest compiled automaton, in bytes: reliability.md section 3.
 const NFA_BYTES_MAX: usize = 1 << 20;
 
-/// What each byte of the text may add to that, so that a written list of thousands of names
-/// compiles: a literal byte needs about half of it.
-const NFA_BYTES_PER_TEXT_BYTE: usize = 64;
+/// What each byte of a list of literal texts may add to that, so that thousands of names compile.
+/// Lists are matched without the automaton, which then serves replacements alone.
+const NFA_BYTES_PER_LIST_BYTE: usize = 64;
 
 /// A compiled expression and its text.
 #[derive(Clone)]
@@ -54,7 +54,9 @@ impl Regex {
         let literal_prefix = hints::literal_prefix(&parsed.hir);
         let ends = [Hir::look(Look::Start), parsed.hir, Hir::look(Look::End)];
         let parsed = Parsed { hir: Hir::concat(ends.into()), ..parsed };
-        Ok(Self { set_matches, literal_prefix, ..Self::compile(text, parsed)? })
+        let list_bytes = if set_matches.is_some() { text.len() } else { 0 };
+        let nfa_bytes_max = NFA_BYTES_MAX + NFA_BYTES_PER_LIST_BYTE * list_bytes;
+        Ok(Self { set_matches, literal_prefix, ..Self::compile(text, parsed, nfa_bytes_max)? })
     }
 
     /// Compiles `text` to search anywhere, as template functions do.
@@ -62,7 +64,7 @@ impl Regex {
     /// # Errors
     /// As `anchored`.
     pub fn searching(text: &str) -> Result<Self, RegexError> {
-        Self::compile(text, parse::parse(text, false)?)
+        Self::compile(text, parse::parse(text, false)?, NFA_BYTES_MAX)
     }
 
     /// The text it was made of, without the anchors.
@@ -132,8 +134,7 @@ impl Regex {
         (out.len() <= bytes_max).then_some(out)
     }
 
-    fn compile(text: &str, parsed: Parsed) -> Result<Self, RegexError> {
-        let nfa_bytes_max = NFA_BYTES_MAX + NFA_BYTES_PER_TEXT_BYTE * text.len();
+    fn compile(text: &str, parsed: Parsed, nfa_bytes_max: usize) -> Result<Self, RegexError> {
         let config = meta::Config::new()
             .nfa_size_limit(Some(nfa_bytes_max))
             .onepass_size_limit(Some(NFA_BYTES_MAX))

@@ -33,8 +33,7 @@ pub(super) struct Parsed {
 /// Reads `text`; `dot_takes_newlines` sets the flag `s` from the start.
 pub(super) fn parse(text: &str, dot_takes_newlines: bool) -> Result<Parsed, RegexError> {
     if text.len() > TEXT_BYTES_MAX {
-        let start: String = text.chars().take(40).collect();
-        return Err(Fault::TooLarge.at(format_args!("{start}...")));
+        return Err(Fault::TooLarge.at(text));
     }
     let mut parser = Parser {
         whole: text,

@@ -248,6 +248,12 @@ fn t88_the_first_alternative_wins_not_the_longest() {
 }
 
 #[test]
+fn an_empty_match_right_behind_a_match_is_not_replaced() {
+    let regex = Regex::searching("a*").expect("valid");
+    assert_eq!(regex.replace_all("baaac", "x"), "xbxcx");
+}
+
+#[test]
 fn greed_follows_flag_and_question_mark() {
     for (text, expected) in
         [("a+", "<aa>"), ("a+?", "<a><a>"), ("(?U)a+", "<a><a>"), ("(?U)a+?", "<aa>")]
@@ -260,7 +266,10 @@ fn greed_follows_flag_and_question_mark() {
 #[test]
 fn depth_and_size_are_bounded() {
     let deep = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
-    assert!(Regex::anchored(&deep(200)).expect("deep enough").is_match("a"));
+    let mixed = format!("{}x{}", "(?:a|(b".repeat(60), ")+)".repeat(60));
+    for (text, haystack) in [(deep(249), "a"), (mixed, "a")] {
+        assert!(Regex::anchored(&text).expect("not too deep").is_match(haystack));
+    }
     for text in [
         deep(300),
         deep(60_000),
@@ -273,19 +282,22 @@ fn depth_and_size_are_bounded() {
     ] {
         let err = Regex::anchored(&text).expect_err("too large");
         let known = ["expression nests too deeply", "expression too large"];
-        assert!(known.iter().any(|known| err.0.starts_with(known)), "{:.60}", err.0);
+        assert!(known.iter().any(|known| err.0.starts_with(known)), "{}", err.0);
+        assert!(err.0.len() < 500, "the message does not repeat all of it");
     }
 }
 
 #[test]
 fn long_lists_of_names_compile_and_need_no_automaton() {
-    let names: Vec<String> = (0..8_000).map(|n| format!("pod-{n}")).collect();
-    for start in ["", "(?i)"] {
-        let regex = anchored(&format!("{start}{}", names.join("|")));
-        assert!(regex.is_match("pod-7999"));
-        assert!(!regex.is_match("pod-8000"));
-        assert_eq!(regex.set_matches().is_some(), start.is_empty());
-    }
+    let names = |count: u32| (0..count).map(|n| format!("pod-{n}")).collect::<Vec<_>>().join("|");
+    let regex = anchored(&names(8_000));
+    assert!(regex.is_match("pod-7999") && !regex.is_match("pod-8000"));
+    assert_eq!(regex.set_matches().map(<[String]>::len), Some(8_000));
+    assert_eq!(regex.expand("pod-7999", "<$0>").as_deref(), Some("<pod-7999>"));
+
+    let regex = anchored(&format!("(?i){}", names(1_000)));
+    assert!(regex.is_match("POD-999") && !regex.is_match("POD-1000"));
+    assert_eq!(regex.set_matches(), None);
 }
 
 #[test]
