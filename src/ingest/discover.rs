@@ -265,3 +265,143 @@ impl Changes {
         while rustix::io::read(told.get_ref(), &mut events).is_ok_and(|bytes| bytes > 0) {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::sys::clock::Clock as _;
+    use crate::sys::sim::VirtualClock;
+    use std::sync::Mutex;
+    use tokio::sync::mpsc;
+
+    /// Files in memory.
+    #[derive(Clone, Debug, Default)]
+    struct Shelf(Arc<Mutex<BTreeMap<PathBuf, String>>>);
+
+    impl Shelf {
+        fn put(&self, path: &str, text: &str) {
+            self.0.lock().expect("whole").insert(path.into(), text.to_owned());
+        }
+
+        fn take(&self, path: &str) {
+            self.0.lock().expect("whole").remove(Path::new(path));
+        }
+    }
+
+    impl ReadFiles for Shelf {
+        fn read(&self, path: &Path) -> io::Result<String> {
+            let files = self.0.lock().expect("whole");
+            files.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+        }
+
+        fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+            let files = self.0.lock().expect("whole");
+            Ok(files.keys().filter(|path| path.parent() == Some(folder)).cloned().collect())
+        }
+
+        fn watch(&self, _: &BTreeSet<PathBuf>) -> Option<OwnedFd> {
+            None
+        }
+    }
+
+    fn parse() -> ParseGroups {
+        Arc::new(|_, text| serde_yaml::from_str(text).map_err(|err| err.to_string()))
+    }
+
+    fn discovery(pattern: &str) -> Vec<FileDiscovery> {
+        vec![FileDiscovery { patterns: vec![pattern.into()], refresh: Duration::from_secs(60) }]
+    }
+
+    fn addresses(last_good: &LastGood) -> Vec<String> {
+        last_good.groups().into_iter().flat_map(|group| group.targets).collect()
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, name, fits) in [
+            ("*.yml", "a.yml", true),
+            ("*.yml", ".yml", true),
+            ("*.yml", "a.yml.bak", false),
+            ("a.yml", "a.yml", true),
+            ("a.yml", "b.yml", false),
+            ("a*b*.json", "a1b2.json", true),
+            ("a*b*.json", "a1c2.json", false),
+            ("a*a.yml", "a.yml", false),
+        ] {
+            assert_eq!(wildcard(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_breaks_keeps_its_targets_and_one_that_goes_loses_them() {
+        let shelf = Shelf::default();
+        let mut last_good = LastGood::default();
+        let files = discovery("/t/*.json");
+        shelf.put("/t/a.json", r#"[{"targets": ["a:1"]}]"#);
+        shelf.put("/t/b.json", r#"[{"targets": ["b:1"]}]"#);
+        shelf.put("/t/c.yml", r#"[{"targets": ["c:1"]}]"#);
+        assert!(last_good.refresh(&shelf, &parse(), &files).is_empty());
+        assert_eq!(addresses(&last_good), ["a:1", "b:1"]);
+        assert_eq!(last_good.groups()[0].labels.get(FILE_LABEL), Some("/t/a.json"));
+        shelf.put("/t/a.json", "[{");
+        let problems = last_good.refresh(&shelf, &parse(), &files);
+        assert!(problems[0].starts_with("cannot read /t/a.json: "), "{problems:?}");
+        assert_eq!(addresses(&last_good), ["a:1", "b:1"]);
+        shelf.put("/t/a.json", r#"[{"target": ["a:1"]}]"#);
+        let problems = last_good.refresh(&shelf, &parse(), &files);
+        assert!(problems[0].contains("unknown field"), "{problems:?}");
+        shelf.take("/t/b.json");
+        last_good.refresh(&shelf, &parse(), &files);
+        assert_eq!(addresses(&last_good), ["a:1"]);
+    }
+
+    #[tokio::test]
+    async fn files_are_read_again_when_the_refresh_interval_is_over() {
+        let shelf = Shelf::default();
+        shelf.put("/t/a.yml", "[{targets: ['a:1']}]");
+        let time = VirtualClock::at(Timestamp::EPOCH);
+        let stop = Shutdown::new();
+        let watch = Watch {
+            clock: Arc::new(time.clone()),
+            files: Arc::new(shelf.clone()),
+            parse: parse(),
+            discoveries: discovery("/t/a.yml"),
+            stop: stop.clone(),
+        };
+        let (sender, mut found) = mpsc::unbounded_channel();
+        let task = crate::sys::tasks::spawn(
+            "watch",
+            watch.run(move |groups, _| {
+                let _ = sender.send(groups);
+            }),
+        );
+        let first = found.recv().await.expect("the watch lives");
+        assert_eq!(first[0].targets, ["a:1"]);
+        shelf.put("/t/a.yml", "[{targets: ['b:1']}]");
+        // Time passes in small steps until the file is read again: each step wakes who waits.
+        let second = loop {
+            time.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+            if let Ok(groups) = found.try_recv() {
+                break groups;
+            }
+        };
+        assert_eq!(second[0].targets, ["b:1"]);
+        assert!(time.elapsed() >= Duration::from_secs(60));
+        stop.trigger();
+        task.await.expect("ends");
+    }
+
+    #[tokio::test]
+    async fn the_kernel_tells_of_a_file_that_is_renamed_into_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut changes = Changes::of(&HostFiles, &BTreeSet::from([folder.path().to_owned()]));
+        assert!(!changes.is_deaf());
+        let draft = folder.path().join("draft");
+        std::fs::write(&draft, "[]").expect("writes");
+        changes.forget();
+        std::fs::rename(&draft, folder.path().join("a.yml")).expect("renames");
+        changes.next().await;
+    }
+}

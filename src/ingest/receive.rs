@@ -329,3 +329,170 @@ impl Received {
         self.invalid_reason.get_or_insert(reason);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::STALE_NAN_BITS;
+    use proptest::prelude::*;
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Request {
+        #[prost(message, repeated, tag = "1")]
+        series: Vec<TimeSeries>,
+        #[prost(message, repeated, tag = "3")]
+        metadata: Vec<MetricMetadata>,
+    }
+
+    fn series(labels: &[(&str, &str)], samples: &[(f64, i64)]) -> TimeSeries {
+        let pair = |(name, value): &(&str, &str)| LabelPair {
+            name: (*name).to_owned(),
+            value: (*value).to_owned(),
+        };
+        let sample = |(value, timestamp): &(f64, i64)| SampleMessage {
+            value: *value,
+            timestamp: *timestamp,
+        };
+        TimeSeries {
+            labels: labels.iter().map(pair).collect(),
+            samples: samples.iter().map(sample).collect(),
+            exemplars: Vec::new(),
+            histograms: Vec::new(),
+        }
+    }
+
+    fn body(series: Vec<TimeSeries>) -> Vec<u8> {
+        packed(&Request { series, metadata: Vec::new() }.encode_to_vec())
+    }
+
+    fn packed(message: &[u8]) -> Vec<u8> {
+        snap::raw::Encoder::new().compress_vec(message).expect("fits")
+    }
+
+    fn read(body: &[u8]) -> Result<Received, ReceiveError> {
+        decode(Some("application/x-protobuf"), Some("snappy"), body, &SafetyLimits::default())
+    }
+
+    #[test]
+    fn samples_come_in_with_their_bits() {
+        let stale = f64::from_bits(STALE_NAN_BITS);
+        let sent = series(&[("job", "j"), ("__name__", "up"), ("e", "")], &[(1.0, 5), (stale, 6)]);
+        let received = read(&body(vec![sent])).expect("reads");
+        let samples = &received.commit.samples;
+        assert_eq!(samples.len(), 2);
+        assert_eq!(samples[0].labels.to_string(), r#"{__name__="up", job="j"}"#);
+        assert_eq!((samples[0].value, samples[0].ts), (1.0, Timestamp::from_millis(5)));
+        assert_eq!(samples[1].value.to_bits(), STALE_NAN_BITS);
+        let answered = answer(&received, &Committed::default());
+        assert_eq!((answered.status, answered.body.as_str()), (204, ""));
+    }
+
+    #[test]
+    fn metadata_comes_in() {
+        let said = MetricMetadata {
+            kind: 1,
+            name: "a_total".to_owned(),
+            help: "Counts.".to_owned(),
+            unit: String::new(),
+        };
+        let message = Request { series: Vec::new(), metadata: vec![said] }.encode_to_vec();
+        let received = read(&packed(&message)).expect("reads");
+        let (name, metadata) = &received.commit.metadata[0];
+        assert_eq!((name.as_str(), metadata.kind), ("a_total", MetricType::Counter));
+        assert_eq!(metadata.help, "Counts.");
+    }
+
+    #[test]
+    fn bad_series_are_left_out_and_the_rest_is_kept() {
+        let long = "x".repeat(5_000);
+        for (labels, reason) in [
+            (vec![("job", "j")], "invalid metric name or labels, got {job=\"j\"}"),
+            (
+                vec![("__name__", "a"), ("b", "1"), ("b", "2")],
+                "invalid labels for series, labels {__name__=\"a\", b=\"2\"}, duplicated label b",
+            ),
+            (vec![("__name__", "a"), ("", "1")], "invalid metric name or labels"),
+            (vec![("__name__", "a"), ("b", long.as_str())], "label \"b\" or its value is too long"),
+        ] {
+            let sent =
+                vec![series(&labels, &[(1.0, 1)]), series(&[("__name__", "ok")], &[(1.0, 1)])];
+            let received = read(&body(sent)).expect("reads");
+            assert_eq!(received.commit.samples.len(), 1, "{reason}");
+            assert_eq!(received.invalid_series, 1);
+            let answered = answer(&received, &Committed::default());
+            assert_eq!(answered.status, 400);
+            assert!(answered.body.starts_with(reason), "{}", answered.body);
+        }
+    }
+
+    #[test]
+    fn refused_samples_make_it_a_400_in_prometheus_words() {
+        let received = read(&body(vec![series(&[("__name__", "a")], &[(1.0, 1)])])).expect("reads");
+        for (why, words) in [
+            (Refusal::OutOfOrder, "out of order sample"),
+            (Refusal::Duplicate, "duplicate sample for timestamp"),
+            (Refusal::TooOld, "too old sample"),
+            (Refusal::TooFarAhead, "out of bounds: timestamp is too far in the future"),
+            (Refusal::BadLabels, "invalid labels for series {__name__=\"a\"}"),
+        ] {
+            let committed = Committed { refused: vec![(0, why)], ..Committed::default() };
+            let answered = answer(&received, &committed);
+            assert_eq!((answered.status, answered.body.as_str()), (400, words));
+        }
+    }
+
+    #[test]
+    fn other_messages_and_encodings_are_415() {
+        let fine = body(Vec::new());
+        for (content_type, encoding, is_taken) in [
+            (Some("application/x-protobuf"), Some("snappy"), true),
+            (Some("application/x-protobuf;proto=prometheus.WriteRequest"), None, true),
+            (None, None, true),
+            (Some("application/x-protobuf;proto=io.prometheus.write.v2.Request"), None, false),
+            (Some("application/json"), Some("snappy"), false),
+            (Some("application/x-protobuf"), Some("zstd"), false),
+        ] {
+            let found = decode(content_type, encoding, &fine, &SafetyLimits::default());
+            match found {
+                Ok(_) => assert!(is_taken, "{content_type:?} {encoding:?}"),
+                Err(err) => assert!(!is_taken && err.status() == 415, "{err}"),
+            }
+        }
+    }
+
+    #[test]
+    fn t36_a_declared_length_is_checked_before_memory_is_taken() {
+        // The varint of 4 GiB - 1, and nothing behind it.
+        let lie = [0xff, 0xff, 0xff, 0xff, 0x0f];
+        let err = read(&lie).expect_err("too large");
+        assert_eq!(err.status(), 413);
+        // Within the limit, and still more than so few bytes can hold.
+        let mut small_lie = vec![0x80, 0x80, 0x80, 0x04];
+        small_lie.extend([0; 16]);
+        assert_eq!(read(&small_lie).expect_err("a lie").status(), 400);
+    }
+
+    #[test]
+    fn t46_many_empty_parts_do_not_become_a_large_structure() {
+        // Ten thousand empty labels: two bytes each here.
+        let labels = [0x0a, 0x00].repeat(10_000);
+        let mut message = vec![0x0a];
+        prost::encoding::encode_varint(labels.len() as u64, &mut message);
+        message.extend(&labels);
+        let received = read(&packed(&message)).expect("reads");
+        assert_eq!((received.invalid_series, received.commit.samples.len()), (1, 0));
+        let samples = [0x12, 0x00].repeat(WRITE_SAMPLES_MAX + 1);
+        let mut message = vec![0x0a];
+        prost::encoding::encode_varint(samples.len() as u64, &mut message);
+        message.extend(&samples);
+        assert_eq!(read(&packed(&message)).expect_err("too many").status(), 400);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes);
+            let _ = read(&packed(&bytes));
+        }
+    }
+}

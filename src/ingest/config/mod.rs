@@ -10,6 +10,9 @@ mod job;
 mod opaque;
 mod settings;
 
+#[cfg(test)]
+mod tests;
+
 pub use check::{Checked, SkippedJob, check};
 pub use job::{Escaping, FileDiscovery, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
 pub use opaque::Opaque;

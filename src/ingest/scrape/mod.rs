@@ -1,16 +1,18 @@
 //! Scraping: one loop for each target, one commit for each scrape.
 //!
 //! Owns when a target is asked, what its answer becomes, and the staleness of its series. Start
-//! reading at `manager.rs` (jobs and targets), then `worker.rs` (the life of one target),
-//! `intake.rs` (from a body to a commit) and `cache.rs` (what a target's series are known by).
+//! reading at `manager.rs` (jobs and targets), then `worker.rs` (the life of one target), `once.rs`
+//! (one scrape), `intake.rs` (from a body to samples) and `cache.rs` (what series are known by).
 //!
 //! Never: reading series back; parsing on a worker of the async runtime.
 
 mod cache;
 mod content;
+mod fetch;
 mod intake;
 mod manager;
 mod meters;
+mod once;
 mod pool;
 mod report;
 mod schedule;
