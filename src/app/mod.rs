@@ -7,5 +7,7 @@
 //! Never: behaviour of its own.
 
 mod settings;
+mod start;
 
 pub use settings::{Settings, default_data, default_socket};
+pub use start::{Running, start};

@@ -249,11 +249,35 @@ pub(super) struct ScreenFlags {
     #[arg(long)]
     pub utc: bool,
     /// Characters of charts: auto, braille, block or ascii
-    #[arg(long, value_name = "SET", default_value = "auto")]
-    pub charset: String,
-    /// Colors: auto, never, 16, 256 or true
-    #[arg(long, value_name = "LEVEL", default_value = "auto")]
-    pub color: String,
+    #[arg(long, value_name = "SET", default_value = "auto", hide_possible_values = true)]
+    pub charset: CharsetFlag,
+    /// The terminal's 16 colors: auto, always or never
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub color: ColorFlag,
+}
+
+/// Characters of charts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum CharsetFlag {
+    /// By locale and terminal.
+    Auto,
+    /// Braille dots.
+    Braille,
+    /// Eighths of blocks.
+    Block,
+    /// Plain ASCII.
+    Ascii,
+}
+
+/// Whether color is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorFlag {
+    /// By `NO_COLOR` and terminal.
+    Auto,
+    /// Yes.
+    Always,
+    /// No.
+    Never,
 }
 
 /// Which server is meant.

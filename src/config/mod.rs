@@ -5,10 +5,19 @@
 //!
 //! Never: being imported by the parts whose settings it composes.
 
+mod alertmanager;
+mod check;
+mod document;
 mod error;
 mod file;
+mod groups;
+mod load;
 mod yaml;
 
+pub use alertmanager::{Alertmanager, load_alertmanager};
+pub use check::{check_alertmanager, check_config, check_rules};
 pub use error::{Error, Located};
 pub use file::Source;
+pub use groups::parse_target_groups;
+pub use load::{Config, LoadedGroup, Paths, load};
 pub use yaml::Position;

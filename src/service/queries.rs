@@ -150,11 +150,7 @@ pub(super) fn query_error(err: &promql::Error) -> Error {
         promql::ErrorKind::Canceled => ErrorKind::Canceled,
         promql::ErrorKind::Internal => ErrorKind::Internal,
     };
-    let text = match err {
-        promql::Error::Parse(_) => format!("invalid parameter \"query\": {err}"),
-        _ => err.to_string(),
-    };
-    Error::new(kind, text)
+    Error::new(kind, err.to_string())
 }
 
 fn limited<T>(mut list: Vec<T>, limit: usize) -> Answer<Vec<T>> {
