@@ -91,6 +91,7 @@ static ROUTES: &[Route] = &[
     read("/api/v1/query_exemplars", GET_POST, Lane::Cheap, query::exemplars),
     read("/api/v1/format_query", GET_POST, Lane::Cheap, query::format),
     read("/api/v1/series", GET_POST, Lane::Heavy, series::series),
+    read("/api/v1/series", DELETE, Lane::Cheap, series::drop_series),
     read("/api/v1/labels", GET_POST, Lane::Heavy, series::label_names),
     read("/api/v1/label/:name/values", GET, Lane::Heavy, series::label_values),
     read("/api/v1/metadata", GET, Lane::Cheap, series::metadata),
@@ -243,7 +244,7 @@ fn dispatch(api: &Api, request: &Request) -> (&'static str, Response) {
 fn unrouted(place: &Place, request: &Request, verbs: &[&str]) -> Response {
     let v2 = place.path.starts_with("/api/v2/");
     if verbs.is_empty() && v2 {
-        let text = format!("path {} was not found", request.path);
+        let text = format!("path {} was not found", place.path);
         return alertmanager::validation(404, 404, &text);
     }
     if verbs.is_empty() {
