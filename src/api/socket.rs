@@ -10,13 +10,17 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tiny_http::{Header, StatusCode};
 
 /// Owner and group: whoever may open it may administer.
 const MODE: u32 = 0o660;
+
+/// Between attempts to listen again.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Bounds of the socket.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +40,9 @@ impl Default for SocketLimits {
 }
 
 struct Shared {
-    server: tiny_http::Server,
+    listener: UnixListener,
+    /// Made anew when it gives up: it stops listening at the first failed accept.
+    server: Mutex<Arc<tiny_http::Server>>,
     api: Arc<Api>,
     limits: SocketLimits,
     waiters: AtomicUsize,
@@ -62,11 +68,10 @@ impl std::fmt::Debug for SocketServer {
 /// Another server holds the socket (`AddrInUse`), or the folder does not take it.
 pub fn serve(api: Arc<Api>, path: &Path, limits: SocketLimits) -> io::Result<SocketServer> {
     let listener = listen(path)?;
-    let server = tiny_http::Server::from_listener(listener, None)
-        .map_err(|err| io::Error::other(err.to_string()))?;
+    let server = Mutex::new(Arc::new(over(&listener)?));
     let waiters = AtomicUsize::new(0);
     let stopping = AtomicBool::new(false);
-    let shared = Arc::new(Shared { server, api, limits, waiters, stopping });
+    let shared = Arc::new(Shared { listener, server, api, limits, waiters, stopping });
     let mut workers = Vec::new();
     for place in 0..limits.workers.max(1) {
         let shared = Arc::clone(&shared);
@@ -89,14 +94,15 @@ impl SocketServer {
     fn end(&mut self) {
         let Some(shared) = self.shared.take() else { return };
         shared.stopping.store(true, Ordering::Relaxed);
+        let server = shared.server();
         for _ in &self.workers {
-            shared.server.unblock();
+            server.unblock();
         }
         for worker in self.workers.drain(..) {
             // A panic of a worker was told when it happened.
             let _ = worker.join();
         }
-        drop(shared);
+        drop((server, shared));
         // tiny_http's accept thread looks at its flag after the next connection; it knows the
         // socket by a name that is gone.
         let _ = UnixStream::connect(&self.path);
@@ -129,12 +135,41 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+fn over(listener: &UnixListener) -> io::Result<tiny_http::Server> {
+    tiny_http::Server::from_listener(listener.try_clone()?, None)
+        .map_err(|err| io::Error::other(err.to_string()))
+}
+
+impl Shared {
+    fn server(&self) -> Arc<tiny_http::Server> {
+        Arc::clone(&self.server.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces a server that gave up, unless another worker has done so already.
+    fn revive(&self, failed: &Arc<tiny_http::Server>) -> io::Result<()> {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&server, failed) {
+            *server = Arc::new(over(&self.listener)?);
+            // The others wait for a request that the old one will never get.
+            for _ in 0..self.limits.workers {
+                failed.unblock();
+            }
+        }
+        Ok(())
+    }
+}
+
 fn work(shared: &Arc<Shared>) {
     while !shared.stopping.load(Ordering::Relaxed) {
-        match shared.server.recv() {
-            Ok(request) => take(shared, request),
-            // Woken to stop, or the listener is gone.
-            Err(_) => return,
+        let server = shared.server();
+        let Err(err) = server.recv().map(|request| take(shared, request)) else { continue };
+        if shared.stopping.load(Ordering::Relaxed) {
+            return;
+        }
+        // Mostly: no file descriptor left. One may be free after a pause.
+        std::thread::park_timeout(RETRY_PAUSE);
+        if let Err(again) = shared.revive(&server) {
+            tracing::warn!(error = %err, again = %again, "the unix socket does not accept");
         }
     }
 }

@@ -85,6 +85,7 @@ impl Fixture {
                 warnings: vec!["w".to_owned()],
                 infos: vec!["i".to_owned()],
             },
+            "panic" => panic!("a test asked for it"),
             "block" => {
                 let released = self.released.0.lock().unwrap_or_else(PoisonError::into_inner);
                 drop(self.released.1.wait_while(released, |released| !*released));

@@ -146,3 +146,15 @@ fn the_socket_is_for_its_owner_and_group_and_has_one_server() {
     server.stop();
     assert!(!path.exists());
 }
+
+#[test]
+fn a_panic_ends_only_its_request() {
+    let servers = Servers::usual();
+    let bad = raw("GET", "/api/v1/query?query=panic", &[], "");
+    for _ in 0..6 {
+        assert_eq!(servers.over_tcp(&bad).status, 500);
+        assert_eq!(servers.over_socket(&bad).status, 500);
+    }
+    assert_eq!(servers.over_tcp(PROBE).status, 200);
+    assert_eq!(servers.over_socket(PROBE).status, 200);
+}
