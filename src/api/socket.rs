@@ -19,6 +19,13 @@ use tiny_http::{Header, StatusCode};
 /// Owner and group: whoever may open it may administer.
 const MODE: u32 = 0o660;
 
+/// Between looks at whether the socket still accepts.
+const WATCH_EVERY: Duration = Duration::from_secs(5);
+/// How long an idle server may take to answer the look.
+const WATCH_PATIENCE: Duration = Duration::from_secs(2);
+/// What the look asks for; it is answered here and counted nowhere.
+const WATCH_PATH: &str = "/-/socket";
+
 /// Between attempts to listen again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
@@ -46,6 +53,8 @@ struct Shared {
     api: Arc<Api>,
     limits: SocketLimits,
     waiters: AtomicUsize,
+    /// Workers that answer right now.
+    busy: AtomicUsize,
     stopping: AtomicBool,
 }
 
@@ -69,14 +78,16 @@ impl std::fmt::Debug for SocketServer {
 pub fn serve(api: Arc<Api>, path: &Path, limits: SocketLimits) -> io::Result<SocketServer> {
     let listener = listen(path)?;
     let server = Mutex::new(Arc::new(over(&listener)?));
-    let waiters = AtomicUsize::new(0);
+    let (waiters, busy) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let stopping = AtomicBool::new(false);
-    let shared = Arc::new(Shared { listener, server, api, limits, waiters, stopping });
+    let shared = Arc::new(Shared { listener, server, api, limits, waiters, busy, stopping });
     let mut workers = Vec::new();
     for place in 0..limits.workers.max(1) {
         let shared = Arc::clone(&shared);
         workers.push(tasks::spawn_thread(format!("socket {place}"), move || work(&shared))?);
     }
+    let (watched, at) = (Arc::clone(&shared), path.to_owned());
+    workers.push(tasks::spawn_thread("socket watch", move || watch(&watched, &at))?);
     Ok(SocketServer { shared: Some(shared), workers, path: path.to_owned() })
 }
 
@@ -99,6 +110,7 @@ impl SocketServer {
             server.unblock();
         }
         for worker in self.workers.drain(..) {
+            worker.thread().unpark();
             // A panic of a worker was told when it happened.
             let _ = worker.join();
         }
@@ -174,7 +186,45 @@ fn work(shared: &Arc<Shared>) {
     }
 }
 
-fn take(shared: &Arc<Shared>, mut request: tiny_http::Request) {
+/// Looks now and then whether the socket still accepts: where the process has no file descriptor
+/// left, tiny_http's accept thread may panic without telling anybody.
+fn watch(shared: &Arc<Shared>, path: &Path) {
+    loop {
+        std::thread::park_timeout(WATCH_EVERY);
+        if shared.stopping.load(Ordering::Relaxed) {
+            return;
+        }
+        let server = shared.server();
+        let idle = || shared.busy.load(Ordering::Relaxed) == 0;
+        // A busy server may be slow; one that was idle before and after is dead.
+        if idle() && answers(path) == Some(false) && idle() {
+            tracing::warn!("the unix socket no longer accepts; listening again");
+            if let Err(err) = shared.revive(&server) {
+                tracing::warn!(error = %err, "cannot listen again");
+            }
+        }
+    }
+}
+
+/// Whether the socket answers; `None` when it could not be asked.
+fn answers(path: &Path) -> Option<bool> {
+    let mut stream = UnixStream::connect(path).ok()?;
+    stream.set_read_timeout(Some(WATCH_PATIENCE)).ok()?;
+    let ask = format!("GET {WATCH_PATH} HTTP/1.0\r\n\r\n");
+    io::Write::write_all(&mut stream, ask.as_bytes()).ok()?;
+    Some(stream.read(&mut [0]).is_ok_and(|bytes| bytes > 0))
+}
+
+fn take(shared: &Arc<Shared>, request: tiny_http::Request) {
+    if request.url() == WATCH_PATH {
+        return reply(request, Response::empty(200));
+    }
+    shared.busy.fetch_add(1, Ordering::Relaxed);
+    tasks::guarded("socket request", || respond(shared, request));
+    shared.busy.fetch_sub(1, Ordering::Relaxed);
+}
+
+fn respond(shared: &Arc<Shared>, mut request: tiny_http::Request) {
     if request.body_length().is_some_and(|length| length > shared.limits.body_bytes_max) {
         return refuse_unread(request, shared.limits.body_bytes_max);
     }
