@@ -574,6 +574,11 @@ impl Servers {
         Remote::new(&http, &HttpClientSettings::default(), clock, address, None).expect("a remote")
     }
 
+    /// Asks the listener on loopback to stop.
+    pub(crate) fn stop(&self) {
+        self.shutdown.trigger();
+    }
+
     pub(crate) fn over_tcp(&self, raw: &[u8]) -> Seen {
         talk(TcpStream::connect(self.tcp).expect("connects"), raw)
     }
