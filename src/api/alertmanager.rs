@@ -4,6 +4,7 @@ use super::answer::json;
 use super::message::Response;
 use super::route::Asked;
 use crate::wire::{Error, ErrorKind, PostableAlert, PostableSilence};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize)]
@@ -24,17 +25,78 @@ pub(super) fn validation(status: u16, code: u16, message: &str) -> Response {
     json(status, &Validation { code, message })
 }
 
+/// What must be there, looked for before the rest is read: a missing field is another error than
+/// a broken one.
+#[derive(Deserialize)]
+struct AlertFields {
+    labels: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SilenceFields {
+    comment: Option<IgnoredAny>,
+    created_by: Option<IgnoredAny>,
+    ends_at: Option<IgnoredAny>,
+    matchers: Option<Vec<MatcherFields>>,
+    starts_at: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MatcherFields {
+    is_regex: Option<IgnoredAny>,
+    name: Option<IgnoredAny>,
+    value: Option<IgnoredAny>,
+}
+
+impl SilenceFields {
+    fn missing(&self) -> Option<String> {
+        let own = [
+            ("comment", self.comment.is_none()),
+            ("createdBy", self.created_by.is_none()),
+            ("endsAt", self.ends_at.is_none()),
+            ("matchers", self.matchers.is_none()),
+            ("startsAt", self.starts_at.is_none()),
+        ];
+        if let Some((name, _)) = own.into_iter().find(|(_, missing)| *missing) {
+            return Some(name.to_owned());
+        }
+        let matchers = self.matchers.iter().flatten().enumerate();
+        matchers.flat_map(|(place, fields)| fields.missing(place)).next()
+    }
+}
+
+impl MatcherFields {
+    fn missing(&self, place: usize) -> Option<String> {
+        let own = [
+            ("isRegex", self.is_regex.is_none()),
+            ("name", self.name.is_none()),
+            ("value", self.value.is_none()),
+        ];
+        let (name, _) = own.into_iter().find(|(_, missing)| *missing)?;
+        Some(format!("matchers.{place}.{name}"))
+    }
+}
+
 pub(super) fn post_alerts(asked: &Asked) -> Result<Response, Error> {
-    let alerts: Vec<PostableAlert> = match body(asked, "alerts") {
+    let read = || {
+        let fields: Option<Vec<AlertFields>> = body(asked, "alerts")?;
+        let fields = fields.unwrap_or_default();
+        if let Some(place) = fields.iter().position(|fields| fields.labels.is_none()) {
+            return Err(required(&format!("{place}.labels")));
+        }
+        let alerts: Option<Vec<PostableAlert>> = body(asked, "alerts")?;
+        Ok(alerts.unwrap_or_default())
+    };
+    let alerts = match read() {
         Ok(alerts) => alerts,
         Err(refused) => return Ok(refused),
     };
     for (place, alert) in alerts.iter().enumerate() {
         if !is_uri(&alert.generator_url) {
-            let text = format!(
-                "{place}.generatorURL in body must be of type uri: {:?}",
-                alert.generator_url
-            );
+            let url = &alert.generator_url;
+            let text = format!("{place}.generatorURL in body must be of type uri: {url:?}");
             return Ok(validation(422, 601, &text));
         }
     }
@@ -43,7 +105,14 @@ pub(super) fn post_alerts(asked: &Asked) -> Result<Response, Error> {
 }
 
 pub(super) fn post_silence(asked: &Asked) -> Result<Response, Error> {
-    let silence: PostableSilence = match body(asked, "silence") {
+    let read = || {
+        let fields: SilenceFields = body(asked, "silence")?;
+        if let Some(name) = fields.missing() {
+            return Err(required(&name));
+        }
+        body::<PostableSilence>(asked, "silence")
+    };
+    let silence = match read() {
         Ok(silence) => silence,
         Err(refused) => return Ok(refused),
     };
@@ -78,17 +147,20 @@ pub(super) fn bad_id(id: &str) -> Option<Response> {
 
 /// The body as JSON; serde_json bounds its depth, the listeners its length.
 fn body<T: for<'de> Deserialize<'de>>(asked: &Asked, what: &str) -> Result<T, Response> {
+    let media = asked.request.header("content-type").unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    if !media.eq_ignore_ascii_case("application/json") && !asked.request.body.is_empty() {
+        let text = format!("unsupported media type {media:?}, only [application/json] are allowed");
+        return Err(validation(415, 415, &text));
+    }
     serde_json::from_slice(&asked.request.body).map_err(|err| {
-        let text = err.to_string();
-        let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
-        match missing {
-            Some((field, _)) => validation(422, 602, &format!("{field} in body is required")),
-            None => {
-                let text = format!("parsing {what} body from \"\" failed, because {text}");
-                validation(400, 400, &text)
-            }
-        }
+        let text = format!("parsing {what} body from \"\" failed, because {err}");
+        validation(400, 400, &text)
     })
+}
+
+fn required(field: &str) -> Response {
+    validation(422, 602, &format!("{field} in body is required"))
 }
 
 /// An absolute URL, a path, or nothing.

@@ -1,6 +1,6 @@
 //! The half of Alertmanager's API v2 that only reads.
 
-use super::alertmanager::{bad_id, validation};
+use super::alertmanager::bad_id;
 use super::answer::json;
 use super::message::Response;
 use super::route::Asked;
@@ -16,26 +16,18 @@ pub(super) fn receivers(asked: &Asked) -> Result<Response, Error> {
 }
 
 pub(super) fn alerts(asked: &Asked) -> Result<Response, Error> {
-    match filter(asked)? {
-        Ok(filter) => Ok(json(200, &asked.core().alertmanager_alerts(&filter)?)),
-        Err(refused) => Ok(refused),
-    }
+    Ok(json(200, &asked.core().alertmanager_alerts(&filter(asked)?)?))
 }
 
 pub(super) fn groups(asked: &Asked) -> Result<Response, Error> {
-    match filter(asked)? {
-        Ok(filter) => Ok(json(200, &asked.core().alert_groups(&filter)?)),
-        Err(refused) => Ok(refused),
-    }
+    Ok(json(200, &asked.core().alert_groups(&filter(asked)?)?))
 }
 
 pub(super) fn silences(asked: &Asked) -> Result<Response, Error> {
     let mut found = asked.core().silences(&matchers(asked)?)?;
     for state in ["active", "expired", "pending"] {
-        match asked.params.flag(state) {
-            Ok(Some(false)) => found.retain(|silence| silence.status.state != state),
-            Ok(Some(true) | None) => {}
-            Err(text) => return Ok(not_boolean(state, &text)),
+        if asked.params.lenient_flag(state) == Some(false) {
+            found.retain(|silence| silence.status.state != state);
         }
     }
     Ok(json(200, &found))
@@ -53,29 +45,22 @@ pub(super) fn silence(asked: &Asked) -> Result<Response, Error> {
     }
 }
 
-/// The filter, or the answer to a parameter that is no boolean.
-fn filter(asked: &Asked) -> Result<Result<AlertFilter, Response>, Error> {
-    let mut filter = AlertFilter::default();
-    let flags = [
-        ("active", &mut filter.active),
-        ("silenced", &mut filter.silenced),
-        ("inhibited", &mut filter.inhibited),
-        ("muted", &mut filter.muted),
-        ("unprocessed", &mut filter.unprocessed),
-    ];
-    for (name, flag) in flags {
-        match asked.params.flag(name) {
-            Ok(found) => *flag = found.unwrap_or(true),
-            Err(text) => return Ok(Err(not_boolean(name, &text))),
-        }
+fn filter(asked: &Asked) -> Result<AlertFilter, Error> {
+    let flag = |name: &str| asked.params.lenient_flag(name).unwrap_or(true);
+    let receiver = asked.params.get("receiver").map(str::to_owned);
+    if let Some(receiver) = &receiver {
+        let wrong = |err| Error::bad_data(format!("failed to parse receiver param: {err}"));
+        Regex::anchored(receiver).map_err(wrong)?;
     }
-    filter.matchers = matchers(asked)?;
-    if let Some(receiver) = asked.params.get("receiver") {
-        Regex::anchored(receiver)
-            .map_err(|err| Error::bad_data(format!("failed to parse receiver param: {err}")))?;
-        filter.receiver = Some(receiver.to_owned());
-    }
-    Ok(Ok(filter))
+    Ok(AlertFilter {
+        active: flag("active"),
+        silenced: flag("silenced"),
+        inhibited: flag("inhibited"),
+        muted: flag("muted"),
+        unprocessed: flag("unprocessed"),
+        matchers: matchers(asked)?,
+        receiver,
+    })
 }
 
 fn matchers(asked: &Asked) -> Result<Vec<Matcher>, Error> {
@@ -85,8 +70,4 @@ fn matchers(asked: &Asked) -> Result<Vec<Matcher>, Error> {
         all.extend(asked.core().parse_alert_matchers(text)?);
     }
     Ok(all)
-}
-
-fn not_boolean(name: &str, text: &str) -> Response {
-    validation(422, 601, &format!("{name} in query must be of type boolean: {text:?}"))
 }

@@ -39,9 +39,21 @@ impl Params {
 
     /// An instant; `None` when missing.
     pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Error> {
+        self.read_time(name)
+            .map_err(|text| invalid(name, &format!("invalid time value for '{name}': {text}")))
+    }
+
+    /// An instant that must be there.
+    pub(super) fn required_time(&self, name: &str) -> Result<Timestamp, Error> {
+        let missing = || "cannot parse \"\" to a valid timestamp".to_owned();
+        let read = self.read_time(name).and_then(|found| found.ok_or_else(missing));
+        read.map_err(|text| invalid(name, &text))
+    }
+
+    fn read_time(&self, name: &str) -> Result<Option<Timestamp>, String> {
         let read = |text: &str| {
             let wrong = || format!("cannot parse {text:?} to a valid timestamp");
-            parse_time(text).ok_or_else(|| invalid(name, &wrong()))
+            parse_time(text).ok_or_else(wrong)
         };
         self.get(name).map(read).transpose()
     }
@@ -60,6 +72,14 @@ impl Params {
             }
             Err(_) => Err(invalid("limit", &format!("parsing {text:?}: invalid syntax"))),
         }
+    }
+
+    /// A boolean as Alertmanager's server reads it: any other word means no.
+    /// Source: go-openapi/swag, convert.go (ConvertBool).
+    pub(super) fn lenient_flag(&self, name: &str) -> Option<bool> {
+        const YES: [&str; 10] =
+            ["true", "1", "yes", "ok", "y", "on", "selected", "checked", "t", "enabled"];
+        self.get(name).map(|text| YES.iter().any(|yes| yes.eq_ignore_ascii_case(text)))
     }
 
     /// A boolean in Go's words; `None` when missing.

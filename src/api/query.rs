@@ -40,11 +40,7 @@ pub(super) fn instant(asked: &Asked) -> Result<Response, Error> {
 pub(super) fn range(asked: &Asked) -> Result<Response, Error> {
     let params = &asked.params;
     let limit = params.limit()?;
-    let required = |name: &str| {
-        let missing = || invalid(name, "cannot parse \"\" to a valid timestamp");
-        params.time(name)?.ok_or_else(missing)
-    };
-    let (start, end) = (required("start")?, required("end")?);
+    let (start, end) = (params.required_time("start")?, params.required_time("end")?);
     if end < start {
         return Err(invalid("end", "end timestamp must not be before start time"));
     }

@@ -6,6 +6,7 @@ use super::lanes::Lane;
 use super::message::{Origin, Request, Response};
 use super::params::{Params, unescape};
 use super::{Api, alertmanager, alertmanager_read, lifecycle, pages, query, series, status};
+use crate::sys::tasks;
 use crate::wire::{Call, Core, Error, ErrorKind, Readiness};
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +92,7 @@ static ROUTES: &[Route] = &[
     read("/api/v1/query_exemplars", GET_POST, Lane::Cheap, query::exemplars),
     read("/api/v1/format_query", GET_POST, Lane::Cheap, query::format),
     read("/api/v1/series", GET_POST, Lane::Heavy, series::series),
+    read("/api/v1/series", DELETE, Lane::Cheap, series::drop_series),
     read("/api/v1/labels", GET_POST, Lane::Heavy, series::label_names),
     read("/api/v1/label/:name/values", GET, Lane::Heavy, series::label_values),
     read("/api/v1/metadata", GET, Lane::Cheap, series::metadata),
@@ -106,7 +108,8 @@ static ROUTES: &[Route] = &[
     read("/api/v1/status/tsdb", GET, Lane::Heavy, status::tsdb),
     early("/api/v1/status/walreplay", GET, status::wal_replay),
     early("/api/v1/features", GET, status::features),
-    change("/api/v1/write", POST, Lane::Heavy, lifecycle::write),
+    // Short, and not to wait behind heavy queries: agents give up.
+    change("/api/v1/write", POST, Lane::Cheap, lifecycle::write),
     change("/api/v1/admin/tsdb/compact", POST_PUT, Lane::Heavy, lifecycle::compact),
     early("/api/v1/watchbell/status", GET, status::watch_status),
     read("/api/v1/watchbell/alerts", GET, Lane::Cheap, status::watch_alerts),
@@ -152,11 +155,15 @@ static ALERT_ROUTES: &[Route] = &[
 const DURATION_BOUNDS: [f64; 9] = [0.1, 0.2, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0];
 const SIZE_BOUNDS: [f64; 8] = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
-/// Answers one request. Blocks as long as the core does; never fails.
+/// Answers one request. Blocks as long as the core does; never fails, and a panic in it is a 500.
 pub fn handle(api: &Api, request: &Request) -> Response {
     let started = api.clock.elapsed();
-    let (handler, response) = dispatch(api, request);
-    let response = compress(request, cors(api, request, response));
+    let answered = tasks::guarded("http request", || {
+        let (handler, response) = dispatch(api, request);
+        (handler, compress(request, cors(api, request, response)))
+    });
+    let broken = || ("/", Response::text(500, "internal error; the log says more\n"));
+    let (handler, response) = answered.unwrap_or_else(broken);
     let took = api.clock.elapsed().saturating_sub(started);
     count(api, handler, &response, took);
     response
@@ -243,7 +250,7 @@ fn dispatch(api: &Api, request: &Request) -> (&'static str, Response) {
 fn unrouted(place: &Place, request: &Request, verbs: &[&str]) -> Response {
     let v2 = place.path.starts_with("/api/v2/");
     if verbs.is_empty() && v2 {
-        let text = format!("path {} was not found", request.path);
+        let text = format!("path {} was not found", place.path);
         return alertmanager::validation(404, 404, &text);
     }
     if verbs.is_empty() {

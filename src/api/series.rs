@@ -2,7 +2,6 @@
 
 use super::answer::{answered, success};
 use super::message::Response;
-use super::params::{Params, invalid};
 use super::route::Asked;
 use crate::model::{TimeRange, Timestamp};
 use crate::wire::{Error, MetadataRequest, SeriesRequest};
@@ -12,14 +11,19 @@ pub(super) fn series(asked: &Asked) -> Result<Response, Error> {
     if asked.params.all("match[]").next().is_none() {
         return Err(Error::bad_data("no match[] parameter provided"));
     }
-    let request = request(asked)?;
+    let Some(request) = request(asked)? else { return nothing() };
     let answer = asked.core().series(&asked.call(None), &request)?;
     let data: Vec<_> = answer.data.iter().map(LabelsForm).collect();
     Ok(answered(&crate::wire::Answer { data, warnings: answer.warnings, infos: answer.infos }))
 }
 
+/// Upstream keeps this way open and has never built it.
+pub(super) fn drop_series(_: &Asked) -> Result<Response, Error> {
+    Err(Error::internal("not implemented"))
+}
+
 pub(super) fn label_names(asked: &Asked) -> Result<Response, Error> {
-    let request = request(asked)?;
+    let Some(request) = request(asked)? else { return nothing() };
     Ok(answered(&asked.core().label_names(&asked.call(None), &request)?))
 }
 
@@ -28,7 +32,7 @@ pub(super) fn label_values(asked: &Asked) -> Result<Response, Error> {
     if name.is_empty() {
         return Err(Error::bad_data(format!("invalid label name: {:?}", asked.slug)));
     }
-    let request = request(asked)?;
+    let Some(request) = request(asked)? else { return nothing() };
     Ok(answered(&asked.core().label_values(&asked.call(None), &name, &request)?))
 }
 
@@ -52,19 +56,19 @@ pub(super) fn metadata(asked: &Asked) -> Result<Response, Error> {
     Ok(success(found))
 }
 
-fn request(asked: &Asked) -> Result<SeriesRequest, Error> {
-    Ok(SeriesRequest {
-        matchers: asked.params.selectors(asked.core())?,
-        range: range(&asked.params)?,
-        limit: asked.params.limit()?,
-    })
-}
-
-fn range(params: &Params) -> Result<TimeRange, Error> {
+/// The request; `None` when it ends before it starts, which upstream answers with nothing.
+fn request(asked: &Asked) -> Result<Option<SeriesRequest>, Error> {
+    let params = &asked.params;
+    let matchers = params.selectors(asked.core())?;
+    let limit = params.limit()?;
     let start = params.time("start")?.unwrap_or(Timestamp::MIN);
     let end = params.time("end")?.unwrap_or(Timestamp::MAX);
-    let wrong = || invalid("end", "end timestamp must not be before start time");
-    TimeRange::new(start, end).ok_or_else(wrong)
+    let range = TimeRange::new(start, end);
+    Ok(range.map(|range| SeriesRequest { matchers, range, limit }))
+}
+
+fn nothing() -> Result<Response, Error> {
+    Ok(success(Vec::<()>::new()))
 }
 
 /// Undoes `U__`: `_2e_` is the character 0x2e and `__` an underscore. A name that is not escaped

@@ -10,13 +10,24 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tiny_http::{Header, StatusCode};
 
 /// Owner and group: whoever may open it may administer.
 const MODE: u32 = 0o660;
+
+/// Between looks at whether the socket still accepts.
+const WATCH_EVERY: Duration = Duration::from_secs(5);
+/// How long an idle server may take to answer the look.
+const WATCH_PATIENCE: Duration = Duration::from_secs(2);
+/// What the look asks for; it is answered here and counted nowhere.
+const WATCH_PATH: &str = "/-/socket";
+
+/// Between attempts to listen again.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Bounds of the socket.
 #[derive(Clone, Copy, Debug)]
@@ -36,10 +47,14 @@ impl Default for SocketLimits {
 }
 
 struct Shared {
-    server: tiny_http::Server,
+    listener: UnixListener,
+    /// Made anew when it gives up: it stops listening at the first failed accept.
+    server: Mutex<Arc<tiny_http::Server>>,
     api: Arc<Api>,
     limits: SocketLimits,
     waiters: AtomicUsize,
+    /// Workers that answer right now.
+    busy: AtomicUsize,
     stopping: AtomicBool,
 }
 
@@ -62,16 +77,17 @@ impl std::fmt::Debug for SocketServer {
 /// Another server holds the socket (`AddrInUse`), or the folder does not take it.
 pub fn serve(api: Arc<Api>, path: &Path, limits: SocketLimits) -> io::Result<SocketServer> {
     let listener = listen(path)?;
-    let server = tiny_http::Server::from_listener(listener, None)
-        .map_err(|err| io::Error::other(err.to_string()))?;
-    let waiters = AtomicUsize::new(0);
+    let server = Mutex::new(Arc::new(over(&listener)?));
+    let (waiters, busy) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let stopping = AtomicBool::new(false);
-    let shared = Arc::new(Shared { server, api, limits, waiters, stopping });
+    let shared = Arc::new(Shared { listener, server, api, limits, waiters, busy, stopping });
     let mut workers = Vec::new();
     for place in 0..limits.workers.max(1) {
         let shared = Arc::clone(&shared);
         workers.push(tasks::spawn_thread(format!("socket {place}"), move || work(&shared))?);
     }
+    let (watched, at) = (Arc::clone(&shared), path.to_owned());
+    workers.push(tasks::spawn_thread("socket watch", move || watch(&watched, &at))?);
     Ok(SocketServer { shared: Some(shared), workers, path: path.to_owned() })
 }
 
@@ -89,14 +105,16 @@ impl SocketServer {
     fn end(&mut self) {
         let Some(shared) = self.shared.take() else { return };
         shared.stopping.store(true, Ordering::Relaxed);
+        let server = shared.server();
         for _ in &self.workers {
-            shared.server.unblock();
+            server.unblock();
         }
         for worker in self.workers.drain(..) {
+            worker.thread().unpark();
             // A panic of a worker was told when it happened.
             let _ = worker.join();
         }
-        drop(shared);
+        drop((server, shared));
         // tiny_http's accept thread looks at its flag after the next connection; it knows the
         // socket by a name that is gone.
         let _ = UnixStream::connect(&self.path);
@@ -129,17 +147,84 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+fn over(listener: &UnixListener) -> io::Result<tiny_http::Server> {
+    tiny_http::Server::from_listener(listener.try_clone()?, None)
+        .map_err(|err| io::Error::other(err.to_string()))
+}
+
+impl Shared {
+    fn server(&self) -> Arc<tiny_http::Server> {
+        Arc::clone(&self.server.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces a server that gave up, unless another worker has done so already.
+    fn revive(&self, failed: &Arc<tiny_http::Server>) -> io::Result<()> {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&server, failed) {
+            *server = Arc::new(over(&self.listener)?);
+            // The others wait for a request that the old one will never get.
+            for _ in 0..self.limits.workers {
+                failed.unblock();
+            }
+        }
+        Ok(())
+    }
+}
+
 fn work(shared: &Arc<Shared>) {
     while !shared.stopping.load(Ordering::Relaxed) {
-        match shared.server.recv() {
-            Ok(request) => take(shared, request),
-            // Woken to stop, or the listener is gone.
-            Err(_) => return,
+        let server = shared.server();
+        let Err(err) = server.recv().map(|request| take(shared, request)) else { continue };
+        if shared.stopping.load(Ordering::Relaxed) {
+            return;
+        }
+        // Mostly: no file descriptor left. One may be free after a pause.
+        std::thread::park_timeout(RETRY_PAUSE);
+        if let Err(again) = shared.revive(&server) {
+            tracing::warn!(error = %err, again = %again, "the unix socket does not accept");
         }
     }
 }
 
-fn take(shared: &Arc<Shared>, mut request: tiny_http::Request) {
+/// Looks now and then whether the socket still accepts: where the process has no file descriptor
+/// left, tiny_http's accept thread may panic without telling anybody.
+fn watch(shared: &Arc<Shared>, path: &Path) {
+    loop {
+        std::thread::park_timeout(WATCH_EVERY);
+        if shared.stopping.load(Ordering::Relaxed) {
+            return;
+        }
+        let server = shared.server();
+        let idle = || shared.busy.load(Ordering::Relaxed) == 0;
+        // A busy server may be slow; one that was idle before and after is dead.
+        if idle() && answers(path) == Some(false) && idle() {
+            tracing::warn!("the unix socket no longer accepts; listening again");
+            if let Err(err) = shared.revive(&server) {
+                tracing::warn!(error = %err, "cannot listen again");
+            }
+        }
+    }
+}
+
+/// Whether the socket answers; `None` when it could not be asked.
+fn answers(path: &Path) -> Option<bool> {
+    let mut stream = UnixStream::connect(path).ok()?;
+    stream.set_read_timeout(Some(WATCH_PATIENCE)).ok()?;
+    let ask = format!("GET {WATCH_PATH} HTTP/1.0\r\n\r\n");
+    io::Write::write_all(&mut stream, ask.as_bytes()).ok()?;
+    Some(stream.read(&mut [0]).is_ok_and(|bytes| bytes > 0))
+}
+
+fn take(shared: &Arc<Shared>, request: tiny_http::Request) {
+    if request.url() == WATCH_PATH {
+        return reply(request, Response::empty(200));
+    }
+    shared.busy.fetch_add(1, Ordering::Relaxed);
+    tasks::guarded("socket request", || respond(shared, request));
+    shared.busy.fetch_sub(1, Ordering::Relaxed);
+}
+
+fn respond(shared: &Arc<Shared>, mut request: tiny_http::Request) {
     if request.body_length().is_some_and(|length| length > shared.limits.body_bytes_max) {
         return refuse_unread(request, shared.limits.body_bytes_max);
     }

@@ -209,10 +209,8 @@ async fn work(server: &Arc<Server>, request: Request) -> Response {
         let _place = place;
         handle(&api, &request)
     });
-    done.await.unwrap_or_else(|err| {
-        tracing::error!(error = %err, "a request panicked");
-        Response::text(500, "internal error\n")
-    })
+    // The handler catches panics itself; only a runtime that ends leaves a request without answer.
+    done.await.unwrap_or_else(|_| Response::text(503, "the server stops\n"))
 }
 
 /// Tells the handler that nobody waits any more: hyper drops the service when the client goes.

@@ -38,10 +38,13 @@ pub fn spawn_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<Option<T>>> {
     let name = name.into();
-    std::thread::Builder::new().name(name.clone()).spawn(move || {
-        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-        caught.map_err(|panic| report(&name, panic.as_ref())).ok()
-    })
+    std::thread::Builder::new().name(name.clone()).spawn(move || guarded(&name, work))
+}
+
+/// Does `work` here and now. A panic is logged and counted, and yields `None`.
+pub fn guarded<T>(name: &str, work: impl FnOnce() -> T) -> Option<T> {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    caught.map_err(|panic| report(name, panic.as_ref())).ok()
 }
 
 /// A small runtime of its own, for callers that block until an answer is there.

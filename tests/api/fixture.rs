@@ -85,6 +85,7 @@ impl Fixture {
                 warnings: vec!["w".to_owned()],
                 infos: vec!["i".to_owned()],
             },
+            "panic" => panic!("a test asked for it"),
             "block" => {
                 let released = self.released.0.lock().unwrap_or_else(PoisonError::into_inner);
                 drop(self.released.1.wait_while(released, |released| !*released));
@@ -571,6 +572,11 @@ impl Servers {
         let http = SystemHttp::new();
         let clock = Arc::new(SystemClock::new());
         Remote::new(&http, &HttpClientSettings::default(), clock, address, None).expect("a remote")
+    }
+
+    /// Asks the listener on loopback to stop.
+    pub(crate) fn stop(&self) {
+        self.shutdown.trigger();
     }
 
     pub(crate) fn over_tcp(&self, raw: &[u8]) -> Seen {

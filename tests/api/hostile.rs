@@ -146,3 +146,29 @@ fn the_socket_is_for_its_owner_and_group_and_has_one_server() {
     server.stop();
     assert!(!path.exists());
 }
+
+#[test]
+fn a_panic_ends_only_its_request() {
+    let servers = Servers::usual();
+    let bad = raw("GET", "/api/v1/query?query=panic", &[], "");
+    for _ in 0..6 {
+        assert_eq!(servers.over_tcp(&bad).status, 500);
+        assert_eq!(servers.over_socket(&bad).status, 500);
+    }
+    assert_eq!(servers.over_tcp(PROBE).status, 200);
+    assert_eq!(servers.over_socket(PROBE).status, 200);
+}
+
+#[test]
+fn a_request_in_progress_finishes_when_the_server_stops() {
+    let servers = Servers::usual();
+    let mut stream = TcpStream::connect(servers.tcp).expect("connects");
+    let heavy = raw("GET", "/api/v1/query_range?query=block&start=0&end=1&step=1", &[], "");
+    stream.write_all(&heavy).expect("writes");
+    while servers.core.told().is_empty() {
+        std::thread::yield_now();
+    }
+    servers.stop();
+    servers.core.release();
+    assert_eq!(read_answer(&mut stream).status, 200);
+}

@@ -16,7 +16,7 @@ use watchbell::model::Regex;
 
 fn headers(pair: &Pair) -> Vec<(&'static str, &'static str)> {
     let media = match pair.body.chars().next() {
-        Some('{' | '[' | 'g') => "application/json",
+        Some('{' | '[' | 'g' | 'n') => "application/json",
         Some(_) => "application/x-www-form-urlencoded",
         None => return Vec::new(),
     };
@@ -81,7 +81,7 @@ fn parameters_arrive_as_they_were_sent() {
             "RulesRequest { kind: Some(Recording), rule_names: [], rule_groups: [\"g\"], files: [\"f\"], matchers: [], exclude_alerts: true }",
         ),
         (
-            "/api/v2/alerts?silenced=false&receiver=pa.*&filter=a%3D%22b%22",
+            "/api/v2/alerts?silenced=maybe&receiver=pa.*&filter=a%3D%22b%22",
             "AlertFilter { active: true, silenced: false, inhibited: true, muted: true, unprocessed: true, matchers: [Matcher { name: \"a\"",
         ),
         ("/api/v1/watchbell/changes?after=3&timeout=500", "changes 3 60s"),

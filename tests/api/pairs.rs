@@ -69,7 +69,7 @@ pub(crate) const PAIRS: &[Pair] = &[
     get(
         "/api/v1/query?query=up&time=yesterday",
         400,
-        r#"{"status":"error","errorType":"bad_data","error":"invalid parameter \"time\": cannot parse \"yesterday\" to a valid timestamp"}"#,
+        r#"{"status":"error","errorType":"bad_data","error":"invalid parameter \"time\": invalid time value for 'time': cannot parse \"yesterday\" to a valid timestamp"}"#,
     ),
     get(
         "/api/v1/query?query=up&limit=-1",
@@ -244,11 +244,6 @@ pub(crate) const PAIRS: &[Pair] = &[
         200,
         r#"[{"labels":{"alertname":"X","sev":"a"},"annotations":{"summary":"s <b> é"},"startsAt":"2023-11-14T22:13:20.000Z","endsAt":"2023-11-14T22:14:20.000Z","updatedAt":"2023-11-14T22:13:20.001Z","generatorURL":"/graph?g0.expr=up&g0.tab=1","fingerprint":"476f33eddce37ce9","receivers":[{"name":"def"}],"status":{"state":"suppressed","silencedBy":["a1b2c3d4-0000-4000-8000-0123456789ab"],"inhibitedBy":[],"mutedBy":[]}}]"#,
     ),
-    get(
-        "/api/v2/alerts?active=maybe",
-        422,
-        r#"{"code":601,"message":"active in query must be of type boolean: \"maybe\""}"#,
-    ),
     get("/api/v2/alerts?filter=nosense", 400, r#""bad matcher format: nosense""#),
     get("/api/v2/alerts?receiver=(", 400, r#"~failed to parse receiver param"#),
     get(
@@ -269,7 +264,7 @@ pub(crate) const PAIRS: &[Pair] = &[
         r#""at least one label pair required""#,
     ),
     post("/api/v2/alerts", "garbage", 400, r#"~{"code":400,"message":"parsing alerts body"#),
-    post("/api/v2/alerts", "[{}]", 422, r#"{"code":602,"message":"labels in body is required"}"#),
+    post("/api/v2/alerts", "[{}]", 422, r#"{"code":602,"message":"0.labels in body is required"}"#),
     post(
         "/api/v2/alerts",
         r#"[{"labels":{"a":"b"},"generatorURL":"not a url"}]"#,
@@ -290,14 +285,14 @@ pub(crate) const PAIRS: &[Pair] = &[
     ),
     post(
         "/api/v2/silences",
-        r#"{"matchers":[],"startsAt":"2023-11-14T22:13:20Z","endsAt":"2023-11-14T23:13:20Z"}"#,
+        r#"{"matchers":[],"startsAt":"2023-11-14T22:13:20Z","endsAt":"2023-11-14T23:13:20Z","createdBy":"me","comment":"c"}"#,
         422,
         r#"{"code":612,"message":"matchers in body should have at least 1 items"}"#,
     ),
-    post("/api/v2/silences", "{}", 422, r#"{"code":602,"message":"matchers in body is required"}"#),
+    post("/api/v2/silences", "{}", 422, r#"{"code":602,"message":"comment in body is required"}"#),
     post(
         "/api/v2/silences",
-        r#"{"id":"00000000-0000-0000-0000-000000000000","matchers":[{"name":"a","value":"b","isRegex":false}],"startsAt":"2023-11-14T22:13:20Z","endsAt":"2023-11-14T23:13:20Z"}"#,
+        r#"{"id":"00000000-0000-0000-0000-000000000000","matchers":[{"name":"a","value":"b","isRegex":false}],"startsAt":"2023-11-14T22:13:20Z","endsAt":"2023-11-14T23:13:20Z","createdBy":"me","comment":"c"}"#,
         404,
         r#""silence 00000000-0000-0000-0000-000000000000 not found""#,
     ),
@@ -321,6 +316,21 @@ pub(crate) const PAIRS: &[Pair] = &[
         body: "",
         status: 404,
         answer: "",
+    },
+    post("/api/v2/alerts", "null", 200, ""),
+    post(
+        "/api/v2/silences",
+        r#"{"matchers":[{"name":"a","value":"b"}],"startsAt":"2023-11-14T22:13:20Z","endsAt":"2023-11-14T23:13:20Z","createdBy":"me","comment":"c"}"#,
+        422,
+        r#"{"code":602,"message":"matchers.0.isRegex in body is required"}"#,
+    ),
+    get("/api/v1/series?match[]=up&start=5&end=1", 200, r#"{"status":"success","data":[]}"#),
+    Pair {
+        method: "DELETE",
+        target: "/api/v1/series?match[]=up",
+        body: "",
+        status: 500,
+        answer: r#"{"status":"error","errorType":"internal","error":"not implemented"}"#,
     },
     get("/api/v2/nosuch", 404, r#"{"code":404,"message":"path /api/v2/nosuch was not found"}"#),
     post(

@@ -36,13 +36,17 @@ fn chain(err: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(err.source(), |err| (*err).source())
 }
 
-/// The deepest error of type `T`; an `io::Error` may hide its cause from `source`.
+/// The deepest error of type `T`. An `io::Error` hides what it wraps from `source`, and may wrap
+/// another of its kind.
 fn find<T: Error + 'static>(err: &reqwest::Error) -> Option<&T> {
     let mut found = None;
     for cause in chain(err) {
-        found = cause.downcast_ref::<T>().or(found);
-        let hidden = cause.downcast_ref::<io::Error>().and_then(|err| err.get_ref());
-        found = hidden.and_then(|err| err.downcast_ref::<T>()).or(found);
+        let mut layer: Option<&(dyn Error + 'static)> = Some(cause);
+        while let Some(here) = layer {
+            found = here.downcast_ref::<T>().or(found);
+            let wrapped = here.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            layer = wrapped.map(|inner| inner as &(dyn Error + 'static));
+        }
     }
     found
 }

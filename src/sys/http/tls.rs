@@ -254,6 +254,77 @@ impl ServerCertVerifier for Anybody {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::http::{Http as _, Request, SystemHttp};
+    use crate::sys::tasks;
+    use std::io::{Read as _, Write as _};
+
+    /// A server for `target.example`, signed by the authority of the fixtures; valid for a hundred years.
+    const SERVER: &str = include_str!("../../../tests/fixtures/tls/server.pem");
+    const SERVER_KEY: &str = include_str!("../../../tests/fixtures/tls/server.key");
+    const AUTHORITY: &str = include_str!("../../../tests/fixtures/tls/ca.pem");
+
+    /// Answers `count` connections with an empty page; gives its address.
+    fn tls_server(count: usize) -> String {
+        let chain = CertificateDer::pem_slice_iter(SERVER.as_bytes()).flatten().collect();
+        let key = PrivateKeyDer::from_pem_slice(SERVER_KEY.as_bytes()).expect("a key");
+        let config =
+            rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .expect("versions")
+                .with_no_client_auth()
+                .with_single_cert(chain, key)
+                .expect("a certificate");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let at = listener.local_addr().expect("bound").to_string();
+        let serve = move || {
+            for stream in listener.incoming().take(count).flatten() {
+                let config = Arc::new(config.clone());
+                let session = rustls::ServerConnection::new(config).expect("a session");
+                let mut tls = rustls::StreamOwned::new(session, stream);
+                let mut head = [0; 4096];
+                // A client that does not trust us ends the handshake here.
+                if tls.read(&mut head).is_ok() {
+                    let answer =
+                        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                    let _ = tls.write_all(answer).and_then(|()| tls.flush());
+                }
+            }
+        };
+        tasks::spawn_thread("tls server", serve).expect("a thread");
+        at
+    }
+
+    #[tokio::test]
+    async fn a_private_authority_and_a_server_name_are_what_counts() {
+        let base = tempfile::tempdir().expect("temporary folder");
+        fs::write(base.path().join("ca.pem"), AUTHORITY).expect("writes");
+        const PREFIX: &str = "tls: failed to verify certificate: x509: ";
+        let cases = [
+            ("{ca_file: ca.pem, server_name: target.example}", ""),
+            (
+                "{ca_file: ca.pem, server_name: other.example}",
+                "certificate is valid for other names",
+            ),
+            ("{ca_file: ca.pem}", "certificate is valid for other names"),
+            ("{server_name: target.example}", "certificate signed by unknown authority"),
+            ("{insecure_skip_verify: true}", ""),
+        ];
+        let at = tls_server(cases.len());
+        for (yaml, failure) in cases {
+            let settings = format!("{{tls_config: {yaml}}}");
+            let settings = serde_yaml::from_str(&settings).expect("reads");
+            let client = SystemHttp::new().client(&settings, base.path()).expect("a client");
+            let answer = client.send(Request::get(format!("https://{at}/"))).await;
+            match answer {
+                Ok(answer) => assert_eq!((answer.status, failure), (200, ""), "{yaml}"),
+                Err(err) => {
+                    let expected = format!("{PREFIX}{failure}");
+                    let text = err.to_string();
+                    assert!(!failure.is_empty() && text.starts_with(&expected), "{yaml}: {err}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn settings_that_cannot_work_are_refused_with_the_field() {
