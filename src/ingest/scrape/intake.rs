@@ -232,7 +232,8 @@ impl<'a> Intake<'a> {
         let count = labels.len();
         if let Some((limit, why)) = over(count, limits.labels, safety.labels_max) {
             let text = format!(
-                "label_limit exceeded (metric: {metric}, number of labels: {count}, limit: {limit}{why})"
+                "label_limit exceeded (metric: {metric}, number of labels: {count}, \
+                 limit: {limit}{why})"
             );
             return Err(Rejected::Labels(text));
         }
@@ -242,7 +243,8 @@ impl<'a> Intake<'a> {
                 let shown: String = name.chars().take(50).collect();
                 let length = name.len();
                 let text = format!(
-                    "label_name_length_limit exceeded (metric: {metric}, label name: {shown}, length: {length}, limit: {limit}{why})"
+                    "label_name_length_limit exceeded (metric: {metric}, label name: {shown}, \
+                     length: {length}, limit: {limit}{why})"
                 );
                 return Err(Rejected::Labels(text));
             }
@@ -251,7 +253,8 @@ impl<'a> Intake<'a> {
                 let shown: String = value.chars().take(50).collect();
                 let length = value.len();
                 let text = format!(
-                    "label_value_length_limit exceeded (metric: {metric}, label name: {name}, value: {shown:?}, length: {length}, limit: {limit}{why})"
+                    "label_value_length_limit exceeded (metric: {metric}, label name: {name}, \
+                     value: {shown:?}, length: {length}, limit: {limit}{why})"
                 );
                 return Err(Rejected::Labels(text));
             }

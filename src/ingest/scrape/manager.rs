@@ -104,6 +104,10 @@ impl ScrapeManager {
         }
         state.leaving.retain(|pool| !pool.is_empty());
         let mut before = std::mem::take(&mut state.pools);
+        // A job that comes back before its targets have left goes on where it was.
+        for pool in std::mem::take(&mut state.leaving) {
+            before.entry(pool.job.name.clone()).or_insert(pool);
+        }
         let locals_before = std::mem::take(&mut state.locals);
         for job in jobs {
             let pool = before.remove(&job.name);
@@ -118,8 +122,10 @@ impl ScrapeManager {
             state.locals.insert(local.name.clone(), local);
         }
         for (name, mut pool) in before {
-            pool.leave();
-            self.inner.shared.meters.forget(&name);
+            if !pool.is_leaving {
+                pool.leave();
+                self.inner.shared.meters.forget(&name);
+            }
             state.leaving.push(pool);
         }
     }
@@ -165,14 +171,17 @@ impl ScrapeManager {
             pool.sync_groups(&self.inner.shared);
             return pool;
         };
-        if *pool.job == *job {
+        let is_back = std::mem::take(&mut pool.is_leaving);
+        if *pool.job == *job && !is_back {
             return pool;
         }
         if pool.job.client != job.client || pool.job.base != job.base {
             pool.source = self.source(&job);
         }
-        let files_changed = pool.job.files != job.files;
-        pool.job = job;
+        let files_changed = is_back || pool.job.files != job.files;
+        if *pool.job != *job {
+            pool.job = job;
+        }
         if files_changed {
             self.restart_discovery(&mut pool);
         }
@@ -182,8 +191,9 @@ impl ScrapeManager {
 
     fn updated_local(&self, pool: Option<Pool>, local: &LocalJob, unchanged: bool) -> Pool {
         match pool {
-            Some(pool) if unchanged => pool,
+            Some(pool) if unchanged && !pool.is_leaving => pool,
             Some(mut pool) => {
+                pool.is_leaving = false;
                 pool.job = Arc::new(ScrapeJob::local(&local.name, local.interval));
                 pool.source = Source::Local(Arc::clone(&local.target));
                 pool.sync(&self.inner.shared, vec![local_target(local)]);

@@ -67,6 +67,12 @@ pub(super) enum Order {
     Stop,
 }
 
+impl Order {
+    const fn is_end(&self) -> bool {
+        matches!(self, Self::Leave | Self::Stop)
+    }
+}
+
 /// One target's task.
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
@@ -157,7 +163,7 @@ impl Worker {
         let answer = tokio::select! {
             biased;
             // New settings wait for the scrape under way; an end does not.
-            ended = orders.wait_for(|order| !matches!(order, Order::Run(_))) => return ended.is_ok(),
+            ended = orders.wait_for(Order::is_end) => return ended.is_ok(),
             answer = fetch(&self.shared, &settings) => answer,
         };
         self.take_in(settings, answer, ts, started).await;
