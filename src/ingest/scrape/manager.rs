@@ -155,7 +155,9 @@ impl ScrapeManager {
             let leaving = std::mem::take(&mut state.leaving);
             pools.chain(leaving).collect()
         };
-        for task in pools.into_iter().flat_map(Pool::stop) {
+        // All are told before the first is waited for.
+        let tasks: Vec<_> = pools.into_iter().flat_map(Pool::stop).collect();
+        for task in tasks {
             // A panic was reported where it happened.
             let _ = task.await;
         }

@@ -21,6 +21,8 @@ mod view;
 mod worker;
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod tests;
 
 pub use manager::{Deps, ScrapeManager};

@@ -17,7 +17,7 @@ pub(super) struct Memory {
     pub(super) cache: SeriesCache,
     pub(super) report: Report,
     /// Samples of the last scrape: room for the next.
-    room: usize,
+    pub(super) room: usize,
 }
 
 /// One scrape, after its answer.
