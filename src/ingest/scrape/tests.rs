@@ -778,6 +778,20 @@ async fn a_target_inside_the_process_is_scraped_as_any_other() {
 }
 
 #[tokio::test]
+async fn t4_bounds_of_a_target_inside_the_process_are_those_of_its_text() {
+    let mut bench = Bench::new();
+    let own = Registry::new();
+    own.histogram("h", "Spread.", &[], &[1.0]).observe(0.5);
+    let interval = Duration::from_secs(5);
+    let labels = Labels::empty();
+    let local = LocalJob { name: "own".to_owned(), interval, target: Arc::new(own), labels };
+    bench.manager.apply(Vec::new(), vec![local]);
+    let expected =
+        ["h_bucket{le=\"+Inf\"} 1", "h_bucket{le=\"1.0\"} 1", "h_count 1", "h_sum 0.5", "up 1"];
+    assert_eq!(bench.samples().await, expected);
+}
+
+#[tokio::test]
 async fn file_discovery_feeds_the_job_and_a_broken_file_keeps_the_last_good() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("targets.yml");
