@@ -4,6 +4,7 @@ use super::super::config::{ScrapeJob, TargetGroup};
 use super::super::discover::{self, ParseGroups, ReadFiles};
 use super::super::limits::{PARSING_MAX, SafetyLimits};
 use super::super::target::Target;
+use super::lengths::Lengths;
 use super::meters::Meters;
 use super::pool::Pool;
 use super::source::LocalJob;
@@ -90,6 +91,7 @@ impl ScrapeManager {
             user_agent: deps.user_agent.clone(),
             on_commit: Arc::clone(&deps.on_commit),
             meters: Meters::new(&deps.registry),
+            lengths: Lengths::new(&deps.registry),
             parsing: Semaphore::new(PARSING_MAX),
         });
         Self { inner: Arc::new(Inner { deps, shared, state: Mutex::default() }) }

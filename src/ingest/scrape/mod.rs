@@ -10,6 +10,7 @@ mod cache;
 mod content;
 mod fetch;
 mod intake;
+mod lengths;
 mod manager;
 mod meters;
 mod once;

@@ -5,6 +5,7 @@ use super::super::config::ScrapeJob;
 use super::super::limits::SafetyLimits;
 use super::super::target::Target;
 use super::fetch::{Answer, Failure};
+use super::lengths::Lengths;
 use super::meters::Meters;
 use super::once::{Memory, Scrape};
 use super::report::Report;
@@ -62,6 +63,7 @@ impl Bench {
             user_agent: String::new(),
             on_commit: Arc::new(|| ()),
             meters: Meters::new(&Registry::new()),
+            lengths: Lengths::new(&Registry::new()),
             parsing: Semaphore::new(1),
         };
         let labels = Labels::from_pairs([("job", "j")]);
