@@ -376,7 +376,9 @@ async fn t2_a_failed_scrape_is_an_empty_scrape() {
     assert_eq!(view.last_error, "2:3: expected a value after the metric, got \"0x\"");
     assert_eq!(bench.samples().await, ["up 0"], "ends are marked once");
     assert_eq!(bench.samples().await, ["up 0"]);
-    assert_eq!(bench.samples().await, ["a 3", "up 1"]);
+    let good = bench.next().await;
+    assert_eq!(shown(&good), ["a 3", "up 1"]);
+    assert_eq!(figure(&good, "scrape_series_added"), 0.0, "failures forget no series");
 }
 
 #[tokio::test]
