@@ -19,3 +19,4 @@ pub use error::ParseError;
 pub use parse::{Entry, Format, LINE_BYTES_MAX, Parser, SampleLine};
 pub use print::{MEDIA_TYPE, Printer};
 pub use series::{Normalize, Pairs, SeriesText};
+pub use value::normalized;

@@ -207,10 +207,6 @@ impl<'a> Parser<'a> {
     }
 
     fn kind(&self, word: &str) -> Option<MetricType> {
-        let word = match self.format {
-            Format::Text => word.trim_end_matches([' ', '\t']),
-            Format::OpenMetrics => word,
-        };
         let kind: MetricType = word.parse().ok()?;
         let known = match (self.format, kind) {
             (Format::Text, MetricType::Unknown) => word == "untyped",

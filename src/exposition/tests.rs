@@ -211,7 +211,8 @@ fn families_print_as_text_0_0_4() {
         .sample("_bucket", &Labels::from_pairs([("le", "+Inf")]), 2e6)
         .sample("_count", &Labels::empty(), 2.0);
     let expected = "# HELP \"a.b\" One\\nline \\\\ \"two\"\n# TYPE \"a.b\" untyped\n\
-        {\"a.b\",x=\"q\\\"\\\\\\n\"} +Inf\n# TYPE h histogram\nh_bucket{le=\"+Inf\"} 2e+06\nh_count 2\n";
+        {\"a.b\",x=\"q\\\"\\\\\\n\"} +Inf\n# TYPE h histogram\n\
+        h_bucket{le=\"+Inf\"} 2e+06\nh_count 2\n";
     assert_eq!(printer.finish(), expected);
 }
 
@@ -232,7 +233,8 @@ proptest! {
 
     #[test]
     fn no_nearly_right_body_makes_the_parser_panic(
-        pieces in proptest::collection::vec("[a-b]|[{}\"=,# \n\\\\]|# (TYPE|HELP|UNIT|EOF)|1|\u{e4}|le|counter", 0..60)
+        pieces in proptest::collection::vec(
+            "[a-b]|[{}\"=,# \n\\\\]|# (TYPE|HELP|UNIT|EOF)|1|\u{e4}|le|counter", 0..60)
     ) {
         let body = pieces.concat();
         let _ = read(body.as_bytes(), Format::Text);

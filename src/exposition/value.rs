@@ -47,7 +47,7 @@ pub(super) fn parse_seconds(token: &[u8]) -> Option<i64> {
 /// A bucket bound or quantile as OpenMetrics writes it: `1` becomes `1.0`; what is no number stays.
 ///
 /// Source: prometheus, model/textparse/interface.go (normalizeFloatsInLabelValues).
-pub(super) fn normalized(text: &str) -> Option<String> {
+pub fn normalized(text: &str) -> Option<String> {
     let mut normal = value_text::go_default(parse(text.as_bytes())?);
     if normal.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
         normal.push_str(".0");

@@ -181,7 +181,8 @@ fn check_content(content_type: Option<&str>, encoding: Option<&str>) -> Result<(
         None => Ok(()),
         Some(encoding) if encoding.is_empty() || encoding.eq_ignore_ascii_case("snappy") => Ok(()),
         Some(encoding) => unsupported(format!(
-            "{encoding} encoding (compression) is not accepted by this server; only snappy is acceptable"
+            "{encoding} encoding (compression) is not accepted by this server; \
+             only snappy is acceptable"
         )),
     }
 }

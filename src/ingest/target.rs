@@ -260,7 +260,8 @@ mod tests {
     fn t42_targets_that_cannot_be_scraped_are_dropped_with_their_reason() {
         let replace = |label: &str, value: &str| {
             format!(
-                "{{job_name: j, relabel_configs: [{{target_label: {label}, replacement: \"{value}\"}}]}}"
+                "{{job_name: j, relabel_configs: \
+                 [{{target_label: {label}, replacement: \"{value}\"}}]}}"
             )
         };
         for (label, value, expected) in [

@@ -142,7 +142,8 @@ impl Job<'_> {
         if timeout > interval {
             let name = &config.job_name;
             let text = format!(
-                "scrape timeout greater than scrape interval for scrape config with job name {name:?}"
+                "scrape timeout greater than scrape interval for scrape config \
+                 with job name {name:?}"
             );
             self.problems.push(Problem::new("scrape_timeout", text));
         }
@@ -366,7 +367,8 @@ fn validation(name: &str) -> Result<NameValidation, Problem> {
         "legacy" => Ok(NameValidation::Legacy),
         _ => {
             let text = format!(
-                "unknown name validation method specified, must be either 'legacy' or 'utf8', got {name}"
+                "unknown name validation method specified, must be either 'legacy' or 'utf8', \
+                 got {name}"
             );
             Err(Problem::new("metric_name_validation_scheme", text))
         }

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 /// a strict map cannot be read in two halves.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(missing_docs, reason = "the fields are Prometheus' keys; its manual describes each")]
+#[expect(missing_docs, reason = "Prometheus' keys; its manual describes each")]
 pub struct Global {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scrape_interval: Option<Span>,
@@ -94,7 +94,7 @@ macro_rules! scrape_config {
         /// One entry of `scrape_configs`.
         #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
         #[serde(deny_unknown_fields, default)]
-        #[expect(missing_docs, reason = "the fields are Prometheus' keys; its manual describes each")]
+        #[expect(missing_docs, reason = "Prometheus' keys; its manual describes each")]
         pub struct ScrapeConfig {
             pub job_name: String,
             #[serde(skip_serializing_if = "Option::is_none")]

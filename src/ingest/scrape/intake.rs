@@ -3,7 +3,7 @@
 use super::super::config::{NameValidation, ScrapeJob};
 use super::super::limits::{HELP_BYTES_MAX, METADATA_MAX, SafetyLimits};
 use super::cache::{Known, SeriesCache, SeriesId};
-use crate::exposition::{Entry, Format, Pairs, Parser, SampleLine};
+use crate::exposition::{Entry, Format, Pairs, Parser, SampleLine, normalized};
 use crate::model::{
     Labels, LabelsBuilder, METRIC_NAME, MetricType, Timestamp, is_legacy_label_name,
     is_legacy_metric_name, relabel,
@@ -117,8 +117,11 @@ impl<'a> Intake<'a> {
                 let read = |labels: &mut Pairs<'_>| {
                     let name = format!("{}{}", family.name, sample.suffix);
                     labels.push((Cow::Borrowed(METRIC_NAME), Cow::Owned(name)));
-                    let owned = |text: &str| Cow::Owned(text.to_owned());
-                    labels.extend(sample.labels.iter().map(|(n, v)| (owned(n), owned(v))));
+                    labels.extend(sample.labels.iter().map(|(name, value)| {
+                        // T4, as if it had been text: the same series over HTTP has these bounds.
+                        let value = uniform(family.kind, name, value);
+                        (Cow::Owned(name.to_owned()), Cow::Owned(value))
+                    }));
                     Ok(())
                 };
                 self.sample(key, None, sample.value, read)?;
@@ -232,7 +235,8 @@ impl<'a> Intake<'a> {
         let count = labels.len();
         if let Some((limit, why)) = over(count, limits.labels, safety.labels_max) {
             let text = format!(
-                "label_limit exceeded (metric: {metric}, number of labels: {count}, limit: {limit}{why})"
+                "label_limit exceeded (metric: {metric}, number of labels: {count}, \
+                 limit: {limit}{why})"
             );
             return Err(Rejected::Labels(text));
         }
@@ -242,7 +246,8 @@ impl<'a> Intake<'a> {
                 let shown: String = name.chars().take(50).collect();
                 let length = name.len();
                 let text = format!(
-                    "label_name_length_limit exceeded (metric: {metric}, label name: {shown}, length: {length}, limit: {limit}{why})"
+                    "label_name_length_limit exceeded (metric: {metric}, label name: {shown}, \
+                     length: {length}, limit: {limit}{why})"
                 );
                 return Err(Rejected::Labels(text));
             }
@@ -251,7 +256,8 @@ impl<'a> Intake<'a> {
                 let shown: String = value.chars().take(50).collect();
                 let length = value.len();
                 let text = format!(
-                    "label_value_length_limit exceeded (metric: {metric}, label name: {name}, value: {shown:?}, length: {length}, limit: {limit}{why})"
+                    "label_value_length_limit exceeded (metric: {metric}, label name: {name}, \
+                     value: {shown:?}, length: {length}, limit: {limit}{why})"
                 );
                 return Err(Rejected::Labels(text));
             }
@@ -313,6 +319,14 @@ impl<'a> Intake<'a> {
             self.notes.push(text);
         }
     }
+}
+
+/// The value of a label of a family inside this process, with uniform bounds and quantiles.
+fn uniform(kind: MetricType, name: &str, value: &str) -> String {
+    let is_number =
+        matches!((kind, name), (MetricType::Histogram, "le") | (MetricType::Summary, "quantile"));
+    let normal = if is_number { normalized(value) } else { None };
+    normal.unwrap_or_else(|| value.to_owned())
 }
 
 /// `text`, or as much of it as fits `bytes_max`.

@@ -4,6 +4,7 @@ use super::super::config::{ScrapeJob, TargetGroup};
 use super::super::discover::{self, ParseGroups, ReadFiles};
 use super::super::limits::{PARSING_MAX, SafetyLimits};
 use super::super::target::Target;
+use super::lengths::Lengths;
 use super::meters::Meters;
 use super::pool::Pool;
 use super::source::LocalJob;
@@ -90,6 +91,7 @@ impl ScrapeManager {
             user_agent: deps.user_agent.clone(),
             on_commit: Arc::clone(&deps.on_commit),
             meters: Meters::new(&deps.registry),
+            lengths: Lengths::new(&deps.registry),
             parsing: Semaphore::new(PARSING_MAX),
         });
         Self { inner: Arc::new(Inner { deps, shared, state: Mutex::default() }) }
@@ -104,6 +106,10 @@ impl ScrapeManager {
         }
         state.leaving.retain(|pool| !pool.is_empty());
         let mut before = std::mem::take(&mut state.pools);
+        // A job that comes back before its targets have left goes on where it was.
+        for pool in std::mem::take(&mut state.leaving) {
+            before.entry(pool.job.name.clone()).or_insert(pool);
+        }
         let locals_before = std::mem::take(&mut state.locals);
         for job in jobs {
             let pool = before.remove(&job.name);
@@ -118,8 +124,10 @@ impl ScrapeManager {
             state.locals.insert(local.name.clone(), local);
         }
         for (name, mut pool) in before {
-            pool.leave();
-            self.inner.shared.meters.forget(&name);
+            if !pool.is_leaving {
+                pool.leave();
+                self.inner.shared.meters.forget(&name);
+            }
             state.leaving.push(pool);
         }
     }
@@ -149,7 +157,9 @@ impl ScrapeManager {
             let leaving = std::mem::take(&mut state.leaving);
             pools.chain(leaving).collect()
         };
-        for task in pools.into_iter().flat_map(Pool::stop) {
+        // All are told before the first is waited for.
+        let tasks: Vec<_> = pools.into_iter().flat_map(Pool::stop).collect();
+        for task in tasks {
             // A panic was reported where it happened.
             let _ = task.await;
         }
@@ -165,14 +175,17 @@ impl ScrapeManager {
             pool.sync_groups(&self.inner.shared);
             return pool;
         };
-        if *pool.job == *job {
+        let is_back = std::mem::take(&mut pool.is_leaving);
+        if *pool.job == *job && !is_back {
             return pool;
         }
         if pool.job.client != job.client || pool.job.base != job.base {
             pool.source = self.source(&job);
         }
-        let files_changed = pool.job.files != job.files;
-        pool.job = job;
+        let files_changed = is_back || pool.job.files != job.files;
+        if *pool.job != *job {
+            pool.job = job;
+        }
         if files_changed {
             self.restart_discovery(&mut pool);
         }
@@ -182,8 +195,9 @@ impl ScrapeManager {
 
     fn updated_local(&self, pool: Option<Pool>, local: &LocalJob, unchanged: bool) -> Pool {
         match pool {
-            Some(pool) if unchanged => pool,
+            Some(pool) if unchanged && !pool.is_leaving => pool,
             Some(mut pool) => {
+                pool.is_leaving = false;
                 pool.job = Arc::new(ScrapeJob::local(&local.name, local.interval));
                 pool.source = Source::Local(Arc::clone(&local.target));
                 pool.sync(&self.inner.shared, vec![local_target(local)]);

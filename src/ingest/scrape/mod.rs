@@ -10,6 +10,7 @@ mod cache;
 mod content;
 mod fetch;
 mod intake;
+mod lengths;
 mod manager;
 mod meters;
 mod once;
@@ -20,6 +21,8 @@ mod source;
 mod view;
 mod worker;
 
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod tests;
 

@@ -17,7 +17,7 @@ pub(super) struct Memory {
     pub(super) cache: SeriesCache,
     pub(super) report: Report,
     /// Samples of the last scrape: room for the next.
-    room: usize,
+    pub(super) room: usize,
 }
 
 /// One scrape, after its answer.
@@ -212,6 +212,9 @@ pub(super) fn mark_ends(shared: &Shared, memory: &Memory, missed: Timestamp) {
     let mut samples: Vec<AppendSample> =
         memory.cache.all_live().map(|series| end(series, missed)).collect();
     samples.extend(memory.report.ends(missed));
+    if samples.is_empty() {
+        return;
+    }
     match shared.appender.commit(&Commit { samples, ..Commit::default() }) {
         // Where the series went on elsewhere its marker is out of order, and rightly refused.
         Ok(_) => (shared.on_commit)(),

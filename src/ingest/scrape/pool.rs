@@ -34,6 +34,8 @@ pub(super) struct Pool {
     /// Stops the discovery of files.
     pub(super) discovery: Option<Shutdown>,
     pub(super) problems: Vec<String>,
+    /// The job is gone and its targets are leaving.
+    pub(super) is_leaving: bool,
     loops: HashMap<(Labels, String), Loop>,
     dropped: Vec<DroppedView>,
     dropped_count: usize,
@@ -48,6 +50,7 @@ impl Pool {
             file_groups: Vec::new(),
             discovery: None,
             problems: Vec::new(),
+            is_leaving: false,
             loops: HashMap::new(),
             dropped: Vec::new(),
             dropped_count: 0,
@@ -123,6 +126,7 @@ impl Pool {
 
     /// The job is gone: all its targets leave.
     pub(super) fn leave(&mut self) {
+        self.is_leaving = true;
         self.stop_discovery();
         for one in self.loops.values_mut() {
             one.leave();

@@ -72,9 +72,11 @@ impl Report {
         self.with_values(values.into_iter(), ts)
     }
 
-    /// The samples that mark the end of them all (T7).
+    /// The samples that mark the end of those that were ever written (T7).
     pub(super) fn ends(&self, ts: Timestamp) -> Vec<AppendSample> {
-        self.with_values(std::iter::repeat(stale_nan()), ts)
+        let mut ends = self.with_values(std::iter::repeat(stale_nan()), ts);
+        ends.retain(|sample| sample.known.is_some());
+        ends
     }
 
     /// Remembers what the store calls the series; `refs` are those of `samples`, in order.

@@ -10,6 +10,9 @@ const SNAP_MS_MAX: i64 = 2;
 /// interval shows data within ten seconds too.
 const FIRST_WAIT_MS_MAX: i64 = 5_000;
 
+/// An added scrape this close to the tick would only be the same one twice.
+const FIRST_GAP_MS_MIN: i64 = 1_000;
+
 /// The ticks of one target: all instants that are `offset` past a multiple of the interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Schedule {
@@ -51,7 +54,8 @@ impl Schedule {
         if tick.millis_since(now) <= FIRST_WAIT_MS_MAX {
             return tick;
         }
-        now.plus_millis(self.offset_ms % FIRST_WAIT_MS_MAX)
+        let early = now.plus_millis(self.offset_ms % FIRST_WAIT_MS_MAX);
+        if tick.millis_since(early) < FIRST_GAP_MS_MIN { tick } else { early }
     }
 
     /// The timestamp of a scrape that began at `now` for `tick`.
@@ -149,6 +153,10 @@ mod tests {
         let schedule = Schedule { interval_ms: 60_000, offset_ms: 58_000 };
         let now = Timestamp::from_millis(600_000);
         assert_eq!(schedule.first(now), now.plus_millis(3_000));
+        let close = Schedule { interval_ms: 60_000, offset_ms: 54_999 };
+        let tick = Timestamp::from_millis(655_000);
+        let before = tick.plus_millis(-5_001);
+        assert_eq!(close.first(before), tick.plus_millis(-1), "not twice within a second");
         let short = Schedule { interval_ms: 5_000, offset_ms: 4_000 };
         assert_eq!(short.first(now), now.plus_millis(4_000));
     }

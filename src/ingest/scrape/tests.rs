@@ -12,19 +12,57 @@ use crate::sys::http::{Http, HttpClient, HttpError, Pending, Request, Response};
 use crate::sys::metrics::{Family, FamilySample, Registry};
 use crate::sys::settings::HttpClientSettings;
 use crate::sys::sim::VirtualClock;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-/// A virtual clock that says when somebody goes to sleep.
+/// A virtual clock that knows who sleeps, so that time moves only when all do.
 #[derive(Clone, Debug)]
 struct TestClock {
     time: VirtualClock,
-    asleep: mpsc::UnboundedSender<Duration>,
+    sleepers: Arc<Sleepers>,
+}
+
+/// Deadlines of those who sleep.
+#[derive(Debug, Default)]
+struct Sleepers {
+    deadlines: Mutex<BTreeMap<u64, Duration>>,
+    changed: Notify,
+}
+
+impl Sleepers {
+    /// The earliest deadline, once as many as `count` sleep and none of them is due.
+    async fn earliest(&self, count: usize, clock: &VirtualClock) -> Duration {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let deadlines = self.deadlines.lock().expect("whole");
+                let due = deadlines.values().any(|deadline| *deadline <= clock.elapsed());
+                if !due && deadlines.len() >= count {
+                    return *deadlines.values().min().expect("somebody sleeps");
+                }
+            }
+            changed.await;
+        }
+    }
+}
+
+/// One sleeper; forgotten when it wakes or is dropped.
+struct Sleeper {
+    id: u64,
+    sleepers: Arc<Sleepers>,
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.sleepers.deadlines.lock().expect("whole").remove(&self.id);
+        self.sleepers.changed.notify_one();
+    }
 }
 
 impl Clock for TestClock {
@@ -37,14 +75,19 @@ impl Clock for TestClock {
     }
 
     fn sleep_until(&self, deadline: Duration) -> Sleep {
+        static IDS: AtomicU64 = AtomicU64::new(0);
         let mut sleep = self.time.sleep_until(deadline);
-        let (time, asleep) = (self.time.clone(), self.asleep.clone());
-        let mut told = false;
+        let sleepers = Arc::clone(&self.sleepers);
+        let mut registered = None;
         Box::pin(std::future::poll_fn(move |context| {
             let polled = sleep.as_mut().poll(context);
-            // Only a sleeper that is registered can be woken, so it is told after the poll.
-            if polled.is_pending() && !std::mem::replace(&mut told, true) {
-                let _ = asleep.send(deadline.saturating_sub(time.elapsed()));
+            if polled.is_pending() && registered.is_none() {
+                let id = IDS.fetch_add(1, Ordering::Relaxed);
+                sleepers.deadlines.lock().expect("whole").insert(id, deadline);
+                registered = Some(Sleeper { id, sleepers: Arc::clone(&sleepers) });
+                sleepers.changed.notify_one();
+            } else if polled.is_ready() {
+                registered = None;
             }
             polled
         }))
@@ -135,14 +178,16 @@ struct Bench {
     commits: mpsc::UnboundedReceiver<Commit>,
     /// One word for each commit whose target's view is up to date.
     told: mpsc::UnboundedReceiver<()>,
-    asleep: mpsc::UnboundedReceiver<Duration>,
+    sleepers: Arc<Sleepers>,
+    /// How many sleep when nothing happens: one a target, one a job with files.
+    sleepers_expected: usize,
     registry: Registry,
     fail: Arc<Mutex<bool>>,
 }
 
 impl Bench {
     fn new() -> Self {
-        let (asleep_sender, asleep) = mpsc::unbounded_channel();
+        let sleepers = Arc::new(Sleepers::default());
         let (commit_sender, commits) = mpsc::unbounded_channel();
         let (tell, told) = mpsc::unbounded_channel();
         let clock = VirtualClock::at(START);
@@ -153,7 +198,7 @@ impl Bench {
             serde_yaml::from_str::<Vec<TargetGroup>>(text).map_err(|err| err.to_string())
         });
         let manager = ScrapeManager::new(Deps {
-            clock: Arc::new(TestClock { time: clock.clone(), asleep: asleep_sender }),
+            clock: Arc::new(TestClock { time: clock.clone(), sleepers: Arc::clone(&sleepers) }),
             http: Arc::new(script.clone()),
             appender: Arc::new(Recorder { commits: commit_sender, fail: Arc::clone(&fail) }),
             registry: registry.clone(),
@@ -166,7 +211,17 @@ impl Bench {
                 let _ = tell.send(());
             }),
         });
-        Self { manager, clock, script, commits, told, asleep, registry, fail }
+        Self {
+            manager,
+            clock,
+            script,
+            commits,
+            told,
+            sleepers,
+            sleepers_expected: 1,
+            registry,
+            fail,
+        }
     }
 
     fn with(yaml: &str) -> Self {
@@ -180,7 +235,7 @@ impl Bench {
     }
 
     /// Lets time pass until the next scrape or mark, and answers its commit. Time stands still
-    /// while anything works, so the sleep that is told is the next thing that can happen.
+    /// while anything works.
     async fn next(&mut self) -> Commit {
         loop {
             tokio::select! {
@@ -192,7 +247,9 @@ impl Bench {
                     }
                     return commit;
                 }
-                span = self.asleep.recv() => self.clock.advance(span.expect("the manager lives")),
+                deadline = self.sleepers.earliest(self.sleepers_expected, &self.clock) => {
+                    self.clock.advance(deadline - self.clock.elapsed());
+                }
             }
         }
     }
@@ -243,7 +300,8 @@ fn figure(commit: &Commit, name: &str) -> f64 {
     found.unwrap_or_else(|| panic!("no {name}")).value
 }
 
-const PLAIN: &str = "[{job_name: j, scrape_interval: 5s, scrape_timeout: 5s, static_configs: [{targets: ['a:1']}]}]";
+const PLAIN: &str = "[{job_name: j, scrape_interval: 5s, scrape_timeout: 5s, \
+    static_configs: [{targets: ['a:1']}]}]";
 
 fn with_keys(keys: &str) -> String {
     PLAIN.replace("static_configs", &format!("{keys}, static_configs"))
@@ -318,7 +376,9 @@ async fn t2_a_failed_scrape_is_an_empty_scrape() {
     assert_eq!(view.last_error, "2:3: expected a value after the metric, got \"0x\"");
     assert_eq!(bench.samples().await, ["up 0"], "ends are marked once");
     assert_eq!(bench.samples().await, ["up 0"]);
-    assert_eq!(bench.samples().await, ["a 3", "up 1"]);
+    let good = bench.next().await;
+    assert_eq!(shown(&good), ["a 3", "up 1"]);
+    assert_eq!(figure(&good, "scrape_series_added"), 0.0, "failures forget no series");
 }
 
 #[tokio::test]
@@ -451,7 +511,8 @@ async fn t8_honor_labels_decides_who_wins() {
         (
             false,
             vec![
-                r#"{__name__="m", b="target", exported_b="y", exported_exported_b="x", instance="a:1", job="j"}"#,
+                "{__name__=\"m\", b=\"target\", exported_b=\"y\", exported_exported_b=\"x\", \
+                 instance=\"a:1\", job=\"j\"}",
                 r#"{__name__="n", b="target", instance="a:1", job="j"}"#,
                 r#"{__name__="o", b="target", instance="a:1", job="j"}"#,
             ],
@@ -522,7 +583,8 @@ async fn t9_limits_fail_the_whole_scrape() {
 
 #[tokio::test]
 async fn t9_dropped_samples_do_not_count_and_duplicates_do() {
-    let keys = "sample_limit: 2, metric_relabel_configs: [{action: drop, source_labels: [__name__], regex: d}]";
+    let keys = "sample_limit: 2, metric_relabel_configs: \
+        [{action: drop, source_labels: [__name__], regex: d}]";
     let mut bench = Bench::with(&with_keys(keys));
     bench.script.text("a 1\nb 1\nd 1\n");
     let commit = bench.next().await;
@@ -555,6 +617,7 @@ async fn t9_a_body_as_long_as_its_limit_is_too_long() {
 async fn t9_too_many_targets_fail_all_of_them() {
     let yaml = with_keys("target_limit: 1").replace("['a:1']", "['a:1', 'b:1']");
     let mut bench = Bench::with(&yaml);
+    bench.sleepers_expected = 2;
     bench.script.text("a 1\n");
     assert_eq!(bench.samples().await, ["up 0"]);
     assert_eq!(bench.samples().await, ["up 0"]);
@@ -639,18 +702,17 @@ async fn t44_a_reload_disturbs_nothing_that_did_not_change() {
     // Away and back again before its ends are marked: nothing happened.
     bench.apply("[]");
     bench.apply(&with_keys(rules));
-    let mut seen = bench.next().await;
-    // The job was gone, so its loop is another one; its series go on without a hole.
-    if seen.samples.iter().all(|sample| is_stale_nan(sample.value)) {
-        seen = bench.next().await;
-    }
-    assert_eq!(shown(&seen), ["a 1", "up 1"]);
+    let third = bench.next().await;
+    assert_eq!(shown(&third), ["a 1", "up 1"]);
+    assert_eq!(third.samples[0].ts.millis_since(first), 10_000);
+    assert_eq!(figure(&third, "scrape_series_added"), 0.0, "the same loop with its memory");
 }
 
 #[tokio::test]
 async fn t44_a_target_that_comes_back_keeps_its_memory() {
     let two = PLAIN.replace("['a:1']", "['a:1', 'b:1']");
     let mut bench = Bench::with(&two);
+    bench.sleepers_expected = 2;
     bench.script.text("a 1\n");
     bench.next().await;
     bench.next().await;
@@ -718,15 +780,31 @@ async fn a_target_inside_the_process_is_scraped_as_any_other() {
 }
 
 #[tokio::test]
+async fn t4_bounds_of_a_target_inside_the_process_are_those_of_its_text() {
+    let mut bench = Bench::new();
+    let own = Registry::new();
+    own.histogram("h", "Spread.", &[], &[1.0]).observe(0.5);
+    let interval = Duration::from_secs(5);
+    let labels = Labels::empty();
+    let local = LocalJob { name: "own".to_owned(), interval, target: Arc::new(own), labels };
+    bench.manager.apply(Vec::new(), vec![local]);
+    let expected =
+        ["h_bucket{le=\"+Inf\"} 1", "h_bucket{le=\"1.0\"} 1", "h_count 1", "h_sum 0.5", "up 1"];
+    assert_eq!(bench.samples().await, expected);
+}
+
+#[tokio::test]
 async fn file_discovery_feeds_the_job_and_a_broken_file_keeps_the_last_good() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("targets.yml");
     std::fs::write(&file, "[{targets: ['f:1'], labels: {team: x}}]").expect("writes");
     let yaml = format!(
-        "[{{job_name: j, scrape_interval: 5s, scrape_timeout: 5s, file_sd_configs: [{{files: ['{}/*.yml']}}]}}]",
+        "[{{job_name: j, scrape_interval: 5s, scrape_timeout: 5s, \
+         file_sd_configs: [{{files: ['{}/*.yml']}}]}}]",
         folder.path().display()
     );
     let mut bench = Bench::with(&yaml);
+    bench.sleepers_expected = 2;
     bench.script.text("a 1\n");
     assert_eq!(bench.samples().await, ["a{team=\"x\"} 1", "up{team=\"x\"} 1"]);
     let view = bench.manager.targets().remove(0);

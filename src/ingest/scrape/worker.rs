@@ -7,6 +7,7 @@ use super::super::config::ScrapeJob;
 use super::super::limits::SafetyLimits;
 use super::super::target::Target;
 use super::fetch::{Answer, Failure, fetch};
+use super::lengths::Lengths;
 use super::meters::Meters;
 use super::once::{Memory, Scrape, mark_ends};
 use super::report::Report;
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) user_agent: String,
     pub(super) on_commit: OnCommit,
     pub(super) meters: Meters,
+    pub(super) lengths: Lengths,
     pub(super) parsing: Semaphore,
 }
 
@@ -67,6 +69,12 @@ pub(super) enum Order {
     Stop,
 }
 
+impl Order {
+    const fn is_end(&self) -> bool {
+        matches!(self, Self::Leave | Self::Stop)
+    }
+}
+
 /// One target's task.
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
@@ -76,6 +84,8 @@ pub(super) struct Worker {
     settings: Option<Arc<Settings>>,
     schedule: Option<Schedule>,
     tick: Timestamp,
+    /// When the last scrape of this schedule started.
+    started_before: Option<Duration>,
     memory: Box<Memory>,
 }
 
@@ -92,6 +102,7 @@ impl Worker {
             settings: None,
             schedule: None,
             tick: Timestamp::EPOCH,
+            started_before: None,
             memory: Box::default(),
         }
     }
@@ -127,6 +138,7 @@ impl Worker {
                 schedule.tick_after(now)
             };
             self.schedule = Some(schedule);
+            self.started_before = None;
         }
         let before = self.settings.as_ref().map(|before| &before.job);
         if before
@@ -153,11 +165,14 @@ impl Worker {
             () = clock.sleep(wait) => {}
         }
         let started = clock.elapsed();
+        if let Some(before) = self.started_before.replace(started) {
+            self.shared.lengths.observe(settings.target.interval, started - before);
+        }
         let ts = schedule.snapped(self.tick, clock.now());
         let answer = tokio::select! {
             biased;
             // New settings wait for the scrape under way; an end does not.
-            ended = orders.wait_for(|order| !matches!(order, Order::Run(_))) => return ended.is_ok(),
+            ended = orders.wait_for(Order::is_end) => return ended.is_ok(),
             answer = fetch(&self.shared, &settings) => answer,
         };
         self.take_in(settings, answer, ts, started).await;
