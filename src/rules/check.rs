@@ -5,11 +5,12 @@
 use super::alert::PREAMBLE;
 use super::config::{RuleConfig, RuleFile, RuleGroup};
 use crate::model::{METRIC_NAME, Problem, Timestamp};
+use crate::promql::syntax::{self, Features};
 use crate::template::{RuleContext, Template, TemplateError, rule_functions};
 use std::collections::BTreeSet;
 
 /// Every fault for which the file must not be used.
-pub fn check(file: &RuleFile) -> Vec<Problem> {
+pub fn check(file: &RuleFile, features: &Features) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut names = BTreeSet::new();
     for (place, group) in file.groups.iter().enumerate() {
@@ -20,7 +21,7 @@ pub fn check(file: &RuleFile) -> Vec<Problem> {
             let text = format!("group name {:?} is repeated in the same file", group.name);
             problems.push(Problem::new(format!("{at}.name"), text));
         }
-        problems.extend(check_group(group).into_iter().map(|problem| problem.below(&at)));
+        problems.extend(check_group(group, features).into_iter().map(|problem| problem.below(&at)));
     }
     problems
 }
@@ -58,7 +59,7 @@ pub(super) fn parse_template(alert: &str, text: &str) -> Result<Template, Templa
     Template::parse(&name, &format!("{PREAMBLE}{text}"), &rule_functions(ctx))
 }
 
-fn check_group(group: &RuleGroup) -> Vec<Problem> {
+fn check_group(group: &RuleGroup, features: &Features) -> Vec<Problem> {
     let mut problems = Vec::new();
     if group.interval.is_some_and(|interval| interval.0.is_zero()) {
         let text = "interval 0s is not allowed; leave it out for the global interval";
@@ -69,12 +70,12 @@ fn check_group(group: &RuleGroup) -> Vec<Problem> {
     }
     for (place, rule) in group.rules.iter().enumerate() {
         let at = format!("rules[{place}]");
-        problems.extend(check_rule(rule).into_iter().map(|problem| problem.below(&at)));
+        problems.extend(check_rule(rule, features).into_iter().map(|problem| problem.below(&at)));
     }
     problems
 }
 
-fn check_rule(rule: &RuleConfig) -> Vec<Problem> {
+fn check_rule(rule: &RuleConfig, features: &Features) -> Vec<Problem> {
     let mut problems = Vec::new();
     match (rule.record.is_empty(), rule.alert.is_empty()) {
         (false, false) => {
@@ -83,7 +84,7 @@ fn check_rule(rule: &RuleConfig) -> Vec<Problem> {
         (true, true) => problems.push(Problem::new("", "one of 'record' or 'alert' must be set")),
         (true, false) | (false, true) => {}
     }
-    problems.extend(check_expression(&rule.expr));
+    problems.extend(check_expression(&rule.expr, features));
     for name in rule.labels.keys() {
         problems.extend(check_label(name));
     }
@@ -95,11 +96,13 @@ fn check_rule(rule: &RuleConfig) -> Vec<Problem> {
     problems
 }
 
-fn check_expression(text: &str) -> Option<Problem> {
+fn check_expression(text: &str, features: &Features) -> Option<Problem> {
     if text.trim().is_empty() {
         return Some(Problem::new("expr", "field 'expr' must be set in rule"));
     }
-    None
+    let err = syntax::parse(text, features).err()?;
+    let message = format!("could not parse expression: {err}");
+    Some(Problem { offset: Some(err.span.start), ..Problem::new("expr", message) })
 }
 
 fn check_recording(rule: &RuleConfig) -> Vec<Problem> {

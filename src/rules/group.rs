@@ -13,6 +13,7 @@ use super::rule::{Kind, Rule, Written};
 use super::state::{self, Mark};
 use super::view::{AlertPhase, GroupView, Health, RuleKindView, RuleView};
 use crate::model::{Alert, Fingerprint, Labels, Timestamp, stale_nan};
+use crate::promql::syntax::Features;
 use crate::storage::append::{AppendSample, Appender, Commit, Committed};
 use crate::sys::clock::Clock;
 use crate::sys::metrics::Registry;
@@ -37,6 +38,8 @@ pub struct Context {
     pub external_labels: Labels,
     /// Under which URL people reach the server, without a slash at the end.
     pub external_url: String,
+    /// What of PromQL beyond the stable language is allowed.
+    pub features: Features,
     /// Where the metrics of groups go.
     pub registry: Registry,
 }
@@ -101,7 +104,7 @@ impl Group {
             interval: interval.max(Duration::from_millis(1)),
             query_offset: config.query_offset.map_or(ctx.query_offset, |span| span.0),
             limit: config.limit,
-            rules: config.rules.iter().map(|rule| Rule::new(config, rule)).collect(),
+            rules: config.rules.iter().map(|rule| Rule::new(config, rule, &ctx.features)).collect(),
             evaluation_time: Duration::ZERO,
             last_evaluation: None,
             orphans: Written::new(),
@@ -312,7 +315,7 @@ impl Group {
         evaluation: &mut Evaluation,
     ) -> Result<(), RuleError> {
         let sampled_at = at.minus(self.query_offset);
-        let result = querier.instant(&rule.query, sampled_at).map_err(RuleError::Query)?;
+        let result = querier.instant(&rule.expr, sampled_at).map_err(RuleError::Query)?;
         let series = match &mut rule.kind {
             Kind::Recording => record::apply(&rule.name, &rule.labels, self.limit, &result)?,
             Kind::Alerting(alerting) => {
@@ -512,6 +515,7 @@ fn view_rule(rule: &Rule) -> RuleView {
                 hold: alerting.hold,
                 keep_firing_for: alerting.keep_firing_for,
                 annotations: alerting.annotations_as_written(),
+                limit: rule.limit.clone(),
                 alerts: alerting.active(),
             },
         },

@@ -4,6 +4,7 @@ use super::alert::Alerting;
 use super::config::{RuleConfig, RuleGroup};
 use super::view::Health;
 use crate::model::{Fingerprint, Labels, Timestamp};
+use crate::promql::syntax::{self, Features, Limit};
 use crate::storage::append::SeriesRef;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,8 +14,12 @@ use std::time::Duration;
 pub(super) struct Rule {
     /// The alert's name or the recorded one.
     pub(super) name: String,
-    /// The expression.
+    /// The expression as written.
+    pub(super) expr: String,
+    /// The expression as Prometheus prints it; as written when it is none.
     pub(super) query: String,
+    /// The comparison of the expression, taken apart.
+    pub(super) limit: Option<Limit>,
     /// Labels with the group's, by name; an empty one deletes.
     pub(super) labels: BTreeMap<String, String>,
     /// Which of the two kinds.
@@ -45,7 +50,8 @@ pub(super) enum Kind {
 
 impl Rule {
     /// The rule as configured, never evaluated.
-    pub(super) fn new(group: &RuleGroup, config: &RuleConfig) -> Self {
+    pub(super) fn new(group: &RuleGroup, config: &RuleConfig, features: &Features) -> Self {
+        let expr = syntax::parse(&config.expr, features).ok();
         let labels = group.labels_of(config);
         let kind = if config.alert.is_empty() {
             Kind::Recording
@@ -54,7 +60,9 @@ impl Rule {
         };
         Self {
             name: config.name().to_owned(),
-            query: config.expr.trim().to_owned(),
+            query: expr.as_ref().map_or_else(|| config.expr.clone(), ToString::to_string),
+            limit: expr.as_ref().and_then(syntax::split_limit),
+            expr: config.expr.clone(),
             labels,
             kind,
             health: Health::Unknown,
