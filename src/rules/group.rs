@@ -13,7 +13,6 @@ use super::rule::{Kind, Rule, Written};
 use super::state::{self, Mark};
 use super::view::{AlertPhase, GroupView, Health, RuleKindView, RuleView};
 use crate::model::{Alert, Fingerprint, Labels, Timestamp, stale_nan};
-use crate::promql::syntax::Features;
 use crate::storage::append::{AppendSample, Appender, Commit, Committed};
 use crate::sys::clock::Clock;
 use crate::sys::metrics::Registry;
@@ -38,8 +37,6 @@ pub struct Context {
     pub external_labels: Labels,
     /// Under which URL people reach the server, without a slash at the end.
     pub external_url: String,
-    /// What of PromQL beyond the stable language is allowed.
-    pub features: Features,
     /// Where the metrics of groups go.
     pub registry: Registry,
 }
@@ -104,7 +101,7 @@ impl Group {
             interval: interval.max(Duration::from_millis(1)),
             query_offset: config.query_offset.map_or(ctx.query_offset, |span| span.0),
             limit: config.limit,
-            rules: config.rules.iter().map(|rule| Rule::new(config, rule, &ctx.features)).collect(),
+            rules: config.rules.iter().map(|rule| Rule::new(config, rule)).collect(),
             evaluation_time: Duration::ZERO,
             last_evaluation: None,
             orphans: Written::new(),

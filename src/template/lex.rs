@@ -257,7 +257,9 @@ fn word_token(input: &str) -> Found<'_> {
 }
 
 fn number_token(input: &str) -> Found<'_> {
-    let digits = || take_while1(|c: char| c.is_ascii_digit() || c == '_');
+    let digit = |c: char| c.is_ascii_digit();
+    let more = |c: char| c.is_ascii_digit() || c == '_';
+    let digits = || recognize(pair(satisfy(digit), take_while(more)));
     let prefixed = (
         char('0'),
         alt((tag("x"), tag("X"), tag("o"), tag("O"), tag("b"), tag("B"))),
@@ -343,6 +345,7 @@ mod tests {
     #[test]
     fn a_minus_before_a_digit_is_a_number() {
         assert_eq!(kinds("{{-3}}")[1], (Kind::Number, "-3"));
+        assert_eq!(kinds("{{._1}}")[1], (Kind::Field, "._1"));
         for number in ["1", "-1.5e3", "0x1F", ".5", "1_000", "+2."] {
             assert_eq!(kinds(&format!("{{{{{number}}}}}"))[1], (Kind::Number, number));
         }
