@@ -4,7 +4,7 @@ use super::alert::Alerting;
 use super::config::{RuleConfig, RuleGroup};
 use super::view::Health;
 use crate::model::{Fingerprint, Labels, Timestamp};
-use crate::promql::syntax::{self, Features, Limit};
+use crate::promql::syntax::{self, Features};
 use crate::storage::append::SeriesRef;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,8 +18,6 @@ pub(super) struct Rule {
     pub(super) expr: String,
     /// The expression as Prometheus prints it; as written when it is none.
     pub(super) query: String,
-    /// The comparison of the expression, taken apart.
-    pub(super) limit: Option<Limit>,
     /// Labels with the group's, by name; an empty one deletes.
     pub(super) labels: BTreeMap<String, String>,
     /// Which of the two kinds.
@@ -62,7 +60,6 @@ impl Rule {
         Self {
             name: config.name().to_owned(),
             query: expr.as_ref().map_or_else(|| config.expr.clone(), ToString::to_string),
-            limit: expr.as_ref().and_then(syntax::split_limit),
             expr: config.expr.clone(),
             labels,
             kind,

@@ -1,7 +1,6 @@
 //! Groups, rules and alerts as they are now, for whoever shows them.
 
 use crate::model::{Labels, Timestamp};
-use crate::promql::syntax::Limit;
 use std::time::Duration;
 
 /// How the last evaluation of a rule went.
@@ -107,8 +106,6 @@ pub enum RuleKindView {
         keep_firing_for: Duration,
         /// Before templating.
         annotations: Labels,
-        /// The comparison of the expression, taken apart.
-        limit: Option<Limit>,
         /// Pending and firing alerts, by labels.
         alerts: Vec<ActiveAlert>,
     },

@@ -276,7 +276,7 @@ fn number_token(input: &str) -> Found<'_> {
 }
 
 /// Up to the closing mark, on one line, with escaped characters inside.
-fn closed<'a>(mark: char, input: &'a str) -> IResult<&'a str, &'a str> {
+fn closed(mark: char, input: &str) -> IResult<&str, &str> {
     let plain = recognize(satisfy(move |c| c != mark && c != '\\' && c != '\n'));
     let escaped = recognize(preceded(char('\\'), satisfy(|c| c != '\n')));
     recognize((char(mark), many0_count(alt((plain, escaped))), char(mark))).parse(input)
