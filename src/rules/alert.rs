@@ -386,7 +386,8 @@ impl Text {
 fn template_data(sample: &QuerySample, expansion: &Expansion<'_>) -> Value {
     let strings = |labels: &Labels| Value::Map(Map::of_strings(labels.iter()));
     Value::object(Record::new(
-        "template.AlertTemplateData",
+        "struct { Labels map[string]string; ExternalLabels map[string]string; \
+         ExternalURL string; Value interface {} }",
         [
             ("Labels", "Labels", strings(&sample.labels)),
             ("ExternalLabels", "ExternalLabels", strings(expansion.external_labels)),

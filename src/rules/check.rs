@@ -5,11 +5,17 @@
 use super::alert::PREAMBLE;
 use super::config::{RuleConfig, RuleFile, RuleGroup};
 use crate::model::{METRIC_NAME, Problem, Timestamp};
+use crate::promql::syntax::{self, Features};
 use crate::template::{RuleContext, Template, TemplateError, rule_functions};
 use std::collections::BTreeSet;
 
-/// Every fault for which the file must not be used.
+/// Every fault for which the file must not be used, with the stable language of PromQL.
 pub fn check(file: &RuleFile) -> Vec<Problem> {
+    check_with(file, &Features::default())
+}
+
+/// As `check`, with what of PromQL beyond the stable language is allowed.
+pub fn check_with(file: &RuleFile, features: &Features) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut names = BTreeSet::new();
     for (place, group) in file.groups.iter().enumerate() {
@@ -20,7 +26,7 @@ pub fn check(file: &RuleFile) -> Vec<Problem> {
             let text = format!("group name {:?} is repeated in the same file", group.name);
             problems.push(Problem::new(format!("{at}.name"), text));
         }
-        problems.extend(check_group(group).into_iter().map(|problem| problem.below(&at)));
+        problems.extend(check_group(group, features).into_iter().map(|problem| problem.below(&at)));
     }
     problems
 }
@@ -58,7 +64,7 @@ pub(super) fn parse_template(alert: &str, text: &str) -> Result<Template, Templa
     Template::parse(&name, &format!("{PREAMBLE}{text}"), &rule_functions(ctx))
 }
 
-fn check_group(group: &RuleGroup) -> Vec<Problem> {
+fn check_group(group: &RuleGroup, features: &Features) -> Vec<Problem> {
     let mut problems = Vec::new();
     if group.interval.is_some_and(|interval| interval.0.is_zero()) {
         let text = "interval 0s is not allowed; leave it out for the global interval";
@@ -69,12 +75,12 @@ fn check_group(group: &RuleGroup) -> Vec<Problem> {
     }
     for (place, rule) in group.rules.iter().enumerate() {
         let at = format!("rules[{place}]");
-        problems.extend(check_rule(rule).into_iter().map(|problem| problem.below(&at)));
+        problems.extend(check_rule(rule, features).into_iter().map(|problem| problem.below(&at)));
     }
     problems
 }
 
-fn check_rule(rule: &RuleConfig) -> Vec<Problem> {
+fn check_rule(rule: &RuleConfig, features: &Features) -> Vec<Problem> {
     let mut problems = Vec::new();
     match (rule.record.is_empty(), rule.alert.is_empty()) {
         (false, false) => {
@@ -83,7 +89,7 @@ fn check_rule(rule: &RuleConfig) -> Vec<Problem> {
         (true, true) => problems.push(Problem::new("", "one of 'record' or 'alert' must be set")),
         (true, false) | (false, true) => {}
     }
-    problems.extend(check_expression(&rule.expr));
+    problems.extend(check_expression(&rule.expr, features));
     for name in rule.labels.keys() {
         problems.extend(check_label(name));
     }
@@ -95,11 +101,13 @@ fn check_rule(rule: &RuleConfig) -> Vec<Problem> {
     problems
 }
 
-fn check_expression(text: &str) -> Option<Problem> {
+fn check_expression(text: &str, features: &Features) -> Option<Problem> {
     if text.trim().is_empty() {
         return Some(Problem::new("expr", "field 'expr' must be set in rule"));
     }
-    None
+    let err = syntax::parse(text, features).err()?;
+    let message = format!("could not parse expression: {err}");
+    Some(Problem { offset: Some(err.span.start), ..Problem::new("expr", message) })
 }
 
 fn check_recording(rule: &RuleConfig) -> Vec<Problem> {
@@ -149,4 +157,89 @@ fn check_texts(rule: &RuleConfig) -> Vec<Problem> {
 /// Whether the text of a label has the value of the alert in it.
 fn uses_value(text: &str) -> bool {
     text.contains("{{") && (text.contains("$value") || text.contains(".Value"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(rules: &str) -> RuleFile {
+        serde_yaml::from_str(&format!("groups: [{{name: g, rules: [{rules}]}}]")).expect("a file")
+    }
+
+    #[track_caller]
+    fn problems(rules: &str) -> Vec<String> {
+        check(&file(rules)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_prometheus_refuses_is_refused_at_its_place() {
+        // Expectations: prometheus, model/rulefmt/rulefmt_test.go and its testdata.
+        for (rules, expected) in [
+            ("{expr: up}", "groups[0].rules[0]: one of 'record' or 'alert' must be set"),
+            (
+                "{record: a, alert: b, expr: up}",
+                "groups[0].rules[0]: only one of 'record' and 'alert' must be set",
+            ),
+            ("{record: a}", "groups[0].rules[0].expr: field 'expr' must be set in rule"),
+            (
+                "{record: a, expr: up, for: 1m}",
+                "groups[0].rules[0].for: invalid field 'for' in recording rule",
+            ),
+            (
+                "{record: a, expr: up, keep_firing_for: 1m}",
+                "groups[0].rules[0].keep_firing_for: invalid field 'keep_firing_for' in recording rule",
+            ),
+            (
+                "{record: a, expr: up, annotations: {b: c}}",
+                "groups[0].rules[0].annotations: invalid field 'annotations' in recording rule",
+            ),
+            (
+                "{record: 'a{b=\"c\"}', expr: up}",
+                "groups[0].rules[0].record: braces present in the recording rule name; \
+                 should it be in expr?: a{b=\"c\"}",
+            ),
+            (
+                "{alert: a, expr: up, labels: {__name__: b}}",
+                "groups[0].rules[0].labels: invalid label name: __name__",
+            ),
+            (
+                "{alert: a, expr: up, labels: {l: '{{ $x }}'}}",
+                "groups[0].rules[0].labels.l: label \"l\": template: __alert_a:1: undefined variable \"$x\"",
+            ),
+            (
+                "{alert: a, expr: up, annotations: {l: '{{ if }}'}}",
+                "groups[0].rules[0].annotations.l: annotation \"l\": \
+                 template: __alert_a:1: missing value for if",
+            ),
+        ] {
+            assert_eq!(problems(rules), [expected], "{rules}");
+        }
+        let err = &check(&file("{record: a, expr: 'sum(up'}"))[0];
+        assert!(err.message.starts_with("could not parse expression: "), "{err}");
+        assert!(err.offset.is_some());
+    }
+
+    #[test]
+    fn names_of_groups_are_unique_and_not_empty() {
+        let text = "groups: [{name: a}, {name: ''}, {name: a, interval: 0s}]";
+        let file: RuleFile = serde_yaml::from_str(text).expect("a file");
+        let found: Vec<_> = check(&file).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                "groups[1]: group name must not be empty; give it a name",
+                "groups[2].name: group name \"a\" is repeated in the same file",
+                "groups[2].interval: interval 0s is not allowed; leave it out for the global interval",
+            ]
+        );
+    }
+
+    #[test]
+    fn t28_a_label_with_the_value_and_a_rule_twice_are_linted() {
+        let rules = "{alert: a, expr: up, labels: {l: '{{ $value }}'}}, {record: r, expr: up}, \
+                     {record: r, expr: down}, {record: r, expr: up, labels: {x: y}}";
+        let found: Vec<_> = lint(&file(rules)).iter().map(|problem| problem.at.clone()).collect();
+        assert_eq!(found, ["groups[0].rules[0].labels.l", "groups[0].rules[2]"]);
+    }
 }

@@ -47,6 +47,8 @@ pub struct Group {
     name: String,
     file: String,
     fingerprint: Fingerprint,
+    /// The key of the group's own record.
+    record_key: String,
     interval: Duration,
     query_offset: Duration,
     limit: u64,
@@ -97,6 +99,7 @@ impl Group {
             name: config.name.clone(),
             file: file.to_owned(),
             fingerprint,
+            record_key: fingerprint.to_string(),
             // A timer of zero would never end; `check` refuses what is written so.
             interval: interval.max(Duration::from_millis(1)),
             query_offset: config.query_offset.map_or(ctx.query_offset, |span| span.0),
@@ -213,12 +216,7 @@ impl Group {
     pub fn last_words(&self, stopped: Timestamp) -> Commit {
         let all = self.rules.iter().flat_map(|rule| &rule.written).chain(&self.orphans);
         let at = stopped.minus(self.query_offset);
-        let samples = all.map(|(labels, known)| AppendSample {
-            known: *known,
-            labels: labels.clone(),
-            ts: at,
-            value: stale_nan(),
-        });
+        let samples = all.map(|(labels, known)| marker(labels.clone(), *known, at));
         Commit { samples: samples.collect(), ..Commit::default() }
     }
 
@@ -229,13 +227,13 @@ impl Group {
 
     /// Keys of all records of the group, to delete when it is gone for good.
     pub fn record_keys(&self) -> impl Iterator<Item = &str> {
-        self.saved.keys().map(String::as_str)
+        [self.record_key.as_str()].into_iter().chain(self.saved.keys().map(String::as_str))
     }
 
     /// All records as they should be kept now.
     pub fn saved(&self) -> Vec<(String, String)> {
         let group = self.last_evaluation.map(|last| {
-            (self.fingerprint.to_string(), state::group_record(&self.file, &self.name, last))
+            (self.record_key.clone(), state::group_record(&self.file, &self.name, last))
         });
         let alerts = self.numbered().flat_map(|(number, rule)| {
             let identity = rule.identity();
@@ -260,7 +258,7 @@ impl Group {
         records: impl IntoIterator<Item = (&'r str, &'r str)> + Clone,
         now: Timestamp,
     ) -> Vec<String> {
-        let own = self.fingerprint.to_string();
+        let own = self.record_key.clone();
         let mut group_records = records.clone().into_iter().filter(|(key, _)| *key == own);
         let last = group_records.find_map(|(_, json)| state::read_group(json));
         let rules: BTreeMap<String, usize> = self
@@ -312,7 +310,7 @@ impl Group {
         evaluation: &mut Evaluation,
     ) -> Result<(), RuleError> {
         let sampled_at = at.minus(self.query_offset);
-        let result = querier.instant(&rule.query, sampled_at).map_err(RuleError::Query)?;
+        let result = querier.instant(&rule.expr, sampled_at).map_err(RuleError::Query)?;
         let series = match &mut rule.kind {
             Kind::Recording => record::apply(&rule.name, &rule.labels, self.limit, &result)?,
             Kind::Alerting(alerting) => {
@@ -403,7 +401,7 @@ impl Group {
     /// What of the records differs from what the caller holds.
     fn changed_records(&mut self, at: Timestamp) -> Vec<(String, Option<String>)> {
         let group = state::group_record(&self.file, &self.name, at);
-        let mut changed = vec![(self.fingerprint.to_string(), Some(group))];
+        let mut changed = vec![(self.record_key.clone(), Some(group))];
         let mut marks = BTreeMap::new();
         for (number, rule) in self.numbered() {
             let identity = rule.identity();

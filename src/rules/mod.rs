@@ -14,6 +14,8 @@ mod check;
 pub mod config;
 mod error;
 mod group;
+#[cfg(test)]
+mod life;
 mod metrics;
 mod query;
 mod record;
@@ -21,7 +23,7 @@ mod rule;
 mod state;
 mod view;
 
-pub use check::{check, lint};
+pub use check::{check, check_with, lint};
 pub use error::RuleError;
 pub use group::{Context, Evaluation, Group, RuleFailure};
 pub use query::{Querier, QuerySample};

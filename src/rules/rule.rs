@@ -4,6 +4,7 @@ use super::alert::Alerting;
 use super::config::{RuleConfig, RuleGroup};
 use super::view::Health;
 use crate::model::{Fingerprint, Labels, Timestamp};
+use crate::promql::syntax::{self, Features};
 use crate::storage::append::SeriesRef;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +14,9 @@ use std::time::Duration;
 pub(super) struct Rule {
     /// The alert's name or the recorded one.
     pub(super) name: String,
-    /// The expression.
+    /// The expression as written.
+    pub(super) expr: String,
+    /// The expression as Prometheus prints it; as written when it is none.
     pub(super) query: String,
     /// Labels with the group's, by name; an empty one deletes.
     pub(super) labels: BTreeMap<String, String>,
@@ -46,6 +49,8 @@ pub(super) enum Kind {
 impl Rule {
     /// The rule as configured, never evaluated.
     pub(super) fn new(group: &RuleGroup, config: &RuleConfig) -> Self {
+        // Only to show it: whoever evaluates it decides what is allowed.
+        let expr = syntax::parse(&config.expr, &Features::ALL).ok();
         let labels = group.labels_of(config);
         let kind = if config.alert.is_empty() {
             Kind::Recording
@@ -54,7 +59,8 @@ impl Rule {
         };
         Self {
             name: config.name().to_owned(),
-            query: config.expr.trim().to_owned(),
+            query: expr.as_ref().map_or_else(|| config.expr.clone(), ToString::to_string),
+            expr: config.expr.clone(),
             labels,
             kind,
             health: Health::Unknown,

@@ -155,3 +155,64 @@ pub(super) fn mark(alert: &AlertState) -> Mark {
 fn strings(labels: &Labels) -> BTreeMap<String, String> {
     labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_record_on_disk_stays_as_it_is() {
+        let alert = AlertState {
+            annotations: Labels::from_pairs([("summary", "s")]),
+            value: f64::INFINITY,
+            active_at: Timestamp::from_millis(1),
+            phase: Phase::Firing { fired_at: Timestamp::from_millis(2), kept_since: None },
+            last_sent: Some(Timestamp::from_millis(3)),
+        };
+        let labels = Labels::from_pairs([("alertname", "A")]);
+        let json = alert_record("A", &labels, &alert);
+        assert_eq!(
+            json,
+            r#"{"v":1,"rule":"A","labels":{"alertname":"A"},"annotations":{"summary":"s"},"value":"+Inf","active_at_ms":1,"last_sent_ms":3,"phase":{"firing":{"fired_at_ms":2}}}"#
+        );
+        assert_eq!(read_alert(&json), Some((labels, alert)));
+        assert_eq!(read_alert(&json.replace("\"v\":1", "\"v\":2")), None);
+    }
+
+    fn phase() -> impl Strategy<Value = Phase> {
+        let time = || any::<i64>().prop_map(Timestamp::from_millis);
+        prop_oneof![
+            Just(Phase::Pending),
+            (time(), proptest::option::of(time()))
+                .prop_map(|(fired_at, kept_since)| Phase::Firing { fired_at, kept_since }),
+            (time(), time())
+                .prop_map(|(fired_at, resolved_at)| Phase::Resolved { fired_at, resolved_at }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_reads_as_it_was_written(
+            pairs in proptest::collection::vec((".{1,5}", ".{1,9}"), 0..4),
+            value in -1e300f64..1e300, active in any::<i64>(), sent in any::<Option<i64>>(), phase in phase(),
+        ) {
+            let labels = Labels::from_pairs(pairs);
+            let alert = AlertState {
+                annotations: labels.clone(),
+                value,
+                active_at: Timestamp::from_millis(active),
+                phase,
+                last_sent: sent.map(Timestamp::from_millis),
+            };
+            prop_assert_eq!(read_alert(&alert_record("r", &labels, &alert)), Some((labels, alert)));
+        }
+
+        #[test]
+        fn damaged_records_never_panic(text in ".{0,80}", cut in 0usize..200) {
+            let _ = read_alert(&text);
+            let whole = group_record("f", "g", Timestamp::from_millis(1));
+            let _ = read_group(&whole.chars().take(cut).collect::<String>());
+        }
+    }
+}

@@ -257,7 +257,9 @@ fn word_token(input: &str) -> Found<'_> {
 }
 
 fn number_token(input: &str) -> Found<'_> {
-    let digits = || take_while1(|c: char| c.is_ascii_digit() || c == '_');
+    let digit = |c: char| c.is_ascii_digit();
+    let more = |c: char| c.is_ascii_digit() || c == '_';
+    let digits = || recognize(pair(satisfy(digit), take_while(more)));
     let prefixed = (
         char('0'),
         alt((tag("x"), tag("X"), tag("o"), tag("O"), tag("b"), tag("B"))),
@@ -274,7 +276,7 @@ fn number_token(input: &str) -> Found<'_> {
 }
 
 /// Up to the closing mark, on one line, with escaped characters inside.
-fn closed<'a>(mark: char, input: &'a str) -> IResult<&'a str, &'a str> {
+fn closed(mark: char, input: &str) -> IResult<&str, &str> {
     let plain = recognize(satisfy(move |c| c != mark && c != '\\' && c != '\n'));
     let escaped = recognize(preceded(char('\\'), satisfy(|c| c != '\n')));
     recognize((char(mark), many0_count(alt((plain, escaped))), char(mark))).parse(input)
@@ -343,6 +345,7 @@ mod tests {
     #[test]
     fn a_minus_before_a_digit_is_a_number() {
         assert_eq!(kinds("{{-3}}")[1], (Kind::Number, "-3"));
+        assert_eq!(kinds("{{._1}}")[1], (Kind::Field, "._1"));
         for number in ["1", "-1.5e3", "0x1F", ".5", "1_000", "+2."] {
             assert_eq!(kinds(&format!("{{{{{number}}}}}"))[1], (Kind::Number, number));
         }

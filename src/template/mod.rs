@@ -10,6 +10,8 @@
 
 mod ast;
 mod builtins;
+#[cfg(test)]
+mod conformance;
 mod error;
 mod eval;
 mod exec;

@@ -169,19 +169,16 @@ impl<'a> Parser<'a, '_> {
         let keyword = self.keyword();
         self.expect(Kind::Open, "input")?;
         let Some(keyword) = keyword.filter(|word| *word != "nil") else {
-            let scope = self.variables.len();
-            let pipe = self.pipeline("command", Kind::Close)?;
             // A variable that an action declares lives on to the end of the block.
-            debug_assert!(self.variables.len() >= scope, "BUG: an action closed a scope");
-            return Ok(Ok(Node::Action(pipe)));
+            return Ok(Ok(Node::Action(self.pipeline("command", Kind::Close)?)));
         };
         let token = self.next();
         let node = match keyword {
             "if" => Node::If(self.branch("if")?),
             "with" => Node::With(self.branch("with")?),
             "range" => Node::Range(self.branch("range")?),
-            "template" => Node::Call(self.call(token)?),
-            "block" => Node::Call(self.block(token)?),
+            "template" => Node::Call(self.call()?),
+            "block" => Node::Call(self.block()?),
             "end" => {
                 self.expect(Kind::Close, "end")?;
                 return Ok(Err(Ending::End));
@@ -247,23 +244,25 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
-    fn call(&mut self, token: Token<'a>) -> Parsed<Call> {
+    fn call(&mut self) -> Parsed<Call> {
+        let pos = self.peek().pos;
         let name = self.name("template clause")?;
         let pipe = if self.take(Kind::Close).is_some() {
             None
         } else {
             Some(self.pipeline("template clause", Kind::Close)?)
         };
-        Ok(Call { pos: token.pos, name, pipe })
+        Ok(Call { pos, name, pipe })
     }
 
-    fn block(&mut self, token: Token<'a>) -> Parsed<Call> {
+    fn block(&mut self) -> Parsed<Call> {
         self.enter()?;
+        let pos = self.peek().pos;
         let name = self.name("block clause")?;
         let pipe = self.pipeline("block clause", Kind::Close)?;
         self.define(name.clone())?;
         self.depth -= 1;
-        Ok(Call { pos: token.pos, name, pipe: Some(pipe) })
+        Ok(Call { pos, name, pipe: Some(pipe) })
     }
 
     /// The quoted name of a template.

@@ -1,0 +1,272 @@
+//! The engine against the real programs.
+//!
+//! The outputs in `tests/alerting/templates` were rendered by promtool 2.42 (`test rules`, an
+//! annotation for each template) and amtool 0.25 (`template render`, as text and as HTML).
+
+use super::*;
+use crate::model::{Labels, Timestamp};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Case {
+    template: String,
+    output: Option<String>,
+    error: Option<String>,
+}
+
+#[track_caller]
+fn compare(fixture: &str, at_least: usize, render: impl Fn(&str) -> Result<String, TemplateError>) {
+    let cases: Vec<Case> = serde_json::from_str(fixture).expect("a table");
+    assert!(cases.len() >= at_least, "only {} cases", cases.len());
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let found = render(&case.template).map_err(|err| err.to_string());
+        let expected = match (&case.output, &case.error) {
+            (Some(output), None) => Ok(output.clone()),
+            (_, error) => Err(error.clone().unwrap_or_default()),
+        };
+        if found != expected {
+            wrong.push(format!("{}\n  expected {expected:?}\n  found    {found:?}", case.template));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+fn answer(query: &str) -> Result<Vec<QuerySample>, String> {
+    let one = |n: &str, value| QuerySample {
+        labels: Labels::from_pairs([("__name__", "v"), ("n", n)]),
+        value,
+    };
+    match query {
+        "v" => Ok(vec![one("b", 2.0), one("a", 0.25)]),
+        "v{n='b'}" => Ok(vec![one("b", 2.0)]),
+        "sum(v)" => Ok(vec![QuerySample { labels: Labels::empty(), value: 2.25 }]),
+        "nothing" => Ok(Vec::new()),
+        _broken => Err("1:3: parse error: unclosed left parenthesis".to_owned()),
+    }
+}
+
+#[test]
+fn rule_templates_render_as_promtool_renders_them() {
+    let labels = [
+        ("__name__", "m"),
+        ("instance", "db.example.com:9100"),
+        ("job", "node"),
+        ("msg", "<a & \"b\">"),
+    ];
+    let data = Value::object(Record::new(
+        "struct",
+        [
+            ("Labels", "Labels", Value::Map(Map::of_strings(labels))),
+            ("ExternalLabels", "", Value::Map(Map::of_strings([("cluster", "c1")]))),
+            ("ExternalURL", "", "http://h:9090/p".into()),
+            ("Value", "", 1_234_567.5.into()),
+        ],
+    ));
+    let url = "http://h:9090/p";
+    let ctx =
+        RuleContext { query: &answer, now: Timestamp::from_millis(300_000), external_url: url };
+    let functions = rule_functions(ctx);
+    let preamble = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}\
+                    {{$externalURL := .ExternalURL}}{{$value := .Value}}";
+    compare(include_str!("../../tests/alerting/templates/rules.json"), 100, |text| {
+        let template = Template::parse("__alert_A", &format!("{preamble}{text}"), &functions)?;
+        template.execute(&data, &functions, Limits::default())
+    });
+}
+
+/// Alertmanager's `Alerts`.
+#[derive(Debug)]
+struct Alerts(Vec<Value>);
+
+impl Alerts {
+    fn with_status(&self, wanted: &str) -> Value {
+        let has = |alert: &&Value| match alert {
+            Value::Object(alert) => {
+                alert.field("Status").is_some_and(|status| status.as_text() == Some(wanted))
+            }
+            _other => false,
+        };
+        Value::list(self.0.iter().filter(has).cloned())
+    }
+}
+
+impl Object for Alerts {
+    fn type_name(&self) -> &str {
+        "template.Alerts"
+    }
+
+    fn call(&self, name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
+        match name {
+            "Firing" => Some(Ok(self.with_status("firing"))),
+            "Resolved" => Some(Ok(self.with_status("resolved"))),
+            _other => None,
+        }
+    }
+
+    fn underlying(&self) -> Option<Value> {
+        Some(Value::list(self.0.iter().cloned()))
+    }
+}
+
+fn kv(pairs: &[(&str, &str)]) -> Value {
+    Value::object(Kv::new(&Labels::from_pairs(pairs.iter().copied())))
+}
+
+fn notification() -> Value {
+    let annotations = [("summary", "<it's \"down\" & out>"), ("js", "javascript:alert(1)")];
+    let alert = |status: &str, instance, from, to, url: &str, fingerprint: &str| {
+        let labels =
+            [("alertname", "Down"), ("instance", instance), ("job", "node"), ("severity", "page")];
+        Value::object(Record::new(
+            "template.Alert",
+            [
+                ("Status", "status", status.into()),
+                ("Labels", "labels", kv(&labels)),
+                ("Annotations", "annotations", kv(&annotations)),
+                ("StartsAt", "startsAt", Value::Time(from)),
+                ("EndsAt", "endsAt", Value::Time(to)),
+                ("GeneratorURL", "generatorURL", url.into()),
+                ("Fingerprint", "fingerprint", fingerprint.into()),
+            ],
+        ))
+    };
+    let at = |millis| Time::utc(Timestamp::from_millis(millis));
+    let url = "http://p:9090/graph?g0.expr=up+%3D%3D+0&g0.tab=1";
+    let alerts = vec![
+        alert("firing", "a:1", at(1_709_210_096_789), Time::zero(), url, "abc"),
+        alert("resolved", "b:1", at(1_709_208_000_000), at(1_709_213_401_500), "", "def"),
+    ];
+    let common = [("alertname", "Down"), ("job", "node"), ("severity", "page")];
+    Value::object(Record::new(
+        "template.Data",
+        [
+            ("Receiver", "receiver", "team".into()),
+            ("Status", "status", "firing".into()),
+            ("Alerts", "alerts", Value::object(Alerts(alerts))),
+            ("GroupLabels", "groupLabels", kv(&common[..2])),
+            ("CommonLabels", "commonLabels", kv(&common)),
+            ("CommonAnnotations", "commonAnnotations", kv(&annotations)),
+            ("ExternalURL", "externalURL", "http://am:9093".into()),
+        ],
+    ))
+}
+
+fn render(text: &str, mode: Mode) -> Result<String, TemplateError> {
+    let functions = alertmanager_functions(Timestamp::EPOCH);
+    TemplateSet::new().render(text, &notification(), &functions, mode, Limits::default())
+}
+
+#[test]
+fn t69_notifications_render_as_amtool_renders_them() {
+    let fixture = include_str!("../../tests/alerting/templates/alertmanager_text.json");
+    compare(fixture, 25, |text| render(text, Mode::Text));
+}
+
+#[test]
+fn html_is_escaped_as_amtool_escapes_it() {
+    let fixture = include_str!("../../tests/alerting/templates/alertmanager_html.json");
+    compare(fixture, 15, |text| render(text, Mode::Html));
+}
+
+#[test]
+fn newer_functions_are_alertmanager_0_34s() {
+    // Expectations from alertmanager 0.34's template_test.go and Go's documentation.
+    for (text, expected) in [
+        (
+            "{{ .GroupLabels }}|{{ .CommonLabels.SortedPairs }}",
+            "alertname=Down, job=node|alertname=Down, job=node, severity=page",
+        ),
+        ("{{ .GroupLabels.Values.Join \":\" }}", "Down:node"),
+        ("{{ (.CommonLabels.Remove .GroupLabels.Names).SortedPairs }}", "severity=page"),
+        ("{{ trimSpace \"  a b \" }}|{{ title \"hELLO wOrld\" }}", "a b|Hello World"),
+        ("{{ dict \"a\" 1 \"b\" (list 1 \"x\") | toJson }}", "{\"a\":1,\"b\":[1,\"x\"]}"),
+        ("{{ append (list 1) 2 3 }} {{ len (list) }}", "[1 2 3] 0"),
+        ("{{ base64encode \"a?>~\" }} {{ base64decode \"YT8-fg==\" }}", "YT8-fg== a?>~"),
+        ("{{ urlUnescape \"a%20b+c\" }} {{ since now }}", "a b c 0s"),
+        ("{{ (tz \"Europe/Paris\" now) | date \"15:04 MST -0700\" }}", "01:00 CET +0100"),
+        (
+            "{{ toDate \"2006-01-02 15:04\" \"2024-02-29 23:05\" | date \"Jan 2 3:04PM\" }}",
+            "Feb 29 11:05PM",
+        ),
+        (
+            "{{ (mustToDate \"2006-01-02T15:04:05Z07:00\" \"2024-02-29T01:02:03+02:00\").Unix }}",
+            "1709161323",
+        ),
+        ("{{ (toDate \"2006\" \"x\").IsZero }}", "true"),
+        (
+            "{{ (index .Alerts 0).Labels | toJson }}",
+            "{\"alertname\":\"Down\",\"instance\":\"a:1\",\"job\":\"node\",\"severity\":\"page\"}",
+        ),
+        (
+            "{{ index .Alerts 1 | toJson }}",
+            "{\"status\":\"resolved\",\"labels\":{\"alertname\":\"Down\",\"instance\":\"b:1\",\"job\":\"node\",\"severity\":\"page\"},\"annotations\":{\"js\":\"javascript:alert(1)\",\"summary\":\"\\u003cit's \\\"down\\\" \\u0026 out\\u003e\"},\"startsAt\":\"2024-02-29T12:00:00Z\",\"endsAt\":\"2024-02-29T13:30:01.5Z\",\"generatorURL\":\"\",\"fingerprint\":\"def\"}",
+        ),
+        ("{{ range 3 }}{{ . }}{{ end }}{{ with 0 }}a{{ else with 1 }}b{{ . }}{{ end }}", "012b1"),
+        ("{{ humanizeDuration 90 }} {{ humanizeDuration (since now) }}", "1m 30s 0s"),
+    ] {
+        assert_eq!(render(text, Mode::Text).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_set_calls_its_templates_and_an_empty_definition_replaces_none() {
+    let functions = alertmanager_functions(Timestamp::EPOCH);
+    let mut set = TemplateSet::new();
+    set.add("a.tmpl", "{{ define \"t\" }}one {{ . }}{{ end }}", &functions).expect("valid");
+    set.add("b.tmpl", "{{ define \"t\" }} {{ end }}{{ define \"u\" }}u{{ end }}", &functions)
+        .expect("valid");
+    let show = |set: &TemplateSet| {
+        let text = "{{ template \"t\" .Status }}";
+        set.render(text, &notification(), &functions, Mode::Text, Limits::default())
+    };
+    assert_eq!(show(&set).as_deref(), Ok("one firing"));
+    set.add("c.tmpl", "{{ define \"t\" }}two{{ end }}", &functions).expect("valid");
+    assert_eq!(show(&set).as_deref(), Ok("two"));
+    assert_eq!(set.names().collect::<Vec<_>>(), ["a.tmpl", "b.tmpl", "c.tmpl", "t", "u"]);
+    assert!(set.add("d.tmpl", "{{ define \"x\" }}", &functions).is_err());
+}
+
+#[test]
+fn nothing_runs_or_grows_without_end() {
+    let deep = format!("{}{}", "{{if 1}}".repeat(200), "{{end}}".repeat(200));
+    let parens = format!("{{{{{}1{}}}}}", "(".repeat(5000), ")".repeat(5000));
+    for (text, part) in [
+        (
+            "{{ define \"t\" }}{{ template \"t\" }}{{ end }}{{ template \"t\" }}",
+            "maximum template depth",
+        ),
+        ("{{ range 1000000000 }}{{ end }}", "limit of"),
+        ("{{ range 100000 }}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx{{ end }}", "longer than"),
+        ("{{ $x := \"ab\" }}{{ range 40 }}{{ $x = print $x $x }}{{ end }}", "longer than"),
+        ("{{ $x := list 1 }}{{ range 1000 }}{{ $x = list $x $x }}{{ end }}", "nested too deep"),
+        ("{{ $x := list }}{{ range 100000 }}{{ $x = append $x 1 }}{{ end }}", "limit of"),
+        ("{{ $x := printf \"%9999s\" \"\" }}{{ reReplaceAll \"\" $x $x }}", "longer than"),
+        (&deep, "nested deeper"),
+        (&parens, "nested deeper"),
+    ] {
+        let err = render(text, Mode::Text).expect_err("ended").to_string();
+        assert!(err.contains(part), "{part:?} is not in {err:.300}");
+    }
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_engine_panic(
+            parts in proptest::collection::vec(proptest::sample::select(vec![
+                "{{", "}}", "{{-", "-}}", " ", "if", "else", "end", "range", "with", "define", "template",
+                "block", "break", ".", ".Alerts", ".Status", "$x", ":=", "=", "|", "(", ")", "\"a\"", "1", "-1.5",
+                "index", "slice", "printf", "len", "and", "eq", "list", "dict", "now", "date", "text", "<a href=\"",
+                "\">", "nil", ",", "'x'", "`r`", "{{/* c */}}", "é", "\n", "<script>", "<!--",
+            ]), 0..24),
+        ) {
+            let text = parts.concat();
+            let _ = render(&text, Mode::Text);
+            let _ = render(&text, Mode::Html);
+        }
+    }
+}
