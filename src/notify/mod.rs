@@ -18,6 +18,7 @@ mod smtp;
 mod templates;
 #[cfg(test)]
 mod testing;
+pub mod upstream;
 mod webhook;
 
 pub use opaque::{HttpConfig, Opaque};
