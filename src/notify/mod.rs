@@ -20,8 +20,8 @@ mod templates;
 mod testing;
 pub mod upstream;
 mod webhook;
+mod written;
 
-pub use opaque::{HttpConfig, Opaque};
 pub use outside::{Outside, ReadFile};
 pub use receiver::Receivers;
 pub use templates::{Rendering, Templates};

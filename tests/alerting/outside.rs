@@ -84,7 +84,7 @@ impl HttpClient for FakeHttp {
         });
         let after = self.retry_after.map(|seconds| ("retry-after".to_owned(), seconds.to_string()));
         let answer = Response {
-            status: self.statuses[place],
+            status: self.statuses.get(place).copied().expect("at least one status"),
             headers: after.into_iter().collect(),
             ..Response::default()
         };
