@@ -7,7 +7,7 @@ use super::token::{Keyword, Kind};
 use super::{BinaryOp, Duration, DurationExpr, DurationKind, DurationOp, Number, ParseError, Span};
 
 /// Go's time.Duration in seconds: 2^63 nanoseconds.
-const SECONDS_MAX: f64 = 9_223_372_036.854_775_807;
+const SECONDS_MAX: f64 = 9_223_372_036.854_776;
 
 impl Duration {
     /// The milliseconds, for a query whose steps are `step_ms` apart and which spans `range_ms`.
@@ -97,8 +97,7 @@ impl Parser<'_> {
         let DurationKind::Number(number) = expr.kind else {
             return Ok(Some(Duration::Expr(expr)));
         };
-        // This form refuses a NaN as well.
-        if !(number.value > 0.0) {
+        if number.value.is_nan() || number.value <= 0.0 {
             return Err(ParseError::new("duration must be greater than 0", expr.span));
         }
         Ok(Some(Duration::Millis(literal_millis(number, expr.span)?)))

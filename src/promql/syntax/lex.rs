@@ -117,7 +117,7 @@ impl<'a> Lexer<'a> {
 
     fn plain(&self, rest: &'a str, first: char) -> Result<(&'a str, Kind), ParseError> {
         if first.is_ascii_digit()
-            || (first == '.' && rest.bytes().nth(1).is_some_and(|byte| byte.is_ascii_digit()))
+            || (first == '.' && rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit))
         {
             return self.number(rest);
         }
