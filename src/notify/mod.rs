@@ -18,9 +18,10 @@ mod smtp;
 mod templates;
 #[cfg(test)]
 mod testing;
+pub mod upstream;
 mod webhook;
+mod written;
 
-pub use opaque::{HttpConfig, Opaque};
 pub use outside::{Outside, ReadFile};
 pub use receiver::Receivers;
 pub use templates::{Rendering, Templates};

@@ -112,3 +112,60 @@ fn functions(now: Timestamp, route_labels: &Labels) -> Functions<'static> {
     });
     functions
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::testing::notification;
+
+    #[track_caller]
+    fn check(notification: &Notification, field: &str, expected: &str) {
+        let files = [("own.tmpl".to_owned(), r#"{{ define "own" }}mine{{ end }}"#.to_owned())];
+        let templates = Templates::new(&files).expect("templates");
+        let rendering = templates.for_notification(notification, Timestamp::EPOCH);
+        assert_eq!(rendering.text(field).as_deref(), Ok(expected), "{field}");
+    }
+
+    #[test]
+    fn t69_default_templates_give_what_alertmanagers_give() {
+        // Expectations: amtool's `template render` with upstream's templates and this data.
+        let two = notification();
+        check(&two, r#"{{ template "__subject" . }}"#, "[FIRING:1] X ");
+        check(
+            &two,
+            r#"{{ template "slack.default.fallback" . }}"#,
+            "[FIRING:1] X  | http://am/#/alerts?receiver=team%5C.x",
+        );
+        check(
+            &two,
+            r#"{{ template "opsgenie.default.description" . }}"#,
+            concat!(
+                "<b>&\nAlerts Firing:\nLabels:\n - alertname = X\n - sev = a\nAnnotations:\n",
+                " - s = <b>&\nSource: http://gen/x?a=1&b=2\n\n",
+                "Alerts Resolved:\nLabels:\n - alertname = X\n - sev = b\nAnnotations:\n",
+                " - s = <b>&\nSource: http://gen/x?a=1&b=2\n",
+            ),
+        );
+        let (one, _) = two.truncated(1);
+        check(&one, r#"{{ template "__subject" . }}"#, "[FIRING:1] X (a)");
+        check(&one, r#"{{ template "own" . }} {{ .CommonLabels.nope }}"#, "mine ");
+    }
+
+    #[test]
+    fn labels_of_the_route_are_templates_themselves() {
+        let mut labelled = notification();
+        labelled.route_labels = vec![
+            ("team".to_owned(), "{{ .GroupLabels.alertname }}-team".to_owned()),
+            ("broken".to_owned(), "{{ .Alerts.Nope 1 }}".to_owned()),
+        ];
+        check(&labelled, r#"{{ .RouteLabels.team }} {{ routeLabels "team" }}"#, "X-team X-team");
+        check(&labelled, r#"[{{ .RouteLabels.broken }}]"#, "[]");
+    }
+
+    #[test]
+    fn a_file_that_is_no_template_is_named() {
+        let files = [("bad.tmpl".to_owned(), "{{ if }}".to_owned())];
+        let errors = Templates::new(&files).expect_err("bad");
+        assert_eq!(errors.first().map(|(name, _)| name.as_str()), Some("bad.tmpl"));
+    }
+}

@@ -3,6 +3,7 @@
 
 mod crash;
 mod mail;
+mod outside;
 mod web_hook;
 mod world;
 

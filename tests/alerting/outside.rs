@@ -1,0 +1,169 @@
+//! Simulated outside for senders: scripted HTTP, files, a clock that jumps to the next sleeper.
+
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use watchbell::alerts::{
+    AlertDraft, Delivery, Effect, Engine, Event, Moment, Options, complete_all,
+};
+use watchbell::model::{Labels, Problem, Timestamp};
+use watchbell::notify::Outside;
+use watchbell::notify::config::File;
+use watchbell::sys::clock::{Clock as _, SharedClock};
+use watchbell::sys::http::{Http, HttpClient, Pending, Request, Response};
+use watchbell::sys::metrics::Registry;
+use watchbell::sys::settings::HttpClientSettings;
+use watchbell::sys::sim::{SeededEntropy, VirtualClock};
+
+/// 2024-01-01T00:00:00Z.
+const START: Timestamp = Timestamp::from_millis(1_704_067_200_000);
+
+/// A request that was made.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) url: String,
+    pub(crate) body: String,
+    pub(crate) at: Duration,
+    headers: Vec<(String, String)>,
+}
+
+impl Sent {
+    pub(crate) fn header(&self, name: &str) -> String {
+        let found = self.headers.iter().find(|(found, _)| found == name);
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+}
+
+/// Answers with a list of statuses, the last one for ever.
+#[derive(Clone, Debug)]
+pub(crate) struct FakeHttp {
+    statuses: Vec<u16>,
+    retry_after: Option<u64>,
+    sent: Arc<Mutex<Vec<Sent>>>,
+    clock: VirtualClock,
+}
+
+impl FakeHttp {
+    pub(crate) fn answering(statuses: &[u16]) -> Self {
+        Self {
+            statuses: statuses.to_vec(),
+            retry_after: None,
+            sent: Arc::default(),
+            clock: VirtualClock::at(START),
+        }
+    }
+
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    pub(crate) fn sent(&self) -> Vec<Sent> {
+        self.sent.lock().expect("not poisoned").clone()
+    }
+}
+
+impl Http for FakeHttp {
+    fn client(&self, _: &HttpClientSettings, _: &Path) -> Result<Arc<dyn HttpClient>, Problem> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
+impl HttpClient for FakeHttp {
+    fn send(&self, request: Request) -> Pending<'_> {
+        let mut sent = self.sent.lock().expect("not poisoned");
+        let place = sent.len().min(self.statuses.len() - 1);
+        sent.push(Sent {
+            url: request.url,
+            body: String::from_utf8(request.body.to_vec()).expect("text"),
+            at: self.clock.elapsed(),
+            headers: request.headers,
+        });
+        let after = self.retry_after.map(|seconds| ("retry-after".to_owned(), seconds.to_string()));
+        let answer = Response {
+            status: self.statuses.get(place).copied().expect("at least one status"),
+            headers: after.into_iter().collect(),
+            ..Response::default()
+        };
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+}
+
+/// The outside with this network, and its clock.
+pub(crate) fn outside(http: FakeHttp) -> (Outside, VirtualClock) {
+    let clock = http.clock.clone();
+    let shared: SharedClock = Arc::new(clock.clone());
+    (outside_at(http, shared), clock)
+}
+
+/// The outside with this network and clock.
+pub(crate) fn outside_at(http: FakeHttp, clock: SharedClock) -> Outside {
+    Outside {
+        http: Arc::new(http),
+        clock,
+        entropy: Arc::new(SeededEntropy::new(1)),
+        read_file: Arc::new(|path: &Path| {
+            let shown = path.display().to_string();
+            if shown.contains("missing") {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            Ok(format!("http://from-file{shown}\n").into_bytes())
+        }),
+        hostname: "bell".to_owned(),
+        base: "/etc/watchbell".into(),
+    }
+}
+
+/// Polls a future to its end; whenever it waits, a tenth of a second passes.
+pub(crate) fn drive<F: Future>(clock: &VirtualClock, future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..100_000 {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        clock.advance(Duration::from_millis(100));
+    }
+    panic!("it never ends");
+}
+
+/// A delivery about a firing and a resolved alert, made by an engine.
+pub(crate) fn delivery(receiver: &str, kind: &str) -> Delivery {
+    let yaml = format!(
+        "{{route: {{receiver: {receiver}, group_by: [alertname], group_wait: 0s, group_interval: 30s}}, \
+          receivers: [{{name: {receiver}, {kind}_configs: [{body}]}}]}}",
+        body = match kind {
+            "webhook" => "{url: 'http://x'}",
+            _ => "{to: a@b, from: c@d, smarthost: 'x:25'}",
+        }
+    );
+    let file: File = serde_yaml::from_str(&yaml).expect("reads");
+    let options = Options { external_url: "http://am".to_owned(), ..Options::default() };
+    let config = Arc::new(file.check(&options).expect("valid").alerts);
+    let draft = |sev: &str| AlertDraft {
+        labels: Labels::from_pairs([("alertname", "X"), ("sev", sev)]),
+        annotations: Labels::from_pairs([("summary", "<b>&\r\nBcc: evil@x")]),
+        starts_at: Some(START),
+        ends_at: Some(START.plus_millis(600_000)),
+        generator_url: "http://gen/x?a=1&b=2".to_owned(),
+    };
+    let (alerts, _) = complete_all(vec![draft("a"), draft("b")], START, &config);
+    let now = Moment { wall: START, elapsed: Duration::ZERO };
+    let mut engine = Engine::new(config);
+    let effects = engine.step(now, Event::AlertsReceived(alerts));
+    let found = effects.into_iter().find_map(|effect| match effect {
+        Effect::Deliver(delivery) => Some(*delivery),
+        _ => None,
+    });
+    found.expect("it is told at once")
+}
+
+/// The sum of all series of a metric.
+pub(crate) fn registry_value(registry: &Registry, name: &str) -> f64 {
+    let families = registry.gather();
+    let family = families.iter().find(|family| family.name == name).expect("the metric");
+    family.samples.iter().map(|sample| sample.value).sum()
+}
