@@ -65,6 +65,22 @@ fn prometheus_scripts_pass() {
     assert!(wrong.is_empty(), "{} evals fail:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Runs a script of the project's own, all of which must pass.
+#[track_caller]
+pub(crate) fn check_script(text: &str) {
+    let outcomes = run_text(text);
+    assert!(!outcomes.is_empty(), "the script evaluates nothing");
+    for (line, outcome) in outcomes {
+        match outcome {
+            Outcome::Passed => {}
+            Outcome::Failed(why) => panic!("line {line}: {why}"),
+            Outcome::NeedsHistograms | Outcome::NeedsStartTimestamps => {
+                panic!("line {line}: scripts of the project's own hold floats only")
+            }
+        }
+    }
+}
+
 fn scripts(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|err| panic!("{folder:?}: {err}"));
     let mut paths: Vec<PathBuf> = entries
@@ -84,9 +100,12 @@ struct Store {
 }
 
 fn run_file(path: &Path) -> Vec<(usize, Outcome)> {
-    let text = std::fs::read_to_string(path).expect("readable");
+    run_text(&std::fs::read_to_string(path).expect("readable"))
+}
+
+fn run_text(text: &str) -> Vec<(usize, Outcome)> {
     let (mut store, mut outcomes) = (Store::default(), Vec::new());
-    for command in script::parse(&text) {
+    for command in script::parse(text) {
         match command {
             Command::Clear => store = Store::default(),
             Command::Load(load) => {
