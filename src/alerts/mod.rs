@@ -1,1 +1,42 @@
-//! Stub.
+//! Decides who is told about which alerts, when, and what is kept quiet.
+//!
+//! Owns routes, groups and their timers, inhibition, silences, time intervals, the notification
+//! log and the alerts themselves. A pure state machine: `Engine::step` takes a moment and an event
+//! and answers with effects, which `service` carries out: rows to store first, then answers and
+//! notifications to send. Start reading at `engine.rs`, then follow a flush: `inhibit.rs`,
+//! `mute.rs`, `silence.rs`, `log.rs`.
+//!
+//! Never: sending, files, sleeping, the clock, knowing what a receiver is made of.
+
+pub mod config;
+mod engine;
+mod error;
+mod group;
+mod inhibit;
+mod log;
+pub mod matchers;
+pub mod mute;
+mod notification;
+mod receive;
+mod record;
+mod report;
+mod route;
+mod silence;
+#[cfg(test)]
+mod testing;
+mod view;
+
+pub use config::{Config, Limits, Options, Settings};
+pub use engine::{Effect, Engine, Event, Moment};
+pub use error::{AlertError, RecordError, SilenceError};
+pub use inhibit::InhibitRule;
+pub use notification::{
+    Delivery, DeliveryId, DeliveryOutcome, IntegrationId, IntegrationPlan, Notification,
+    NotifiedAlert, Reason, ReceiverPlan,
+};
+pub use receive::{AlertDraft, complete_all};
+pub use record::{Record, Table};
+pub use report::{DeliveryReport, IntegrationReport};
+pub use route::{GroupBy, Route};
+pub use silence::{Silence, SilenceDraft, SilenceState};
+pub use view::{AlertQuiet, AlertView, GroupView, Membership, RouteView, SilenceView};

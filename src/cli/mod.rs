@@ -1,1 +1,75 @@
-//! Stub.
+//! Commands and flags: arguments in, exit status out.
+//!
+//! Owns the table of flags and one file a command. Start reading at `flags.rs`.
+//!
+//! Never: behaviour of its own beyond asking and printing.
+
+mod ask;
+mod check;
+mod flags;
+mod output;
+mod serve;
+mod server;
+mod tui;
+
+use clap::{CommandFactory as _, Parser as _};
+use flags::{Cli, Command};
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    /// Fine.
+    Fine,
+    /// The thing asked about is wrong: a check failed, a query errored.
+    Wrong,
+}
+
+/// Runs the command that the arguments name.
+pub fn run(args: Vec<String>) -> ExitCode {
+    let (args, meaningless) = flags::without_meaningless(args);
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(err) => {
+            // Help and version are answers on standard output; the rest is a usage error.
+            let _ = err.print();
+            return ExitCode::from(if err.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match dispatch(cli, &meaningless) {
+        Ok(Status::Fine) => ExitCode::SUCCESS,
+        Ok(Status::Wrong) => ExitCode::from(1),
+        Err(err) if is_closed_pipe(&err) => ExitCode::SUCCESS,
+        Err(err) => {
+            let text = format!("{err:#}");
+            let _ = writeln!(std::io::stderr(), "watchbell: {text}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn dispatch(cli: Cli, meaningless: &[String]) -> anyhow::Result<Status> {
+    match cli.command {
+        None if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() => {
+            tui::here(&cli.server, &cli.screen, meaningless)
+        }
+        None => serve::run(&cli.server, meaningless),
+        Some(Command::Serve(flags)) => serve::run(&flags, meaningless),
+        Some(Command::Tui(flags)) => tui::attach(&flags),
+        Some(Command::Query(flags)) => ask::run(flags.question),
+        Some(Command::Check(flags)) => check::run(&flags.kind),
+        Some(Command::Completions { shell }) => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "watchbell", &mut text);
+            std::io::stdout().write_all(&text)?;
+            Ok(Status::Fine)
+        }
+    }
+}
+
+/// A reader that had enough, as in `watchbell query ... | head`, is no error.
+fn is_closed_pipe(err: &anyhow::Error) -> bool {
+    err.downcast_ref::<std::io::Error>()
+        .is_some_and(|err| err.kind() == std::io::ErrorKind::BrokenPipe)
+}

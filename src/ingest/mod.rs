@@ -1,3 +1,15 @@
-//! Stub.
+//! Brings samples in: discovery, scraping, receiving.
+//!
+//! Owns the settings of scraping, targets and their labels, the loop of each target, and what
+//! other programs push. Start reading at `scrape/mod.rs` (the manager and the life of a target),
+//! then `target.rs`, `discover.rs`, `receive.rs`.
+//!
+//! Never: reading series back, PromQL, deciding who is told.
 
+pub mod config;
+pub mod discover;
 pub mod host;
+pub mod limits;
+pub mod receive;
+pub mod scrape;
+pub mod target;

@@ -1,1 +1,28 @@
-//! Stub.
+//! Evaluates recording and alerting rules, group by group.
+//!
+//! Owns rule files, the life of each alert, what is written back into the store, what is sent on,
+//! and what must survive a restart. Start reading at `group.rs` (one evaluation), then `alert.rs`
+//! (the life of an alert) and `record.rs`.
+//!
+//! A `Group` decides and holds no task: `service` calls it when its time has come, carries the
+//! alerts on and keeps the records.
+//!
+//! Never: tasks, HTTP, routing of alerts, the time of day (it is an argument).
+
+mod alert;
+mod check;
+pub mod config;
+mod error;
+mod group;
+mod metrics;
+mod query;
+mod record;
+mod rule;
+mod state;
+mod view;
+
+pub use check::{check, lint};
+pub use error::RuleError;
+pub use group::{Context, Evaluation, Group, RuleFailure};
+pub use query::{Querier, QuerySample};
+pub use view::{ActiveAlert, AlertPhase, GroupView, Health, RuleKindView, RuleView};

@@ -1,1 +1,23 @@
-//! Stub.
+//! The parts running together: owns their tasks, carries out their effects, and answers every
+//! question through `wire::Core`.
+//!
+//! Start reading at `start.rs` (what runs), then `core.rs` (who answers what); `alerting.rs` and
+//! `ruling.rs` are the two loops.
+//!
+//! Never: HTTP, screens, flags.
+
+mod alerting;
+mod core;
+mod error;
+mod forms;
+mod gate;
+mod options;
+mod queries;
+mod revision;
+mod ruling;
+mod scraping;
+mod start;
+
+pub use error::Error;
+pub use options::{Options, WalSync};
+pub use start::{Service, World};

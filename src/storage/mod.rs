@@ -1,9 +1,29 @@
 //! Keeps samples, finds series, survives crashes.
 //!
 //! Owns the write-ahead log, the head, the blocks, the catalogue and the database of state. Start
-//! reading at `source.rs` (how readers read) and `append.rs` (how writers write).
+//! reading at `source.rs` (how readers read) and `append.rs` (how writers write), then
+//! `store.rs`, which joins the parts.
 //!
 //! Never: PromQL, HTTP, why a sample came.
 
 pub mod append;
+mod block;
+mod catalog;
+mod chunk;
+mod codec;
+pub mod config;
+mod damage;
+pub mod dir;
+mod error;
+mod head;
+mod metrics;
+mod postings;
+mod select;
 pub mod source;
+pub mod state;
+mod store;
+mod upkeep;
+mod wal;
+
+pub use error::{Error, Result};
+pub use store::{Deps, Ranking, ReplayProgress, Status, Storage, TsdbStats};

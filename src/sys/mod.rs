@@ -10,8 +10,15 @@
 pub mod clock;
 pub mod entropy;
 pub mod files;
+pub mod glob;
 pub mod http;
+pub mod log;
 pub mod metrics;
+pub mod ports;
+pub mod process;
 pub mod settings;
+pub mod signal;
 pub mod sim;
+pub mod sim_files;
+pub mod sim_http;
 pub mod tasks;

@@ -44,6 +44,39 @@ pub fn spawn_thread<T: Send + 'static>(
     })
 }
 
+/// A small runtime of its own, for callers that block until an answer is there.
+#[derive(Debug)]
+pub struct BlockingRuntime(Option<tokio::runtime::Runtime>);
+
+impl BlockingRuntime {
+    /// A runtime with one thread of this name.
+    ///
+    /// # Errors
+    /// The system has no room for another thread.
+    pub fn new(name: &str) -> io::Result<Self> {
+        let built = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name(name)
+            .enable_all()
+            .build()?;
+        Ok(Self(Some(built)))
+    }
+
+    /// Waits for `future`. Only where blocking is allowed.
+    pub fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.0.as_ref().expect("the runtime lives until it is dropped").block_on(future)
+    }
+}
+
+impl Drop for BlockingRuntime {
+    /// Does not wait for what still runs: it may be dropped where blocking is not allowed.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 fn report(name: &str, panic: &(dyn std::any::Any + Send)) {
     PANICS.fetch_add(1, Ordering::Relaxed);
     let text = panic

@@ -89,6 +89,10 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn query_range(&self, call: &Call, query: &RangeQuery) -> Result<Answer<QueryData>, Error>;
     /// The expression in the canonical layout.
     fn format_query(&self, expr: &str) -> Result<String, Error>;
+    /// The matchers of a PromQL series selector, such as `up{job="node"}`; one `match[]`.
+    fn parse_matchers(&self, selector: &str) -> Result<Vec<Matcher>, Error>;
+    /// One or more matchers in Alertmanager's grammar, such as `{a="b", c=~"d"}`; one `filter`.
+    fn parse_alert_matchers(&self, text: &str) -> Result<Vec<Matcher>, Error>;
     /// Label sets of series, sorted.
     fn series(&self, call: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error>;
     /// Label names, sorted.

@@ -1,5 +1,20 @@
 //! Outbound HTTP: the one place that knows roots of trust, proxies, credentials, timeouts,
 //! redirects and the largest body.
+//!
+//! Owns the seam `Http`, its real form `SystemHttp` and name resolution. Start reading at
+//! `HttpClient`, then `system.rs`; the simulated twin is `sys::sim_http`.
+//!
+//! Never: a server that the configuration does not name, a file beyond the credentials and
+//! certificates that it does name.
+
+mod auth;
+mod body;
+mod dns;
+mod errors;
+mod system;
+mod tls;
+
+pub use system::SystemHttp;
 
 use super::settings::HttpClientSettings;
 use crate::model::Problem;

@@ -1,0 +1,206 @@
+//! The notification log: what each receiver was last told about each group, and whether it has to
+//! be told again.
+//!
+//! Source: prometheus/alertmanager, nflog/nflog.go, notify/dedup_stage.go.
+
+use super::engine::Moment;
+use super::notification::{IntegrationId, Reason};
+use crate::model::{Fingerprint, GroupKey, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Whom an entry is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LogKey {
+    /// The group.
+    pub(super) group: GroupKey,
+    /// The integration that was told.
+    pub(super) integration: IntegrationId,
+}
+
+/// The last notification that arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct LogEntry {
+    /// Alerts that it called firing.
+    pub(super) firing: BTreeSet<Fingerprint>,
+    /// Alerts that it called resolved.
+    pub(super) resolved: BTreeSet<Fingerprint>,
+    /// When it had arrived.
+    pub(super) sent_at: Timestamp,
+    /// The same on the clock that never jumps; unknown after a restart.
+    pub(super) sent_elapsed: Option<Duration>,
+    /// When the entry is forgotten.
+    pub(super) expires_at: Timestamp,
+}
+
+impl LogEntry {
+    /// Whether more than `repeat` has passed since it was sent.
+    fn is_older_than(&self, repeat: Duration, now: Moment) -> bool {
+        match self.sent_elapsed {
+            Some(sent) => now.elapsed.saturating_sub(sent) > repeat,
+            None => self.sent_at < now.wall.minus(repeat),
+        }
+    }
+}
+
+/// Why a notification is due; `None` when it is not.
+pub(super) fn due(
+    entry: Option<&LogEntry>,
+    firing: &BTreeSet<Fingerprint>,
+    resolved: &BTreeSet<Fingerprint>,
+    send_resolved: bool,
+    repeat: Duration,
+    now: Moment,
+) -> Option<Reason> {
+    let Some(entry) = entry else {
+        return (!firing.is_empty()).then_some(Reason::First);
+    };
+    if !firing.is_subset(&entry.firing) {
+        return Some(if entry.firing.is_empty() { Reason::First } else { Reason::NewAlerts });
+    }
+    if firing.is_empty() {
+        // Also without `send_resolved`: the entry must forget them, or the next firing would be
+        // taken for a repeat.
+        return (!entry.firing.is_empty()).then_some(Reason::AllResolved);
+    }
+    if send_resolved && !resolved.is_subset(&entry.resolved) {
+        return Some(Reason::SomeResolved);
+    }
+    entry.is_older_than(repeat, now).then_some(Reason::Repeat)
+}
+
+/// All entries.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    entries: BTreeMap<LogKey, LogEntry>,
+}
+
+impl Log {
+    pub(super) fn get(&self, key: &LogKey) -> Option<&LogEntry> {
+        self.entries.get(key)
+    }
+
+    pub(super) fn set(&mut self, key: LogKey, entry: LogEntry) {
+        self.entries.insert(key, entry);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Forgets what has expired and is not `needed`, and says what that was.
+    pub(super) fn expire(
+        &mut self,
+        now: Timestamp,
+        needed: impl Fn(&LogEntry) -> bool,
+    ) -> Vec<LogKey> {
+        let over = |entry: &LogEntry| entry.expires_at <= now && !needed(entry);
+        self.entries.extract_if(.., |_, entry| over(entry)).map(|(key, _)| key).collect()
+    }
+
+    /// When the next entry expires; those that have are kept for a need.
+    pub(super) fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
+        self.entries.values().map(|entry| entry.expires_at).filter(|at| *at > now).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(prints: &[u64]) -> BTreeSet<Fingerprint> {
+        prints.iter().copied().map(Fingerprint::from_bits).collect()
+    }
+
+    #[test]
+    fn t34_when_to_tell_again() {
+        let at = |seconds: u64| Moment {
+            wall: Timestamp::from_millis(i64::try_from(seconds * 1000).expect("small")),
+            elapsed: Duration::from_secs(seconds),
+        };
+        let entry = |firing: &[u64], resolved: &[u64]| LogEntry {
+            firing: set(firing),
+            resolved: set(resolved),
+            sent_at: at(100).wall,
+            sent_elapsed: Some(at(100).elapsed),
+            expires_at: Timestamp::MAX,
+        };
+        let repeat = Duration::from_secs(60);
+        for (name, entry, firing, resolved, send_resolved, now, expected) in [
+            ("no entry, firing", None, &[1][..], &[][..], true, 100, Some(Reason::First)),
+            ("no entry, resolved only", None, &[], &[1], true, 100, None),
+            (
+                "a new member",
+                Some(entry(&[1], &[])),
+                &[1, 2],
+                &[],
+                true,
+                110,
+                Some(Reason::NewAlerts),
+            ),
+            (
+                "after all resolved",
+                Some(entry(&[], &[1])),
+                &[1],
+                &[],
+                true,
+                110,
+                Some(Reason::First),
+            ),
+            (
+                "all resolved",
+                Some(entry(&[1], &[])),
+                &[],
+                &[1],
+                true,
+                110,
+                Some(Reason::AllResolved),
+            ),
+            (
+                "all resolved, unsent",
+                Some(entry(&[1], &[])),
+                &[],
+                &[1],
+                false,
+                110,
+                Some(Reason::AllResolved),
+            ),
+            ("fired and resolved unseen", Some(entry(&[], &[])), &[], &[1], true, 110, None),
+            (
+                "one resolved",
+                Some(entry(&[1, 2], &[])),
+                &[1],
+                &[2],
+                true,
+                110,
+                Some(Reason::SomeResolved),
+            ),
+            ("one resolved, unsent", Some(entry(&[1, 2], &[])), &[1], &[2], false, 110, None),
+            ("resolved told before", Some(entry(&[1], &[2])), &[1], &[2], true, 110, None),
+            ("shrunk", Some(entry(&[1, 2], &[])), &[1], &[], true, 110, None),
+            ("repeat not over", Some(entry(&[1], &[])), &[1], &[], true, 160, None),
+            ("repeat over", Some(entry(&[1], &[])), &[1], &[], true, 161, Some(Reason::Repeat)),
+        ] {
+            let found =
+                due(entry.as_ref(), &set(firing), &set(resolved), send_resolved, repeat, at(now));
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn t86_a_clock_set_forward_repeats_nothing() {
+        let entry = LogEntry {
+            firing: set(&[1]),
+            resolved: set(&[]),
+            sent_at: Timestamp::EPOCH,
+            sent_elapsed: Some(Duration::ZERO),
+            expires_at: Timestamp::MAX,
+        };
+        let now = Moment { wall: Timestamp::from_millis(1 << 40), elapsed: Duration::from_secs(1) };
+        let repeat = Duration::from_secs(60);
+        assert_eq!(due(Some(&entry), &set(&[1]), &set(&[]), true, repeat, now), None);
+        let restored = LogEntry { sent_elapsed: None, ..entry };
+        let found = due(Some(&restored), &set(&[1]), &set(&[]), true, repeat, now);
+        assert_eq!(found, Some(Reason::Repeat));
+    }
+}

@@ -1,0 +1,460 @@
+//! The engine's memory as it is stored: one JSON object a row, with the version of its form.
+//!
+//! `service` keeps the rows in SQLite, one transaction for each step, before it acts on the step's
+//! other effects.
+
+use super::engine::Moment;
+use super::error::RecordError;
+use super::log::{LogEntry, LogKey};
+use super::notification::{
+    Delivery, DeliveryId, IntegrationId, Notification, NotifiedAlert, OpenDelivery, Reason,
+};
+use super::silence::Silence;
+use crate::model::{Alert, Fingerprint, GroupKey, Labels, MatchOp, Matcher, SilenceId, Timestamp};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The version that is written; older ones are read.
+const VERSION: u32 = 1;
+
+/// Which table a row is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Alerts by fingerprint.
+    Alert,
+    /// Silences by identity.
+    Silence,
+    /// The notification log by group, receiver and integration.
+    Log,
+    /// Deliveries on their way, by number.
+    Outbox,
+    /// Counters by name.
+    Counter,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Alert, Self::Silence, Self::Log, Self::Outbox, Self::Counter];
+
+    /// Its name in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::Silence => "silence",
+            Self::Log => "nlog",
+            Self::Outbox => "outbox",
+            Self::Counter => "counter",
+        }
+    }
+}
+
+/// One row to write, or to remove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The table.
+    pub table: Table,
+    /// The row's key.
+    pub key: String,
+    /// JSON; `None` removes the row.
+    pub value: Option<String>,
+}
+
+impl Record {
+    /// The removal of a row.
+    pub(super) fn removal(table: Table, key: String) -> Self {
+        Self { table, key, value: None }
+    }
+
+    fn write<T: Serialize>(table: Table, key: String, form: T) -> Self {
+        let versioned = Versioned { v: VERSION, form };
+        // All keys are strings, and no form has a map with other keys or a failing serializer.
+        let json = serde_json::to_string(&versioned).expect("forms of records are plain JSON");
+        Self { table, key, value: Some(json) }
+    }
+
+    fn read<T: DeserializeOwned>(&self) -> Result<T, RecordError> {
+        let fail = |reason: String| RecordError {
+            table: self.table.as_str(),
+            key: self.key.clone(),
+            reason,
+        };
+        let text = self.value.as_deref().ok_or_else(|| fail("no value".to_owned()))?;
+        let versioned: Versioned<T> =
+            serde_json::from_str(text).map_err(|err| fail(err.to_string()))?;
+        if versioned.v > VERSION {
+            let text = format!("version {} is newer than {VERSION}", versioned.v);
+            return Err(fail(text));
+        }
+        Ok(versioned.form)
+    }
+
+    fn fail(&self, reason: impl ToString) -> RecordError {
+        RecordError {
+            table: self.table.as_str(),
+            key: self.key.clone(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    v: u32,
+    #[serde(flatten)]
+    form: T,
+}
+
+/// An alert as it is kept, and whether every group has told its end.
+pub(super) struct StoredAlert {
+    pub(super) alert: Alert,
+    pub(super) settled: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AlertForm {
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    starts_at: i64,
+    ends_at: i64,
+    updated_at: i64,
+    ends_by_timeout: bool,
+    generator_url: String,
+    settled: bool,
+}
+
+pub(super) fn write_alert(alert: &Alert, settled: bool) -> Record {
+    let form = AlertForm {
+        labels: to_map(&alert.labels),
+        annotations: to_map(&alert.annotations),
+        starts_at: alert.starts_at.as_millis(),
+        ends_at: alert.ends_at.as_millis(),
+        updated_at: alert.updated_at.as_millis(),
+        ends_by_timeout: alert.ends_by_timeout,
+        generator_url: alert.generator_url.clone(),
+        settled,
+    };
+    Record::write(Table::Alert, alert.fingerprint().to_string(), form)
+}
+
+pub(super) fn read_alert(record: &Record) -> Result<StoredAlert, RecordError> {
+    let form: AlertForm = record.read()?;
+    let alert = Alert {
+        labels: Labels::from_pairs(form.labels),
+        annotations: Labels::from_pairs(form.annotations),
+        starts_at: Timestamp::from_millis(form.starts_at),
+        ends_at: Timestamp::from_millis(form.ends_at),
+        generator_url: form.generator_url,
+        updated_at: Timestamp::from_millis(form.updated_at),
+        ends_by_timeout: form.ends_by_timeout,
+    };
+    Ok(StoredAlert { alert, settled: form.settled })
+}
+
+#[derive(Serialize, Deserialize)]
+struct SilenceForm {
+    matchers: Vec<(String, String, String)>,
+    starts_at: i64,
+    ends_at: i64,
+    updated_at: i64,
+    created_by: String,
+    comment: String,
+    annotations: BTreeMap<String, String>,
+}
+
+pub(super) fn write_silence(silence: &Silence) -> Record {
+    let matcher = |one: &Matcher| {
+        (one.name().to_owned(), one.op().as_str().to_owned(), one.value().to_owned())
+    };
+    let form = SilenceForm {
+        matchers: silence.matchers.iter().map(matcher).collect(),
+        starts_at: silence.starts_at.as_millis(),
+        ends_at: silence.ends_at.as_millis(),
+        updated_at: silence.updated_at.as_millis(),
+        created_by: silence.created_by.clone(),
+        comment: silence.comment.clone(),
+        annotations: to_map(&silence.annotations),
+    };
+    Record::write(Table::Silence, silence.id.as_str().to_owned(), form)
+}
+
+pub(super) fn read_silence(record: &Record) -> Result<Silence, RecordError> {
+    let form: SilenceForm = record.read()?;
+    let matcher = |(name, op, value): &(String, String, String)| {
+        let op = match op.as_str() {
+            "=" => MatchOp::Equal,
+            "!=" => MatchOp::NotEqual,
+            "=~" => MatchOp::Regex,
+            "!~" => MatchOp::NotRegex,
+            other => return Err(record.fail(format!("unknown operator {other:?}"))),
+        };
+        Matcher::new(name.as_str(), op, value.as_str()).map_err(|err| record.fail(err))
+    };
+    Ok(Silence {
+        id: SilenceId::from_text(&record.key),
+        matchers: form.matchers.iter().map(matcher).collect::<Result<_, _>>()?,
+        starts_at: Timestamp::from_millis(form.starts_at),
+        ends_at: Timestamp::from_millis(form.ends_at),
+        updated_at: Timestamp::from_millis(form.updated_at),
+        created_by: form.created_by,
+        comment: form.comment,
+        annotations: Labels::from_pairs(form.annotations),
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+struct LogForm {
+    group: String,
+    receiver: String,
+    kind: String,
+    index: u32,
+    firing: Vec<u64>,
+    resolved: Vec<u64>,
+    sent_at: i64,
+    expires_at: i64,
+}
+
+pub(super) fn log_row_key(key: &LogKey) -> String {
+    format!("{}\u{1f}{}", key.group, key.integration)
+}
+
+pub(super) fn write_log(key: &LogKey, entry: &LogEntry) -> Record {
+    let form = LogForm {
+        group: key.group.as_str().to_owned(),
+        receiver: key.integration.receiver.clone(),
+        kind: key.integration.kind.clone(),
+        index: key.integration.index,
+        firing: from_set(&entry.firing),
+        resolved: from_set(&entry.resolved),
+        sent_at: entry.sent_at.as_millis(),
+        expires_at: entry.expires_at.as_millis(),
+    };
+    Record::write(Table::Log, log_row_key(key), form)
+}
+
+pub(super) fn read_log(record: &Record) -> Result<(LogKey, LogEntry), RecordError> {
+    let form: LogForm = record.read()?;
+    let integration = IntegrationId { receiver: form.receiver, kind: form.kind, index: form.index };
+    let key = LogKey { group: GroupKey::from_text(&form.group), integration };
+    let entry = LogEntry {
+        firing: to_set(form.firing),
+        resolved: to_set(form.resolved),
+        sent_at: Timestamp::from_millis(form.sent_at),
+        sent_elapsed: None,
+        expires_at: Timestamp::from_millis(form.expires_at),
+    };
+    Ok((key, entry))
+}
+
+#[derive(Serialize, Deserialize)]
+struct OutboxForm {
+    group: String,
+    receiver: String,
+    kind: String,
+    index: u32,
+    group_labels: BTreeMap<String, String>,
+    route_labels: Vec<(String, String)>,
+    alerts: Vec<NotifiedForm>,
+    reason: String,
+    external_url: String,
+    at: i64,
+    firing: Vec<u64>,
+    resolved: Vec<u64>,
+    repeat_ms: u64,
+    timeout_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NotifiedForm {
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    starts_at: i64,
+    ends_at: Option<i64>,
+    generator_url: String,
+}
+
+pub(super) fn outbox_row_key(id: DeliveryId) -> String {
+    format!("{:020}", id.number())
+}
+
+pub(super) fn write_outbox(open: &OpenDelivery) -> Record {
+    let Delivery { id, integration, notification, .. } = &open.delivery;
+    let alert = |alert: &NotifiedAlert| NotifiedForm {
+        labels: to_map(&alert.labels),
+        annotations: to_map(&alert.annotations),
+        starts_at: alert.starts_at.as_millis(),
+        ends_at: alert.ends_at.map(Timestamp::as_millis),
+        generator_url: alert.generator_url.clone(),
+    };
+    let form = OutboxForm {
+        group: notification.group_key.as_str().to_owned(),
+        receiver: integration.receiver.clone(),
+        kind: integration.kind.clone(),
+        index: integration.index,
+        group_labels: to_map(&notification.group_labels),
+        route_labels: notification.route_labels.clone(),
+        alerts: notification.alerts.iter().map(alert).collect(),
+        reason: notification.reason.as_str().to_owned(),
+        external_url: notification.external_url.clone(),
+        at: notification.at.as_millis(),
+        firing: from_set(&open.firing),
+        resolved: from_set(&open.resolved),
+        repeat_ms: to_ms(open.repeat),
+        timeout_ms: to_ms(open.timeout),
+    };
+    Record::write(Table::Outbox, outbox_row_key(*id), form)
+}
+
+/// A delivery that was on its way, to be sent again with the same key.
+pub(super) fn read_outbox(record: &Record, now: Moment) -> Result<OpenDelivery, RecordError> {
+    let form: OutboxForm = record.read()?;
+    let number: u64 = record.key.parse().map_err(|err| record.fail(err))?;
+    let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == form.reason);
+    let alert = |form: NotifiedForm| NotifiedAlert {
+        labels: Labels::from_pairs(form.labels),
+        annotations: Labels::from_pairs(form.annotations),
+        starts_at: Timestamp::from_millis(form.starts_at),
+        ends_at: form.ends_at.map(Timestamp::from_millis),
+        generator_url: form.generator_url,
+    };
+    let timeout = Duration::from_millis(form.timeout_ms);
+    let notification = Notification {
+        group_key: GroupKey::from_text(&form.group),
+        receiver: form.receiver.clone(),
+        group_labels: Labels::from_pairs(form.group_labels),
+        route_labels: form.route_labels,
+        alerts: form.alerts.into_iter().map(alert).collect(),
+        reason: reason.unwrap_or(Reason::Unknown),
+        external_url: form.external_url,
+        at: Timestamp::from_millis(form.at),
+    };
+    let delivery = Delivery {
+        id: DeliveryId(number),
+        integration: IntegrationId { receiver: form.receiver, kind: form.kind, index: form.index },
+        notification,
+        deadline: now.elapsed.saturating_add(timeout),
+        resumed: true,
+    };
+    Ok(OpenDelivery {
+        delivery,
+        firing: to_set(form.firing),
+        resolved: to_set(form.resolved),
+        repeat: Duration::from_millis(form.repeat_ms),
+        timeout,
+        flush: None,
+        started: now,
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+struct CounterForm {
+    value: u64,
+}
+
+/// The counter of deliveries.
+pub(super) const DELIVERIES: &str = "deliveries";
+
+pub(super) fn write_counter(name: &str, value: u64) -> Record {
+    Record::write(Table::Counter, name.to_owned(), CounterForm { value })
+}
+
+pub(super) fn read_counter(record: &Record) -> Result<u64, RecordError> {
+    Ok(record.read::<CounterForm>()?.value)
+}
+
+fn to_map(labels: &Labels) -> BTreeMap<String, String> {
+    labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn from_set(prints: &BTreeSet<Fingerprint>) -> Vec<u64> {
+    prints.iter().map(|print| print.bits()).collect()
+}
+
+fn to_set(bits: Vec<u64>) -> BTreeSet<Fingerprint> {
+    bits.into_iter().map(Fingerprint::from_bits).collect()
+}
+
+fn to_ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alerts::matchers::{Mode, parse_list};
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let silence = Silence {
+            id: SilenceId::from_text("x"),
+            matchers: parse_list(r#"{a="1",b=~"x|y",c!~"z"}"#, Mode::Fallback).expect("valid"),
+            starts_at: Timestamp::from_millis(1),
+            ends_at: Timestamp::from_millis(2),
+            updated_at: Timestamp::from_millis(3),
+            created_by: "me".to_owned(),
+            comment: "\u{e4}\"".to_owned(),
+            annotations: Labels::from_pairs([("k", "v")]),
+        };
+        assert_eq!(read_silence(&write_silence(&silence)), Ok(silence));
+        let key = LogKey {
+            group: GroupKey::from_text("{}:{}"),
+            integration: IntegrationId {
+                receiver: "r".to_owned(),
+                kind: "webhook".to_owned(),
+                index: 1,
+            },
+        };
+        let entry = LogEntry {
+            firing: to_set(vec![u64::MAX, 1]),
+            resolved: to_set(vec![2]),
+            sent_at: Timestamp::from_millis(7),
+            sent_elapsed: None,
+            expires_at: Timestamp::MAX,
+        };
+        assert_eq!(read_log(&write_log(&key, &entry)), Ok((key, entry)));
+    }
+
+    #[test]
+    fn a_newer_version_is_left_out_with_its_reason() {
+        let record = Record {
+            table: Table::Counter,
+            key: "deliveries".to_owned(),
+            value: Some(r#"{"v":2,"value":1}"#.to_owned()),
+        };
+        let err = read_counter(&record).expect_err("newer");
+        assert!(err.to_string().contains("version 2 is newer than 1"), "{err}");
+    }
+
+    proptest! {
+        #[test]
+        fn an_alert_reads_back(
+            pairs in proptest::collection::btree_map("[a-z]{1,4}", ".{1,8}", 1..5),
+            starts in any::<i64>(),
+            ends in any::<i64>(),
+            settled in any::<bool>(),
+        ) {
+            let alert = Alert {
+                labels: Labels::from_pairs(pairs.clone()),
+                annotations: Labels::from_pairs(pairs),
+                starts_at: Timestamp::from_millis(starts),
+                ends_at: Timestamp::from_millis(ends),
+                generator_url: "http://x".to_owned(),
+                updated_at: Timestamp::EPOCH,
+                ends_by_timeout: true,
+            };
+            let back = read_alert(&write_alert(&alert, settled)).expect("reads");
+            prop_assert_eq!((back.alert, back.settled), (alert, settled));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,80}") {
+            let record = Record { table: Table::Outbox, key: "1".to_owned(), value: Some(text) };
+            let now = Moment { wall: Timestamp::EPOCH, elapsed: Duration::ZERO };
+            prop_assert!(read_outbox(&record, now).is_err());
+            prop_assert!(read_alert(&record).is_err());
+            prop_assert!(read_silence(&record).is_err());
+        }
+    }
+}

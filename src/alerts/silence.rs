@@ -1,0 +1,356 @@
+//! Silences: what people do not want to hear for a while.
+//!
+//! Source: prometheus/alertmanager, silence/silence.go, api/v2/api.go.
+
+use super::config::Limits;
+use super::error::SilenceError;
+use crate::model::{Labels, Matcher, SilenceId, Timestamp};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Whether a silence acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SilenceState {
+    /// It acts.
+    Active,
+    /// It will act.
+    Pending,
+    /// It does not act any more.
+    Expired,
+}
+
+impl SilenceState {
+    /// The word of the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Pending => "pending",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// A silence that was accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Silence {
+    /// Its identity.
+    pub id: SilenceId,
+    /// All must match.
+    pub matchers: Vec<Matcher>,
+    /// From when it acts.
+    pub starts_at: Timestamp,
+    /// Until when it acts; at that instant it no longer does.
+    pub ends_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Who made it.
+    pub created_by: String,
+    /// Why.
+    pub comment: String,
+    /// More about it.
+    pub annotations: Labels,
+}
+
+impl Silence {
+    /// Whether it acts at `now`.
+    pub fn state(&self, now: Timestamp) -> SilenceState {
+        if now >= self.ends_at {
+            SilenceState::Expired
+        } else if now < self.starts_at {
+            SilenceState::Pending
+        } else {
+            SilenceState::Active
+        }
+    }
+
+    /// Whether it is about an alert with these labels, at any time.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.matchers.iter().all(|matcher| matcher.matches(labels))
+    }
+}
+
+/// A silence to make, or to change when it has an identity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SilenceDraft {
+    /// The silence to change.
+    pub id: Option<SilenceId>,
+    /// All must match.
+    pub matchers: Vec<Matcher>,
+    /// From when it acts.
+    pub starts_at: Timestamp,
+    /// Until when it acts.
+    pub ends_at: Timestamp,
+    /// Who makes it.
+    pub created_by: String,
+    /// Why.
+    pub comment: String,
+    /// More about it.
+    pub annotations: Labels,
+}
+
+impl SilenceDraft {
+    /// What Alertmanager refuses whatever else exists.
+    ///
+    /// # Errors
+    /// The first fault, in Alertmanager's words.
+    pub fn check(&self, now: Timestamp) -> Result<(), SilenceError> {
+        let invalid = |text: &str| Err(SilenceError::Invalid(text.to_owned()));
+        if self.starts_at >= self.ends_at {
+            return invalid("Failed to create silence: start time must be before end time");
+        }
+        if self.ends_at < now {
+            return invalid("Failed to create silence: end time can't be in the past");
+        }
+        if self.matchers.is_empty() {
+            return invalid("invalid silence: at least one matcher required");
+        }
+        if let Some(place) = self.matchers.iter().position(|matcher| matcher.name().is_empty()) {
+            let text =
+                format!("invalid silence: invalid label matcher {place}: invalid label name \"\"");
+            return Err(SilenceError::Invalid(text));
+        }
+        if self.matchers.iter().all(Matcher::matches_empty) {
+            return invalid(
+                "invalid silence: at least one matcher must not match the empty string",
+            );
+        }
+        Ok(())
+    }
+
+    /// Bytes of its texts: what the size limit counts.
+    fn byte_len(&self) -> usize {
+        let matchers: usize =
+            self.matchers.iter().map(|one| one.name().len() + one.value().len() + 4).sum();
+        matchers + self.created_by.len() + self.comment.len() + self.annotations.byte_len()
+    }
+
+    fn into_silence(self, id: SilenceId, now: Timestamp) -> Silence {
+        Silence {
+            id,
+            matchers: self.matchers,
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            updated_at: now,
+            created_by: self.created_by,
+            comment: self.comment,
+            annotations: self.annotations,
+        }
+    }
+}
+
+/// All silences, expired ones until their retention ends.
+#[derive(Debug, Default)]
+pub(super) struct Silences {
+    all: BTreeMap<SilenceId, Silence>,
+}
+
+impl Silences {
+    pub(super) fn get(&self, id: &SilenceId) -> Option<&Silence> {
+        self.all.get(id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Silence> {
+        self.all.values()
+    }
+
+    /// Puts back what was stored.
+    pub(super) fn restore(&mut self, silence: Silence) {
+        self.all.insert(silence.id.clone(), silence);
+    }
+
+    /// Makes or changes a silence; answers with its identity and those that changed.
+    ///
+    /// A change that would rewrite history expires the old silence and makes a new one.
+    pub(super) fn set(
+        &mut self,
+        draft: SilenceDraft,
+        new_id: SilenceId,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Result<(SilenceId, Vec<SilenceId>), SilenceError> {
+        draft.check(now)?;
+        let found = draft.byte_len();
+        if limits.silence_bytes_max != 0 && found > limits.silence_bytes_max {
+            return Err(SilenceError::TooLarge { found, limit: limits.silence_bytes_max });
+        }
+        let mut changed = Vec::new();
+        if let Some(id) = draft.id.clone().filter(|id| !id.as_str().is_empty()) {
+            let old = self.all.get(&id).ok_or_else(|| SilenceError::NotFound(id.clone()))?;
+            if can_update(old, &draft, now) {
+                self.all.insert(id.clone(), draft.into_silence(id.clone(), now));
+                return Ok((id.clone(), vec![id]));
+            }
+            self.check_room(limits)?;
+            changed.extend(self.expire(&id, now)?);
+        } else {
+            self.check_room(limits)?;
+        }
+        let mut silence = draft.into_silence(new_id.clone(), now);
+        silence.starts_at = silence.starts_at.max(now);
+        self.all.insert(new_id.clone(), silence);
+        changed.push(new_id.clone());
+        Ok((new_id, changed))
+    }
+
+    /// Ends a silence; answers with its identity if that changed anything.
+    pub(super) fn expire(
+        &mut self,
+        id: &SilenceId,
+        now: Timestamp,
+    ) -> Result<Option<SilenceId>, SilenceError> {
+        let silence = self.all.get_mut(id).ok_or_else(|| SilenceError::NotFound(id.clone()))?;
+        match silence.state(now) {
+            SilenceState::Expired => return Ok(None),
+            SilenceState::Active => silence.ends_at = now,
+            SilenceState::Pending => {
+                silence.starts_at = now;
+                silence.ends_at = now;
+            }
+        }
+        silence.updated_at = now;
+        Ok(Some(id.clone()))
+    }
+
+    /// Silences that act on an alert with these labels.
+    pub(super) fn acting_on(&self, labels: &Labels, now: Timestamp) -> Vec<SilenceId> {
+        self.all
+            .values()
+            .filter(|silence| silence.state(now) == SilenceState::Active && silence.matches(labels))
+            .map(|silence| silence.id.clone())
+            .collect()
+    }
+
+    /// Forgets those whose retention is over, and says which.
+    pub(super) fn forget(&mut self, retention: Duration, now: Timestamp) -> Vec<SilenceId> {
+        let over = |silence: &Silence| silence.ends_at.plus(retention) <= now;
+        self.all.extract_if(.., |_, silence| over(silence)).map(|(id, _)| id).collect()
+    }
+
+    fn check_room(&self, limits: &Limits) -> Result<(), SilenceError> {
+        let (found, limit) = (self.all.len(), limits.silences_max);
+        if limit != 0 && found >= limit {
+            return Err(SilenceError::TooMany { found, limit });
+        }
+        Ok(())
+    }
+}
+
+fn can_update(old: &Silence, new: &SilenceDraft, now: Timestamp) -> bool {
+    let second = |at: Timestamp| at.as_millis().div_euclid(1000);
+    old.matchers == new.matchers
+        && match old.state(now) {
+            SilenceState::Active => {
+                second(old.starts_at) == second(new.starts_at) && new.ends_at >= now
+            }
+            SilenceState::Pending => new.starts_at >= now,
+            SilenceState::Expired => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alerts::matchers::{Mode, parse_list};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    fn draft(matchers: &str, from: i64, to: i64) -> SilenceDraft {
+        SilenceDraft {
+            id: None,
+            matchers: parse_list(matchers, Mode::Fallback).expect("valid"),
+            starts_at: at(from),
+            ends_at: at(to),
+            created_by: "me".to_owned(),
+            comment: "c".to_owned(),
+            annotations: Labels::empty(),
+        }
+    }
+
+    fn id(text: &str) -> SilenceId {
+        SilenceId::from_text(text)
+    }
+
+    fn set(
+        silences: &mut Silences,
+        draft: SilenceDraft,
+        new: &str,
+        now: i64,
+    ) -> Result<String, SilenceError> {
+        let done = silences.set(draft, id(new), &Limits::default(), at(now))?;
+        Ok(done.0.as_str().to_owned())
+    }
+
+    #[test]
+    fn t38_what_cannot_be_is_refused() {
+        for (name, draft) in [
+            ("no matcher", draft("{}", 0, 10)),
+            ("matches empty", draft(r#"{a=~".*",b=""}"#, 0, 10)),
+            ("ends before start", draft("a=b", 10, 5)),
+            ("ends as it starts", draft("a=b", 10, 10)),
+            ("in the past", draft("a=b", -20, -10)),
+        ] {
+            assert!(matches!(draft.check(at(0)), Err(SilenceError::Invalid(_))), "{name}");
+        }
+        assert_eq!(draft(r#"{a=~".*",b="x"}"#, 0, 10).check(at(0)), Ok(()));
+    }
+
+    #[test]
+    fn t38_a_past_start_becomes_now_and_an_unknown_id_is_refused() {
+        let mut silences = Silences::default();
+        assert_eq!(set(&mut silences, draft("a=b", 0, 100), "1", 50), Ok("1".to_owned()));
+        assert_eq!(silences.get(&id("1")).map(|found| found.starts_at), Some(at(50)));
+        let unknown = SilenceDraft { id: Some(id("no")), ..draft("a=b", 0, 100) };
+        let refused = set(&mut silences, unknown, "2", 50);
+        assert_eq!(refused, Err(SilenceError::NotFound(id("no"))));
+    }
+
+    #[test]
+    fn t38_a_change_keeps_the_id_only_while_history_stays_true() {
+        // Old silence a=b from 50 to 100 (pending at 10, active at 60, over at 150).
+        for (name, now, change, expected) in [
+            ("active: longer", 60, draft("a=b", 50, 200), "old"),
+            ("active: other start", 60, draft("a=b", 55, 200), "new"),
+            ("active: other matchers", 60, draft("a=c", 50, 200), "new"),
+            ("pending: later", 10, draft("a=b", 30, 200), "old"),
+            ("pending: start in the past", 10, draft("a=b", 5, 200), "new"),
+            ("expired", 150, draft("a=b", 50, 200), "new"),
+        ] {
+            let mut silences = Silences::default();
+            assert_eq!(set(&mut silences, draft("a=b", 50, 100), "old", 0), Ok("old".to_owned()));
+            let change = SilenceDraft { id: Some(id("old")), ..change };
+            assert_eq!(set(&mut silences, change, "new", now).as_deref(), Ok(expected), "{name}");
+            let old = silences.get(&id("old")).map(|old| old.state(at(now)));
+            let old_is_over = old == Some(SilenceState::Expired);
+            assert_eq!(old_is_over, expected == "new", "{name}: history is kept");
+        }
+    }
+
+    #[test]
+    fn t38_an_expired_silence_stays_visible_until_its_retention_ends() {
+        let mut silences = Silences::default();
+        set(&mut silences, draft("a=b", 0, 100), "s", 0).expect("valid");
+        let labels = Labels::from_pairs([("a", "b")]);
+        assert_eq!(silences.acting_on(&labels, at(10)), [id("s")]);
+        assert_eq!(silences.expire(&id("s"), at(20)), Ok(Some(id("s"))));
+        assert!(silences.acting_on(&labels, at(20)).is_empty(), "it ends at once");
+        assert_eq!(silences.expire(&id("s"), at(30)), Ok(None));
+        let retention = Duration::from_secs(60);
+        assert!(silences.forget(retention, at(79)).is_empty());
+        assert_eq!(silences.forget(retention, at(80)), [id("s")]);
+        assert_eq!(silences.expire(&id("s"), at(81)), Err(SilenceError::NotFound(id("s"))));
+    }
+
+    #[test]
+    fn limits_hold() {
+        let limits = Limits { silences_max: 1, silence_bytes_max: 30, ..Limits::default() };
+        let mut silences = Silences::default();
+        silences.set(draft("a=b", 0, 100), id("1"), &limits, at(0)).expect("room");
+        let more = silences.set(draft("a=b", 0, 100), id("2"), &limits, at(0));
+        assert_eq!(more, Err(SilenceError::TooMany { found: 1, limit: 1 }));
+        let large = SilenceDraft { comment: "c".repeat(100), ..draft("a=b", 0, 100) };
+        let large = silences.set(large, id("3"), &limits, at(0));
+        assert!(matches!(large, Err(SilenceError::TooLarge { .. })), "{large:?}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Lanes: heavy requests never take the last thread, so that cheap ones always find one.
+
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What a request costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Health, targets, rules: a look at what is in memory.
+    Cheap,
+    /// A query that is probably small: takes a heavy place, or else a spare cheap one.
+    Query,
+    /// May run for long: range queries, series.
+    Heavy,
+    /// Waits for a change and does nothing meanwhile.
+    Wait,
+}
+
+/// Threads that heavy requests may hold: Prometheus' --query.max-concurrency.
+const HEAVY_MAX: usize = 20;
+/// Threads kept for cheap requests.
+const CHEAP_MAX: usize = 12;
+/// Of these, the ones that small queries leave alone.
+const CHEAP_KEPT: usize = 4;
+/// Screens that wait for changes.
+const WAIT_MAX: usize = 64;
+/// Heavy requests that wait for a thread; more are refused at once.
+const HEAVY_QUEUE_MAX: usize = 200;
+/// The longest wait for a thread.
+const QUEUE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The places of all lanes. A place is free again when its permit is dropped.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    cheap: Arc<Semaphore>,
+    heavy: Arc<Semaphore>,
+    wait: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+}
+
+impl Lanes {
+    pub(super) fn new() -> Self {
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self {
+            cheap: places(CHEAP_MAX),
+            heavy: places(HEAVY_MAX),
+            wait: places(WAIT_MAX),
+            queue: places(HEAVY_QUEUE_MAX),
+        }
+    }
+
+    /// A place in the lane; `None` when it stays full.
+    pub(super) async fn enter(&self, lane: Lane) -> Option<OwnedSemaphorePermit> {
+        match lane {
+            Lane::Cheap => queued(&self.cheap).await,
+            Lane::Wait => Arc::clone(&self.wait).try_acquire_owned().ok(),
+            Lane::Heavy => self.enter_heavy().await,
+            Lane::Query => {
+                let spare = self.cheap.available_permits() > CHEAP_KEPT;
+                let heavy = Arc::clone(&self.heavy).try_acquire_owned().ok();
+                let cheap = || Arc::clone(&self.cheap).try_acquire_owned().ok();
+                match heavy.or_else(|| if spare { cheap() } else { None }) {
+                    Some(permit) => Some(permit),
+                    None => self.enter_heavy().await,
+                }
+            }
+        }
+    }
+
+    async fn enter_heavy(&self) -> Option<OwnedSemaphorePermit> {
+        let _place_in_queue = self.queue.try_acquire().ok()?;
+        queued(&self.heavy).await
+    }
+}
+
+async fn queued(lane: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    let entered = tokio::time::timeout(QUEUE_DEADLINE, Arc::clone(lane).acquire_owned()).await;
+    entered.ok()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn heavy_requests_leave_room_for_small_and_cheap_ones() {
+        let lanes = Lanes::new();
+        let mut held = Vec::new();
+        for _ in 0..HEAVY_MAX {
+            held.push(lanes.enter(Lane::Heavy).await.expect("a heavy place"));
+        }
+        for _ in 0..CHEAP_MAX - CHEAP_KEPT {
+            held.push(lanes.enter(Lane::Query).await.expect("a spare cheap place"));
+        }
+        for _ in 0..CHEAP_KEPT {
+            held.push(lanes.enter(Lane::Cheap).await.expect("a kept place"));
+        }
+        assert!(lanes.enter(Lane::Wait).await.is_some());
+    }
+}

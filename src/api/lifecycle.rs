@@ -1,0 +1,107 @@
+//! Health, readiness, reload, stop, own metrics, and what writes into the store.
+
+use super::message::Response;
+use super::route::Asked;
+use super::status;
+use crate::wire::{Error, ErrorKind, RawWrite, Readiness};
+
+pub(super) fn healthy(_: &Asked) -> Result<Response, Error> {
+    Ok(Response::text(200, "watchbell is Healthy.\n"))
+}
+
+pub(super) fn ready(asked: &Asked) -> Result<Response, Error> {
+    Ok(match asked.core().readiness() {
+        Readiness::Ready => Response::text(200, "watchbell is Ready.\n"),
+        other => not_ready(&other),
+    })
+}
+
+/// Alertmanager's two probes.
+pub(super) fn alert_ok(asked: &Asked) -> Result<Response, Error> {
+    Ok(match asked.core().readiness() {
+        Readiness::Ready => Response::text(200, "OK"),
+        other => not_ready(&other),
+    })
+}
+
+/// The answer while the log is read and while the server stops.
+pub(super) fn not_ready(readiness: &Readiness) -> Response {
+    let stopping = matches!(readiness, Readiness::Stopping);
+    Response::text(503, "Service Unavailable").with("x-prometheus-stopping", stopping.to_string())
+}
+
+pub(super) fn reload(asked: &Asked) -> Result<Response, Error> {
+    if let Some(refused) = lifecycle_refused(asked) {
+        return Ok(refused);
+    }
+    Ok(match asked.core().reload() {
+        Ok(()) => Response::empty(200),
+        Err(err) => Response::text(500, &format!("failed to reload config: {}\n", err.message)),
+    })
+}
+
+pub(super) fn quit(asked: &Asked) -> Result<Response, Error> {
+    if let Some(refused) = lifecycle_refused(asked) {
+        return Ok(refused);
+    }
+    asked.core().quit()?;
+    Ok(Response::text(200, "Requesting termination... Goodbye!"))
+}
+
+fn lifecycle_refused(asked: &Asked) -> Option<Response> {
+    let allowed = asked.is_trusted() || asked.api.settings.enable_lifecycle;
+    let text = "Lifecycle API is not enabled.";
+    (!allowed).then(|| Response::text(403, text))
+}
+
+pub(super) fn metrics(asked: &Asked) -> Result<Response, Error> {
+    let text = asked.core().own_metrics()?;
+    Ok(Response::new(200, "text/plain; version=0.0.4; charset=utf-8", text))
+}
+
+pub(super) fn version(asked: &Asked) -> Result<Response, Error> {
+    status::bare_version(asked)
+}
+
+pub(super) fn compact(asked: &Asked) -> Result<Response, Error> {
+    if !asked.is_trusted() && !asked.api.settings.enable_admin {
+        return Err(Error::new(ErrorKind::Unavailable, "admin APIs disabled"));
+    }
+    asked.core().compact()?;
+    Ok(Response::empty(204))
+}
+
+/// Remote write; errors are plain text, as senders log them.
+pub(super) fn write(asked: &Asked) -> Result<Response, Error> {
+    if !asked.is_trusted() && !asked.api.settings.enable_remote_write {
+        let text =
+            "remote write receiver needs to be enabled with --web.enable-remote-write-receiver\n";
+        return Ok(Response::text(404, text));
+    }
+    let header = |name: &str| asked.request.header(name).unwrap_or_default().to_owned();
+    let request = RawWrite {
+        content_type: header("content-type"),
+        content_encoding: header("content-encoding"),
+        body: asked.request.body.clone(),
+    };
+    Ok(match asked.core().remote_write(request) {
+        Ok(()) => Response::empty(204),
+        Err(err) => {
+            let status = match err.kind {
+                // Senders retry 5xx and drop the rest.
+                ErrorKind::NotAcceptable => 415,
+                ErrorKind::Execution => 400,
+                ErrorKind::BadData
+                | ErrorKind::Timeout
+                | ErrorKind::Canceled
+                | ErrorKind::Internal
+                | ErrorKind::NotFound
+                | ErrorKind::Unavailable
+                | ErrorKind::Forbidden
+                | ErrorKind::Busy => err.kind.status(),
+            };
+            let response = Response::text(status, &format!("{}\n", err.message));
+            if status == 503 { response.with("retry-after", "1") } else { response }
+        }
+    })
+}

@@ -1,0 +1,202 @@
+//! Parameters out of the URL and a form body, read as Prometheus reads them.
+
+use super::message::Request;
+use crate::model::{Matcher, Timestamp, duration};
+use crate::wire::{Core, Error};
+use std::time::Duration;
+
+/// More parameters than any client has.
+const PARAMS_MAX: usize = 1000;
+
+/// Names and values, those of the body first: Go's `FormValue` prefers them.
+#[derive(Debug)]
+pub(super) struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// The parameters of a request.
+    pub(super) fn of(request: &Request) -> Self {
+        let media = request.header("content-type").unwrap_or_default();
+        let media = media.split(';').next().unwrap_or_default().trim();
+        let mut pairs = Vec::new();
+        let is_form = media.eq_ignore_ascii_case("application/x-www-form-urlencoded");
+        if is_form && matches!(request.method.as_str(), "POST" | "PUT" | "PATCH") {
+            read_pairs(&request.body, &mut pairs);
+        }
+        read_pairs(request.query.as_bytes(), &mut pairs);
+        Self(pairs)
+    }
+
+    /// The first value of `name`; empty and missing are the same.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(found, _)| found == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// All values of `name`, in order.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    /// An instant; `None` when missing.
+    pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Error> {
+        let read = |text: &str| {
+            let wrong = || format!("cannot parse {text:?} to a valid timestamp");
+            parse_time(text).ok_or_else(|| invalid(name, &wrong()))
+        };
+        self.get(name).map(read).transpose()
+    }
+
+    /// A span that is not negative; `None` when missing.
+    pub(super) fn span(&self, name: &str) -> Result<Option<Duration>, Error> {
+        self.get(name).map(|text| span(text).map_err(|text| invalid(name, &text))).transpose()
+    }
+
+    /// A count; 0, which means all, when missing.
+    pub(super) fn limit(&self) -> Result<usize, Error> {
+        let Some(text) = self.get("limit") else { return Ok(0) };
+        match text.parse::<i64>() {
+            Ok(count) => {
+                usize::try_from(count).map_err(|_| invalid("limit", "limit must be non-negative"))
+            }
+            Err(_) => Err(invalid("limit", &format!("parsing {text:?}: invalid syntax"))),
+        }
+    }
+
+    /// A boolean in Go's words; `None` when missing.
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, String> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        match text {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Some(true)),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Some(false)),
+            other => Err(other.to_owned()),
+        }
+    }
+
+    /// The selectors of all `match[]`.
+    pub(super) fn selectors(&self, core: &dyn Core) -> Result<Vec<Vec<Matcher>>, Error> {
+        self.all("match[]")
+            .map(|text| core.parse_matchers(text).map_err(|err| invalid("match[]", &err.message)))
+            .collect()
+    }
+}
+
+/// `invalid parameter "name": reason`, as clients know it; never said twice.
+pub(super) fn invalid(name: &str, reason: &str) -> Error {
+    if reason.starts_with("invalid parameter ") {
+        return Error::bad_data(reason);
+    }
+    Error::bad_data(format!("invalid parameter {name:?}: {reason}"))
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("cannot parse {text:?} to a valid duration");
+    match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong()),
+        Err(_) => duration::parse(text).map_err(|_| wrong()),
+    }
+}
+
+fn parse_time(text: &str) -> Option<Timestamp> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Timestamp::from_seconds(seconds);
+    }
+    let instant: jiff::Timestamp = text.parse().ok()?;
+    Some(Timestamp::from_millis(instant.as_millisecond()))
+}
+
+fn read_pairs(text: &[u8], pairs: &mut Vec<(String, String)>) {
+    for pair in text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+        if pairs.len() >= PARAMS_MAX {
+            return;
+        }
+        let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+        let (name, value) = pair.split_at(at);
+        let value = value.strip_prefix(b"=").unwrap_or_default();
+        // A pair with a broken escape is left out, as Go leaves it out.
+        if let (Some(name), Some(value)) = (unescape(name, true), unescape(value, true)) {
+            pairs.push((name, value));
+        }
+    }
+}
+
+/// Undoes `%41`, and `+` for a space inside forms; `None` for a broken escape or no UTF-8.
+pub(super) fn unescape(text: &[u8], form: bool) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        match first {
+            b'%' => {
+                let (code, after) = after.split_at_checked(2)?;
+                let code = std::str::from_utf8(code).ok()?;
+                if !code.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                    return None;
+                }
+                out.push(u8::from_str_radix(code, 16).ok()?);
+                rest = after;
+            }
+            b'+' if form => out.push(b' '),
+            byte => out.push(*byte),
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn t75_a_form_body_goes_before_the_url_and_both_count() {
+        let mut request = Request::get("/x?query=url&match[]=b&bad=%zz");
+        request.method = "POST".to_owned();
+        request.headers =
+            vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())];
+        request.body = b"query=a%20b+c&match%5B%5D=a".to_vec();
+        let params = Params::of(&request);
+        assert_eq!(params.get("query"), Some("a b c"));
+        assert_eq!(params.all("match[]").collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(params.get("bad"), None);
+        request.headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
+        assert_eq!(Params::of(&request).get("query"), Some("url"));
+    }
+
+    #[test]
+    fn times_and_spans_read_as_in_prometheus() {
+        // Cases of prometheus, web/api/v1/api_test.go (TestParseTime, TestParseDuration).
+        for (text, millis) in [
+            ("", None),
+            ("abc", None),
+            ("30s", None),
+            ("123", Some(123_000)),
+            ("123.123", Some(123_123)),
+            ("2015-06-03T13:21:58.555Z", Some(1_433_337_718_555)),
+            ("2015-06-03T14:21:58.555+01:00", Some(1_433_337_718_555)),
+            ("1543578564.705", Some(1_543_578_564_705)),
+        ] {
+            assert_eq!(parse_time(text).map(Timestamp::as_millis), millis, "{text:?}");
+        }
+        for (text, millis) in [
+            ("", None),
+            ("abc", None),
+            ("2015-06-03T13:21:58.555Z", None),
+            ("-148966367200.372", None),
+            ("123", Some(123_000)),
+            ("123.333", Some(123_333)),
+            ("15s", Some(15_000)),
+            ("5m", Some(300_000)),
+        ] {
+            assert_eq!(span(text).ok().map(|span| span.as_millis()), millis, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_string_is_read(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut pairs = Vec::new();
+            read_pairs(&text, &mut pairs);
+            prop_assert!(pairs.len() <= PARAMS_MAX);
+        }
+    }
+}

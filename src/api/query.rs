@@ -1,0 +1,139 @@
+//! `/api/v1/query` and its kin.
+
+use super::answer::{answered, success};
+use super::message::{Request, Response};
+use super::params::{Params, invalid};
+use super::route::Asked;
+use crate::wire::{Error, ErrorKind, InstantQuery, RangeQuery};
+use std::time::Duration;
+
+/// Points that one series of an answer may have.
+const POINTS_MAX: u128 = 11_000;
+/// The longest expression; reliability.md, section 3.
+const EXPR_BYTES_MAX: usize = 64 << 10;
+/// An expression up to this length without a range is taken for small.
+const SMALL_EXPR_BYTES: usize = 256;
+
+/// Whether a query is probably quick, so that it may use a thread kept for cheap requests.
+pub(super) fn is_small(request: &Request) -> bool {
+    let params = Params::of(request);
+    let expr = params.get("query").or_else(|| params.get("g0.expr")).unwrap_or_default();
+    expr.len() <= SMALL_EXPR_BYTES && !expr.contains('[')
+}
+
+pub(super) fn instant(asked: &Asked) -> Result<Response, Error> {
+    let params = &asked.params;
+    let limit = params.limit()?;
+    let time = params.time("time")?;
+    let query = InstantQuery {
+        expr: expr(params)?,
+        time,
+        timeout: params.span("timeout")?,
+        lookback: lookback(params)?,
+        limit,
+    };
+    let call = asked.call(query.timeout);
+    let answer = asked.core().query(&call, &query).map_err(name_query)?;
+    Ok(answered(&answer))
+}
+
+pub(super) fn range(asked: &Asked) -> Result<Response, Error> {
+    let params = &asked.params;
+    let limit = params.limit()?;
+    let required = |name: &str| {
+        let missing = || invalid(name, "cannot parse \"\" to a valid timestamp");
+        params.time(name)?.ok_or_else(missing)
+    };
+    let (start, end) = (required("start")?, required("end")?);
+    if end < start {
+        return Err(invalid("end", "end timestamp must not be before start time"));
+    }
+    let step = step(params)?;
+    if end.since(start).as_millis() / step.as_millis().max(1) > POINTS_MAX {
+        let text = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)";
+        return Err(Error::bad_data(text));
+    }
+    let query = RangeQuery {
+        expr: expr(params)?,
+        start,
+        end,
+        step,
+        timeout: params.span("timeout")?,
+        lookback: lookback(params)?,
+        limit,
+    };
+    let call = asked.call(query.timeout);
+    let answer = asked.core().query_range(&call, &query).map_err(name_query)?;
+    Ok(answered(&answer))
+}
+
+pub(super) fn format(asked: &Asked) -> Result<Response, Error> {
+    let text = asked.core().format_query(&expr(&asked.params)?).map_err(name_query)?;
+    Ok(success(text))
+}
+
+/// Exemplars are not kept; the answer of a server that has none.
+pub(super) fn exemplars(asked: &Asked) -> Result<Response, Error> {
+    let params = &asked.params;
+    let (start, end) = (params.time("start")?, params.time("end")?);
+    if let (Some(start), Some(end)) = (start, end)
+        && end < start
+    {
+        return Err(Error::bad_data("end timestamp must not be before start timestamp"));
+    }
+    asked.core().format_query(&expr(params)?).map_err(|err| Error::bad_data(err.message))?;
+    Ok(success(Vec::<()>::new()))
+}
+
+fn expr(params: &Params) -> Result<String, Error> {
+    let expr = params.get("query").unwrap_or_default();
+    if expr.len() > EXPR_BYTES_MAX {
+        let text = format!("the expression has {} bytes; {EXPR_BYTES_MAX} are allowed", expr.len());
+        return Err(invalid("query", &text));
+    }
+    Ok(expr.to_owned())
+}
+
+fn step(params: &Params) -> Result<Duration, Error> {
+    let text = params.get("step").unwrap_or_default();
+    let not_positive = || {
+        let text = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        invalid("step", text)
+    };
+    if text.parse::<f64>().is_ok_and(|seconds| seconds < 0.0) {
+        return Err(not_positive());
+    }
+    let missing = || invalid("step", "cannot parse \"\" to a valid duration");
+    let step = params.span("step")?.ok_or_else(missing)?;
+    // The data model's resolution is a millisecond; less would be a step of nothing.
+    if step.as_millis() == 0 { Err(not_positive()) } else { Ok(step) }
+}
+
+fn lookback(params: &Params) -> Result<Option<Duration>, Error> {
+    let wrong =
+        |reason: &str| Error::bad_data(format!("error parsing lookback delta duration: {reason}"));
+    let span = params.span("lookback_delta").map_err(|err| {
+        let message = err.message;
+        wrong(message.split_once(": ").map_or(message.as_str(), |(_, reason)| reason))
+    })?;
+    if span.is_some_and(|span| span.is_zero()) {
+        return Err(wrong("lookback delta duration must be positive"));
+    }
+    Ok(span)
+}
+
+/// Parse errors are errors of the parameter.
+fn name_query(err: Error) -> Error {
+    match err.kind {
+        ErrorKind::BadData => invalid("query", &err.message),
+        ErrorKind::Execution
+        | ErrorKind::Timeout
+        | ErrorKind::Canceled
+        | ErrorKind::Internal
+        | ErrorKind::NotFound
+        | ErrorKind::NotAcceptable
+        | ErrorKind::Unavailable
+        | ErrorKind::Forbidden
+        | ErrorKind::Busy => err,
+    }
+}

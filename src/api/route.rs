@@ -1,0 +1,374 @@
+//! Every path, its verbs and what answers it.
+
+use super::answer::{alert_failure, compress, failure};
+use super::guard::{check_change, check_host};
+use super::lanes::Lane;
+use super::message::{Origin, Request, Response};
+use super::params::{Params, unescape};
+use super::{Api, alertmanager, alertmanager_read, lifecycle, pages, query, series, status};
+use crate::wire::{Call, Core, Error, ErrorKind, Readiness};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A request on its way to its handler.
+pub(super) struct Asked<'a> {
+    pub(super) api: &'a Api,
+    pub(super) request: &'a Request,
+    pub(super) params: Params,
+    /// The part of the path that stands for itself: a label's name, a silence's id.
+    pub(super) slug: String,
+}
+
+impl Asked<'_> {
+    pub(super) fn core(&self) -> &dyn Core {
+        self.api.core.as_ref()
+    }
+
+    /// The call behind the request: its deadline and whether anybody still waits.
+    pub(super) fn call(&self, timeout: Option<Duration>) -> Call {
+        let longest = self.api.settings.query_timeout;
+        Call {
+            timeout: timeout.map_or(longest, |asked| asked.min(longest)),
+            canceled: Arc::clone(&self.request.canceled),
+        }
+    }
+
+    /// Whether the caller may administer without a flag.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.request.origin == Origin::Socket
+    }
+}
+
+type Handler = fn(&Asked) -> Result<Response, Error>;
+
+/// One path.
+pub(super) struct Route {
+    /// Segments; one that begins with a colon takes any text.
+    pattern: &'static str,
+    verbs: &'static [&'static str],
+    handler: Handler,
+    pub(super) lane: Lane,
+    /// Whether it changes anything.
+    changes: bool,
+    /// Whether it is refused until the log is read.
+    waits: bool,
+}
+
+const GET: &[&str] = &["GET"];
+const GET_POST: &[&str] = &["GET", "POST"];
+const GET_HEAD: &[&str] = &["GET", "HEAD"];
+const POST: &[&str] = &["POST"];
+const POST_PUT: &[&str] = &["POST", "PUT"];
+const DELETE: &[&str] = &["DELETE"];
+
+const fn read(
+    pattern: &'static str,
+    verbs: &'static [&'static str],
+    lane: Lane,
+    handler: Handler,
+) -> Route {
+    Route { pattern, verbs, handler, lane, changes: false, waits: true }
+}
+
+/// Answers also while the log is read.
+const fn early(pattern: &'static str, verbs: &'static [&'static str], handler: Handler) -> Route {
+    Route { pattern, verbs, handler, lane: Lane::Cheap, changes: false, waits: false }
+}
+
+const fn change(
+    pattern: &'static str,
+    verbs: &'static [&'static str],
+    lane: Lane,
+    handler: Handler,
+) -> Route {
+    Route { pattern, verbs, handler, lane, changes: true, waits: true }
+}
+
+/// Prometheus' paths and our own.
+static ROUTES: &[Route] = &[
+    read("/api/v1/query", GET_POST, Lane::Query, query::instant),
+    read("/api/v1/query_range", GET_POST, Lane::Heavy, query::range),
+    read("/api/v1/query_exemplars", GET_POST, Lane::Cheap, query::exemplars),
+    read("/api/v1/format_query", GET_POST, Lane::Cheap, query::format),
+    read("/api/v1/series", GET_POST, Lane::Heavy, series::series),
+    read("/api/v1/labels", GET_POST, Lane::Heavy, series::label_names),
+    read("/api/v1/label/:name/values", GET, Lane::Heavy, series::label_values),
+    read("/api/v1/metadata", GET, Lane::Cheap, series::metadata),
+    read("/api/v1/targets", GET, Lane::Cheap, status::targets),
+    read("/api/v1/scrape_pools", GET, Lane::Cheap, status::scrape_pools),
+    read("/api/v1/rules", GET, Lane::Cheap, status::rules),
+    read("/api/v1/alerts", GET, Lane::Cheap, status::alerts),
+    read("/api/v1/alertmanagers", GET, Lane::Cheap, status::alertmanagers),
+    early("/api/v1/status/config", GET, status::config),
+    early("/api/v1/status/flags", GET, status::flags),
+    early("/api/v1/status/runtimeinfo", GET, status::runtime_info),
+    early("/api/v1/status/buildinfo", GET, status::build_info),
+    read("/api/v1/status/tsdb", GET, Lane::Heavy, status::tsdb),
+    early("/api/v1/status/walreplay", GET, status::wal_replay),
+    early("/api/v1/features", GET, status::features),
+    change("/api/v1/write", POST, Lane::Heavy, lifecycle::write),
+    change("/api/v1/admin/tsdb/compact", POST_PUT, Lane::Heavy, lifecycle::compact),
+    early("/api/v1/watchbell/status", GET, status::watch_status),
+    read("/api/v1/watchbell/alerts", GET, Lane::Cheap, status::watch_alerts),
+    early("/api/v1/watchbell/matchers", GET, status::watch_matchers),
+    Route {
+        pattern: "/api/v1/watchbell/changes",
+        verbs: GET,
+        handler: status::watch_changes,
+        lane: Lane::Wait,
+        changes: false,
+        waits: false,
+    },
+    early("/-/healthy", GET_HEAD, lifecycle::healthy),
+    early("/-/ready", GET_HEAD, lifecycle::ready),
+    change("/-/reload", POST_PUT, Lane::Cheap, lifecycle::reload),
+    change("/-/quit", POST_PUT, Lane::Cheap, lifecycle::quit),
+    early("/metrics", GET, lifecycle::metrics),
+    early("/version", GET, lifecycle::version),
+    early("/", GET, pages::front),
+    read("/graph", GET, Lane::Query, pages::graph),
+];
+
+/// Alertmanager's paths, below `/alertmanager` and, for `/api/v2`, at the root.
+static ALERT_ROUTES: &[Route] = &[
+    early("/api/v2/status", GET, alertmanager_read::status),
+    read("/api/v2/receivers", GET, Lane::Cheap, alertmanager_read::receivers),
+    read("/api/v2/alerts", GET, Lane::Cheap, alertmanager_read::alerts),
+    change("/api/v2/alerts", POST, Lane::Cheap, alertmanager::post_alerts),
+    read("/api/v2/alerts/groups", GET, Lane::Cheap, alertmanager_read::groups),
+    read("/api/v2/silences", GET, Lane::Cheap, alertmanager_read::silences),
+    change("/api/v2/silences", POST, Lane::Cheap, alertmanager::post_silence),
+    read("/api/v2/silence/:id", GET, Lane::Cheap, alertmanager_read::silence),
+    change("/api/v2/silence/:id", DELETE, Lane::Cheap, alertmanager::expire_silence),
+    early("/-/healthy", GET_HEAD, lifecycle::alert_ok),
+    early("/-/ready", GET_HEAD, lifecycle::alert_ok),
+    change("/-/reload", POST_PUT, Lane::Cheap, lifecycle::reload),
+    early("/metrics", GET, lifecycle::metrics),
+    early("/", GET, pages::front),
+];
+
+/// Buckets of Prometheus' own request durations.
+/// Source: prometheus, web/web.go (newMetrics).
+const DURATION_BOUNDS: [f64; 9] = [0.1, 0.2, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0];
+const SIZE_BOUNDS: [f64; 8] = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+
+/// Answers one request. Blocks as long as the core does; never fails.
+pub fn handle(api: &Api, request: &Request) -> Response {
+    let started = api.clock.elapsed();
+    let (handler, response) = dispatch(api, request);
+    let response = compress(request, cors(api, request, response));
+    let took = api.clock.elapsed().saturating_sub(started);
+    count(api, handler, &response, took);
+    response
+}
+
+/// The lane that a request belongs in.
+pub(super) fn lane(api: &Api, request: &Request) -> Lane {
+    let Some(place) = Place::of(api, &request.path) else { return Lane::Cheap };
+    let fitting = place.routes().find(|(route, _)| route.verbs.contains(&request.method.as_str()));
+    match fitting.map(|(route, _)| route.lane) {
+        Some(Lane::Query) if query::is_small(request) => Lane::Query,
+        Some(Lane::Query) => Lane::Heavy,
+        Some(lane) => lane,
+        None => Lane::Cheap,
+    }
+}
+
+/// A path without prefixes, and the table it is looked up in.
+struct Place<'a> {
+    path: &'a str,
+    alertmanager: bool,
+}
+
+impl<'a> Place<'a> {
+    fn of(api: &Api, path: &'a str) -> Option<Self> {
+        let prefix = api.settings.route_prefix.trim_end_matches('/');
+        let path = path.strip_prefix(prefix)?;
+        if let Some(rest) = path.strip_prefix("/alertmanager")
+            && (rest.is_empty() || rest.starts_with('/'))
+        {
+            let path = if rest.is_empty() { "/" } else { rest };
+            return Some(Self { path, alertmanager: true });
+        }
+        Some(Self { path, alertmanager: path.starts_with("/api/v2/") })
+    }
+
+    fn routes(&self) -> impl Iterator<Item = (&'static Route, &'a str)> {
+        let table = if self.alertmanager { ALERT_ROUTES } else { ROUTES };
+        let path = self.path;
+        table.iter().filter_map(move |route| Some((route, fits(route.pattern, path)?)))
+    }
+}
+
+/// The part of `path` that the pattern's open segment takes, empty without one.
+fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let (mut wanted, mut found) = (pattern.split('/'), path.split('/'));
+    let mut slug = "";
+    loop {
+        match (wanted.next(), found.next()) {
+            (None, None) => return Some(slug),
+            (Some(open), Some(text)) if open.starts_with(':') && !text.is_empty() => slug = text,
+            (Some(one), Some(other)) if one == other => {}
+            (Some(_) | None, Some(_)) | (Some(_), None) => return None,
+        }
+    }
+}
+
+/// The pattern for the metrics, and the answer.
+fn dispatch(api: &Api, request: &Request) -> (&'static str, Response) {
+    const NONE: &str = "/";
+    if let Err(refused) = check_host(&api.settings, request) {
+        return (NONE, refused);
+    }
+    let Some(place) = Place::of(api, &request.path) else {
+        return (NONE, Response::text(404, "404 page not found\n"));
+    };
+    if place.alertmanager && place.path.starts_with("/api/v1/") {
+        let text = "the Alertmanager v1 API was deprecated in version 0.16.0 and is removed since version 0.27.0; use /api/v2\n";
+        return (NONE, Response::text(410, text));
+    }
+    if request.method == "OPTIONS" && place.path.starts_with("/api/v1/") {
+        return (NONE, Response::empty(204));
+    }
+    let mut verbs = Vec::new();
+    for (route, slug) in place.routes() {
+        if route.verbs.contains(&request.method.as_str()) {
+            return (route.pattern, run(api, request, route, slug, place.alertmanager));
+        }
+        verbs.extend(route.verbs);
+    }
+    (NONE, unrouted(&place, request, &verbs))
+}
+
+fn unrouted(place: &Place, request: &Request, verbs: &[&str]) -> Response {
+    let v2 = place.path.starts_with("/api/v2/");
+    if verbs.is_empty() && v2 {
+        let text = format!("path {} was not found", request.path);
+        return alertmanager::validation(404, 404, &text);
+    }
+    if verbs.is_empty() {
+        return Response::text(404, "404 page not found\n");
+    }
+    let allowed = verbs.join(", ");
+    let response = if v2 {
+        let text =
+            format!("method {} is not allowed, but [{}] are", request.method, verbs.join(","));
+        alertmanager::validation(405, 405, &text)
+    } else {
+        Response::text(405, "Method Not Allowed\n")
+    };
+    response.with("allow", allowed)
+}
+
+fn run(api: &Api, request: &Request, route: &Route, slug: &str, alerting: bool) -> Response {
+    if route.changes
+        && let Err(refused) = check_change(&api.settings, request)
+    {
+        return refused;
+    }
+    if route.waits && !matches!(api.core.readiness(), Readiness::Ready) {
+        return lifecycle::not_ready(&api.core.readiness());
+    }
+    let Some(slug) = unescape(slug.as_bytes(), false) else {
+        return Response::text(400, "the path has a broken escape\n");
+    };
+    let asked = Asked { api, request, params: Params::of(request), slug };
+    match (route.handler)(&asked) {
+        Ok(response) => response,
+        Err(err) if alerting => alert_failure(&err),
+        Err(err) => failure(&err),
+    }
+}
+
+fn cors(api: &Api, request: &Request, response: Response) -> Response {
+    let (Some(allowed), Some(origin)) = (&api.settings.cors_origin, request.header("origin"))
+    else {
+        return response;
+    };
+    if !allowed.is_match(origin) {
+        return response;
+    }
+    response
+        .with("access-control-allow-headers", "Accept, Authorization, Content-Type, Origin")
+        .with("access-control-allow-methods", "GET, POST, OPTIONS")
+        .with("access-control-allow-origin", origin)
+        .with("access-control-expose-headers", "Date")
+        .with("vary", "Origin")
+}
+
+fn count(api: &Api, handler: &'static str, response: &Response, took: Duration) {
+    let code = response.status.to_string();
+    let by_handler = [("handler", handler)];
+    let labels = [("handler", handler), ("code", code.as_str())];
+    let metrics = &api.metrics;
+    metrics.counter("prometheus_http_requests_total", "Counter of HTTP requests.", &labels).inc();
+    metrics
+        .histogram(
+            "prometheus_http_request_duration_seconds",
+            "Histogram of latencies for HTTP requests.",
+            &by_handler,
+            &DURATION_BOUNDS,
+        )
+        .observe(took.as_secs_f64());
+    metrics
+        .histogram(
+            "prometheus_http_response_size_bytes",
+            "Histogram of response size for HTTP requests.",
+            &by_handler,
+            &SIZE_BOUNDS,
+        )
+        .observe(response.body.len() as f64);
+}
+
+/// The answer when all threads are busy.
+pub(super) fn overloaded() -> Response {
+    failure(&Error::new(ErrorKind::Busy, "too many requests are running; try again in a moment"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn patterns_take_one_segment_and_no_more() {
+        for (pattern, path, slug) in [
+            ("/api/v1/label/:name/values", "/api/v1/label/job/values", Some("job")),
+            ("/api/v1/label/:name/values", "/api/v1/label/a%2Fb/values", Some("a%2Fb")),
+            ("/api/v1/label/:name/values", "/api/v1/label/a/b/values", None),
+            ("/api/v1/label/:name/values", "/api/v1/label//values", None),
+            ("/api/v1/query", "/api/v1/query/", None),
+            ("/", "/", Some("")),
+        ] {
+            assert_eq!(fits(pattern, path), slug, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_two_routes_answer_the_same_request() {
+        for table in [ROUTES, ALERT_ROUTES] {
+            let mut seen = std::collections::BTreeSet::new();
+            for route in table {
+                for verb in route.verbs {
+                    assert!(seen.insert((route.pattern, verb)), "{verb} {}", route.pattern);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_changes_state_has_no_get() {
+        for route in ROUTES.iter().chain(ALERT_ROUTES).filter(|route| route.changes) {
+            assert!(!route.verbs.contains(&"GET"), "{}", route.pattern);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_is_looked_up(path in ".{0,60}") {
+            for route in ROUTES {
+                let _ = fits(route.pattern, &path);
+            }
+        }
+    }
+}

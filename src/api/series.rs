@@ -1,0 +1,135 @@
+//! Series, label names and values, metadata.
+
+use super::answer::{answered, success};
+use super::message::Response;
+use super::params::{Params, invalid};
+use super::route::Asked;
+use crate::model::{TimeRange, Timestamp};
+use crate::wire::{Error, MetadataRequest, SeriesRequest};
+use std::borrow::Cow;
+
+pub(super) fn series(asked: &Asked) -> Result<Response, Error> {
+    if asked.params.all("match[]").next().is_none() {
+        return Err(Error::bad_data("no match[] parameter provided"));
+    }
+    let request = request(asked)?;
+    let answer = asked.core().series(&asked.call(None), &request)?;
+    let data: Vec<_> = answer.data.iter().map(LabelsForm).collect();
+    Ok(answered(&crate::wire::Answer { data, warnings: answer.warnings, infos: answer.infos }))
+}
+
+pub(super) fn label_names(asked: &Asked) -> Result<Response, Error> {
+    let request = request(asked)?;
+    Ok(answered(&asked.core().label_names(&asked.call(None), &request)?))
+}
+
+pub(super) fn label_values(asked: &Asked) -> Result<Response, Error> {
+    let name = unescape_name(&asked.slug);
+    if name.is_empty() {
+        return Err(Error::bad_data(format!("invalid label name: {:?}", asked.slug)));
+    }
+    let request = request(asked)?;
+    Ok(answered(&asked.core().label_values(&asked.call(None), &name, &request)?))
+}
+
+pub(super) fn metadata(asked: &Asked) -> Result<Response, Error> {
+    let number = |name: &str| match asked.params.get(name).map(str::parse::<i64>) {
+        // Upstream: a negative number is no limit, and zero yields nothing.
+        None => Ok(None),
+        Some(Ok(count)) => Ok(usize::try_from(count).ok()),
+        Some(Err(_)) => Err(Error::bad_data(format!("{name} must be a number"))),
+    };
+    let (limit, limit_per_metric) = (number("limit")?, number("limit_per_metric")?);
+    let request = MetadataRequest {
+        metric: asked.params.get("metric").map(str::to_owned),
+        limit: limit.unwrap_or(0),
+        limit_per_metric: limit_per_metric.unwrap_or(0),
+    };
+    let mut found = asked.core().metadata(&request)?;
+    if limit == Some(0) {
+        found.clear();
+    }
+    Ok(success(found))
+}
+
+fn request(asked: &Asked) -> Result<SeriesRequest, Error> {
+    Ok(SeriesRequest {
+        matchers: asked.params.selectors(asked.core())?,
+        range: range(&asked.params)?,
+        limit: asked.params.limit()?,
+    })
+}
+
+fn range(params: &Params) -> Result<TimeRange, Error> {
+    let start = params.time("start")?.unwrap_or(Timestamp::MIN);
+    let end = params.time("end")?.unwrap_or(Timestamp::MAX);
+    let wrong = || invalid("end", "end timestamp must not be before start time");
+    TimeRange::new(start, end).ok_or_else(wrong)
+}
+
+/// Undoes `U__`: `_2e_` is the character 0x2e and `__` an underscore. A name that is not escaped
+/// in this way stays as it is.
+/// Source: prometheus/common, model/metric.go (UnescapeName, ValueEncodingEscaping).
+fn unescape_name(name: &str) -> Cow<'_, str> {
+    let Some(escaped) = name.strip_prefix("U__") else { return Cow::Borrowed(name) };
+    decoded(escaped).map_or(Cow::Borrowed(name), Cow::Owned)
+}
+
+fn decoded(escaped: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = escaped;
+    while let Some((plain, after)) = rest.split_once('_') {
+        out.push_str(plain);
+        if let Some(after) = after.strip_prefix('_') {
+            out.push('_');
+            rest = after;
+            continue;
+        }
+        let (code, after) = after.split_once('_')?;
+        // Six hex digits hold the last code point; a sign would pass `from_str_radix`.
+        if code.len() > 6 || !code.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        out.push(char::from_u32(u32::from_str_radix(code, 16).ok()?)?);
+        rest = after;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+/// A label set as a JSON object.
+struct LabelsForm<'a>(&'a crate::model::Labels);
+
+impl serde::Serialize for LabelsForm<'_> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn t74_escaped_names_are_read_back() {
+        for (escaped, name) in [
+            ("job", "job"),
+            ("U__a_2e_b", "a.b"),
+            ("U__a__b", "a_b"),
+            ("U__http_2e_status_3a_sum", "http.status:sum"),
+            ("U__bad_zz_", "U__bad_zz_"),
+            ("U__open_2e", "U__open_2e"),
+            ("U___1f600_", "\u{1f600}"),
+        ] {
+            assert_eq!(unescape_name(escaped), name, "{escaped}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_is_read(name in "(U__)?.{0,40}") {
+            unescape_name(&name);
+        }
+    }
+}

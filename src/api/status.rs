@@ -1,0 +1,162 @@
+//! Targets, rules, alerts, facts about the server, and what only watchbell tells.
+
+use super::answer::{json, success};
+use super::message::Response;
+use super::params::invalid;
+use super::route::Asked;
+use crate::model::Matcher;
+use crate::wire::{Error, MatcherForm, RuleKind, RulesRequest, TargetState, TargetsAnswer};
+use std::time::Duration;
+
+/// Upstream's default and largest length of each list of `status/tsdb`.
+const TSDB_LIMIT: usize = 10;
+const TSDB_LIMIT_MAX: usize = 10_000;
+/// How long a screen waits for a change when it does not say.
+const CHANGES_WAIT: Duration = Duration::from_secs(30);
+/// Longer waits would be cut by proxies.
+const CHANGES_WAIT_MAX: Duration = Duration::from_secs(60);
+
+pub(super) fn targets(asked: &Asked) -> Result<Response, Error> {
+    let state = asked.params.get("state").unwrap_or("any").to_ascii_lowercase();
+    let state = match state.as_str() {
+        "any" => TargetState::Any,
+        "active" => TargetState::Active,
+        "dropped" => TargetState::Dropped,
+        // Upstream shows nothing for a word it does not know.
+        _ => return Ok(success(TargetsAnswer::default())),
+    };
+    Ok(success(asked.core().targets(state, asked.params.get("scrapePool"))?))
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ScrapePools {
+    scrape_pools: Vec<String>,
+}
+
+pub(super) fn scrape_pools(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(ScrapePools { scrape_pools: asked.core().scrape_pools()? }))
+}
+
+pub(super) fn rules(asked: &Asked) -> Result<Response, Error> {
+    let params = &asked.params;
+    let kind = match params.get("type").map(str::to_ascii_lowercase).as_deref() {
+        None => None,
+        Some("alert") => Some(RuleKind::Alerting),
+        Some("record") => Some(RuleKind::Recording),
+        Some(other) => return Err(invalid("type", &format!("not supported value {other:?}"))),
+    };
+    let exclude_alerts = params.flag("exclude_alerts").map_err(|text| {
+        invalid("exclude_alerts", &format!("error converting exclude_alerts: {text:?}"))
+    })?;
+    let list = |name: &'static str| {
+        params.all(name).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    };
+    let request = RulesRequest {
+        kind,
+        rule_names: list("rule_name[]"),
+        rule_groups: list("rule_group[]"),
+        files: list("file[]"),
+        matchers: params.selectors(asked.core())?,
+        exclude_alerts: exclude_alerts.unwrap_or(false),
+    };
+    Ok(success(asked.core().rules(&request)?))
+}
+
+pub(super) fn alerts(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().alerts()?))
+}
+
+pub(super) fn alertmanagers(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().alertmanagers()?))
+}
+
+pub(super) fn config(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().config()?))
+}
+
+pub(super) fn flags(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().flags()?))
+}
+
+pub(super) fn runtime_info(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().runtime_info()?))
+}
+
+pub(super) fn build_info(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().build_info()?))
+}
+
+pub(super) fn tsdb(asked: &Asked) -> Result<Response, Error> {
+    let limit = match asked.params.get("limit").map(str::parse::<usize>) {
+        None => TSDB_LIMIT,
+        Some(Ok(limit)) if (1..=TSDB_LIMIT_MAX).contains(&limit) => limit,
+        Some(_) => {
+            let text = format!("limit must be a positive number up to {TSDB_LIMIT_MAX}");
+            return Err(Error::bad_data(text));
+        }
+    };
+    Ok(success(asked.core().tsdb_status(limit)?))
+}
+
+pub(super) fn wal_replay(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().wal_replay()?))
+}
+
+/// What clients may rely on beyond the version: category, feature, whether it is there.
+pub(super) fn features(asked: &Asked) -> Result<Response, Error> {
+    let settings = &asked.api.settings;
+    Ok(success(serde_json::json!({
+        "api": {
+            "admin": settings.enable_admin,
+            "exclude_alerts": true,
+            "label_values_match": true,
+            "lifecycle": settings.enable_lifecycle,
+            "query_warnings": true,
+            "remote_write_receiver": settings.enable_remote_write,
+            "time_range_labels": true,
+            "time_range_series": true,
+        },
+    })))
+}
+
+pub(super) fn watch_status(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().status()?))
+}
+
+pub(super) fn watch_alerts(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().alert_rows()?))
+}
+
+pub(super) fn watch_changes(asked: &Asked) -> Result<Response, Error> {
+    let after = match asked.params.get("after").map(str::parse::<u64>) {
+        None => 0,
+        Some(Ok(after)) => after,
+        Some(Err(_)) => return Err(invalid("after", "a whole number is wanted")),
+    };
+    let wait = asked.params.span("timeout")?.unwrap_or(CHANGES_WAIT).min(CHANGES_WAIT_MAX);
+    Ok(success(asked.core().changes_after(after, wait)?))
+}
+
+/// A selector or an alert filter taken apart: `client` has no parser of its own.
+pub(super) fn watch_matchers(asked: &Asked) -> Result<Response, Error> {
+    let found = match (asked.params.get("selector"), asked.params.get("filter")) {
+        (Some(selector), _) => asked.core().parse_matchers(selector)?,
+        (None, Some(filter)) => asked.core().parse_alert_matchers(filter)?,
+        (None, None) => {
+            return Err(Error::bad_data("no selector and no filter parameter provided"));
+        }
+    };
+    let form = |matcher: &Matcher| MatcherForm {
+        name: matcher.name().to_owned(),
+        value: matcher.value().to_owned(),
+        is_regex: matcher.op().is_regex(),
+        is_equal: matcher.op().is_positive(),
+    };
+    Ok(success(found.iter().map(form).collect::<Vec<_>>()))
+}
+
+/// Versions without the envelope, as `/version` has them.
+pub(super) fn bare_version(asked: &Asked) -> Result<Response, Error> {
+    Ok(json(200, &asked.core().build_info()?))
+}

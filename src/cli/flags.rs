@@ -1,0 +1,459 @@
+//! The table of commands and flags; help, completions and the flags page come from it.
+
+use crate::model::duration;
+use crate::sys::settings::ByteSize;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Flags of Prometheus and Alertmanager that mean nothing here, and whether they take a value.
+/// They are accepted with one warning, so that unit files and container arguments go on working.
+pub(super) const MEANINGLESS: [(&str, bool); 21] = [
+    ("auto-gomaxprocs", false),
+    ("no-auto-gomaxprocs", false),
+    ("auto-gomemlimit", false),
+    ("no-auto-gomemlimit", false),
+    ("auto-gomemlimit.ratio", true),
+    ("storage.tsdb.wal-compression", false),
+    ("no-storage.tsdb.wal-compression", false),
+    ("storage.tsdb.wal-compression-type", true),
+    ("storage.tsdb.no-lockfile", false),
+    ("storage.tsdb.head-chunks-write-queue-size", true),
+    ("storage.tsdb.min-block-duration", true),
+    ("storage.tsdb.max-block-duration", true),
+    ("web.console.templates", true),
+    ("web.console.libraries", true),
+    ("web.user-assets", true),
+    ("cluster.listen-address", true),
+    ("cluster.peer", true),
+    ("cluster.advertise-address", true),
+    ("cluster.settle-timeout", true),
+    ("alertmanager.notification-queue-capacity", true),
+    ("alertmanager.timeout", true),
+];
+
+/// Takes the meaningless flags out of the arguments; returns what is left and their names.
+pub(super) fn without_meaningless(args: Vec<String>) -> (Vec<String>, Vec<String>) {
+    let mut kept = Vec::new();
+    let mut dropped = Vec::new();
+    let mut args = args.into_iter();
+    while let Some(arg) = args.next() {
+        let name = arg.strip_prefix("--").map(|rest| rest.split_once('=').unwrap_or((rest, "")));
+        let known = name
+            .and_then(|(name, _)| MEANINGLESS.iter().find(|(meaningless, _)| *meaningless == name));
+        let Some((name, takes_value)) = known else {
+            kept.push(arg);
+            continue;
+        };
+        dropped.push((*name).to_owned());
+        if *takes_value && !arg.contains('=') {
+            // Its value is the next argument, and means as little.
+            let _ = args.next();
+        }
+    }
+    (kept, dropped)
+}
+
+/// Everything that may stand on the command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "watchbell",
+    version,
+    about = "Scrapes, stores, queries, alerts and shows it all in a terminal, for one host",
+    long_about = "watchbell stands in for Prometheus, Alertmanager and node_exporter on one host, and \
+                  shows what they know in a terminal.\n\nWithout a command it opens the terminal \
+                  interface on the server that runs here, and starts one when none does; without a \
+                  terminal it serves. No file is needed: the built-in configuration watches this host.",
+    after_help = "Examples:\n  watchbell                                          watch this host\n  \
+                  watchbell serve --config.file prometheus.yml       run as Prometheus would\n  \
+                  watchbell query instant 'up == 0'                  ask the server that runs here"
+)]
+pub(super) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Flags of the server, for the form without a command.
+    #[command(flatten)]
+    pub server: ServerFlags,
+    /// Flags of the terminal interface, for the form without a command.
+    #[command(flatten)]
+    pub screen: ScreenFlags,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the server without a terminal
+    #[command(
+        after_help = "Examples:\n  watchbell serve\n  watchbell serve --config.file prometheus.yml \
+                            --alertmanager.config-file alertmanager.yml --storage.path /var/lib/watchbell"
+    )]
+    Serve(Box<ServerFlags>),
+    /// Open the terminal interface on a running server
+    #[command(
+        after_help = "Examples:\n  watchbell tui\n  watchbell tui --url http://prometheus:9090 \
+                            --alertmanager http://alertmanager:9093\n  watchbell tui --once alerts"
+    )]
+    Tui(TuiFlags),
+    /// Ask a server for values
+    #[command(
+        after_help = "Examples:\n  watchbell query instant 'sum by (job) (up)'\n  watchbell query \
+                            range 'rate(node_cpu_seconds_total[1m])' --start 1h -o csv\n  watchbell \
+                            query labels job"
+    )]
+    Query(QueryFlags),
+    /// Check files before they are used
+    #[command(
+        after_help = "Examples:\n  watchbell check config prometheus.yml\n  watchbell check rules \
+                            rules/*.yml\n  watchbell check alertmanager alertmanager.yml"
+    )]
+    Check(CheckFlags),
+    /// Print completions for a shell
+    #[command(
+        after_help = "Example:\n  watchbell completions bash > /etc/bash_completion.d/watchbell"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    duration::parse(text)
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    ByteSize::parse(text).map(|size| size.0)
+}
+
+/// Flags of the server: Prometheus' and Alertmanager's names where the meaning is theirs.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub(super) struct ServerFlags {
+    /// prometheus.yml, unchanged; without it the built-in configuration watches this host
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// alertmanager.yml, unchanged
+    #[arg(long = "alertmanager.config-file", value_name = "FILE")]
+    pub alertmanager_file: Option<PathBuf>,
+    /// Where samples and state are kept
+    #[arg(long = "storage.path", alias = "storage.tsdb.path", value_name = "DIR")]
+    pub storage_path: Option<PathBuf>,
+    /// How long samples are kept [default: 15d]
+    #[arg(long = "storage.tsdb.retention.time", value_name = "TIME", value_parser = span)]
+    pub retention_time: Option<Duration>,
+    /// How many bytes of samples are kept, 512MB or 10GB [default: any]
+    #[arg(long = "storage.tsdb.retention.size", value_name = "SIZE", value_parser = size)]
+    pub retention_size: Option<u64>,
+    /// When the log reaches the disk: always, off, or an interval
+    #[arg(long = "storage.wal-sync", value_name = "WHEN", default_value = "200ms")]
+    pub wal_sync: String,
+    /// Free space below which nothing is taken in [default: 3 % or 512MB, the smaller]
+    #[arg(long = "storage.min-free", value_name = "SIZE", value_parser = size)]
+    pub min_free: Option<u64>,
+    /// Where HTTP is served; may stand more than once
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    pub listen: Vec<String>,
+    /// The socket of the terminal interface and the commands
+    #[arg(long = "web.unix-socket", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// The URL under which others reach this server
+    #[arg(long = "web.external-url", value_name = "URL")]
+    pub external_url: Option<String>,
+    /// Prefix of all paths [default: the path of the external URL]
+    #[arg(long = "web.route-prefix", value_name = "PATH")]
+    pub route_prefix: Option<String>,
+    /// Allow reload and quit over HTTP
+    #[arg(long = "web.enable-lifecycle")]
+    pub lifecycle: bool,
+    /// Allow administration over HTTP
+    #[arg(long = "web.enable-admin-api")]
+    pub admin: bool,
+    /// Take remote writes from other hosts too; from this one they are always taken
+    #[arg(long = "web.enable-remote-write-receiver")]
+    pub remote_write: bool,
+    /// The most connections at a time
+    #[arg(long = "web.max-connections", value_name = "COUNT", default_value_t = 512)]
+    pub max_connections: usize,
+    /// How far back an instant query looks for a sample
+    #[arg(long = "query.lookback-delta", value_name = "TIME", default_value = "5m", value_parser = span)]
+    pub lookback: Duration,
+    /// How long a query may run
+    #[arg(long = "query.timeout", value_name = "TIME", default_value = "2m", value_parser = span)]
+    pub query_timeout: Duration,
+    /// Queries that run at a time
+    #[arg(long = "query.max-concurrency", value_name = "COUNT", default_value_t = 20)]
+    pub query_concurrency: usize,
+    /// Samples that one query may load
+    #[arg(long = "query.max-samples", value_name = "COUNT", default_value_t = 50_000_000)]
+    pub query_samples: usize,
+    /// How often a firing alert is sent again
+    #[arg(long = "rules.alert.resend-delay", value_name = "TIME", default_value = "1m", value_parser = span)]
+    pub resend_delay: Duration,
+    /// The longest outage over which `for` counts on
+    #[arg(long = "rules.alert.for-outage-tolerance", value_name = "TIME", default_value = "1h", value_parser = span)]
+    pub outage_tolerance: Duration,
+    /// The shortest `for` that Prometheus restores; here every `for` is
+    #[arg(long = "rules.alert.for-grace-period", value_name = "TIME", default_value = "10m", value_parser = span)]
+    pub grace_period: Duration,
+    /// Rule groups that are evaluated at a time
+    #[arg(long = "rules.max-concurrent-evals", value_name = "COUNT", default_value_t = 4)]
+    pub rule_concurrency: usize,
+    /// How long notifications and ended silences are kept
+    #[arg(long = "data.retention", value_name = "TIME", default_value = "120h", value_parser = span)]
+    pub data_retention: Duration,
+    /// Features to switch on, separated by commas; may stand more than once
+    #[arg(long = "enable-feature", value_name = "NAMES", value_delimiter = ',')]
+    pub features: Vec<String>,
+    /// debug, info, warn or error
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
+    pub log_level: LogLevel,
+    /// logfmt or json
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
+    pub log_format: LogFormat,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogLevel {
+    /// Everything.
+    Debug,
+    /// What an operator may want to know.
+    Info,
+    /// What an operator should look at.
+    Warn,
+    /// What is broken.
+    Error,
+}
+
+/// How lines of the log look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Logfmt,
+    /// For programs.
+    Json,
+}
+
+/// Flags of the terminal interface.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Terminal")]
+pub(super) struct ScreenFlags {
+    /// Look, and change nothing
+    #[arg(long)]
+    pub read_only: bool,
+    /// The screen to open: overview, alerts, explore, targets, rules or silences
+    #[arg(long, value_name = "NAME")]
+    pub screen: Option<String>,
+    /// Show times in UTC instead of the host's zone
+    #[arg(long)]
+    pub utc: bool,
+    /// Characters of charts: auto, braille, block or ascii
+    #[arg(long, value_name = "SET", default_value = "auto", hide_possible_values = true)]
+    pub charset: CharsetFlag,
+    /// The terminal's 16 colors: auto, always or never
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub color: ColorFlag,
+}
+
+/// Characters of charts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum CharsetFlag {
+    /// By locale and terminal.
+    Auto,
+    /// Braille dots.
+    Braille,
+    /// Eighths of blocks.
+    Block,
+    /// Plain ASCII.
+    Ascii,
+}
+
+/// Whether color is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorFlag {
+    /// By `NO_COLOR` and terminal.
+    Auto,
+    /// Yes.
+    Always,
+    /// No.
+    Never,
+}
+
+/// Which server is meant.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ServerChoice {
+    /// The server: http://HOST:PORT or unix:PATH [default: the one that runs here]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// The Alertmanager, when it is another server
+    #[arg(long, value_name = "URL")]
+    pub alertmanager: Option<String>,
+}
+
+/// Flags of `watchbell tui`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct TuiFlags {
+    /// Which server
+    #[command(flatten)]
+    pub server: ServerChoice,
+    /// How it looks
+    #[command(flatten)]
+    pub screen: ScreenFlags,
+    /// Print this screen as text, and end
+    #[arg(long, value_name = "SCREEN")]
+    pub once: Option<String>,
+    /// Columns of the printed screen
+    #[arg(long, default_value_t = 120, value_name = "COUNT")]
+    pub width: u16,
+    /// Rows of the printed screen
+    #[arg(long, default_value_t = 40, value_name = "COUNT")]
+    pub height: u16,
+}
+
+/// Flags of `watchbell query`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct QueryFlags {
+    /// What is asked
+    #[command(subcommand)]
+    pub question: Question,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum Question {
+    /// Values at one instant
+    Instant {
+        /// PromQL
+        expr: String,
+        /// When: RFC 3339, seconds since the epoch, or a span ago [default: now]
+        #[arg(long, value_name = "TIME")]
+        time: Option<String>,
+        /// Where and how
+        #[command(flatten)]
+        common: QueryCommon,
+    },
+    /// Values over a range
+    Range {
+        /// PromQL
+        expr: String,
+        /// First instant: RFC 3339, seconds since the epoch, or a span ago
+        #[arg(long, value_name = "TIME", default_value = "1h")]
+        start: String,
+        /// Last instant [default: now]
+        #[arg(long, value_name = "TIME")]
+        end: Option<String>,
+        /// Between values [default: a 250th of the range]
+        #[arg(long, value_name = "TIME", value_parser = span)]
+        step: Option<Duration>,
+        /// Where and how
+        #[command(flatten)]
+        common: QueryCommon,
+    },
+    /// Label sets of series
+    Series {
+        /// Series selectors
+        #[arg(required = true)]
+        selectors: Vec<String>,
+        /// Where and how
+        #[command(flatten)]
+        common: QueryCommon,
+    },
+    /// Values of a label, or names of labels
+    Labels {
+        /// The label; without it, names of labels
+        name: Option<String>,
+        /// Where and how
+        #[command(flatten)]
+        common: QueryCommon,
+    },
+}
+
+/// Where is asked, and how the answer looks.
+#[derive(Clone, Debug, Args)]
+pub(super) struct QueryCommon {
+    /// Which server
+    #[command(flatten)]
+    pub server: ServerChoice,
+    /// How the answer looks
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    pub output: OutputForm,
+}
+
+/// How an answer looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputForm {
+    /// Columns, for people.
+    Table,
+    /// The API's JSON.
+    Json,
+    /// Comma-separated values.
+    Csv,
+    /// promtool's lines.
+    Plain,
+}
+
+/// Flags of `watchbell check`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct CheckFlags {
+    /// What kind of file
+    #[command(subcommand)]
+    pub kind: CheckKind,
+}
+
+/// What kind of file is checked.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum CheckKind {
+    /// prometheus.yml, with the rule files that it names
+    Config {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Rule files
+    Rules {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// alertmanager.yml
+    Alertmanager {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_table_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn prometheus_command_lines_work() {
+        let args = "watchbell serve --config.file=/etc/prometheus.yml --storage.tsdb.path /data \
+                    --storage.tsdb.retention.time=30d --web.listen-address=:9090 --web.enable-lifecycle \
+                    --web.console.templates=/x --storage.tsdb.no-lockfile --log.level=warn \
+                    --enable-feature=a,b";
+        let args = args.split_whitespace().map(str::to_owned).collect();
+        let (kept, dropped) = without_meaningless(args);
+        assert_eq!(dropped, ["web.console.templates", "storage.tsdb.no-lockfile"]);
+        let cli = Cli::try_parse_from(kept).expect("parses");
+        let Some(Command::Serve(flags)) = cli.command else { panic!("not serve") };
+        assert_eq!(flags.retention_time, Some(Duration::from_secs(30 * 86_400)));
+        assert_eq!(flags.storage_path, Some(PathBuf::from("/data")));
+        assert_eq!(flags.features, ["a", "b"]);
+        assert!(flags.lifecycle && !flags.admin);
+    }
+
+    #[test]
+    fn a_misspelt_flag_is_refused_with_the_nearest_name() {
+        let err = Cli::try_parse_from(["watchbell", "serve", "--config.fil=x"]).expect_err("wrong");
+        assert!(err.to_string().contains("--config.file"), "{err}");
+    }
+}

@@ -1,0 +1,487 @@
+//! `Core` by asking a server.
+
+use super::foreign;
+use super::transport::{Ask, Params, Server, escape_into, seconds, span};
+use crate::model::Labels;
+use crate::model::{MatchOp, Matcher, TimeRange, Timestamp};
+use crate::sys::clock::SharedClock;
+use crate::sys::http::{Http, Method};
+use crate::sys::settings::HttpClientSettings;
+use crate::sys::tasks::BlockingRuntime;
+use crate::wire::{
+    AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer, AlertsAnswer,
+    Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Error, ErrorKind, GettableAlert,
+    InstantQuery, MatcherForm, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence,
+    QueryData, RangeQuery, RawWrite, Readiness, ReceiverName, RuleKind, RulesAnswer, RulesRequest,
+    RuntimeInfo, SeriesRequest, SilenceForm, TargetState, TargetsAnswer, TsdbStatus, WalReplay,
+    WatchStatus,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Small questions are answered at once or not at all.
+const QUICK: Duration = Duration::from_secs(10);
+/// Readiness is asked often and must not hold a screen up.
+const READY: Duration = Duration::from_secs(1);
+/// How often a screen looks at a server that cannot tell of changes.
+const FOREIGN_POLL: Duration = Duration::from_secs(5);
+/// How long a screen waits when a server has no place for one more that waits.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+
+/// What answers at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Watchbell,
+    Foreign,
+}
+
+/// A server as a `Core`. Its methods block; call them where blocking is allowed.
+#[derive(Debug)]
+pub struct Remote {
+    prometheus: Server,
+    alertmanager: Option<Server>,
+    clock: SharedClock,
+    /// Found out by the first question that depends on it.
+    kind: Mutex<Option<Kind>>,
+}
+
+impl Remote {
+    /// The server at `prometheus`, which is `http://HOST:PORT/PREFIX` or `unix:PATH`.
+    /// Alertmanager's API is that of watchbell itself unless `alertmanager` names another.
+    ///
+    /// # Errors
+    /// An address or the settings cannot be used; nothing is asked yet.
+    pub fn new(
+        http: &dyn Http,
+        settings: &HttpClientSettings,
+        clock: SharedClock,
+        prometheus: &str,
+        alertmanager: Option<&str>,
+    ) -> Result<Self, Error> {
+        let client = http
+            .client(settings, Path::new("."))
+            .map_err(|problem| Error::bad_data(problem.to_string()))?;
+        let runtime = BlockingRuntime::new("remote")
+            .map_err(|err| Error::internal(format!("cannot start a thread: {err}")))?;
+        let runtime = Arc::new(runtime);
+        let server = |address: &str| {
+            Server::new(address, Arc::clone(&client), Arc::clone(&runtime), Arc::clone(&clock))
+        };
+        let alertmanager = alertmanager.map(server).transpose()?;
+        let prometheus = server(prometheus)?;
+        Ok(Self { prometheus, alertmanager, clock, kind: Mutex::new(None) })
+    }
+
+    fn kind(&self) -> Result<Kind, Error> {
+        if let Some(kind) = *self.kind.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(kind);
+        }
+        let ask = Ask::get("/api/v1/watchbell/status", Params::default());
+        let found = match self.prometheus.success(&quick(), ask) {
+            Ok(_) => Kind::Watchbell,
+            Err(err) if err.kind == ErrorKind::NotFound => Kind::Foreign,
+            Err(err) => return Err(err),
+        };
+        *self.kind.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        Ok(found)
+    }
+
+    /// The server of Alertmanager's API.
+    fn alerting(&self) -> Result<Server, Error> {
+        if let Some(server) = &self.alertmanager {
+            return Ok(server.clone());
+        }
+        match self.kind()? {
+            Kind::Watchbell => Ok(self.prometheus.below("/alertmanager")),
+            Kind::Foreign => {
+                let text = "no Alertmanager is known; name it with --alertmanager.url";
+                Err(Error::new(ErrorKind::Unavailable, text))
+            }
+        }
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str, params: Params) -> Result<T, Error> {
+        Ok(self.prometheus.envelope(&quick(), Ask::get(path, params))?.data)
+    }
+
+    fn get_alerting<T: DeserializeOwned>(&self, path: &str, params: Params) -> Result<T, Error> {
+        self.alerting()?.bare(&quick(), Ask::get(path, params))
+    }
+
+    fn matchers(&self, params: Params) -> Result<Vec<Matcher>, Error> {
+        if self.kind()? == Kind::Foreign {
+            let text = "this server cannot take a selector apart; watchbell can";
+            return Err(Error::new(ErrorKind::Unavailable, text));
+        }
+        let forms: Vec<MatcherForm> = self.get("/api/v1/watchbell/matchers", params)?;
+        forms.into_iter().map(matcher).collect()
+    }
+}
+
+/// A matcher out of its JSON form.
+fn matcher(form: MatcherForm) -> Result<Matcher, Error> {
+    let op = match (form.is_regex, form.is_equal) {
+        (false, true) => MatchOp::Equal,
+        (false, false) => MatchOp::NotEqual,
+        (true, true) => MatchOp::Regex,
+        (true, false) => MatchOp::NotRegex,
+    };
+    Matcher::new(form.name, op, form.value).map_err(|err| Error::bad_data(err.to_string()))
+}
+
+fn quick() -> Call {
+    Call::with_timeout(QUICK)
+}
+
+fn selector(matchers: &[Matcher]) -> String {
+    let texts: Vec<_> = matchers.iter().map(ToString::to_string).collect();
+    format!("{{{}}}", texts.join(","))
+}
+
+fn range_params(range: TimeRange) -> Params {
+    // The ends of time are what the server takes for missing.
+    let start = (range.from() != Timestamp::MIN).then(|| seconds(range.from()));
+    let end = (range.to() != Timestamp::MAX).then(|| seconds(range.to()));
+    Params::default().maybe("start", start).maybe("end", end)
+}
+
+fn series_params(request: &SeriesRequest) -> Params {
+    let params = range_params(request.range).count("limit", request.limit);
+    request.matchers.iter().fold(params, |params, list| params.with("match[]", &selector(list)))
+}
+
+fn alert_params(filter: &AlertFilter) -> Params {
+    let flag =
+        |params: Params, name, on: bool| if on { params } else { params.with(name, "false") };
+    let mut params = filter_params(&filter.matchers);
+    for (name, on) in [
+        ("active", filter.active),
+        ("silenced", filter.silenced),
+        ("inhibited", filter.inhibited),
+        ("muted", filter.muted),
+        ("unprocessed", filter.unprocessed),
+    ] {
+        params = flag(params, name, on);
+    }
+    params.maybe("receiver", filter.receiver.clone())
+}
+
+fn filter_params(matchers: &[Matcher]) -> Params {
+    matchers
+        .iter()
+        .fold(Params::default(), |params, matcher| params.with("filter", &matcher.to_string()))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ScrapePools {
+    scrape_pools: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Posted {
+    #[serde(rename = "silenceID")]
+    silence_id: String,
+}
+
+impl Core for Remote {
+    fn query(&self, call: &Call, query: &InstantQuery) -> Result<Answer<QueryData>, Error> {
+        let params = Params::default()
+            .with("query", &query.expr)
+            .maybe("time", query.time.map(seconds))
+            .maybe("timeout", query.timeout.map(span))
+            .maybe("lookback_delta", query.lookback.map(span))
+            .count("limit", query.limit);
+        self.prometheus.envelope(call, Ask::form("/api/v1/query", &params))
+    }
+
+    fn query_range(&self, call: &Call, query: &RangeQuery) -> Result<Answer<QueryData>, Error> {
+        let params = Params::default()
+            .with("query", &query.expr)
+            .with("start", &seconds(query.start))
+            .with("end", &seconds(query.end))
+            .with("step", &span(query.step))
+            .maybe("timeout", query.timeout.map(span))
+            .maybe("lookback_delta", query.lookback.map(span))
+            .count("limit", query.limit);
+        self.prometheus.envelope(call, Ask::form("/api/v1/query_range", &params))
+    }
+
+    fn format_query(&self, expr: &str) -> Result<String, Error> {
+        let params = Params::default().with("query", expr);
+        Ok(self.prometheus.envelope(&quick(), Ask::form("/api/v1/format_query", &params))?.data)
+    }
+
+    fn parse_matchers(&self, selector: &str) -> Result<Vec<Matcher>, Error> {
+        self.matchers(Params::default().with("selector", selector))
+    }
+
+    fn parse_alert_matchers(&self, text: &str) -> Result<Vec<Matcher>, Error> {
+        self.matchers(Params::default().with("filter", text))
+    }
+
+    fn series(&self, call: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error> {
+        let ask = Ask::form("/api/v1/series", &series_params(request));
+        let answer: Answer<Vec<BTreeMap<String, String>>> = self.prometheus.envelope(call, ask)?;
+        let data = answer.data.into_iter().map(Labels::from_pairs).collect();
+        Ok(Answer { data, warnings: answer.warnings, infos: answer.infos })
+    }
+
+    fn label_names(&self, call: &Call, req: &SeriesRequest) -> Result<Answer<Vec<String>>, Error> {
+        self.prometheus.envelope(call, Ask::form("/api/v1/labels", &series_params(req)))
+    }
+
+    fn label_values(
+        &self,
+        call: &Call,
+        name: &str,
+        request: &SeriesRequest,
+    ) -> Result<Answer<Vec<String>>, Error> {
+        let mut path = "/api/v1/label/".to_owned();
+        escape_into(name, &mut path);
+        path.push_str("/values");
+        self.prometheus.envelope(call, Ask::get(&path, series_params(request)))
+    }
+
+    fn metadata(
+        &self,
+        request: &MetadataRequest,
+    ) -> Result<BTreeMap<String, Vec<MetadataEntry>>, Error> {
+        let params = Params::default()
+            .maybe("metric", request.metric.clone())
+            .count("limit", request.limit)
+            .count("limit_per_metric", request.limit_per_metric);
+        self.get("/api/v1/metadata", params)
+    }
+
+    fn targets(&self, state: TargetState, pool: Option<&str>) -> Result<TargetsAnswer, Error> {
+        let word = match state {
+            TargetState::Active => "active",
+            TargetState::Dropped => "dropped",
+            TargetState::Any => "any",
+        };
+        let params = Params::default().with("state", word);
+        self.get("/api/v1/targets", params.maybe("scrapePool", pool.map(str::to_owned)))
+    }
+
+    fn scrape_pools(&self) -> Result<Vec<String>, Error> {
+        let found: ScrapePools = self.get("/api/v1/scrape_pools", Params::default())?;
+        Ok(found.scrape_pools)
+    }
+
+    fn rules(&self, request: &RulesRequest) -> Result<RulesAnswer, Error> {
+        let kind = request.kind.map(|kind| match kind {
+            RuleKind::Alerting => "alert".to_owned(),
+            RuleKind::Recording => "record".to_owned(),
+        });
+        let exclude = request.exclude_alerts.then(|| "true".to_owned());
+        let mut params = Params::default().maybe("type", kind).maybe("exclude_alerts", exclude);
+        for (name, list) in [
+            ("rule_name[]", &request.rule_names),
+            ("rule_group[]", &request.rule_groups),
+            ("file[]", &request.files),
+        ] {
+            params = list.iter().fold(params, |params, value| params.with(name, value));
+        }
+        let with = |params: Params, list: &Vec<Matcher>| params.with("match[]", &selector(list));
+        self.get("/api/v1/rules", request.matchers.iter().fold(params, with))
+    }
+
+    fn alerts(&self) -> Result<AlertsAnswer, Error> {
+        self.get("/api/v1/alerts", Params::default())
+    }
+
+    fn alertmanagers(&self) -> Result<AlertmanagersAnswer, Error> {
+        self.get("/api/v1/alertmanagers", Params::default())
+    }
+
+    fn config(&self) -> Result<ConfigAnswer, Error> {
+        self.get("/api/v1/status/config", Params::default())
+    }
+
+    fn flags(&self) -> Result<BTreeMap<String, String>, Error> {
+        self.get("/api/v1/status/flags", Params::default())
+    }
+
+    fn runtime_info(&self) -> Result<RuntimeInfo, Error> {
+        let found: serde_json::Value = self.get("/api/v1/status/runtimeinfo", Params::default())?;
+        foreign::runtime_info(found)
+    }
+
+    fn build_info(&self) -> Result<BuildInfo, Error> {
+        self.get("/api/v1/status/buildinfo", Params::default())
+    }
+
+    fn tsdb_status(&self, limit: usize) -> Result<TsdbStatus, Error> {
+        self.get("/api/v1/status/tsdb", Params::default().count("limit", limit))
+    }
+
+    fn wal_replay(&self) -> Result<WalReplay, Error> {
+        self.get("/api/v1/status/walreplay", Params::default())
+    }
+
+    fn readiness(&self) -> Readiness {
+        let ask = Ask::get("/-/ready", Params::default());
+        match self.prometheus.send(&Call::with_timeout(READY), ask) {
+            Ok(response) if response.status == 200 => Readiness::Ready,
+            Ok(response) if response.header("x-prometheus-stopping") == Some("true") => {
+                Readiness::Stopping
+            }
+            Ok(_) => Readiness::Starting(self.wal_replay().unwrap_or_default()),
+            Err(_) => Readiness::Starting(WalReplay::default()),
+        }
+    }
+
+    fn reload(&self) -> Result<(), Error> {
+        let ask = Ask::post("/-/reload", "text/plain", Vec::new());
+        // A reload may scan large rule files.
+        self.prometheus.success(&Call::with_timeout(Duration::from_secs(60)), ask)?;
+        Ok(())
+    }
+
+    fn quit(&self) -> Result<(), Error> {
+        self.prometheus.success(&quick(), Ask::post("/-/quit", "text/plain", Vec::new()))?;
+        Ok(())
+    }
+
+    fn own_metrics(&self) -> Result<String, Error> {
+        let response =
+            self.prometheus.success(&quick(), Ask::get("/metrics", Params::default()))?;
+        Ok(String::from_utf8_lossy(&response.body).into_owned())
+    }
+
+    fn remote_write(&self, request: RawWrite) -> Result<(), Error> {
+        let mut ask = Ask::post("/api/v1/write", &request.content_type, request.body);
+        ask.headers.push(("content-encoding".to_owned(), request.content_encoding));
+        let version = ("x-prometheus-remote-write-version", "0.1.0");
+        ask.headers.push((version.0.to_owned(), version.1.to_owned()));
+        self.prometheus.success(&Call::with_timeout(Duration::from_secs(30)), ask)?;
+        Ok(())
+    }
+
+    fn compact(&self) -> Result<(), Error> {
+        let ask = Ask::post("/api/v1/admin/tsdb/compact", "text/plain", Vec::new());
+        self.prometheus.success(&Call::with_timeout(Duration::from_secs(600)), ask)?;
+        Ok(())
+    }
+
+    fn alertmanager_status(&self) -> Result<AlertmanagerStatus, Error> {
+        self.get_alerting("/api/v2/status", Params::default())
+    }
+
+    fn receivers(&self) -> Result<Vec<ReceiverName>, Error> {
+        self.get_alerting("/api/v2/receivers", Params::default())
+    }
+
+    fn alertmanager_alerts(&self, filter: &AlertFilter) -> Result<Vec<GettableAlert>, Error> {
+        self.get_alerting("/api/v2/alerts", alert_params(filter))
+    }
+
+    fn post_alerts(&self, alerts: Vec<PostableAlert>) -> Result<(), Error> {
+        let body = serde_json::to_vec(&alerts).map_err(|err| Error::internal(err.to_string()))?;
+        let ask = Ask::post("/api/v2/alerts", "application/json", body);
+        self.alerting()?.success(&quick(), ask)?;
+        Ok(())
+    }
+
+    fn alert_groups(&self, filter: &AlertFilter) -> Result<Vec<AlertGroup>, Error> {
+        self.get_alerting("/api/v2/alerts/groups", alert_params(filter))
+    }
+
+    fn silences(&self, filter: &[Matcher]) -> Result<Vec<SilenceForm>, Error> {
+        self.get_alerting("/api/v2/silences", filter_params(filter))
+    }
+
+    fn silence(&self, id: &str) -> Result<SilenceForm, Error> {
+        self.get_alerting(&silence_path(id), Params::default()).map_err(|err| name_id(err, id))
+    }
+
+    fn post_silence(&self, silence: PostableSilence) -> Result<String, Error> {
+        let body = serde_json::to_vec(&silence).map_err(|err| Error::internal(err.to_string()))?;
+        let ask = Ask::post("/api/v2/silences", "application/json", body);
+        let posted: Posted = self.alerting()?.bare(&quick(), ask)?;
+        Ok(posted.silence_id)
+    }
+
+    fn expire_silence(&self, id: &str) -> Result<(), Error> {
+        let path = silence_path(id);
+        let mut ask = Ask::get(&path, Params::default());
+        ask.method = Method::Delete;
+        self.alerting()?.success(&quick(), ask).map_err(|err| name_id(err, id))?;
+        Ok(())
+    }
+
+    fn alert_rows(&self) -> Result<Vec<AlertRow>, Error> {
+        if self.kind()? == Kind::Watchbell {
+            return self.get("/api/v1/watchbell/alerts", Params::default());
+        }
+        let rules = self.rules(&RulesRequest::default())?;
+        // A Prometheus without a known Alertmanager still has its own half.
+        let sent = match &self.alertmanager {
+            Some(_) => self.alertmanager_alerts(&AlertFilter::default())?,
+            None => Vec::new(),
+        };
+        Ok(foreign::alert_rows(&rules, &sent))
+    }
+
+    fn status(&self) -> Result<WatchStatus, Error> {
+        if self.kind()? == Kind::Watchbell {
+            return self.get("/api/v1/watchbell/status", Params::default());
+        }
+        let facts = foreign::Facts {
+            server: self.prometheus.host(),
+            address: self.prometheus.shown(),
+            now: self.clock.now(),
+            build: self.build_info()?,
+            runtime: self.runtime_info()?,
+            tsdb: self.tsdb_status(1).unwrap_or_default(),
+            rules: self.rules(&RulesRequest::default())?,
+            receivers: self.receivers().unwrap_or_default(),
+        };
+        Ok(foreign::status(facts))
+    }
+
+    fn changes_after(&self, revision: u64, deadline: Duration) -> Result<Changes, Error> {
+        if self.kind()? == Kind::Foreign {
+            self.prometheus.pause(deadline.min(FOREIGN_POLL));
+            return Ok(Changes { revision: revision.saturating_add(1) });
+        }
+        let params =
+            Params::default().with("after", &revision.to_string()).with("timeout", &span(deadline));
+        let ask = Ask::get("/api/v1/watchbell/changes", params);
+        match self.prometheus.envelope(&Call::with_timeout(deadline), ask) {
+            Ok(answer) => Ok(answer.data),
+            Err(err) if err.kind == ErrorKind::Busy => {
+                self.prometheus.pause(deadline.min(BUSY_PAUSE));
+                Ok(Changes { revision })
+            }
+            Err(err) => Err(err),
+        }
+    }
+}
+
+fn silence_path(id: &str) -> String {
+    let mut path = "/api/v2/silence/".to_owned();
+    escape_into(id, &mut path);
+    path
+}
+
+/// The API answers an unknown silence without a word.
+fn name_id(err: Error, id: &str) -> Error {
+    match err.kind {
+        ErrorKind::NotFound => Error::not_found(format!("silence {id} not found")),
+        ErrorKind::BadData
+        | ErrorKind::Execution
+        | ErrorKind::Timeout
+        | ErrorKind::Canceled
+        | ErrorKind::Internal
+        | ErrorKind::NotAcceptable
+        | ErrorKind::Unavailable
+        | ErrorKind::Forbidden
+        | ErrorKind::Busy => err,
+    }
+}

@@ -1,0 +1,89 @@
+//! `alertmanager.yml`: routes and receivers, with the template files that it names.
+
+use super::error::Error;
+use super::file::Source;
+use super::load::read;
+use crate::alerts::config::{Config as AlertConfig, Options};
+use crate::model::Problem;
+use crate::notify::config::{Checked, File, Receiver};
+use crate::sys::glob;
+use std::path::{Path, PathBuf};
+
+/// What runs when no file is named: alerts are kept and shown, and nobody is told.
+const BUILT_IN: &str = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n";
+
+/// Routes and receivers, checked.
+#[derive(Clone, Debug)]
+pub struct Alertmanager {
+    /// The routing tree and what keeps alerts quiet.
+    pub alerts: AlertConfig,
+    /// Who is told, and how.
+    pub receivers: Vec<Receiver>,
+    /// Template files by base name and text.
+    pub templates: Vec<(String, String)>,
+    /// The file's folder: relative names of secrets start here.
+    pub base: PathBuf,
+    /// The file as it is shown: secrets replaced.
+    pub shown: String,
+    /// What is known and has no effect.
+    pub notes: Vec<String>,
+}
+
+/// Reads and checks a file.
+///
+/// # Errors
+/// Every fault of the file.
+pub fn load_alertmanager(file: &Path, options: &Options) -> Result<Alertmanager, Error> {
+    from_text(file, &read(file)?, options)
+}
+
+/// What runs without a file.
+pub(super) fn built_in(options: &Options) -> Result<Alertmanager, Error> {
+    from_text(Path::new("(built in)"), BUILT_IN, options)
+}
+
+fn from_text(file: &Path, text: &str, options: &Options) -> Result<Alertmanager, Error> {
+    let source = Source::parse(file, text)?;
+    let settings: File = source.typed()?;
+    let base = file.parent().unwrap_or(Path::new(""));
+    let place = |problem: &Problem| source.place_one(problem).to_string();
+    composed(&settings, base, options, place).map_err(|faults| match faults {
+        Faults::Settings(problems) => Error { faults: source.place(problems) },
+        Faults::Files(err) => err,
+    })
+}
+
+/// What is wrong with the settings, or with the files that they name.
+#[derive(Debug)]
+pub(super) enum Faults {
+    /// Paths into the settings.
+    Settings(Vec<Problem>),
+    /// Other files.
+    Files(Error),
+}
+
+/// Checks settings wherever they stand; `place` tells where a note belongs.
+pub(super) fn composed(
+    settings: &File,
+    base: &Path,
+    options: &Options,
+    place: impl Fn(&Problem) -> String,
+) -> Result<Alertmanager, Faults> {
+    let Checked { alerts, receivers, warnings } =
+        settings.check(options).map_err(Faults::Settings)?;
+    let mut templates = Vec::new();
+    for pattern in &settings.templates {
+        for file in glob::expand(&base.join(pattern)) {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            templates.push((name, read(&file).map_err(Faults::Files)?));
+        }
+    }
+    Ok(Alertmanager {
+        alerts,
+        receivers,
+        templates,
+        base: base.to_owned(),
+        shown: serde_yaml::to_string(settings).unwrap_or_default(),
+        notes: warnings.iter().map(place).collect(),
+    })
+}

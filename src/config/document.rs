@@ -1,0 +1,186 @@
+//! `prometheus.yml` as written, with our one extra key.
+
+use crate::ingest::config::{Global, Opaque, ScrapeConfig};
+use crate::model::Labels;
+use crate::notify::config::File;
+use crate::storage::config::StorageSettings;
+use crate::sys::settings::RelabelSettings;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The whole file.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Document {
+    pub global: Global,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scrape_configs: Vec<ScrapeConfig>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scrape_config_files: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rule_files: Vec<String>,
+    pub alerting: Alerting,
+    pub storage: StorageSettings,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remote_write: Vec<Opaque>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remote_read: Vec<Opaque>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<Opaque>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<Opaque>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<Opaque>,
+    #[serde(skip_serializing_if = "WatchbellSection::is_default")]
+    pub watchbell: WatchbellSection,
+}
+
+/// One file of `scrape_config_files`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ScrapeFile {
+    pub scrape_configs: Vec<ScrapeConfig>,
+}
+
+/// `alerting`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Alerting {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alert_relabel_configs: Vec<RelabelSettings>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alertmanagers: Vec<Opaque>,
+}
+
+/// A built-in rule file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Pack {
+    /// Rules over the host's own metrics.
+    Host,
+    /// Rules over watchbell's own metrics.
+    Watchbell,
+}
+
+impl Pack {
+    /// The word in the file.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Watchbell => "watchbell",
+        }
+    }
+}
+
+/// `watchbell.alertmanager`: a file, or its content.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(super) enum AlertmanagerChoice {
+    /// The file.
+    Path(PathBuf),
+    /// Its content.
+    Inline(Box<File>),
+}
+
+/// `watchbell`: what no other program's file has.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WatchbellSection {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<AlertmanagerChoice>,
+    pub host_metrics: bool,
+    pub self_metrics: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub packs: Vec<Pack>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push: Option<Opaque>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sourcegraph: Option<Opaque>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tui: Option<Opaque>,
+}
+
+impl WatchbellSection {
+    fn is_default(&self) -> bool {
+        self.alertmanager.is_none()
+            && !self.host_metrics
+            && !self.self_metrics
+            && self.packs.is_empty()
+            && self.push.is_none()
+            && self.sourcegraph.is_none()
+            && self.tui.is_none()
+    }
+}
+
+impl Document {
+    /// `global.external_labels` with `$VAR` and `${VAR}` out of the environment.
+    pub(super) fn external_labels(&self) -> Labels {
+        let labels = self.global.external_labels.iter();
+        Labels::from_pairs(labels.map(|(name, value)| (name.clone(), expand(&value.0))))
+    }
+
+    /// Sections that are known and have no effect here.
+    pub(super) fn not_built(&self) -> Vec<String> {
+        let others = !self.alerting.alertmanagers.is_empty();
+        let sections = [
+            ("alerting.alertmanagers", others, "alerts go to the built-in Alertmanager alone"),
+            ("remote_write", !self.remote_write.is_empty(), "samples are not sent on"),
+            ("remote_read", !self.remote_read.is_empty(), "other stores are not read"),
+            ("otlp", self.otlp.is_some(), "OTLP is not received"),
+            ("tracing", self.tracing.is_some(), "there is nothing to trace to"),
+            ("runtime", self.runtime.is_some(), "it steers Go's garbage collector"),
+            ("watchbell.push", self.watchbell.push.is_some(), "nothing is pushed to yet"),
+            ("watchbell.sourcegraph", self.watchbell.sourcegraph.is_some(), "no site is followed"),
+            ("watchbell.tui", self.watchbell.tui.is_some(), "the screens have no settings yet"),
+        ];
+        sections
+            .into_iter()
+            .filter(|(_, present, _)| *present)
+            .map(|(name, _, why)| format!("section {name:?} is known and has no effect: {why}"))
+            .collect()
+    }
+}
+
+/// Go's `os.Expand` over the environment; `$$` is a dollar, an unset name is empty.
+fn expand(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        if let Some(after) = after.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+            continue;
+        }
+        let (name, after) = match after.strip_prefix('{').and_then(|braced| braced.split_once('}'))
+        {
+            Some(braced) => braced,
+            None => {
+                let is_word = |c: char| c == '_' || c.is_ascii_alphanumeric();
+                after.split_at(after.find(|c| !is_word(c)).unwrap_or(after.len()))
+            }
+        };
+        out.push_str(&std::env::var(name).unwrap_or_default());
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn external_labels_take_the_environment() {
+        let home = std::env::var("PATH").expect("tests have a PATH");
+        for (text, expected) in [
+            ("a-$PATH-b", format!("a-{home}-b")),
+            ("${PATH}x", format!("{home}x")),
+            ("$$PATH", "$PATH".to_owned()),
+            ("$SURELY_NOT_SET_HERE.", ".".to_owned()),
+        ] {
+            assert_eq!(expand(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The whole configuration: `prometheus.yml` with the files that it names, `alertmanager.yml`, and
+//! what is built in.
+//!
+//! Everything is read and checked before anything is used, and every fault is told at once.
+
+use super::alertmanager::{self, Alertmanager, Faults};
+use super::document::{AlertmanagerChoice, Document, Pack};
+use super::error::{Error, Located};
+use super::file::Source;
+use crate::alerts::config::Options as AlertOptions;
+use crate::ingest::config::{Checked, check as check_jobs};
+use crate::model::relabel::Rule;
+use crate::model::{Labels, Problem};
+use crate::rules::config::{RuleFile, RuleGroup};
+use crate::storage::config::TsdbSettings;
+use crate::sys::glob;
+use crate::sys::settings::relabel_rules;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The configuration when no file is named.
+const DEFAULT: &str = include_str!("../../assets/default.yml");
+/// Prometheus' default between evaluations.
+const EVALUATION_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Which files are read.
+#[derive(Clone, Debug, Default)]
+pub struct Paths {
+    /// `prometheus.yml`; what is built in when missing.
+    pub config_file: Option<PathBuf>,
+    /// `alertmanager.yml`.
+    pub alertmanager_file: Option<PathBuf>,
+}
+
+/// A group of rules and where it comes from.
+#[derive(Clone, Debug)]
+pub struct LoadedGroup {
+    /// The file's name.
+    pub file: String,
+    /// The group as written and checked.
+    pub group: RuleGroup,
+}
+
+/// All settings, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `prometheus.yml` as it is shown: secrets replaced.
+    pub shown: String,
+    /// Labels of everything that leaves this server.
+    pub external_labels: Labels,
+    /// Time between evaluations of a group that says nothing else.
+    pub evaluation_interval: Duration,
+    /// How far back rules look when their group says nothing else.
+    pub rule_query_offset: Duration,
+    /// Time between scrapes of the built-in collectors.
+    pub local_interval: Duration,
+    /// Jobs that run, and those that cannot.
+    pub jobs: Checked,
+    /// Groups of rules.
+    pub groups: Vec<LoadedGroup>,
+    /// `storage.tsdb`.
+    pub storage: TsdbSettings,
+    /// Changes every alert on its way to the alert engine.
+    pub alert_relabel: Vec<Rule>,
+    /// Routes and receivers.
+    pub alertmanager: Alertmanager,
+    /// Whether the host is measured.
+    pub host_metrics: bool,
+    /// Whether this process is measured.
+    pub self_metrics: bool,
+    /// What is known and has no effect here: named at start and by `check config`.
+    pub notes: Vec<String>,
+}
+
+/// Reads and checks everything.
+///
+/// # Errors
+/// Every fault of every file.
+pub fn load(paths: &Paths, alert_options: &AlertOptions) -> Result<Config, Error> {
+    let (name, text) = match &paths.config_file {
+        Some(file) => (file.clone(), read(file)?),
+        None => (PathBuf::from("(built in)"), DEFAULT.to_owned()),
+    };
+    let source = Source::parse(&name, &text)?;
+    let document: Document = source.typed()?;
+    let base = name.parent().unwrap_or(Path::new("")).to_owned();
+    let mut loader = Loader { source: &source, base, faults: Vec::new(), notes: Vec::new() };
+    let jobs = loader.jobs(&document);
+    let groups = loader.groups(&document);
+    let alert_relabel = loader.alert_relabel(&document);
+    let alertmanager = loader.alertmanager(paths, &document, alert_options);
+    loader.notes.extend(document.not_built());
+    let Loader { faults, mut notes, .. } = loader;
+    let (Some(jobs), Some(alertmanager), true) = (jobs, alertmanager, faults.is_empty()) else {
+        return Err(Error { faults });
+    };
+    notes.extend(alertmanager.notes.iter().cloned());
+    let global = &document.global;
+    let span = |span: Option<crate::sys::settings::Span>| span.map(|span| span.0);
+    Ok(Config {
+        shown: serde_yaml::to_string(&document).unwrap_or_default(),
+        external_labels: document.external_labels(),
+        evaluation_interval: span(global.evaluation_interval).unwrap_or(EVALUATION_INTERVAL),
+        rule_query_offset: span(global.rule_query_offset).unwrap_or_default(),
+        local_interval: span(global.scrape_interval).unwrap_or(Duration::from_secs(60)),
+        jobs,
+        groups,
+        storage: document.storage.tsdb.clone(),
+        alert_relabel,
+        alertmanager,
+        host_metrics: document.watchbell.host_metrics,
+        self_metrics: document.watchbell.self_metrics,
+        notes,
+    })
+}
+
+/// Reads and checks one rule file.
+///
+/// # Errors
+/// Every fault of the file.
+pub(super) fn load_rules(file: &Path) -> Result<RuleFile, Error> {
+    checked_rules(file, &read(file)?)
+}
+
+fn checked_rules(file: &Path, text: &str) -> Result<RuleFile, Error> {
+    let source = Source::parse(file, text)?;
+    let rules: RuleFile = source.typed()?;
+    let problems = crate::rules::check(&rules);
+    if problems.is_empty() { Ok(rules) } else { Err(Error { faults: source.place(problems) }) }
+}
+
+/// The text of a file.
+pub(super) fn read(file: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(file).map_err(|err| {
+        Error::one(Located {
+            file: file.to_owned(),
+            at: None,
+            message: format!("cannot read the file: {err}"),
+            line_text: String::new(),
+        })
+    })
+}
+
+/// Gathers faults while the parts are read.
+struct Loader<'a> {
+    source: &'a Source,
+    base: PathBuf,
+    faults: Vec<Located>,
+    notes: Vec<String>,
+}
+
+impl Loader<'_> {
+    fn fault(&mut self, problem: &Problem) {
+        self.faults.push(self.source.place_one(problem));
+    }
+
+    /// A place and a sentence, for what is known and has no effect.
+    fn note(&mut self, problem: &Problem) {
+        let located = self.source.place_one(problem);
+        let at = located.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
+        self.notes.push(format!("{}{at}: {}", located.file.display(), located.message));
+    }
+
+    fn jobs(&mut self, document: &Document) -> Option<Checked> {
+        let mut taken = BTreeSet::new();
+        let configs = &document.scrape_configs;
+        let mut all = match check_jobs(&document.global, configs, &self.base, &mut taken) {
+            Ok(checked) => checked,
+            Err(problems) => {
+                self.faults.extend(self.source.place(problems));
+                return None;
+            }
+        };
+        for problem in &all.not_built {
+            self.note(problem);
+        }
+        for pattern in &document.scrape_config_files {
+            for file in glob::expand(&self.base.join(pattern)) {
+                match self.jobs_of(&file, document, &mut taken) {
+                    Ok(more) => {
+                        all.jobs.extend(more.jobs);
+                        all.skipped.extend(more.skipped);
+                    }
+                    Err(err) => self.faults.extend(err.faults),
+                }
+            }
+        }
+        for job in &all.skipped {
+            self.notes.push(format!("job {:?} is skipped: {}", job.name, job.reason));
+        }
+        Some(all)
+    }
+
+    /// One file of `scrape_config_files`.
+    fn jobs_of(
+        &self,
+        file: &Path,
+        document: &Document,
+        taken: &mut BTreeSet<String>,
+    ) -> Result<Checked, Error> {
+        let source = Source::parse(file, &read(file)?)?;
+        let part: super::document::ScrapeFile = source.typed()?;
+        let base = file.parent().unwrap_or(Path::new(""));
+        check_jobs(&document.global, &part.scrape_configs, base, taken)
+            .map_err(|problems| Error { faults: source.place(problems) })
+    }
+
+    fn groups(&mut self, document: &Document) -> Vec<LoadedGroup> {
+        let mut found = Vec::new();
+        for pattern in &document.rule_files {
+            for file in glob::expand(&self.base.join(pattern)) {
+                match load_rules(&file) {
+                    Ok(rules) => add_groups(&mut found, &file.display().to_string(), rules),
+                    Err(err) => self.faults.extend(err.faults),
+                }
+            }
+        }
+        for pack in &document.watchbell.packs {
+            let name = format!("(built in) {}", pack.name());
+            match checked_rules(Path::new(&name), pack.text()) {
+                Ok(rules) => add_groups(&mut found, &name, rules),
+                Err(err) => self.faults.extend(err.faults),
+            }
+        }
+        found
+    }
+
+    fn alert_relabel(&mut self, document: &Document) -> Vec<Rule> {
+        let at = "alerting.alert_relabel_configs";
+        relabel_rules(at, &document.alerting.alert_relabel_configs).unwrap_or_else(|problems| {
+            self.faults.extend(self.source.place(problems));
+            Vec::new()
+        })
+    }
+
+    fn alertmanager(
+        &mut self,
+        paths: &Paths,
+        document: &Document,
+        options: &AlertOptions,
+    ) -> Option<Alertmanager> {
+        let inline = document.watchbell.alertmanager.as_ref();
+        let loaded = match (&paths.alertmanager_file, inline) {
+            (Some(_), Some(_)) => {
+                let text =
+                    "--alertmanager.config-file and watchbell.alertmanager are both set; keep one";
+                self.fault(&Problem::new("watchbell.alertmanager", text));
+                return None;
+            }
+            (Some(file), None) => alertmanager::load_alertmanager(file, options),
+            (None, Some(AlertmanagerChoice::Path(file))) => {
+                alertmanager::load_alertmanager(&self.base.join(file), options)
+            }
+            (None, Some(AlertmanagerChoice::Inline(settings))) => {
+                let at = "watchbell.alertmanager";
+                let place = |problem: &Problem| {
+                    self.source.place_one(&problem.clone().below(at)).to_string()
+                };
+                let checked = alertmanager::composed(settings, &self.base, options, place);
+                checked.map_err(|faults| match faults {
+                    Faults::Settings(problems) => {
+                        let below = problems.into_iter().map(|problem| problem.below(at));
+                        Error { faults: self.source.place(below.collect()) }
+                    }
+                    Faults::Files(err) => err,
+                })
+            }
+            (None, None) => alertmanager::built_in(options),
+        };
+        loaded.map_err(|err| self.faults.extend(err.faults)).ok()
+    }
+}
+
+fn add_groups(found: &mut Vec<LoadedGroup>, file: &str, rules: RuleFile) {
+    found
+        .extend(rules.groups.into_iter().map(|group| LoadedGroup { file: file.to_owned(), group }));
+}
+
+impl Pack {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Host => include_str!("../../assets/rules/host.yml"),
+            Self::Watchbell => include_str!("../../assets/rules/watchbell.yml"),
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! YAML text to a tree with positions: the one parser, with limits, between a file and serde.
+//!
+//! The events come from `saphyr-parser`, the tree is `serde_yaml`'s `Value`, and what serde says
+//! about a path is turned into line and column with the table kept here. Size, depth and the bytes
+//! that aliases expand to are bounded, since a rule file may come from elsewhere.
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use serde_yaml::{Mapping, Value};
+use std::collections::{BTreeMap, HashMap};
+
+/// The largest document; the largest known rule file is 230 kB.
+const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+/// Nesting of a real configuration stays below 12.
+const DEPTH_MAX: usize = 64;
+/// Nodes that aliases may add: ten times what the largest known file has.
+const ALIAS_NODES_MAX: usize = 1 << 20;
+
+/// A line and a column, both from 1; the column counts characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+/// What is wrong with the text itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// Where.
+    pub at: Position,
+    /// What.
+    pub message: String,
+}
+
+/// A document as a tree, and where each of its nodes stands.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Document {
+    /// The tree, aliases and merge keys resolved.
+    pub root: Value,
+    /// Where the value of a path stands.
+    values: HashMap<String, Position>,
+    /// Where the key of a path stands.
+    keys: HashMap<String, Position>,
+    /// The text of a plain scalar, as written.
+    plain: HashMap<String, String>,
+}
+
+impl Document {
+    /// Where the value at `path` stands, or what is nearest above it.
+    pub(super) fn position(&self, path: &str) -> Position {
+        nearest(&self.values, path)
+    }
+
+    /// Where the key of `path` stands, or what is nearest above it.
+    pub(super) fn key_position(&self, path: &str) -> Position {
+        self.keys.get(path).copied().unwrap_or_else(|| self.position(path))
+    }
+
+    /// The text of the plain scalar at `path`, before YAML took it for a number.
+    pub(super) fn plain_text(&self, path: &str) -> Option<&str> {
+        self.plain.get(path).map(String::as_str)
+    }
+}
+
+/// Reads one document.
+///
+/// # Errors
+/// The text is no YAML, has more than one document, repeats a key, or passes a limit.
+pub(super) fn read(text: &str) -> Result<Document, Fault> {
+    if text.len() > DOCUMENT_BYTES_MAX {
+        let message = format!(
+            "cannot read a document of {} bytes; at most {DOCUMENT_BYTES_MAX} are allowed",
+            text.len()
+        );
+        return Err(Fault { at: START, message });
+    }
+    let mut builder = Builder::default();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|err| Fault {
+            at: Position { line: err.marker().line(), column: err.marker().col() + 1 },
+            message: err.info().to_owned(),
+        })?;
+        builder.take(event, start_of(span))?;
+    }
+    builder.finish()
+}
+
+const START: Position = Position { line: 1, column: 1 };
+
+fn start_of(span: Span) -> Position {
+    Position { line: span.start.line(), column: span.start.col() + 1 }
+}
+
+/// The path of the element above: `a.b[2]` -> `a.b` -> `a` -> the root.
+fn parent(path: &str) -> Option<&str> {
+    let at = path.rfind(['.', '['])?;
+    path.get(..at)
+}
+
+fn nearest(table: &HashMap<String, Position>, path: &str) -> Position {
+    let mut path = path;
+    loop {
+        if let Some(found) = table.get(path) {
+            return *found;
+        }
+        match parent(path) {
+            Some(above) => path = above,
+            None => return table.get("").copied().unwrap_or(START),
+        }
+    }
+}
+
+/// A collection whose end was not seen.
+#[derive(Debug)]
+enum Open {
+    List { items: Vec<Value>, anchor: usize, path: String },
+    Map { map: Mapping, key: Option<String>, anchor: usize, path: String },
+}
+
+#[derive(Debug, Default)]
+struct Builder {
+    open: Vec<Open>,
+    document: Document,
+    anchors: BTreeMap<usize, (Value, usize)>,
+    alias_nodes: usize,
+    documents: usize,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Fault> {
+        let fault = |message: &str| Fault { at, message: message.to_owned() };
+        match event {
+            Event::DocumentStart(_) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(fault("only one document is allowed in a file"));
+                }
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let tagged = tag.as_ref().is_some_and(|tag| tag.suffix == "str");
+                self.scalar(&text, style == ScalarStyle::Plain && !tagged, anchor, at)?;
+            }
+            Event::SequenceStart(anchor, _) => {
+                let path = self.enter(at)?;
+                self.open.push(Open::List { items: Vec::new(), anchor, path });
+            }
+            Event::MappingStart(anchor, _) => {
+                let path = self.enter(at)?;
+                self.open.push(Open::Map { map: Mapping::new(), key: None, anchor, path });
+            }
+            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
+                Some(Open::List { items, anchor, .. }) => {
+                    self.place(Value::Sequence(items), anchor, at)?;
+                }
+                Some(Open::Map { map, anchor, .. }) => {
+                    self.place(Value::Mapping(map), anchor, at)?;
+                }
+                None => return Err(fault("a collection ends that did not begin")),
+            },
+            Event::Alias(anchor) => {
+                let (value, nodes) =
+                    self.anchors.get(&anchor).cloned().ok_or_else(|| {
+                        fault("an alias names an anchor that stands inside itself")
+                    })?;
+                self.alias_nodes = self.alias_nodes.saturating_add(nodes);
+                if self.alias_nodes > ALIAS_NODES_MAX {
+                    return Err(fault("aliases expand to more than is allowed"));
+                }
+                let path = self.next_path();
+                self.document.values.insert(path, at);
+                self.place(value, 0, at)?;
+            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+        Ok(())
+    }
+
+    /// The path of a collection that begins.
+    fn enter(&mut self, at: Position) -> Result<String, Fault> {
+        if self.open.len() >= DEPTH_MAX {
+            let message = format!("collections are nested more than {DEPTH_MAX} deep");
+            return Err(Fault { at, message });
+        }
+        if let Some(Open::Map { key: None, .. }) = self.open.last() {
+            return Err(Fault { at, message: "a key must be a single value".to_owned() });
+        }
+        let path = self.next_path();
+        self.document.values.insert(path.clone(), at);
+        Ok(path)
+    }
+
+    /// The path of the node that comes next.
+    fn next_path(&self) -> String {
+        match self.open.last() {
+            None => String::new(),
+            Some(Open::List { items, path, .. }) => format!("{path}[{}]", items.len()),
+            Some(Open::Map { key, path, .. }) => {
+                let key = key.as_deref().unwrap_or_default();
+                if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+            }
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        plain: bool,
+        anchor: usize,
+        at: Position,
+    ) -> Result<(), Fault> {
+        if let Some(Open::Map { map, key: slot @ None, path, .. }) = self.open.last_mut() {
+            if text != "<<" && map.contains_key(text) {
+                let message = format!("key {text:?} is set twice");
+                return Err(Fault { at, message });
+            }
+            let full = if path.is_empty() { text.to_owned() } else { format!("{path}.{text}") };
+            self.document.keys.insert(full, at);
+            *slot = Some(text.to_owned());
+            return Ok(());
+        }
+        let path = self.next_path();
+        self.document.values.insert(path.clone(), at);
+        let value = if plain { resolve(text) } else { Value::String(text.to_owned()) };
+        if plain {
+            self.document.plain.insert(path, text.to_owned());
+        }
+        self.place(value, anchor, at)
+    }
+
+    /// Puts a finished node where it belongs.
+    fn place(&mut self, value: Value, anchor: usize, at: Position) -> Result<(), Fault> {
+        if anchor > 0 {
+            let nodes = count(&value);
+            self.anchors.insert(anchor, (value.clone(), nodes));
+        }
+        match self.open.last_mut() {
+            None => self.document.root = value,
+            Some(Open::List { items, .. }) => items.push(value),
+            Some(Open::Map { map, key, .. }) => {
+                let Some(key) = key.take() else {
+                    return Err(Fault { at, message: "a value stands without a key".to_owned() });
+                };
+                map.insert(Value::String(key), value);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Document, Fault> {
+        self.document.root.apply_merge().map_err(|err| Fault {
+            at: START,
+            message: format!("cannot resolve merge keys: {err}"),
+        })?;
+        Ok(self.document)
+    }
+}
+
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Sequence(items) => 1 + items.iter().map(count).sum::<usize>(),
+        Value::Mapping(map) => 1 + map.values().map(count).sum::<usize>(),
+        Value::Tagged(tagged) => 1 + count(&tagged.value),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 1,
+    }
+}
+
+/// A plain scalar by YAML's core schema.
+fn resolve(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        ".inf" | ".Inf" | ".INF" | "+.inf" => return Value::from(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => return Value::from(f64::NEG_INFINITY),
+        ".nan" | ".NaN" | ".NAN" => return Value::from(f64::NAN),
+        _ => {}
+    }
+    let numeric = text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    if numeric {
+        if let Ok(whole) = text.parse::<i64>() {
+            return Value::from(whole);
+        }
+        if let Ok(whole) = text.parse::<u64>() {
+            return Value::from(whole);
+        }
+        if let Ok(number) = text.parse::<f64>() {
+            return Value::from(number);
+        }
+    }
+    if let Some(digits) = text.strip_prefix("0x")
+        && let Ok(whole) = i64::from_str_radix(digits, 16)
+    {
+        return Value::from(whole);
+    }
+    Value::String(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_node_knows_where_it_stands() {
+        let text = "global:\n  scrape_interval: 15s\nlist:\n- a: 1\n  b: [x, y]\n";
+        let document = read(text).expect("valid");
+        for (path, line, column) in [
+            ("global", 2, 3),
+            ("global.scrape_interval", 2, 20),
+            ("list[0].a", 4, 6),
+            ("list[0].b[1]", 5, 10),
+            ("list[0].b[1].deeper", 5, 10),
+        ] {
+            assert_eq!(document.position(path), Position { line, column }, "{path}");
+        }
+        assert_eq!(document.key_position("list[0].b"), Position { line: 5, column: 3 });
+    }
+
+    #[test]
+    fn t87_yaml_is_read_as_configurations_use_it() {
+        let text = "base: &b {x: 1, y: yes}\nderived:\n  <<: *b\n  x: 010\nport: \"80\"\n";
+        let document = read(text).expect("valid");
+        let derived = document.root.get("derived").expect("there");
+        assert_eq!(derived.get("y"), Some(&Value::String("yes".to_owned())));
+        assert_eq!(document.plain_text("derived.x"), Some("010"));
+        assert_eq!(document.root.get("port"), Some(&Value::String("80".to_owned())));
+    }
+
+    #[test]
+    fn what_must_not_load_does_not() {
+        let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n";
+        for (text, part) in [
+            ("a: 1\na: 2\n", "key \"a\" is set twice"),
+            ("a: 1\n---\nb: 2\n", "only one document"),
+            (bomb, "aliases expand"),
+            (&"[".repeat(100_000), "nested"),
+            (&format!("{}x", "- ".repeat(3_000)), "nested"),
+        ] {
+            let fault = read(text).expect_err(part);
+            assert!(
+                fault.message.contains(part) || fault.message.contains("recursion"),
+                "{}",
+                fault.message
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[ -~\n]{0,200}") {
+            let _ = read(&text);
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! The walk over a body: line by line, without copying, without recursion.
+//!
+//! The steady path touches each byte about once: the end of the series is found by its quotes and
+//! braces, value and timestamp are read, and the labels are left to `SeriesText::read`, which the
+//! caller needs only for text it has not seen before.
+
+use super::error::{Fault, ParseError, excerpt};
+use super::series::{self, Normalize, SeriesText};
+use super::value;
+use crate::model::{MetricType, Timestamp};
+use memchr::{memchr, memchr2};
+use std::borrow::Cow;
+
+/// The longest line: an honest series is below 2 KiB, an endless one must not fill the memory.
+pub const LINE_BYTES_MAX: usize = 64 << 10;
+
+/// Which grammar a body follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// text 0.0.4 and 1.0.0.
+    Text,
+    /// OpenMetrics 0.0.1 and 1.0.0.
+    OpenMetrics,
+}
+
+/// A sample's line.
+#[derive(Clone, Copy, Debug)]
+pub struct SampleLine<'a> {
+    /// Name and labels, not read yet.
+    pub series: SeriesText<'a>,
+    /// The value; every NaN is the ordinary one.
+    pub value: f64,
+    /// The line's own timestamp.
+    pub ts: Option<Timestamp>,
+}
+
+/// What a line says.
+#[derive(Clone, Debug)]
+pub enum Entry<'a> {
+    /// A sample.
+    Sample(SampleLine<'a>),
+    /// The type of a metric.
+    Type {
+        /// The metric.
+        name: Cow<'a, str>,
+        /// Its type.
+        kind: MetricType,
+    },
+    /// A sentence about a metric.
+    Help {
+        /// The metric.
+        name: Cow<'a, str>,
+        /// The sentence.
+        text: Cow<'a, str>,
+    },
+    /// The unit of a metric.
+    Unit {
+        /// The metric.
+        name: Cow<'a, str>,
+        /// Its unit, empty for none.
+        unit: Cow<'a, str>,
+    },
+}
+
+/// Reads a body entry by entry; ends after the first error.
+#[derive(Debug)]
+pub struct Parser<'a> {
+    body: &'a [u8],
+    at: usize,
+    format: Format,
+    normalize: Normalize,
+    /// The metric of the latest `# TYPE` that asks for normalization.
+    family: Cow<'a, str>,
+    done: bool,
+    saw_eof: bool,
+}
+
+impl<'a> Parser<'a> {
+    /// A parser at the start of `body`.
+    pub const fn new(body: &'a [u8], format: Format) -> Self {
+        Self {
+            body,
+            at: 0,
+            format,
+            normalize: Normalize::Nothing,
+            family: Cow::Borrowed(""),
+            done: false,
+            saw_eof: false,
+        }
+    }
+
+    fn step(&mut self) -> Result<Option<Entry<'a>>, Fault> {
+        loop {
+            if self.format == Format::Text {
+                self.skip_blanks();
+            }
+            match self.rest().first() {
+                None => return self.finish(),
+                Some(b'\n') if self.format == Format::Text => self.at += 1,
+                Some(b'#') => {
+                    if let Some(entry) = self.comment()? {
+                        return Ok(Some(entry));
+                    }
+                    if self.saw_eof {
+                        return self.finish();
+                    }
+                }
+                Some(_) => return self.sample().map(Some),
+            }
+        }
+    }
+
+    /// At the end of the body.
+    fn finish(&self) -> Result<Option<Entry<'a>>, Fault> {
+        match self.format {
+            Format::Text => Ok(None),
+            Format::OpenMetrics if !self.saw_eof => {
+                Err(Fault::new(self.at, "data does not end with # EOF"))
+            }
+            Format::OpenMetrics if self.at < self.body.len() => {
+                Err(Fault::new(self.at, "unexpected data after # EOF"))
+            }
+            Format::OpenMetrics => Ok(None),
+        }
+    }
+
+    /// A line that begins with `#`: metadata, the end, or (in text) anything else.
+    fn comment(&mut self) -> Result<Option<Entry<'a>>, Fault> {
+        let start = self.at;
+        let line = self.line()?;
+        let after = line.get(1..).unwrap_or_default();
+        let blanks = self.blanks(after);
+        let words = after.get(blanks..).unwrap_or_default();
+        if self.format == Format::OpenMetrics {
+            if line == b"# EOF" {
+                self.saw_eof = true;
+                return Ok(None);
+            }
+            if self.body.get(self.at - 1) != Some(&b'\n') {
+                return Err(Fault::new(self.at, "data does not end with # EOF"));
+            }
+        }
+        let keyword = words.get(..4).filter(|_| blanks > 0).and_then(|keyword| {
+            let rest = words.get(4..)?;
+            let gap = self.blanks(rest);
+            (gap > 0).then(|| (keyword, rest.get(gap..).unwrap_or_default()))
+        });
+        let placed = |fault: Fault, part: &[u8]| {
+            let offset = (part.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
+            Fault::new(start + offset + fault.offset, fault.message)
+        };
+        let unknown = match keyword {
+            Some((b"HELP" | b"TYPE", rest)) => rest,
+            Some((b"UNIT", rest)) if self.format == Format::OpenMetrics => rest,
+            Some(_) | None if self.format == Format::Text => return Ok(None),
+            Some(_) | None => {
+                let text = format!("expected HELP, TYPE, UNIT or EOF, got {}", excerpt(line));
+                return Err(Fault::new(start, text));
+            }
+        };
+        let kind = keyword.map_or(&b""[..], |(keyword, _)| keyword);
+        self.metadata(kind, unknown).map(Some).map_err(|fault| placed(fault, unknown))
+    }
+
+    fn metadata(&mut self, keyword: &[u8], rest: &'a [u8]) -> Result<Entry<'a>, Fault> {
+        let (after, name) = series::metadata_name(rest)?;
+        let name_bytes = rest.len() - after.len();
+        let gap = match self.format {
+            Format::Text => self.blanks(after),
+            Format::OpenMetrics => usize::from(after.first() == Some(&b' ')),
+        };
+        if gap == 0 && !after.is_empty() {
+            return Err(Fault::new(name_bytes, "expected a blank after the metric name"));
+        }
+        let text = after.get(gap..).unwrap_or_default();
+        let text = std::str::from_utf8(text)
+            .map_err(|_| Fault::new(name_bytes + gap, "the text is not valid UTF-8"))?;
+        match keyword {
+            b"TYPE" => {
+                let kind = self.kind(text).ok_or_else(|| {
+                    let message = format!("invalid metric type {}", excerpt(text.as_bytes()));
+                    Fault::new(name_bytes + gap, message)
+                })?;
+                self.normalize = match kind {
+                    MetricType::Histogram => Normalize::Bounds,
+                    MetricType::Summary => Normalize::Quantiles,
+                    MetricType::Counter
+                    | MetricType::Gauge
+                    | MetricType::GaugeHistogram
+                    | MetricType::Info
+                    | MetricType::StateSet
+                    | MetricType::Unknown => Normalize::Nothing,
+                };
+                self.family = name.clone();
+                Ok(Entry::Type { name, kind })
+            }
+            b"UNIT" => {
+                let fits = name.strip_suffix(text).is_some_and(|stem| stem.ends_with('_'));
+                if !text.is_empty() && !fits {
+                    let message = format!("unit {text:?} not a suffix of metric {name:?}");
+                    return Err(Fault::new(name_bytes + gap, message));
+                }
+                Ok(Entry::Unit { name, unit: Cow::Borrowed(text) })
+            }
+            _ => Ok(Entry::Help { name, text: series::unescaped(Cow::Borrowed(text)) }),
+        }
+    }
+
+    fn kind(&self, word: &str) -> Option<MetricType> {
+        let word = match self.format {
+            Format::Text => word.trim_end_matches([' ', '\t']),
+            Format::OpenMetrics => word,
+        };
+        let kind: MetricType = word.parse().ok()?;
+        let known = match (self.format, kind) {
+            (Format::Text, MetricType::Unknown) => word == "untyped",
+            (Format::OpenMetrics, MetricType::Unknown) => word == "unknown",
+            (
+                Format::Text,
+                MetricType::GaugeHistogram | MetricType::Info | MetricType::StateSet,
+            ) => false,
+            (Format::Text | Format::OpenMetrics, _) => true,
+        };
+        known.then_some(kind)
+    }
+
+    fn sample(&mut self) -> Result<Entry<'a>, Fault> {
+        let start = self.at;
+        self.skip_series()?;
+        let raw = self.body.get(start..self.at).unwrap_or_default();
+        let normalize = self.normalize_for(raw);
+        let value_at = self.gap("expected a value after the metric")?;
+        let token = self.token();
+        let value = value::parse(token).ok_or_else(|| {
+            Fault::new(
+                value_at,
+                format!("expected a value after the metric, got {}", excerpt(token)),
+            )
+        })?;
+        let ts = self.after_value()?;
+        if self.at - start > LINE_BYTES_MAX {
+            return Err(Fault::new(start, format!("line longer than {LINE_BYTES_MAX} bytes")));
+        }
+        let format = self.format;
+        let series = SeriesText { body: self.body, start, raw, format, normalize };
+        Ok(Entry::Sample(SampleLine { series, value, ts }))
+    }
+
+    /// The timestamp, the exemplar and the end of the line.
+    fn after_value(&mut self) -> Result<Option<Timestamp>, Fault> {
+        let mut ts = None;
+        let blanks = self.blanks(self.rest());
+        let next = self.rest().get(blanks);
+        if !matches!(next, None | Some(b'\n' | b'#')) {
+            let ts_at = self.gap("expected a timestamp or a new line")?;
+            let token = self.token();
+            let millis = match self.format {
+                Format::Text => value::parse_millis(token),
+                Format::OpenMetrics => value::parse_seconds(token),
+            };
+            let millis = millis.ok_or_else(|| {
+                Fault::new(ts_at, format!("invalid timestamp {}", excerpt(token)))
+            })?;
+            ts = Some(Timestamp::from_millis(millis));
+        }
+        if self.format == Format::Text {
+            self.skip_blanks();
+        } else if self.rest().starts_with(b" # {") {
+            self.exemplar()?;
+        }
+        match self.rest().first() {
+            Some(b'\n') => {
+                self.at += 1;
+                Ok(ts)
+            }
+            None if self.format == Format::Text => Ok(ts),
+            None => Err(Fault::new(self.at, "data does not end with # EOF")),
+            Some(_) => {
+                let text = format!("expected the end of the line, got {}", excerpt(self.rest()));
+                Err(Fault::new(self.at, text))
+            }
+        }
+    }
+
+    /// Reads an exemplar and drops it.
+    fn exemplar(&mut self) -> Result<(), Fault> {
+        let line_end = memchr(b'\n', self.rest()).unwrap_or(self.rest().len());
+        let line = self.rest().get(..line_end).unwrap_or_default();
+        let after_brace = line.get(4..).unwrap_or_default();
+        let base = self.at + 4;
+        let rest = series::exemplar_labels(after_brace)
+            .map_err(|fault| Fault::new(base + fault.offset, fault.message))?;
+        let wrong = || Fault::new(base, format!("invalid exemplar {}", excerpt(line)));
+        let mut words = rest.split(|byte| *byte == b' ');
+        let empty = words.next().is_some_and(<[u8]>::is_empty);
+        let value = words.next().and_then(value::parse);
+        let ts_fits = words.next().is_none_or(|ts| value::parse_seconds(ts).is_some());
+        if !empty || value.is_none() || !ts_fits || words.next().is_some() {
+            return Err(wrong());
+        }
+        self.at += line_end;
+        Ok(())
+    }
+
+    /// Moves past a name and braces without reading what stands in them.
+    fn skip_series(&mut self) -> Result<(), Fault> {
+        let start = self.at;
+        let name = self.rest().iter().take_while(|byte| is_name_byte(**byte)).count();
+        self.at += name;
+        let brace = match self.format {
+            Format::Text => self.blanks(self.rest()),
+            Format::OpenMetrics => 0,
+        };
+        if self.rest().get(brace) == Some(&b'{') {
+            self.at += brace + 1;
+            return self.skip_braces(start);
+        }
+        if name == 0 {
+            let text = format!("expected a metric, got {}", excerpt(self.rest()));
+            return Err(Fault::new(start, text));
+        }
+        Ok(())
+    }
+
+    fn skip_braces(&mut self, start: usize) -> Result<(), Fault> {
+        // A label value may hold a line break, so the search is bounded by bytes, not by the line.
+        let end = self.body.len().min(start + LINE_BYTES_MAX);
+        let open = |fault_at: usize| {
+            let text = if end == start + LINE_BYTES_MAX {
+                format!("line longer than {LINE_BYTES_MAX} bytes")
+            } else {
+                "unexpected end of the body inside braces".to_owned()
+            };
+            Fault::new(fault_at, text)
+        };
+        let find = |from: usize, a: u8, b: u8| {
+            let window = self.body.get(from..end).unwrap_or_default();
+            let at = from + memchr2(a, b, window)?;
+            Some((at, *self.body.get(at)?))
+        };
+        let mut at = self.at;
+        loop {
+            let (found, byte) = find(at, b'"', b'}').ok_or_else(|| open(start))?;
+            at = found + 1;
+            if byte == b'}' {
+                self.at = at;
+                return Ok(());
+            }
+            loop {
+                let (found, byte) = find(at, b'"', b'\\').ok_or_else(|| open(found))?;
+                at = found + 1 + usize::from(byte == b'\\');
+                if byte == b'"' {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn normalize_for(&self, raw: &[u8]) -> Normalize {
+        let belongs = || raw.first() == Some(&b'{') || raw.starts_with(self.family.as_bytes());
+        if self.normalize != Normalize::Nothing && belongs() {
+            self.normalize
+        } else {
+            Normalize::Nothing
+        }
+    }
+
+    /// Moves past the blank that must stand here (any number in text, one in OpenMetrics).
+    fn gap(&mut self, wanted: &str) -> Result<usize, Fault> {
+        let blanks = self.blanks(self.rest());
+        let after_brace = self.at > 0 && self.body.get(self.at - 1) == Some(&b'}');
+        if blanks == 0 && !(self.format == Format::Text && after_brace) {
+            let text = format!("{wanted}, got {}", excerpt(self.rest()));
+            return Err(Fault::new(self.at, text));
+        }
+        self.at += blanks;
+        Ok(self.at)
+    }
+
+    /// The bytes up to the next blank or line break; moves past them.
+    fn token(&mut self) -> &'a [u8] {
+        let rest = self.rest();
+        let len = rest.iter().take_while(|byte| !matches!(byte, b' ' | b'\t' | b'\n')).count();
+        self.at += len;
+        rest.get(..len).unwrap_or_default()
+    }
+
+    /// The line from here, without its break; moves past both.
+    fn line(&mut self) -> Result<&'a [u8], Fault> {
+        let rest = self.rest();
+        let len = memchr(b'\n', rest).unwrap_or(rest.len());
+        if len > LINE_BYTES_MAX {
+            return Err(Fault::new(self.at, format!("line longer than {LINE_BYTES_MAX} bytes")));
+        }
+        self.at = self.body.len().min(self.at + len + 1);
+        Ok(rest.get(..len).unwrap_or_default())
+    }
+
+    fn skip_blanks(&mut self) {
+        self.at += self.blanks(self.rest());
+    }
+
+    /// How many blanks `rest` starts with; OpenMetrics has one where it has any.
+    fn blanks(&self, rest: &[u8]) -> usize {
+        match self.format {
+            Format::Text => rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count(),
+            Format::OpenMetrics => usize::from(rest.first() == Some(&b' ')),
+        }
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.body.get(self.at..).unwrap_or_default()
+    }
+}
+
+impl<'a> Iterator for Parser<'a> {
+    type Item = Result<Entry<'a>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        match self.step() {
+            Ok(Some(entry)) => Some(Ok(entry)),
+            Ok(None) => {
+                self.done = true;
+                None
+            }
+            Err(fault) => {
+                self.done = true;
+                Some(Err(ParseError::at(self.body, fault.offset, fault.message)))
+            }
+        }
+    }
+}
+
+const fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':'
+}

@@ -1,0 +1,19 @@
+//! Settings of scraping: `global`, `scrape_configs`, and the checked job made of them.
+//!
+//! Owns the keys, their defaults and their checks. Start reading at `settings.rs` (the keys as
+//! written), then `job.rs` (a job as it runs) and `check.rs` (from one to the other).
+//!
+//! Never: reading files, discovery, HTTP.
+
+mod check;
+mod job;
+mod opaque;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+pub use check::{Checked, SkippedJob, check};
+pub use job::{Escaping, FileDiscovery, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
+pub use opaque::Opaque;
+pub use settings::{FileSdConfig, Global, ScrapeConfig, TargetGroup};

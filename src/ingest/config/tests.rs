@@ -1,0 +1,180 @@
+//! Claims about the settings of scraping, from Prometheus' manual and its own tests.
+
+use super::*;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+fn global(yaml: &str) -> Global {
+    serde_yaml::from_str(yaml).expect("reads")
+}
+
+fn configs(yaml: &str) -> Vec<ScrapeConfig> {
+    serde_yaml::from_str(yaml).expect("reads")
+}
+
+fn checked(global_yaml: &str, yaml: &str) -> Result<Checked, Vec<String>> {
+    let taken = &mut BTreeSet::new();
+    check(&global(global_yaml), &configs(yaml), Path::new("/etc/p"), taken)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+fn job(yaml: &str) -> ScrapeJob {
+    checked("{}", &format!("[{yaml}]")).expect("valid").jobs.remove(0)
+}
+
+#[test]
+fn a_job_has_prometheus_defaults() {
+    let job = job("{job_name: j}");
+    assert_eq!((job.interval, job.timeout), (Duration::from_secs(60), Duration::from_secs(10)));
+    assert_eq!((job.metrics_path.as_str(), job.scheme.as_str()), ("/metrics", "http"));
+    assert!(job.honor_timestamps && job.compression);
+    assert!(!job.honor_labels && !job.track_timestamps_staleness && !job.extra_scrape_metrics);
+    let protocols: Vec<_> = job.protocols.iter().map(|protocol| protocol.as_str()).collect();
+    let expected = [
+        "OpenMetricsText1.0.0",
+        "OpenMetricsText0.0.1",
+        "PrometheusText1.0.0",
+        "PrometheusText0.0.4",
+    ];
+    assert_eq!(protocols, expected);
+    assert_eq!((job.validation, job.escaping), (NameValidation::Utf8, Escaping::AllowUtf8));
+    assert_eq!(job.limits, JobLimits::default());
+}
+
+#[test]
+fn a_job_falls_back_to_global_and_a_default_timeout_is_lowered_to_the_interval() {
+    let found = checked(
+        "{scrape_interval: 30s, sample_limit: 7, extra_scrape_metrics: true}",
+        "[{job_name: a}, {job_name: b, scrape_interval: 5s, sample_limit: 9}]",
+    )
+    .expect("valid");
+    let [a, b] = &found.jobs[..] else { panic!("two jobs") };
+    assert_eq!((a.interval, a.timeout), (Duration::from_secs(30), Duration::from_secs(10)));
+    assert_eq!((b.interval, b.timeout), (Duration::from_secs(5), Duration::from_secs(5)));
+    assert_eq!((a.limits.samples, b.limits.samples), (7, 9));
+    assert!(a.extra_scrape_metrics);
+}
+
+#[test]
+fn what_prometheus_refuses_is_refused_with_its_path() {
+    for (global, yaml, expected) in [
+        (
+            "{scrape_interval: 5s, scrape_timeout: 6s}",
+            "[]",
+            "global.scrape_timeout: global scrape timeout greater than scrape interval",
+        ),
+        (
+            "{}",
+            "[{job_name: a}, {job_name: b, scrape_timeout: 2m}]",
+            "scrape_configs[1].scrape_timeout: scrape timeout greater than scrape interval for \
+             scrape config with job name \"b\"",
+        ),
+        ("{}", "[{}]", "scrape_configs[0].job_name: job_name is empty"),
+        (
+            "{}",
+            "[{job_name: a}, {job_name: a}]",
+            "scrape_configs[1].job_name: found multiple scrape configs with job name \"a\"",
+        ),
+        (
+            "{}",
+            "[{job_name: a, scrape_protocols: [PrometheusText0.0.4, OpenMetricText1.0.0]}]",
+            "scrape_configs[0].scrape_protocols[1]: unknown scrape protocol OpenMetricText1.0.0, \
+             supported: PrometheusProto, PrometheusText0.0.4, PrometheusText1.0.0, \
+             OpenMetricsText0.0.1, OpenMetricsText1.0.0; did you mean \"OpenMetricsText1.0.0\"?",
+        ),
+        (
+            "{}",
+            "[{job_name: a, scrape_protocols: []}]",
+            "scrape_configs[0].scrape_protocols: scrape_protocols cannot be empty",
+        ),
+        (
+            "{}",
+            "[{job_name: a, static_configs: [{targets: ['http://a']}]}]",
+            "scrape_configs[0].static_configs[0].targets[0]: \"http://a\" is not a valid hostname",
+        ),
+        (
+            "{}",
+            "[{job_name: a, file_sd_configs: [{files: ['x/*/a.yml']}]}]",
+            "scrape_configs[0].file_sd_configs[0].files[0]: path name \"x/*/a.yml\" is not valid \
+             for file discovery",
+        ),
+        (
+            "{}",
+            "[{job_name: a, relabel_configs: [{action: hashmod, target_label: x}]}]",
+            "scrape_configs[0].relabel_configs[0]: relabel configuration for hashmod requires \
+             non-zero modulus",
+        ),
+        (
+            "{}",
+            "[{job_name: a, basic_auth: {username: u}, authorization: {credentials: c}}]",
+            "scrape_configs[0]: at most one of basic_auth, oauth2, bearer_token & authorization \
+             must be configured",
+        ),
+        (
+            "{}",
+            "[{job_name: a, metric_name_validation_scheme: legacy, \
+             metric_name_escaping_scheme: allow-utf-8}]",
+            "scrape_configs[0].metric_name_escaping_scheme: utf8 metric names requested but \
+             validation scheme is not set to UTF8",
+        ),
+    ] {
+        assert_eq!(checked(global, yaml).expect_err(yaml), [expected]);
+    }
+}
+
+#[test]
+fn unknown_keys_are_errors() {
+    for yaml in ["[{job_name: a, scrape_intervall: 5s}]", "[{job_name: a, new_sd_configs: []}]"] {
+        assert!(serde_yaml::from_str::<Vec<ScrapeConfig>>(yaml).is_err(), "{yaml} was taken");
+    }
+    assert!(serde_yaml::from_str::<Global>("{scrape_interva: 5s}").is_err());
+}
+
+#[test]
+fn a_job_with_discovery_that_is_not_built_is_skipped_and_the_rest_runs() {
+    let yaml =
+        "[{job_name: k, kubernetes_sd_configs: [{role: pod, api_server: x}]}, {job_name: a}]";
+    let found = checked("{}", yaml).expect("valid");
+    assert_eq!(found.jobs.len(), 1);
+    assert_eq!(found.skipped[0].name, "k");
+    assert!(found.skipped[0].reason.contains("kubernetes_sd_configs"));
+    assert_eq!(found.not_built[0].at, "scrape_configs[0].kubernetes_sd_configs");
+}
+
+#[test]
+fn keys_without_effect_are_named() {
+    let yaml = "[{job_name: a, scrape_native_histograms: true, native_histogram_bucket_limit: 5, \
+        scrape_failure_log_file: x, proxy_connect_header: {a: [b]}, \
+        scrape_protocols: [PrometheusProto, PrometheusText0.0.4]}]";
+    let found = checked("{scrape_native_histograms: true}", yaml).expect("valid");
+    let named: BTreeSet<_> = found.not_built.iter().map(|problem| problem.at.as_str()).collect();
+    let expected = BTreeSet::from([
+        "scrape_configs[0].scrape_native_histograms",
+        "scrape_configs[0].native_histogram_bucket_limit",
+        "scrape_configs[0].scrape_failure_log_file",
+        "scrape_configs[0].proxy_connect_header",
+        "scrape_configs[0].scrape_protocols",
+        "global.scrape_native_histograms",
+    ]);
+    assert_eq!(named, expected);
+    assert_eq!(found.jobs.len(), 1);
+}
+
+#[test]
+fn files_are_looked_up_beside_the_file_that_names_them() {
+    let job = job("{job_name: a, file_sd_configs: [{files: ['t/*.json', '/abs/x.yml']}]}");
+    let expected = [PathBuf::from("/etc/p/t/*.json"), PathBuf::from("/abs/x.yml")];
+    assert_eq!(job.files[0].patterns, expected);
+    assert_eq!(job.files[0].refresh, Duration::from_secs(300));
+}
+
+#[test]
+fn what_is_shown_again_holds_no_secret() {
+    let yaml = "[{job_name: a, basic_auth: {username: u, password: canary}, \
+        oauth2: {client_id: i, client_secret: canary, token_url: t}, \
+        consul_sd_configs: [{server: s, token: canary}]}]";
+    let shown = serde_yaml::to_string(&configs(yaml)).expect("writes");
+    assert!(!shown.contains("canary"), "{shown}");
+    assert!(shown.contains("client_id: i") && shown.contains("server: s"), "{shown}");
+}

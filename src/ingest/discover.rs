@@ -1,0 +1,407 @@
+//! Targets out of files: read at the start, when the kernel tells of a change, and every now and
+//! then. A file that cannot be read keeps its last good targets.
+//!
+//! Source: prometheus, discovery/file/file.go.
+
+use super::config::{FileDiscovery, TargetGroup};
+use super::limits::{TARGET_FILE_BYTES_MAX, TARGET_FILES_MAX};
+use crate::sys::clock::SharedClock;
+use crate::sys::tasks::Shutdown;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::unix::AsyncFd;
+
+/// The label with the file that a target came from.
+const FILE_LABEL: &str = "__meta_filepath";
+
+/// At least so long between two readings: an editor writes a file in several steps, and a
+/// generator may write a hundred files.
+const DEBOUNCE: Duration = Duration::from_secs(5);
+
+/// From the first word of a change to reading: what is written in one go is read in one go.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Reads a file's text into groups; the path's end says whether it is JSON or YAML.
+pub type ParseGroups = Arc<dyn Fn(&Path, &str) -> Result<Vec<TargetGroup>, String> + Send + Sync>;
+
+/// Files as discovery sees them. Methods block.
+pub trait ReadFiles: Send + Sync + fmt::Debug {
+    /// The whole text of a file.
+    ///
+    /// # Errors
+    /// It cannot be read, is too long or is no UTF-8.
+    fn read(&self, path: &Path) -> io::Result<String>;
+
+    /// What lies in a folder.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// A description of the folders' changes, `None` where changes cannot be told.
+    fn watch(&self, folders: &BTreeSet<PathBuf>) -> Option<OwnedFd>;
+}
+
+/// The host's files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostFiles;
+
+impl ReadFiles for HostFiles {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        let mut text = String::new();
+        let file = std::fs::File::open(path)?;
+        file.take(TARGET_FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+        if u64::try_from(text.len()).unwrap_or(u64::MAX) > TARGET_FILE_BYTES_MAX {
+            let text = format!("longer than {TARGET_FILE_BYTES_MAX} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        }
+        Ok(text)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect()
+    }
+
+    fn watch(&self, folders: &BTreeSet<PathBuf>) -> Option<OwnedFd> {
+        use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+        let inotify = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
+        // Folders, not files: a file that is renamed into place is a new one.
+        let flags = WatchFlags::CLOSE_WRITE
+            | WatchFlags::MOVED_TO
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::CREATE
+            | WatchFlags::DELETE
+            | WatchFlags::ONLYDIR;
+        let watched = folders.iter().filter(|folder| add_watch(&inotify, *folder, flags).is_ok());
+        (watched.count() > 0).then_some(inotify)
+    }
+}
+
+/// What a job's files said when they were last read well.
+#[derive(Debug, Default)]
+struct LastGood {
+    files: BTreeMap<PathBuf, Vec<TargetGroup>>,
+}
+
+impl LastGood {
+    /// Reads all files anew; answers what is wrong with some.
+    fn refresh(
+        &mut self,
+        files: &dyn ReadFiles,
+        parse: &ParseGroups,
+        discoveries: &[FileDiscovery],
+    ) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut found = BTreeSet::new();
+        for pattern in discoveries.iter().flat_map(|one| &one.patterns) {
+            match matching(files, pattern) {
+                Ok(paths) => found.extend(paths),
+                Err(err) => problems.push(format!("cannot list {}: {err}", pattern.display())),
+            }
+        }
+        if problems.is_empty() {
+            self.files.retain(|path, _| found.contains(path));
+        }
+        for path in found {
+            let read = files.read(&path).map_err(|err| err.to_string());
+            match read.and_then(|text| parse(&path, &text)) {
+                Ok(groups) => {
+                    let groups = groups.into_iter().map(|group| with_file(group, &path));
+                    self.files.insert(path.clone(), groups.collect());
+                }
+                Err(err) => problems.push(format!("cannot read {}: {err}", path.display())),
+            }
+        }
+        problems
+    }
+
+    fn groups(&self) -> Vec<TargetGroup> {
+        self.files.values().flatten().cloned().collect()
+    }
+}
+
+fn with_file(group: TargetGroup, path: &Path) -> TargetGroup {
+    let mut labels = group.labels.to_builder();
+    labels.set(FILE_LABEL, path.to_string_lossy());
+    TargetGroup { labels: labels.build(), ..group }
+}
+
+/// The files that a pattern names. A file without `*` need not exist.
+fn matching(files: &dyn ReadFiles, pattern: &Path) -> io::Result<Vec<PathBuf>> {
+    let name = pattern.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let folder = pattern.parent().unwrap_or(Path::new("."));
+    let mut listed = match files.list(folder) {
+        Ok(listed) => listed,
+        // A folder that does not exist yet is an empty one.
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(err) => return Err(err),
+    };
+    listed.retain(|path| {
+        path.file_name().is_some_and(|found| wildcard(&name, &found.to_string_lossy()))
+    });
+    listed.sort();
+    listed.truncate(TARGET_FILES_MAX);
+    Ok(listed)
+}
+
+/// Whether `name` fits `pattern`, where `*` stands for any text.
+fn wildcard(pattern: &str, name: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut rest) = name.strip_prefix(head) else { return false };
+    let mut pieces = tail.split('*').peekable();
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            return rest.ends_with(piece);
+        }
+        // The earliest place leaves the most for what follows.
+        match rest.split_once(piece) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    true
+}
+
+/// The watch over one job's files.
+pub(super) struct Watch {
+    pub(super) clock: SharedClock,
+    pub(super) files: Arc<dyn ReadFiles>,
+    pub(super) parse: ParseGroups,
+    pub(super) discoveries: Vec<FileDiscovery>,
+    pub(super) stop: Shutdown,
+}
+
+impl Watch {
+    /// Reads files and tells `found` all groups and problems each time, until stopped.
+    pub(super) async fn run(self, found: impl Fn(Vec<TargetGroup>, Vec<String>) + Send) {
+        let folders: BTreeSet<PathBuf> = self
+            .discoveries
+            .iter()
+            .flat_map(|one| &one.patterns)
+            .filter_map(|pattern| pattern.parent().map(Path::to_owned))
+            .collect();
+        let refresh = self.discoveries.iter().map(|one| one.refresh).min().unwrap_or(DEBOUNCE);
+        let mut changes = Changes::of(self.files.as_ref(), &folders);
+        let mut last_good = LastGood::default();
+        loop {
+            let Some((kept, problems)) = self.read(last_good).await else { return };
+            last_good = kept;
+            for problem in &problems {
+                tracing::warn!(%problem, "file discovery");
+            }
+            found(last_good.groups(), problems);
+            let earliest = self.clock.elapsed() + DEBOUNCE.min(refresh);
+            let latest = self.clock.sleep(refresh);
+            tokio::select! {
+                biased;
+                () = self.stop.wait() => return,
+                () = changes.next() => {}
+                () = latest => {}
+            }
+            let settled = self.clock.elapsed() + SETTLE;
+            tokio::select! {
+                biased;
+                () = self.stop.wait() => return,
+                () = self.clock.sleep_until(earliest.max(settled)) => {}
+            }
+            changes.forget();
+            if changes.is_deaf() {
+                // A folder may exist by now.
+                changes = Changes::of(self.files.as_ref(), &folders);
+            }
+        }
+    }
+
+    async fn read(&self, mut last_good: LastGood) -> Option<(LastGood, Vec<String>)> {
+        let (files, parse) = (Arc::clone(&self.files), Arc::clone(&self.parse));
+        let discoveries = self.discoveries.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let problems = last_good.refresh(files.as_ref(), &parse, &discoveries);
+            (last_good, problems)
+        });
+        match work.await {
+            Ok(read) => Some(read),
+            Err(panic) => {
+                tracing::error!(%panic, "reading files of targets panicked");
+                None
+            }
+        }
+    }
+}
+
+/// Word of changes in folders; never, where the kernel cannot tell.
+struct Changes {
+    told: Option<AsyncFd<OwnedFd>>,
+}
+
+impl Changes {
+    #[expect(deprecated, reason = "the new name is unsafe; an OwnedFd owns what it names")]
+    fn of(files: &dyn ReadFiles, folders: &BTreeSet<PathBuf>) -> Self {
+        Self { told: files.watch(folders).and_then(|told| AsyncFd::new(told).ok()) }
+    }
+
+    fn is_deaf(&self) -> bool {
+        self.told.is_none()
+    }
+
+    /// Ends when something has changed.
+    async fn next(&mut self) {
+        let Some(told) = &self.told else { return std::future::pending().await };
+        if told.readable().await.is_err() {
+            self.told = None;
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Reads past what was told; the files themselves are read anew anyway.
+    fn forget(&self) {
+        let Some(told) = &self.told else { return };
+        let mut events = [0; 4096];
+        while rustix::io::read(told.get_ref(), &mut events).is_ok_and(|bytes| bytes > 0) {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::sys::clock::Clock as _;
+    use crate::sys::sim::VirtualClock;
+    use std::sync::Mutex;
+    use tokio::sync::mpsc;
+
+    /// Files in memory.
+    #[derive(Clone, Debug, Default)]
+    struct Shelf(Arc<Mutex<BTreeMap<PathBuf, String>>>);
+
+    impl Shelf {
+        fn put(&self, path: &str, text: &str) {
+            self.0.lock().expect("whole").insert(path.into(), text.to_owned());
+        }
+
+        fn take(&self, path: &str) {
+            self.0.lock().expect("whole").remove(Path::new(path));
+        }
+    }
+
+    impl ReadFiles for Shelf {
+        fn read(&self, path: &Path) -> io::Result<String> {
+            let files = self.0.lock().expect("whole");
+            files.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+        }
+
+        fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+            let files = self.0.lock().expect("whole");
+            Ok(files.keys().filter(|path| path.parent() == Some(folder)).cloned().collect())
+        }
+
+        fn watch(&self, _: &BTreeSet<PathBuf>) -> Option<OwnedFd> {
+            None
+        }
+    }
+
+    fn parse() -> ParseGroups {
+        Arc::new(|_, text| serde_yaml::from_str(text).map_err(|err| err.to_string()))
+    }
+
+    fn discovery(pattern: &str) -> Vec<FileDiscovery> {
+        vec![FileDiscovery { patterns: vec![pattern.into()], refresh: Duration::from_secs(60) }]
+    }
+
+    fn addresses(last_good: &LastGood) -> Vec<String> {
+        last_good.groups().into_iter().flat_map(|group| group.targets).collect()
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, name, fits) in [
+            ("*.yml", "a.yml", true),
+            ("*.yml", ".yml", true),
+            ("*.yml", "a.yml.bak", false),
+            ("a.yml", "a.yml", true),
+            ("a.yml", "b.yml", false),
+            ("a*b*.json", "a1b2.json", true),
+            ("a*b*.json", "a1c2.json", false),
+            ("a*a.yml", "a.yml", false),
+        ] {
+            assert_eq!(wildcard(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_breaks_keeps_its_targets_and_one_that_goes_loses_them() {
+        let shelf = Shelf::default();
+        let mut last_good = LastGood::default();
+        let files = discovery("/t/*.json");
+        shelf.put("/t/a.json", r#"[{"targets": ["a:1"]}]"#);
+        shelf.put("/t/b.json", r#"[{"targets": ["b:1"]}]"#);
+        shelf.put("/t/c.yml", r#"[{"targets": ["c:1"]}]"#);
+        assert!(last_good.refresh(&shelf, &parse(), &files).is_empty());
+        assert_eq!(addresses(&last_good), ["a:1", "b:1"]);
+        assert_eq!(last_good.groups()[0].labels.get(FILE_LABEL), Some("/t/a.json"));
+        shelf.put("/t/a.json", "[{");
+        let problems = last_good.refresh(&shelf, &parse(), &files);
+        assert!(problems[0].starts_with("cannot read /t/a.json: "), "{problems:?}");
+        assert_eq!(addresses(&last_good), ["a:1", "b:1"]);
+        shelf.put("/t/a.json", r#"[{"target": ["a:1"]}]"#);
+        let problems = last_good.refresh(&shelf, &parse(), &files);
+        assert!(problems[0].contains("unknown field"), "{problems:?}");
+        shelf.take("/t/b.json");
+        last_good.refresh(&shelf, &parse(), &files);
+        assert_eq!(addresses(&last_good), ["a:1"]);
+    }
+
+    #[tokio::test]
+    async fn files_are_read_again_when_the_refresh_interval_is_over() {
+        let shelf = Shelf::default();
+        shelf.put("/t/a.yml", "[{targets: ['a:1']}]");
+        let time = VirtualClock::at(Timestamp::EPOCH);
+        let stop = Shutdown::new();
+        let watch = Watch {
+            clock: Arc::new(time.clone()),
+            files: Arc::new(shelf.clone()),
+            parse: parse(),
+            discoveries: discovery("/t/a.yml"),
+            stop: stop.clone(),
+        };
+        let (sender, mut found) = mpsc::unbounded_channel();
+        let task = crate::sys::tasks::spawn(
+            "watch",
+            watch.run(move |groups, _| {
+                let _ = sender.send(groups);
+            }),
+        );
+        let first = found.recv().await.expect("the watch lives");
+        assert_eq!(first[0].targets, ["a:1"]);
+        shelf.put("/t/a.yml", "[{targets: ['b:1']}]");
+        // Time passes in small steps until the file is read again: each step wakes who waits.
+        let second = loop {
+            time.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+            if let Ok(groups) = found.try_recv() {
+                break groups;
+            }
+        };
+        assert_eq!(second[0].targets, ["b:1"]);
+        assert!(time.elapsed() >= Duration::from_secs(60));
+        stop.trigger();
+        task.await.expect("ends");
+    }
+
+    #[tokio::test]
+    async fn the_kernel_tells_of_a_file_that_is_renamed_into_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut changes = Changes::of(&HostFiles, &BTreeSet::from([folder.path().to_owned()]));
+        assert!(!changes.is_deaf());
+        let draft = folder.path().join("draft");
+        std::fs::write(&draft, "[]").expect("writes");
+        changes.forget();
+        std::fs::rename(&draft, folder.path().join("a.yml")).expect("renames");
+        changes.next().await;
+    }
+}

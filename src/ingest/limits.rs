@@ -1,0 +1,62 @@
+//! Limits against hostile or broken senders: on by default, above whatever the file says.
+
+/// Limits of scraping. Each has a flag; a refusal names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SafetyLimits {
+    /// Bytes of an answer, decompressed. Flag: `--scrape.max-body-bytes`.
+    pub body_bytes_max: usize,
+    /// Samples of a scrape. Flag: `--scrape.max-samples`.
+    pub samples_max: usize,
+    /// Series of a target. Flag: `--scrape.max-series`.
+    pub series_max: usize,
+    /// Labels of a series. Flag: `--scrape.max-labels`.
+    pub labels_max: usize,
+    /// Bytes of a label's name. Flag: `--scrape.max-label-name-bytes`.
+    pub label_name_bytes_max: usize,
+    /// Bytes of a label's value. Flag: `--scrape.max-label-value-bytes`.
+    pub label_value_bytes_max: usize,
+}
+
+impl Default for SafetyLimits {
+    fn default() -> Self {
+        Self {
+            // The largest honest bodies (kube-state-metrics, cAdvisor) are below 20 MiB.
+            body_bytes_max: 32 << 20,
+            // Twice the largest honest target known; at 200 bytes a series about 40 MiB.
+            samples_max: 200_000,
+            series_max: 200_000,
+            // cAdvisor's widest series have about 30 labels.
+            labels_max: 64,
+            label_name_bytes_max: 128,
+            // Long enough for a stack of SQL text; longer values are logs, not labels.
+            label_value_bytes_max: 4 << 10,
+        }
+    }
+}
+
+/// Bytes of a remote write request's body, decompressed: ten times what agents send at most.
+pub const WRITE_BYTES_MAX: usize = 16 << 20;
+
+/// Samples of a remote write request: agents send 2,000, the bound holds memory below 64 MiB.
+pub const WRITE_SAMPLES_MAX: usize = 500_000;
+
+/// Bytes of a help text that are kept: help is one sentence.
+pub const HELP_BYTES_MAX: usize = 1 << 10;
+
+/// Metrics of a target whose type and help are remembered.
+pub const METADATA_MAX: usize = 20_000;
+
+/// Bytes of a file of targets: about 100,000 targets.
+pub const TARGET_FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Files that one pattern may name.
+pub const TARGET_FILES_MAX: usize = 10_000;
+
+/// Dropped targets that are remembered when the file sets no number.
+pub const DROPPED_TARGETS_KEPT: usize = 1_000;
+
+/// Notes about one target that are kept for the view.
+pub const NOTES_MAX: usize = 8;
+
+/// Bodies that are parsed at once: more would only share the same cores and hold more memory.
+pub const PARSING_MAX: usize = 4;

@@ -1,0 +1,498 @@
+//! Remote write 1.0: what agents and other servers push.
+//!
+//! A body is taken apart with bounds at each step: the declared length before anything is
+//! allocated, then series by series, so that a small body cannot become a large structure.
+//!
+//! Source: prometheus, prompb/remote.proto, prompb/types.proto, storage/remote/write_handler.go.
+
+use super::limits::{SafetyLimits, WRITE_BYTES_MAX, WRITE_SAMPLES_MAX};
+use crate::model::{Labels, Metadata, MetricType, Timestamp};
+use crate::storage::append::{AppendSample, Commit, Committed, Refusal};
+use prost::Message as _;
+use prost::encoding::{WireType, decode_key, decode_varint};
+
+/// Why nothing of a request was taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// Another message or encoding: status 415.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The body is longer than allowed: status 413.
+    #[error("the body declares {declared} bytes; at most {limit} are taken")]
+    TooLarge {
+        /// What it declares.
+        declared: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// The body cannot be read: status 400.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+impl ReceiveError {
+    /// The status of the answer.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Unsupported(_) => 415,
+            Self::TooLarge { .. } => 413,
+            Self::Malformed(_) => 400,
+        }
+    }
+}
+
+/// A request that was read.
+#[derive(Clone, Debug, Default)]
+pub struct Received {
+    /// What is to be stored.
+    pub commit: Commit,
+    /// Series that were left out, and the reason of the first.
+    pub invalid_series: usize,
+    /// The reason of the first that was left out.
+    pub invalid_reason: Option<String>,
+    /// Native histograms, which are counted and not kept.
+    pub histograms: usize,
+    /// Exemplars, which are counted and not kept.
+    pub exemplars: usize,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteAnswer {
+    /// 204, or 400 when something was refused: never send it again.
+    pub status: u16,
+    /// Why, empty for 204.
+    pub body: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct LabelPair {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SampleMessage {
+    #[prost(double, tag = "1")]
+    value: f64,
+    #[prost(int64, tag = "2")]
+    timestamp: i64,
+}
+
+/// A message of which only the presence matters.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Counted {}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct TimeSeries {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<LabelPair>,
+    #[prost(message, repeated, tag = "2")]
+    samples: Vec<SampleMessage>,
+    #[prost(message, repeated, tag = "3")]
+    exemplars: Vec<Counted>,
+    #[prost(message, repeated, tag = "4")]
+    histograms: Vec<Counted>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct MetricMetadata {
+    #[prost(int32, tag = "1")]
+    kind: i32,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(string, tag = "4")]
+    help: String,
+    #[prost(string, tag = "5")]
+    unit: String,
+}
+
+const SERIES_TAG: u32 = 1;
+const METADATA_TAG: u32 = 3;
+
+/// Reads a request.
+///
+/// # Errors
+/// See `ReceiveError`. Single bad series are left out and counted in `Received`.
+pub fn decode(
+    content_type: Option<&str>,
+    encoding: Option<&str>,
+    body: &[u8],
+    limits: &SafetyLimits,
+) -> Result<Received, ReceiveError> {
+    check_content(content_type, encoding)?;
+    let body = uncompressed(body)?;
+    let mut received = Received::default();
+    let mut rest = body.as_slice();
+    while !rest.is_empty() {
+        let (tag, field) = next_field(&mut rest)?;
+        match (tag, field) {
+            (SERIES_TAG, Some(bytes)) => take_series(bytes, limits, &mut received)?,
+            (METADATA_TAG, Some(bytes)) => take_metadata(bytes, &mut received)?,
+            // Fields of newer versions are skipped, as protobuf wants it.
+            (_, Some(_) | None) => {}
+        }
+    }
+    Ok(received)
+}
+
+/// The answer once the store has spoken.
+///
+/// Source: prometheus, storage/remote/write_handler.go: any refused sample makes it a 400, so that
+/// the sender does not try again; the rest is kept.
+pub fn answer(received: &Received, committed: &Committed) -> WriteAnswer {
+    let refused = committed.refused.first().map(|(place, why)| {
+        let labels = received.commit.samples.get(*place).map(|sample| sample.labels.to_string());
+        match why {
+            Refusal::TooFarAhead => "out of bounds: timestamp is too far in the future".to_owned(),
+            Refusal::SeriesLimit | Refusal::BadLabels => {
+                format!("{} for series {}", why.as_str(), labels.unwrap_or_default())
+            }
+            Refusal::OutOfOrder | Refusal::Duplicate | Refusal::TooOld => why.as_str().to_owned(),
+        }
+    });
+    match received.invalid_reason.clone().or(refused) {
+        Some(body) => WriteAnswer { status: 400, body },
+        None => WriteAnswer { status: 204, body: String::new() },
+    }
+}
+
+fn check_content(content_type: Option<&str>, encoding: Option<&str>) -> Result<(), ReceiveError> {
+    let unsupported = |text: String| Err(ReceiveError::Unsupported(text));
+    // Senders of the first days name no type.
+    let content_type = content_type.unwrap_or("application/x-protobuf");
+    let mut parts = content_type.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default();
+    if !media.eq_ignore_ascii_case("application/x-protobuf") {
+        return unsupported(format!(
+            "expected application/x-protobuf as the first (media) part, got {content_type}"
+        ));
+    }
+    let message = parts.find_map(|part| part.strip_prefix("proto="));
+    if message.is_some_and(|message| message != "prometheus.WriteRequest") {
+        return unsupported(format!(
+            "{content_type} is not accepted; send prometheus.WriteRequest"
+        ));
+    }
+    match encoding {
+        None => Ok(()),
+        Some(encoding) if encoding.is_empty() || encoding.eq_ignore_ascii_case("snappy") => Ok(()),
+        Some(encoding) => unsupported(format!(
+            "{encoding} encoding (compression) is not accepted by this server; only snappy is acceptable"
+        )),
+    }
+}
+
+/// T36: the declared length is checked before memory is taken for it.
+fn uncompressed(body: &[u8]) -> Result<Vec<u8>, ReceiveError> {
+    let malformed = |err: snap::Error| ReceiveError::Malformed(err.to_string());
+    let declared = snap::raw::decompress_len(body).map_err(malformed)?;
+    if declared > WRITE_BYTES_MAX {
+        return Err(ReceiveError::TooLarge { declared, limit: WRITE_BYTES_MAX });
+    }
+    // Snappy makes at most 64 bytes of 3: a small body that declares more lies.
+    if declared > body.len().saturating_mul(64) {
+        return Err(ReceiveError::Malformed("snappy: the declared length is a lie".to_owned()));
+    }
+    snap::raw::Decoder::new().decompress_vec(body).map_err(malformed)
+}
+
+/// The next field of a message: its tag, and its bytes when it has any.
+fn next_field<'a>(rest: &mut &'a [u8]) -> Result<(u32, Option<&'a [u8]>), ReceiveError> {
+    let malformed = |err: prost::DecodeError| ReceiveError::Malformed(err.to_string());
+    let cut = || ReceiveError::Malformed("the message is cut short".to_owned());
+    let (tag, wire) = decode_key(rest).map_err(malformed)?;
+    let fixed = match wire {
+        WireType::Varint => {
+            decode_varint(rest).map_err(malformed)?;
+            return Ok((tag, None));
+        }
+        WireType::LengthDelimited => {
+            let len = decode_varint(rest).map_err(malformed)?;
+            let len = usize::try_from(len).map_err(|_| cut())?;
+            let (field, after) = rest.split_at_checked(len).ok_or_else(cut)?;
+            *rest = after;
+            return Ok((tag, Some(field)));
+        }
+        WireType::ThirtyTwoBit => 4,
+        WireType::SixtyFourBit => 8,
+        WireType::StartGroup | WireType::EndGroup => {
+            return Err(ReceiveError::Malformed("groups are not accepted".to_owned()));
+        }
+    };
+    *rest = rest.get(fixed..).ok_or_else(cut)?;
+    Ok((tag, None))
+}
+
+fn take_series(
+    bytes: &[u8],
+    limits: &SafetyLimits,
+    received: &mut Received,
+) -> Result<(), ReceiveError> {
+    // Counted before it is built: an empty label is two bytes here and fifty in memory.
+    let (mut labels, mut others, mut rest) = (0, 0, bytes);
+    while !rest.is_empty() {
+        match next_field(&mut rest)?.0 {
+            1 => labels += 1,
+            _ => others += 1,
+        }
+    }
+    if received.commit.samples.len() + others > WRITE_SAMPLES_MAX {
+        let text = format!("more than {WRITE_SAMPLES_MAX} samples in one request");
+        return Err(ReceiveError::Malformed(text));
+    }
+    if labels > limits.labels_max {
+        let text = format!("{labels} labels; at most {} are taken", limits.labels_max);
+        received.refuse(text);
+        return Ok(());
+    }
+    let series =
+        TimeSeries::decode(bytes).map_err(|err| ReceiveError::Malformed(err.to_string()))?;
+    received.histograms += series.histograms.len();
+    received.exemplars += series.exemplars.len();
+    match checked_labels(series.labels, limits) {
+        Ok(labels) => {
+            let samples = series.samples.into_iter().map(|sample| AppendSample {
+                known: None,
+                labels: labels.clone(),
+                ts: Timestamp::from_millis(sample.timestamp),
+                value: sample.value,
+            });
+            received.commit.samples.extend(samples);
+        }
+        Err(text) => received.refuse(text),
+    }
+    Ok(())
+}
+
+/// The label set, when each name is there once, none is empty and there is a metric's name. Order
+/// is mended, as in Prometheus.
+fn checked_labels(pairs: Vec<LabelPair>, limits: &SafetyLimits) -> Result<Labels, String> {
+    let mut names: Vec<&str> = pairs.iter().map(|pair| pair.name.as_str()).collect();
+    names.sort_unstable();
+    let shown = || {
+        let pairs = pairs.iter().map(|pair| (pair.name.as_str(), pair.value.as_str()));
+        Labels::from_pairs(pairs).to_string()
+    };
+    if let Some([twice, _]) = names.array_windows().find(|[a, b]| a == b) {
+        return Err(format!(
+            "invalid labels for series, labels {}, duplicated label {twice}",
+            shown()
+        ));
+    }
+    let too_long = |pair: &&LabelPair| {
+        pair.name.len() > limits.label_name_bytes_max
+            || pair.value.len() > limits.label_value_bytes_max
+    };
+    if let Some(pair) = pairs.iter().find(too_long) {
+        let name: String = pair.name.chars().take(50).collect();
+        return Err(format!("label {name:?} or its value is too long"));
+    }
+    let labels =
+        Labels::from_pairs(pairs.iter().map(|pair| (pair.name.as_str(), pair.value.as_str())));
+    if labels.metric_name().is_none() || labels.get("").is_some() {
+        return Err(format!("invalid metric name or labels, got {labels}"));
+    }
+    Ok(labels)
+}
+
+fn take_metadata(bytes: &[u8], received: &mut Received) -> Result<(), ReceiveError> {
+    if received.commit.metadata.len() >= super::limits::METADATA_MAX {
+        return Ok(());
+    }
+    let said =
+        MetricMetadata::decode(bytes).map_err(|err| ReceiveError::Malformed(err.to_string()))?;
+    if said.name.is_empty() {
+        return Ok(());
+    }
+    let kind = match said.kind {
+        1 => MetricType::Counter,
+        2 => MetricType::Gauge,
+        3 => MetricType::Histogram,
+        4 => MetricType::GaugeHistogram,
+        5 => MetricType::Summary,
+        6 => MetricType::Info,
+        7 => MetricType::StateSet,
+        _ => MetricType::Unknown,
+    };
+    let metadata = Metadata { kind, help: said.help, unit: said.unit };
+    received.commit.metadata.push((said.name, metadata));
+    Ok(())
+}
+
+impl Received {
+    fn refuse(&mut self, reason: String) {
+        self.invalid_series += 1;
+        self.invalid_reason.get_or_insert(reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::STALE_NAN_BITS;
+    use proptest::prelude::*;
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Request {
+        #[prost(message, repeated, tag = "1")]
+        series: Vec<TimeSeries>,
+        #[prost(message, repeated, tag = "3")]
+        metadata: Vec<MetricMetadata>,
+    }
+
+    fn series(labels: &[(&str, &str)], samples: &[(f64, i64)]) -> TimeSeries {
+        let pair = |(name, value): &(&str, &str)| LabelPair {
+            name: (*name).to_owned(),
+            value: (*value).to_owned(),
+        };
+        let sample = |(value, timestamp): &(f64, i64)| SampleMessage {
+            value: *value,
+            timestamp: *timestamp,
+        };
+        TimeSeries {
+            labels: labels.iter().map(pair).collect(),
+            samples: samples.iter().map(sample).collect(),
+            exemplars: Vec::new(),
+            histograms: Vec::new(),
+        }
+    }
+
+    fn body(series: Vec<TimeSeries>) -> Vec<u8> {
+        packed(&Request { series, metadata: Vec::new() }.encode_to_vec())
+    }
+
+    fn packed(message: &[u8]) -> Vec<u8> {
+        snap::raw::Encoder::new().compress_vec(message).expect("fits")
+    }
+
+    fn read(body: &[u8]) -> Result<Received, ReceiveError> {
+        decode(Some("application/x-protobuf"), Some("snappy"), body, &SafetyLimits::default())
+    }
+
+    #[test]
+    fn samples_come_in_with_their_bits() {
+        let stale = f64::from_bits(STALE_NAN_BITS);
+        let sent = series(&[("job", "j"), ("__name__", "up"), ("e", "")], &[(1.0, 5), (stale, 6)]);
+        let received = read(&body(vec![sent])).expect("reads");
+        let samples = &received.commit.samples;
+        assert_eq!(samples.len(), 2);
+        assert_eq!(samples[0].labels.to_string(), r#"{__name__="up", job="j"}"#);
+        assert_eq!((samples[0].value, samples[0].ts), (1.0, Timestamp::from_millis(5)));
+        assert_eq!(samples[1].value.to_bits(), STALE_NAN_BITS);
+        let answered = answer(&received, &Committed::default());
+        assert_eq!((answered.status, answered.body.as_str()), (204, ""));
+    }
+
+    #[test]
+    fn metadata_comes_in() {
+        let said = MetricMetadata {
+            kind: 1,
+            name: "a_total".to_owned(),
+            help: "Counts.".to_owned(),
+            unit: String::new(),
+        };
+        let message = Request { series: Vec::new(), metadata: vec![said] }.encode_to_vec();
+        let received = read(&packed(&message)).expect("reads");
+        let (name, metadata) = &received.commit.metadata[0];
+        assert_eq!((name.as_str(), metadata.kind), ("a_total", MetricType::Counter));
+        assert_eq!(metadata.help, "Counts.");
+    }
+
+    #[test]
+    fn bad_series_are_left_out_and_the_rest_is_kept() {
+        let long = "x".repeat(5_000);
+        for (labels, reason) in [
+            (vec![("job", "j")], "invalid metric name or labels, got {job=\"j\"}"),
+            (
+                vec![("__name__", "a"), ("b", "1"), ("b", "2")],
+                "invalid labels for series, labels {__name__=\"a\", b=\"2\"}, duplicated label b",
+            ),
+            (vec![("__name__", "a"), ("", "1")], "invalid metric name or labels"),
+            (vec![("__name__", "a"), ("b", long.as_str())], "label \"b\" or its value is too long"),
+        ] {
+            let sent =
+                vec![series(&labels, &[(1.0, 1)]), series(&[("__name__", "ok")], &[(1.0, 1)])];
+            let received = read(&body(sent)).expect("reads");
+            assert_eq!(received.commit.samples.len(), 1, "{reason}");
+            assert_eq!(received.invalid_series, 1);
+            let answered = answer(&received, &Committed::default());
+            assert_eq!(answered.status, 400);
+            assert!(answered.body.starts_with(reason), "{}", answered.body);
+        }
+    }
+
+    #[test]
+    fn refused_samples_make_it_a_400_in_prometheus_words() {
+        let received = read(&body(vec![series(&[("__name__", "a")], &[(1.0, 1)])])).expect("reads");
+        for (why, words) in [
+            (Refusal::OutOfOrder, "out of order sample"),
+            (Refusal::Duplicate, "duplicate sample for timestamp"),
+            (Refusal::TooOld, "too old sample"),
+            (Refusal::TooFarAhead, "out of bounds: timestamp is too far in the future"),
+            (Refusal::BadLabels, "invalid labels for series {__name__=\"a\"}"),
+        ] {
+            let committed = Committed { refused: vec![(0, why)], ..Committed::default() };
+            let answered = answer(&received, &committed);
+            assert_eq!((answered.status, answered.body.as_str()), (400, words));
+        }
+    }
+
+    #[test]
+    fn other_messages_and_encodings_are_415() {
+        let fine = body(Vec::new());
+        for (content_type, encoding, is_taken) in [
+            (Some("application/x-protobuf"), Some("snappy"), true),
+            (Some("application/x-protobuf;proto=prometheus.WriteRequest"), None, true),
+            (None, None, true),
+            (Some("application/x-protobuf;proto=io.prometheus.write.v2.Request"), None, false),
+            (Some("application/json"), Some("snappy"), false),
+            (Some("application/x-protobuf"), Some("zstd"), false),
+        ] {
+            let found = decode(content_type, encoding, &fine, &SafetyLimits::default());
+            match found {
+                Ok(_) => assert!(is_taken, "{content_type:?} {encoding:?}"),
+                Err(err) => assert!(!is_taken && err.status() == 415, "{err}"),
+            }
+        }
+    }
+
+    #[test]
+    fn t36_a_declared_length_is_checked_before_memory_is_taken() {
+        // The varint of 4 GiB - 1, and nothing behind it.
+        let lie = [0xff, 0xff, 0xff, 0xff, 0x0f];
+        let err = read(&lie).expect_err("too large");
+        assert_eq!(err.status(), 413);
+        // Within the limit, and still more than so few bytes can hold.
+        let mut small_lie = vec![0x80, 0x80, 0x80, 0x04];
+        small_lie.extend([0; 16]);
+        assert_eq!(read(&small_lie).expect_err("a lie").status(), 400);
+    }
+
+    #[test]
+    fn t46_many_empty_parts_do_not_become_a_large_structure() {
+        // Ten thousand empty labels: two bytes each here.
+        let labels = [0x0a, 0x00].repeat(10_000);
+        let mut message = vec![0x0a];
+        prost::encoding::encode_varint(labels.len() as u64, &mut message);
+        message.extend(&labels);
+        let received = read(&packed(&message)).expect("reads");
+        assert_eq!((received.invalid_series, received.commit.samples.len()), (1, 0));
+        let samples = [0x12, 0x00].repeat(WRITE_SAMPLES_MAX + 1);
+        let mut message = vec![0x0a];
+        prost::encoding::encode_varint(samples.len() as u64, &mut message);
+        message.extend(&samples);
+        assert_eq!(read(&packed(&message)).expect_err("too many").status(), 400);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes);
+            let _ = read(&packed(&bytes));
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Asks a target: the request, its headers, and what of an answer is a failure.
+
+use super::content;
+use super::worker::{Settings, Shared, Source};
+use crate::sys::http::{HttpError, Request, Response};
+
+/// What a scrape brought.
+pub(super) enum Answer {
+    Body(Response),
+    Local,
+}
+
+/// Why there is nothing to take in.
+pub(super) struct Failure {
+    pub(super) text: String,
+    pub(super) too_large: bool,
+}
+
+/// Asks the target.
+pub(super) async fn fetch(shared: &Shared, settings: &Settings) -> Result<Answer, Failure> {
+    let failure = |text: String| Failure { text, too_large: false };
+    let client = match &settings.source {
+        Source::Local(_) => return Ok(Answer::Local),
+        Source::Broken(text) => return Err(failure(text.clone())),
+        Source::Http(client) => client,
+    };
+    let url = &settings.target.url;
+    let response = tokio::select! {
+        biased;
+        response = client.send(request(shared, settings)) => response,
+        () = shared.clock.sleep(settings.target.timeout) => Err(HttpError::Timeout),
+    };
+    let response = response.map_err(|err| Failure {
+        too_large: matches!(err, HttpError::TooLarge { .. }),
+        text: match &err {
+            HttpError::TooLarge { .. } => too_large(shared, settings),
+            _ => format!("Get {url:?}: {err}"),
+        },
+    })?;
+    if response.status != 200 {
+        let words = content::status_words(response.status);
+        return Err(failure(format!("server returned HTTP status {words}")));
+    }
+    Ok(Answer::Body(response))
+}
+
+fn too_large(shared: &Shared, settings: &Settings) -> String {
+    let safety = shared.safety.body_bytes_max;
+    match usize::try_from(settings.job.limits.body_bytes).unwrap_or(usize::MAX) {
+        own if own > 0 && own <= safety => format!("body size limit exceeded: limit {own} bytes"),
+        _ => format!(
+            "body size limit exceeded: safety limit {safety} bytes (--scrape.max-body-bytes)"
+        ),
+    }
+}
+
+fn request(shared: &Shared, settings: &Settings) -> Request {
+    let (job, target) = (&settings.job, &settings.target);
+    // A target on this host is not asked to compress: inflating is half of a scrape's cost.
+    let encoding = if job.compression && !target.is_local { "gzip" } else { "identity" };
+    let headers = [
+        ("Accept", content::accept(&job.protocols, job.escaping)),
+        ("Accept-Encoding", encoding.to_owned()),
+        ("User-Agent", shared.user_agent.clone()),
+        ("X-Prometheus-Scrape-Timeout-Seconds", target.timeout.as_secs_f64().to_string()),
+    ];
+    // T9: a body as long as the limit is already too long.
+    let own = usize::try_from(job.limits.body_bytes).unwrap_or(usize::MAX);
+    let own = if own == 0 { usize::MAX } else { own - 1 };
+    let mut request = Request::get(&target.url);
+    request.headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    request.timeout = target.timeout;
+    request.body_bytes_max = own.min(shared.safety.body_bytes_max);
+    request.unix_socket.clone_from(&target.unix_socket);
+    request
+}

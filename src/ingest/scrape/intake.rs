@@ -1,0 +1,374 @@
+//! From an answer to the samples of a commit: lines, labels, limits, relabelling, duplicates.
+
+use super::super::config::{NameValidation, ScrapeJob};
+use super::super::limits::{HELP_BYTES_MAX, METADATA_MAX, SafetyLimits};
+use super::cache::{Known, SeriesCache, SeriesId};
+use crate::exposition::{Entry, Format, Pairs, Parser, SampleLine};
+use crate::model::{
+    Labels, LabelsBuilder, METRIC_NAME, MetricType, Timestamp, is_legacy_label_name,
+    is_legacy_metric_name, relabel,
+};
+use crate::storage::append::AppendSample;
+use crate::sys::metrics::Family;
+use std::borrow::Cow;
+
+/// Lines remembered for each sample that a scrape may have: those that relabelling drops are
+/// remembered too, but not without bound.
+const LINES_PER_SAMPLE_MAX: usize = 2;
+
+/// Why a scrape counts for nothing, as far as it is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Rejected {
+    /// Too many samples.
+    Samples(String),
+    /// Too many or too long labels.
+    Labels(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl Rejected {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Samples(text) | Self::Labels(text) | Self::Other(text) => text,
+        }
+    }
+}
+
+/// What a scrape is taken in by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms<'a> {
+    pub(super) job: &'a ScrapeJob,
+    pub(super) safety: &'a SafetyLimits,
+    /// Labels of the target.
+    pub(super) target: &'a Labels,
+    /// Series that the scrape itself writes.
+    pub(super) own_series: &'a [Labels],
+}
+
+/// The samples of one scrape, growing.
+#[derive(Debug)]
+pub(super) struct Intake<'a> {
+    terms: Terms<'a>,
+    cache: &'a mut SeriesCache,
+    ts: Timestamp,
+    /// What will be committed, and whose it is.
+    pub(super) samples: Vec<AppendSample>,
+    pub(super) places: Vec<SeriesId>,
+    /// Samples before and after relabelling.
+    pub(super) scraped: u64,
+    pub(super) kept: u64,
+    pub(super) duplicates: u64,
+    pub(super) notes: Vec<String>,
+}
+
+impl<'a> Intake<'a> {
+    /// An empty scrape at `ts`, with room for as many samples as the last one had.
+    pub(super) fn new(
+        terms: Terms<'a>,
+        cache: &'a mut SeriesCache,
+        ts: Timestamp,
+        room: usize,
+    ) -> Self {
+        Self {
+            terms,
+            cache,
+            ts,
+            samples: Vec::with_capacity(room),
+            places: Vec::with_capacity(room),
+            scraped: 0,
+            kept: 0,
+            duplicates: 0,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Takes in a body. T12: text that came without a length must end in a line break, or its last
+    /// number may be cut.
+    pub(super) fn body(
+        &mut self,
+        body: &[u8],
+        format: Format,
+        length_known: bool,
+    ) -> Result<(), Rejected> {
+        let cut =
+            format == Format::Text && !length_known && body.last().is_some_and(|b| *b != b'\n');
+        if cut {
+            let text = "the body has no length and does not end in a line break; it may be cut";
+            return Err(Rejected::Other(text.to_owned()));
+        }
+        for entry in Parser::new(body, format) {
+            match entry.map_err(|err| Rejected::Other(err.to_string()))? {
+                Entry::Sample(line) => self.line(&line)?,
+                Entry::Type { name, kind } => self.describe(&name, Some(kind), None, None),
+                Entry::Help { name, text } => self.describe(&name, None, Some(&text), None),
+                Entry::Unit { name, unit } => self.describe(&name, None, None, Some(&unit)),
+            }
+        }
+        self.check_sample_count()
+    }
+
+    /// Takes in what a target inside this process said.
+    pub(super) fn families(&mut self, families: &[Family]) -> Result<(), Rejected> {
+        for family in families {
+            self.describe(&family.name, Some(family.kind), Some(family.help), None);
+            for sample in &family.samples {
+                let key = self.cache.key_of((&family.name, sample.suffix, &sample.labels));
+                let read = |labels: &mut Pairs<'_>| {
+                    let name = format!("{}{}", family.name, sample.suffix);
+                    labels.push((Cow::Borrowed(METRIC_NAME), Cow::Owned(name)));
+                    let owned = |text: &str| Cow::Owned(text.to_owned());
+                    labels.extend(sample.labels.iter().map(|(n, v)| (owned(n), owned(v))));
+                    Ok(())
+                };
+                self.sample(key, None, sample.value, read)?;
+            }
+        }
+        self.check_sample_count()
+    }
+
+    fn line(&mut self, line: &SampleLine<'_>) -> Result<(), Rejected> {
+        let key = self.cache.line_key(line.series.raw(), line.series.normalize());
+        let ts = line.ts.filter(|_| self.terms.job.honor_timestamps);
+        self.sample(key, ts, line.value, |pairs| {
+            line.series.read(pairs).map_err(|err| err.to_string())
+        })
+    }
+
+    /// One sample. `read` gives its labels and is asked only for a line that is not known.
+    fn sample<'l>(
+        &mut self,
+        key: u64,
+        own_ts: Option<Timestamp>,
+        value: f64,
+        read: impl FnOnce(&mut Pairs<'l>) -> Result<(), String>,
+    ) -> Result<(), Rejected> {
+        self.scraped += 1;
+        let id = match self.cache.look_up(key) {
+            Known::Series(id) => Some(id),
+            Known::Dropped => return Ok(()),
+            Known::Unknown => {
+                let mut pairs = Pairs::new();
+                read(&mut pairs).map_err(Rejected::Other)?;
+                self.learn(key, &pairs)?
+            }
+        };
+        let Some(id) = id else { return Ok(()) };
+        self.kept += 1;
+        if self.is_over() {
+            return Ok(());
+        }
+        let tracked = own_ts.is_none() || self.terms.job.track_timestamps_staleness;
+        if !self.cache.touch(id, own_ts.map(Timestamp::as_millis), tracked) {
+            self.duplicates += 1;
+            return Ok(());
+        }
+        let ts = own_ts.unwrap_or(self.ts);
+        if let Some((labels, known)) = self.cache.series(id) {
+            self.samples.push(AppendSample { known, labels: labels.clone(), ts, value });
+            self.places.push(id);
+        }
+        Ok(())
+    }
+
+    /// The series of a line that is not known; `None` when it is dropped.
+    fn learn(&mut self, key: u64, pairs: &Pairs<'_>) -> Result<Option<SeriesId>, Rejected> {
+        // T9: past the limit samples are only counted, so nothing more is remembered.
+        let may_remember =
+            self.cache.line_count() < LINES_PER_SAMPLE_MAX * self.terms.safety.samples_max;
+        let Some(labels) = self.labels(pairs)? else {
+            if may_remember {
+                self.cache.insert_dropped(key);
+            }
+            return Ok(None);
+        };
+        if self.is_over_with(self.kept + 1) || !may_remember {
+            self.kept += 1;
+            return Ok(None);
+        }
+        if self.cache.fresh_count() >= self.terms.safety.series_max {
+            let limit = self.terms.safety.series_max;
+            let text = format!("series limit exceeded: more than {limit} (--scrape.max-series)");
+            return Err(Rejected::Samples(text));
+        }
+        if self.terms.own_series.contains(&labels) {
+            self.note(format!(
+                "the target exposes {labels}, which the scrape writes itself; dropped"
+            ));
+            self.cache.insert_dropped(key);
+            return Ok(None);
+        }
+        Ok(Some(self.cache.insert(key, labels)))
+    }
+
+    /// The labels of a series as they are stored; `None` when relabelling drops it.
+    fn labels(&self, pairs: &Pairs<'_>) -> Result<Option<Labels>, Rejected> {
+        let job = self.terms.job;
+        let mut labels = with_target(pairs, self.terms.target, job.honor_labels);
+        if relabel::apply(&job.metric_relabel, &mut labels) == relabel::Outcome::Drop {
+            return Ok(None);
+        }
+        let labels = labels.build();
+        if labels.is_empty() {
+            return Ok(None);
+        }
+        check_names(&labels, job.validation)?;
+        self.check_labels(&labels)?;
+        Ok(Some(labels))
+    }
+
+    /// T9: limits of labels, those of the file and the safety limits.
+    fn check_labels(&self, labels: &Labels) -> Result<(), Rejected> {
+        let (limits, safety) = (&self.terms.job.limits, self.terms.safety);
+        let metric: String = labels.metric_name().unwrap_or_default().chars().take(50).collect();
+        let over = |found: usize, own: u64, flag_limit: usize| {
+            let own = usize::try_from(own).unwrap_or(usize::MAX);
+            match own {
+                own if own > 0 && found > own => Some((own, "")),
+                _ if found > flag_limit => Some((flag_limit, ", a safety limit")),
+                _ => None,
+            }
+        };
+        let count = labels.len();
+        if let Some((limit, why)) = over(count, limits.labels, safety.labels_max) {
+            let text = format!(
+                "label_limit exceeded (metric: {metric}, number of labels: {count}, limit: {limit}{why})"
+            );
+            return Err(Rejected::Labels(text));
+        }
+        for (name, value) in labels {
+            let name_max = safety.label_name_bytes_max;
+            if let Some((limit, why)) = over(name.len(), limits.label_name_bytes, name_max) {
+                let shown: String = name.chars().take(50).collect();
+                let length = name.len();
+                let text = format!(
+                    "label_name_length_limit exceeded (metric: {metric}, label name: {shown}, length: {length}, limit: {limit}{why})"
+                );
+                return Err(Rejected::Labels(text));
+            }
+            let value_max = safety.label_value_bytes_max;
+            if let Some((limit, why)) = over(value.len(), limits.label_value_bytes, value_max) {
+                let shown: String = value.chars().take(50).collect();
+                let length = value.len();
+                let text = format!(
+                    "label_value_length_limit exceeded (metric: {metric}, label name: {name}, value: {shown:?}, length: {length}, limit: {limit}{why})"
+                );
+                return Err(Rejected::Labels(text));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over_with(self.kept)
+    }
+
+    fn is_over_with(&self, kept: u64) -> bool {
+        let own = self.terms.job.limits.samples;
+        let safety = u64::try_from(self.terms.safety.samples_max).unwrap_or(u64::MAX);
+        (own > 0 && kept > own) || kept > safety
+    }
+
+    fn check_sample_count(&self) -> Result<(), Rejected> {
+        if !self.is_over() {
+            return Ok(());
+        }
+        let own = self.terms.job.limits.samples;
+        let text = if own > 0 && self.kept > own {
+            format!("sample limit exceeded: {} samples, limit {own}", self.kept)
+        } else {
+            let limit = self.terms.safety.samples_max;
+            format!(
+                "sample limit exceeded: {} samples, safety limit {limit} (--scrape.max-samples)",
+                self.kept
+            )
+        };
+        Err(Rejected::Samples(text))
+    }
+
+    fn describe(
+        &mut self,
+        name: &str,
+        kind: Option<MetricType>,
+        help: Option<&str>,
+        unit: Option<&str>,
+    ) {
+        let Some(said) = self.cache.said(name, METADATA_MAX) else { return };
+        let known = &mut said.metadata;
+        let help = help.map(|help| cut(help, HELP_BYTES_MAX));
+        if kind.is_some_and(|kind| kind != known.kind) {
+            known.kind = kind.unwrap_or_default();
+            said.is_new = true;
+        }
+        for (text, place) in [(help, &mut known.help), (unit, &mut known.unit)] {
+            if let Some(text) = text.filter(|text| text != place) {
+                text.clone_into(place);
+                said.is_new = true;
+            }
+        }
+    }
+
+    fn note(&mut self, text: String) {
+        if self.notes.len() < super::super::limits::NOTES_MAX && !self.notes.contains(&text) {
+            self.notes.push(text);
+        }
+    }
+}
+
+/// `text`, or as much of it as fits `bytes_max`.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
+}
+
+/// T8: scraped labels and the target's, one of which wins.
+///
+/// Source: prometheus, scrape/scrape.go (mutateSampleLabels, resolveConflictingExposedLabels).
+fn with_target(pairs: &Pairs<'_>, target: &Labels, honor_labels: bool) -> LabelsBuilder {
+    let mut labels = LabelsBuilder::default();
+    for (name, value) in pairs {
+        labels.set(name.as_ref(), value.as_ref());
+    }
+    if honor_labels {
+        for (name, value) in target {
+            // Present and empty keeps the target's label out, and is not stored itself.
+            if !pairs.iter().any(|(scraped, _)| scraped == name) {
+                labels.set(name, value);
+            }
+        }
+        return labels;
+    }
+    let mut conflicts: Vec<(&str, String)> = Vec::new();
+    for (name, value) in target {
+        if let Some(scraped) = labels.get(name) {
+            conflicts.push((name, scraped.to_owned()));
+        }
+        labels.set(name, value);
+    }
+    conflicts.sort_by_key(|(name, _)| name.len());
+    for (name, value) in conflicts {
+        let mut renamed = format!("exported_{name}");
+        while labels.get(&renamed).is_some() {
+            renamed.insert_str(0, "exported_");
+        }
+        labels.set(renamed, value);
+    }
+    labels
+}
+
+/// Names are checked after relabelling; a bad one fails the scrape.
+fn check_names(labels: &Labels, validation: NameValidation) -> Result<(), Rejected> {
+    let Some(metric) = labels.metric_name() else {
+        return Err(Rejected::Other(format!("missing metric name ({METRIC_NAME} label)")));
+    };
+    let valid = match validation {
+        NameValidation::Utf8 => labels.iter().all(|(name, _)| !name.is_empty()),
+        NameValidation::Legacy => {
+            is_legacy_metric_name(metric)
+                && labels.iter().all(|(name, _)| is_legacy_label_name(name))
+        }
+    };
+    if valid {
+        return Ok(());
+    }
+    Err(Rejected::Other(format!("invalid metric name or label names: {labels}")))
+}

@@ -1,0 +1,279 @@
+//! All jobs: takes a new configuration, keeps what did not change, shows targets, stops.
+
+use super::super::config::{ScrapeJob, TargetGroup};
+use super::super::discover::{self, ParseGroups, ReadFiles};
+use super::super::limits::{PARSING_MAX, SafetyLimits};
+use super::super::target::Target;
+use super::meters::Meters;
+use super::pool::Pool;
+use super::source::LocalJob;
+use super::view::{DroppedView, PoolView, TargetView};
+use super::worker::{Shared, Source};
+use crate::storage::append::SharedAppender;
+use crate::sys::clock::SharedClock;
+use crate::sys::http::Http;
+use crate::sys::metrics::Registry;
+use crate::sys::tasks::{self, Shutdown};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
+
+/// What scraping needs of the rest of the process.
+#[derive(Clone)]
+pub struct Deps {
+    /// Time.
+    pub clock: SharedClock,
+    /// Outbound HTTP.
+    pub http: Arc<dyn Http>,
+    /// The store.
+    pub appender: SharedAppender,
+    /// The process' own metrics.
+    pub registry: Registry,
+    /// Moves all offsets: two servers that scrape the same targets do so at different times.
+    pub server_seed: u64,
+    /// Reads a file of targets, YAML or JSON.
+    pub parse_groups: ParseGroups,
+    /// Where files of targets come from.
+    pub files: Arc<dyn ReadFiles>,
+    /// The header `User-Agent`.
+    pub user_agent: String,
+    /// Limits above those of the file.
+    pub safety: SafetyLimits,
+    /// Called after each commit, on a blocking thread; must be quick.
+    pub on_commit: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Deps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deps").field("safety", &self.safety).finish_non_exhaustive()
+    }
+}
+
+/// Scrapes all targets of all jobs. Clones share it.
+#[derive(Clone)]
+pub struct ScrapeManager {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    deps: Deps,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    pools: BTreeMap<String, Pool>,
+    /// Pools of jobs that are gone, until their targets have left.
+    leaving: Vec<Pool>,
+    locals: BTreeMap<String, LocalJob>,
+    /// Set by `stop`: what comes later starts nothing.
+    is_stopped: bool,
+}
+
+impl fmt::Debug for ScrapeManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pools = self.lock().pools.len();
+        f.debug_struct("ScrapeManager").field("pools", &pools).finish_non_exhaustive()
+    }
+}
+
+impl ScrapeManager {
+    /// A manager without jobs.
+    pub fn new(deps: Deps) -> Self {
+        let shared = Arc::new(Shared {
+            clock: Arc::clone(&deps.clock),
+            appender: Arc::clone(&deps.appender),
+            safety: deps.safety,
+            server_seed: deps.server_seed,
+            user_agent: deps.user_agent.clone(),
+            on_commit: Arc::clone(&deps.on_commit),
+            meters: Meters::new(&deps.registry),
+            parsing: Semaphore::new(PARSING_MAX),
+        });
+        Self { inner: Arc::new(Inner { deps, shared, state: Mutex::default() }) }
+    }
+
+    /// Makes these the jobs. What did not change goes on undisturbed (T44); targets that are gone
+    /// leave with markers (T7). Must be called on the async runtime; does not block.
+    pub fn apply(&self, jobs: Vec<ScrapeJob>, locals: Vec<LocalJob>) {
+        let mut state = self.lock();
+        if state.is_stopped {
+            return;
+        }
+        state.leaving.retain(|pool| !pool.is_empty());
+        let mut before = std::mem::take(&mut state.pools);
+        let locals_before = std::mem::take(&mut state.locals);
+        for job in jobs {
+            let pool = before.remove(&job.name);
+            let pool = self.updated(pool, job);
+            state.pools.insert(pool.job.name.clone(), pool);
+        }
+        for local in locals {
+            let pool = before.remove(&local.name);
+            let unchanged = locals_before.get(&local.name) == Some(&local);
+            let pool = self.updated_local(pool, &local, unchanged);
+            state.pools.insert(local.name.clone(), pool);
+            state.locals.insert(local.name.clone(), local);
+        }
+        for (name, mut pool) in before {
+            pool.leave();
+            self.inner.shared.meters.forget(&name);
+            state.leaving.push(pool);
+        }
+    }
+
+    /// Targets that are scraped, by job and URL.
+    pub fn targets(&self) -> Vec<TargetView> {
+        self.lock().pools.values().flat_map(Pool::targets).collect()
+    }
+
+    /// Targets that are not scraped, as many as jobs keep.
+    pub fn dropped(&self) -> Vec<DroppedView> {
+        self.lock().pools.values().flat_map(|pool| pool.dropped().to_vec()).collect()
+    }
+
+    /// All jobs in numbers.
+    pub fn pools(&self) -> Vec<PoolView> {
+        self.lock().pools.values().map(Pool::view).collect()
+    }
+
+    /// Stops all loops and waits for commits under way. No markers are written: after a restart
+    /// the series go on.
+    pub async fn stop(&self) {
+        let pools: Vec<Pool> = {
+            let mut state = self.lock();
+            state.is_stopped = true;
+            let pools = std::mem::take(&mut state.pools).into_values();
+            let leaving = std::mem::take(&mut state.leaving);
+            pools.chain(leaving).collect()
+        };
+        for task in pools.into_iter().flat_map(Pool::stop) {
+            // A panic was reported where it happened.
+            let _ = task.await;
+        }
+    }
+
+    fn updated(&self, pool: Option<Pool>, job: ScrapeJob) -> Pool {
+        let job = Arc::new(job);
+        let Some(mut pool) = pool else {
+            self.inner.shared.meters.pools.inc();
+            let source = self.source(&job);
+            let mut pool = Pool::new(Arc::clone(&job), source);
+            self.restart_discovery(&mut pool);
+            pool.sync_groups(&self.inner.shared);
+            return pool;
+        };
+        if *pool.job == *job {
+            return pool;
+        }
+        if pool.job.client != job.client || pool.job.base != job.base {
+            pool.source = self.source(&job);
+        }
+        let files_changed = pool.job.files != job.files;
+        pool.job = job;
+        if files_changed {
+            self.restart_discovery(&mut pool);
+        }
+        pool.sync_groups(&self.inner.shared);
+        pool
+    }
+
+    fn updated_local(&self, pool: Option<Pool>, local: &LocalJob, unchanged: bool) -> Pool {
+        match pool {
+            Some(pool) if unchanged => pool,
+            Some(mut pool) => {
+                pool.job = Arc::new(ScrapeJob::local(&local.name, local.interval));
+                pool.source = Source::Local(Arc::clone(&local.target));
+                pool.sync(&self.inner.shared, vec![local_target(local)]);
+                pool
+            }
+            None => {
+                let job = Arc::new(ScrapeJob::local(&local.name, local.interval));
+                let mut pool = Pool::new(job, Source::Local(Arc::clone(&local.target)));
+                pool.sync(&self.inner.shared, vec![local_target(local)]);
+                pool
+            }
+        }
+    }
+
+    fn source(&self, job: &ScrapeJob) -> Source {
+        match self.inner.deps.http.client(&job.client, &job.base) {
+            Ok(client) => Source::Http(client),
+            Err(problem) => Source::Broken(problem.to_string()),
+        }
+    }
+
+    /// Starts to watch the job's files, instead of those it watched.
+    fn restart_discovery(&self, pool: &mut Pool) {
+        if let Some(before) = pool.discovery.take() {
+            before.trigger();
+        }
+        pool.problems.clear();
+        if pool.job.files.is_empty() {
+            pool.file_groups.clear();
+            return;
+        }
+        let stop = Shutdown::new();
+        pool.discovery = Some(stop.clone());
+        let name = pool.job.name.clone();
+        // Weak: a manager that nobody holds must not live on in its own tasks.
+        let inner = Arc::downgrade(&self.inner);
+        let stopped = stop.clone();
+        let found = move |groups: Vec<TargetGroup>, problems: Vec<String>| {
+            if let Some(inner) = inner.upgrade()
+                && !stopped.is_triggered()
+            {
+                Self { inner }.files_read(&name, groups, problems);
+            }
+        };
+        let deps = &self.inner.deps;
+        let watch = discover::Watch {
+            clock: Arc::clone(&deps.clock),
+            files: Arc::clone(&deps.files),
+            parse: Arc::clone(&deps.parse_groups),
+            discoveries: pool.job.files.clone(),
+            stop,
+        };
+        tasks::spawn(format!("discover {}", pool.job.name), watch.run(found));
+    }
+
+    fn files_read(&self, name: &str, groups: Vec<TargetGroup>, problems: Vec<String>) {
+        let mut state = self.lock();
+        if let Some(pool) = state.pools.get_mut(name) {
+            pool.problems = problems;
+            if pool.file_groups != groups {
+                pool.file_groups = groups;
+                pool.sync_groups(&self.inner.shared);
+            }
+        }
+        let failed = state.pools.values().filter(|pool| !pool.problems.is_empty()).count();
+        self.inner
+            .shared
+            .meters
+            .failed_configs
+            .set(f64::from(u32::try_from(failed).unwrap_or(u32::MAX)));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn local_target(local: &LocalJob) -> Target {
+    let mut labels = local.labels.to_builder();
+    if labels.get("job").is_none() {
+        labels.set("job", local.name.as_str());
+    }
+    let labels = labels.build();
+    Target {
+        discovered: labels.clone(),
+        labels,
+        url: format!("watchbell:{}", local.name),
+        interval: local.interval,
+        timeout: local.interval,
+        unix_socket: None,
+        is_local: true,
+    }
+}

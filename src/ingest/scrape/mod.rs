@@ -1,0 +1,28 @@
+//! Scraping: one loop for each target, one commit for each scrape.
+//!
+//! Owns when a target is asked, what its answer becomes, and the staleness of its series. Start
+//! reading at `manager.rs` (jobs and targets), then `worker.rs` (the life of one target), `once.rs`
+//! (one scrape), `intake.rs` (from a body to samples) and `cache.rs` (what series are known by).
+//!
+//! Never: reading series back; parsing on a worker of the async runtime.
+
+mod cache;
+mod content;
+mod fetch;
+mod intake;
+mod manager;
+mod meters;
+mod once;
+mod pool;
+mod report;
+mod schedule;
+mod source;
+mod view;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use manager::{Deps, ScrapeManager};
+pub use source::{LocalJob, LocalTarget};
+pub use view::{DroppedView, Health, PoolView, TargetView};

@@ -1,0 +1,235 @@
+//! The targets of one job: brought up to date without disturbing those that did not change.
+
+use super::super::config::{ScrapeJob, TargetGroup};
+use super::super::limits::DROPPED_TARGETS_KEPT;
+use super::super::target::{Populated, Target, populate};
+use super::view::{DroppedView, PoolView, TargetView};
+use super::worker::{Order, Settings, Shared, Source, Worker};
+use crate::model::Labels;
+use crate::sys::tasks::{self, Shutdown};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// A target's loop.
+#[derive(Debug)]
+struct Loop {
+    orders: watch::Sender<Order>,
+    settings: Arc<Settings>,
+    view: Arc<Mutex<TargetView>>,
+    has_left: Arc<AtomicBool>,
+    is_leaving: bool,
+    task: JoinHandle<Option<()>>,
+}
+
+/// One job's targets.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) job: Arc<ScrapeJob>,
+    pub(super) source: Source,
+    /// Groups that files name, as last read.
+    pub(super) file_groups: Vec<TargetGroup>,
+    /// Stops the discovery of files.
+    pub(super) discovery: Option<Shutdown>,
+    pub(super) problems: Vec<String>,
+    loops: HashMap<(Labels, String), Loop>,
+    dropped: Vec<DroppedView>,
+    dropped_count: usize,
+    limit_problem: Option<String>,
+}
+
+impl Pool {
+    pub(super) fn new(job: Arc<ScrapeJob>, source: Source) -> Self {
+        Self {
+            job,
+            source,
+            file_groups: Vec::new(),
+            discovery: None,
+            problems: Vec::new(),
+            loops: HashMap::new(),
+            dropped: Vec::new(),
+            dropped_count: 0,
+            limit_problem: None,
+        }
+    }
+
+    /// Makes the targets of all groups and brings the loops up to date.
+    pub(super) fn sync_groups(&mut self, shared: &Arc<Shared>) {
+        let mut targets = Vec::new();
+        self.dropped.clear();
+        self.dropped_count = 0;
+        let kept = match usize::try_from(self.job.limits.keep_dropped_targets) {
+            Ok(0) | Err(_) => DROPPED_TARGETS_KEPT,
+            Ok(kept) => kept,
+        };
+        for group in self.job.groups.iter().chain(&self.file_groups) {
+            for address in &group.targets {
+                match populate(&self.job, address, &group.labels) {
+                    Populated::Target(target) => targets.push(target),
+                    Populated::Dropped { discovered, reason } => {
+                        self.dropped_count += 1;
+                        if self.dropped.len() < kept {
+                            let pool = self.job.name.clone();
+                            self.dropped.push(DroppedView { discovered, pool, reason });
+                        }
+                    }
+                }
+            }
+        }
+        self.check_target_limit(shared, targets.len());
+        self.sync(shared, targets);
+    }
+
+    /// T9: too many targets fail all of them rather than some.
+    fn check_target_limit(&mut self, shared: &Shared, found: usize) {
+        let limit = self.job.limits.targets;
+        let is_over = limit > 0 && u64::try_from(found).unwrap_or(u64::MAX) > limit;
+        self.limit_problem = is_over.then(|| {
+            shared.meters.over_target_limit.inc();
+            format!("target_limit exceeded (number of targets: {found}, limit: {limit})")
+        });
+    }
+
+    /// T44: a target with the same labels and URL keeps its loop, cache and phase.
+    pub(super) fn sync(&mut self, shared: &Arc<Shared>, targets: Vec<Target>) {
+        self.loops.retain(|_, one| !(one.is_leaving && one.has_left.load(Ordering::Acquire)));
+        let source = match &self.limit_problem {
+            Some(text) => Source::Broken(text.clone()),
+            None => self.source.clone(),
+        };
+        let mut missing: std::collections::HashSet<_> = self.loops.keys().cloned().collect();
+        for target in targets {
+            let key = (target.labels.clone(), target.url.clone());
+            missing.remove(&key);
+            let settings =
+                Arc::new(Settings { job: Arc::clone(&self.job), target, source: source.clone() });
+            match self.loops.get_mut(&key) {
+                Some(one) => one.update(settings),
+                None => {
+                    let one = Loop::start(shared, settings);
+                    self.loops.insert(key, one);
+                }
+            }
+        }
+        for key in missing {
+            if let Some(one) = self.loops.get_mut(&key) {
+                one.leave();
+            }
+        }
+        shared.meters.synced(&self.job.name, self.active());
+    }
+
+    /// The job is gone: all its targets leave.
+    pub(super) fn leave(&mut self) {
+        self.stop_discovery();
+        for one in self.loops.values_mut() {
+            one.leave();
+        }
+    }
+
+    /// Whether all targets have left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.loops.values().all(|one| one.is_leaving && one.has_left.load(Ordering::Acquire))
+    }
+
+    /// Tells all loops to stop; answers their tasks.
+    pub(super) fn stop(mut self) -> Vec<JoinHandle<Option<()>>> {
+        self.stop_discovery();
+        let loops = self.loops.into_values();
+        loops
+            .map(|one| {
+                one.orders.send_replace(Order::Stop);
+                one.task
+            })
+            .collect()
+    }
+
+    fn stop_discovery(&mut self) {
+        if let Some(discovery) = self.discovery.take() {
+            discovery.trigger();
+        }
+    }
+
+    fn active(&self) -> usize {
+        self.loops.values().filter(|one| !one.is_leaving).count()
+    }
+
+    /// Targets that are scraped, by URL.
+    pub(super) fn targets(&self) -> Vec<TargetView> {
+        let scraped = self.loops.values().filter(|one| !one.is_leaving);
+        let mut views: Vec<TargetView> = scraped.map(Loop::shown).collect();
+        views.sort_by(|a, b| (&a.url, &a.labels).cmp(&(&b.url, &b.labels)));
+        views
+    }
+
+    /// Targets that are not scraped.
+    pub(super) fn dropped(&self) -> &[DroppedView] {
+        &self.dropped
+    }
+
+    /// The job in numbers.
+    pub(super) fn view(&self) -> PoolView {
+        PoolView {
+            name: self.job.name.clone(),
+            active: self.active(),
+            dropped: self.dropped_count,
+            problems: self.problems.iter().chain(&self.limit_problem).cloned().collect(),
+        }
+    }
+}
+
+impl Loop {
+    fn start(shared: &Arc<Shared>, settings: Arc<Settings>) -> Self {
+        let (orders, receiver) = watch::channel(Order::Run(Arc::clone(&settings)));
+        let view = Arc::new(Mutex::new(TargetView::default()));
+        let has_left = Arc::new(AtomicBool::new(false));
+        let worker = Worker::new(Arc::clone(shared), Arc::clone(&view), Arc::clone(&has_left));
+        let name = format!("scrape {}", settings.target.url);
+        let task = tasks::spawn(name, worker.run(receiver));
+        Self { orders, settings, view, has_left, is_leaving: false, task }
+    }
+
+    fn update(&mut self, settings: Arc<Settings>) {
+        let before = &self.settings;
+        let same = Arc::ptr_eq(&before.job, &settings.job)
+            && before.target == settings.target
+            && same_source(&before.source, &settings.source);
+        if same && !self.is_leaving {
+            return;
+        }
+        self.is_leaving = false;
+        self.has_left.store(false, Ordering::Release);
+        self.settings = Arc::clone(&settings);
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).notes.clear();
+        self.orders.send_replace(Order::Run(settings));
+    }
+
+    fn leave(&mut self) {
+        if !std::mem::replace(&mut self.is_leaving, true) {
+            self.orders.send_replace(Order::Leave);
+        }
+    }
+
+    fn shown(&self) -> TargetView {
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let target = &self.settings.target;
+        view.discovered = target.discovered.clone();
+        view.labels = target.labels.clone();
+        view.pool.clone_from(&self.settings.job.name);
+        view.url.clone_from(&target.url);
+        view.interval = target.interval;
+        view.timeout = target.timeout;
+        view
+    }
+}
+
+fn same_source(a: &Source, b: &Source) -> bool {
+    match (a, b) {
+        (Source::Http(a), Source::Http(b)) => Arc::ptr_eq(a, b),
+        (Source::Local(a), Source::Local(b)) => Arc::ptr_eq(a, b),
+        (Source::Broken(a), Source::Broken(b)) => a == b,
+        (Source::Http(_) | Source::Local(_) | Source::Broken(_), _) => false,
+    }
+}

@@ -1,0 +1,235 @@
+//! The life of one target: wait for the tick, fetch, take in, commit; and, once removed, the end.
+//!
+//! A target's state (cache, phase) lives in its task, so a reload only sends new settings and
+//! nothing is lost. Parsing and committing run on blocking threads, at most a few at once.
+
+use super::super::config::ScrapeJob;
+use super::super::limits::SafetyLimits;
+use super::super::target::Target;
+use super::fetch::{Answer, Failure, fetch};
+use super::meters::Meters;
+use super::once::{Memory, Scrape, mark_ends};
+use super::report::Report;
+use super::schedule::Schedule;
+use super::source::LocalTarget;
+use super::view::TargetView;
+use crate::model::Timestamp;
+use crate::storage::append::SharedAppender;
+use crate::sys::clock::SharedClock;
+use crate::sys::http::HttpClient;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+/// Called after each commit.
+pub(super) type OnCommit = Arc<dyn Fn() + Send + Sync>;
+
+/// What all loops share.
+pub(super) struct Shared {
+    pub(super) clock: SharedClock,
+    pub(super) appender: SharedAppender,
+    pub(super) safety: SafetyLimits,
+    pub(super) server_seed: u64,
+    pub(super) user_agent: String,
+    pub(super) on_commit: OnCommit,
+    pub(super) meters: Meters,
+    pub(super) parsing: Semaphore,
+}
+
+/// Where a target's samples come from.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// HTTP.
+    Http(Arc<dyn HttpClient>),
+    /// This process.
+    Local(Arc<dyn LocalTarget>),
+    /// Nowhere: each scrape fails with this text.
+    Broken(String),
+}
+
+/// How a target is scraped.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) job: Arc<ScrapeJob>,
+    pub(super) target: Target,
+    pub(super) source: Source,
+}
+
+/// What a loop is told.
+#[derive(Clone, Debug)]
+pub(super) enum Order {
+    /// Scrape with these settings.
+    Run(Arc<Settings>),
+    /// The target is gone: mark the ends of its series, unless it comes back.
+    Leave,
+    /// The process stops: mark nothing.
+    Stop,
+}
+
+/// One target's task.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) view: Arc<Mutex<TargetView>>,
+    /// Set once the ends of a removed target's series are marked.
+    pub(super) has_left: Arc<AtomicBool>,
+    settings: Option<Arc<Settings>>,
+    schedule: Option<Schedule>,
+    tick: Timestamp,
+    memory: Box<Memory>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        view: Arc<Mutex<TargetView>>,
+        has_left: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            shared,
+            view,
+            has_left,
+            settings: None,
+            schedule: None,
+            tick: Timestamp::EPOCH,
+            memory: Box::default(),
+        }
+    }
+
+    /// Runs until told to stop.
+    pub(super) async fn run(mut self, mut orders: watch::Receiver<Order>) {
+        loop {
+            let order = orders.borrow_and_update().clone();
+            let goes_on = match order {
+                Order::Stop => false,
+                Order::Leave => self.leave(&mut orders).await,
+                Order::Run(settings) => {
+                    self.adopt(settings);
+                    self.turn(&mut orders).await
+                }
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// Takes new settings; forgets only what they make wrong.
+    fn adopt(&mut self, settings: Arc<Settings>) {
+        let target = &settings.target;
+        let schedule =
+            Schedule::new(&target.labels, &target.url, self.shared.server_seed, target.interval);
+        if self.schedule != Some(schedule) {
+            let now = self.shared.clock.now();
+            self.tick = if self.schedule.is_none() {
+                schedule.first(now)
+            } else {
+                schedule.tick_after(now)
+            };
+            self.schedule = Some(schedule);
+        }
+        let before = self.settings.as_ref().map(|before| &before.job);
+        if before
+            .is_none_or(|before| before.extra_scrape_metrics != settings.job.extra_scrape_metrics)
+        {
+            self.memory.report = Report::new(&target.labels, settings.job.extra_scrape_metrics);
+        }
+        if before.is_some_and(|before| !same_mapping(before, &settings.job)) {
+            self.memory.cache.forget_lines();
+        }
+        self.settings = Some(settings);
+    }
+
+    /// Waits for the tick and scrapes. `false` once nobody gives orders any more.
+    async fn turn(&mut self, orders: &mut watch::Receiver<Order>) -> bool {
+        let (Some(settings), Some(schedule)) = (self.settings.clone(), self.schedule) else {
+            return false;
+        };
+        let clock = self.shared.clock.clone();
+        let wait = self.tick.since(clock.now());
+        tokio::select! {
+            biased;
+            changed = orders.changed() => return changed.is_ok(),
+            () = clock.sleep(wait) => {}
+        }
+        let started = clock.elapsed();
+        let ts = schedule.snapped(self.tick, clock.now());
+        let answer = tokio::select! {
+            biased;
+            // New settings wait for the scrape under way; an end does not.
+            ended = orders.wait_for(|order| !matches!(order, Order::Run(_))) => return ended.is_ok(),
+            answer = fetch(&self.shared, &settings) => answer,
+        };
+        self.take_in(settings, answer, ts, started).await;
+        self.tick = schedule.next(self.tick, clock.now());
+        true
+    }
+
+    /// Parses and commits on a blocking thread.
+    async fn take_in(
+        &mut self,
+        settings: Arc<Settings>,
+        answer: Result<Answer, Failure>,
+        ts: Timestamp,
+        started: Duration,
+    ) {
+        // The semaphore is never closed.
+        let _permit = self.shared.parsing.acquire().await;
+        let mut memory = std::mem::take(&mut self.memory);
+        let shared = Arc::clone(&self.shared);
+        let view = Arc::clone(&self.view);
+        let work = tokio::task::spawn_blocking(move || {
+            let done = Scrape { shared: &shared, settings: &settings, ts, started }
+                .run(&mut memory, answer);
+            done.show(&settings, &mut view.lock().unwrap_or_else(PoisonError::into_inner));
+            if done.committed {
+                (shared.on_commit)();
+            }
+            memory
+        });
+        match work.await {
+            Ok(memory) => self.memory = memory,
+            Err(panic) => {
+                // The cache is lost with its series' staleness; scraping goes on.
+                tracing::error!(%panic, "a scrape panicked");
+                self.settings = None;
+            }
+        }
+    }
+
+    /// T7: marks the ends after the next two missed scrapes, dated at the first of them. `true`
+    /// when there may be more orders.
+    async fn leave(&mut self, orders: &mut watch::Receiver<Order>) -> bool {
+        if let Some(schedule) = self.schedule {
+            let clock = self.shared.clock.clone();
+            let interval_ms = schedule.interval_ms();
+            let missed = self.tick;
+            let wait_ms = interval_ms.saturating_add(interval_ms / 10);
+            let until = missed.plus_millis(wait_ms).since(clock.now());
+            tokio::select! {
+                biased;
+                changed = orders.changed() => return changed.is_ok(),
+                () = clock.sleep(until) => {}
+            }
+            let memory = std::mem::take(&mut self.memory);
+            let shared = Arc::clone(&self.shared);
+            let work = tokio::task::spawn_blocking(move || mark_ends(&shared, &memory, missed));
+            if let Err(panic) = work.await {
+                tracing::error!(%panic, "marking the end of a target panicked");
+            }
+            self.schedule = None;
+            self.settings = None;
+        }
+        self.has_left.store(true, Ordering::Release);
+        orders.changed().await.is_ok()
+    }
+}
+
+/// Whether both jobs make the same series of the same line.
+fn same_mapping(a: &ScrapeJob, b: &ScrapeJob) -> bool {
+    a.honor_labels == b.honor_labels
+        && a.metric_relabel == b.metric_relabel
+        && a.validation == b.validation
+        && a.limits == b.limits
+        && a.extra_scrape_metrics == b.extra_scrape_metrics
+}

@@ -1,0 +1,61 @@
+//! What receivers need of the world, handed in at construction.
+
+use super::config::Source;
+use crate::sys::clock::SharedClock;
+use crate::sys::entropy::Entropy;
+use crate::sys::http::Http;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A longer file is no secret and no URL.
+const FILE_BYTES_MAX: usize = 64 << 10;
+
+/// Reads a file whole.
+pub type ReadFile = Arc<dyn Fn(&Path) -> io::Result<Vec<u8>> + Send + Sync>;
+
+/// The world, as receivers see it.
+#[derive(Clone)]
+pub struct Outside {
+    /// Outbound HTTP.
+    pub http: Arc<dyn Http>,
+    /// Time of day for messages, elapsed time for deadlines.
+    pub clock: SharedClock,
+    /// Spreads pauses, makes message ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Reads secrets and URLs that stand in files, each time they are used.
+    pub read_file: ReadFile,
+    /// This host's name, for message ids.
+    pub hostname: String,
+    /// Relative files are looked up here: the folder of the configuration.
+    pub base: PathBuf,
+}
+
+impl fmt::Debug for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outside").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl Outside {
+    /// The value, or what stands in its file now.
+    pub(super) fn reveal(&self, source: &Source) -> Result<String, String> {
+        match source {
+            Source::Inline(secret) => Ok(secret.reveal().to_owned()),
+            Source::File(path) => self.read_text(path),
+        }
+    }
+
+    /// The text of a small file; a relative path belongs to the configuration's folder.
+    pub(super) fn read_text(&self, path: &Path) -> Result<String, String> {
+        let shown = path.display();
+        let bytes = (self.read_file)(&self.base.join(path))
+            .map_err(|err| format!("could not read {shown}: {err}"))?;
+        if bytes.len() > FILE_BYTES_MAX {
+            let len = bytes.len();
+            return Err(format!("could not read {shown}: {len} bytes, at most {FILE_BYTES_MAX}"));
+        }
+        String::from_utf8(bytes).map_err(|_| format!("could not read {shown}: it is not UTF-8"))
+    }
+}

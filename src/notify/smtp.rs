@@ -1,0 +1,281 @@
+//! Sending mail: TLS, authentication, envelope.
+//!
+//! Source: prometheus/alertmanager, notify/email/email.go; RFC 5321, RFC 4954, RFC 2195.
+
+use super::config::{Email, Source};
+use super::email::Mail;
+use super::outside::Outside;
+use super::retry::{Attempt, FailureClass};
+use crate::sys::settings::TlsSettings;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::client::{
+    AsyncSmtpConnection, Certificate, Identity, TlsParameters, TlsVersion,
+};
+use lettre::transport::smtp::extension::ClientId;
+use md5::{Digest, Md5};
+use std::fmt;
+use std::time::Duration;
+
+/// Block of the hash inside HMAC-MD5.
+const MD5_BLOCK_BYTES: usize = 64;
+
+/// Why one attempt failed.
+#[derive(Debug)]
+enum Failure {
+    /// It may work later.
+    Retry(String),
+    /// It never will.
+    Final(String),
+}
+
+/// Sends the message once.
+pub(super) async fn send(
+    settings: &Email,
+    mail: &Mail,
+    outside: &Outside,
+    time_left: Duration,
+) -> Attempt {
+    match try_send(settings, mail, outside, time_left).await {
+        Ok(()) => Attempt::Done,
+        Err(Failure::Retry(reason)) => {
+            Attempt::Retry { reason, class: FailureClass::Other, after: None }
+        }
+        Err(Failure::Final(reason)) => Attempt::Final { reason, class: FailureClass::Client },
+    }
+}
+
+async fn try_send(
+    settings: &Email,
+    mail: &Mail,
+    outside: &Outside,
+    time_left: Duration,
+) -> Result<(), Failure> {
+    let tls = || tls_parameters(settings, outside).map_err(Failure::Final);
+    let hello = ClientId::Domain(settings.hello.clone());
+    let implicit = if settings.implicit_tls { Some(tls()?) } else { None };
+    let address = (settings.host.as_str(), settings.port);
+    let mut connection =
+        AsyncSmtpConnection::connect_tokio1(address, Some(time_left), &hello, implicit, None)
+            .await
+            .map_err(|err| retry("establish connection to server", &err))?;
+    if settings.require_tls && !settings.implicit_tls {
+        if !connection.can_starttls() {
+            connection.abort().await;
+            let server = format!("{}:{}", settings.host, settings.port);
+            return Err(Failure::Retry(format!(
+                "'require_tls' is true (default) but {server:?} does not advertise the STARTTLS extension"
+            )));
+        }
+        connection
+            .starttls(tls()?, &hello)
+            .await
+            .map_err(|err| retry("send STARTTLS command", &err))?;
+    }
+    let done = dialog(settings, mail, outside, &mut connection).await;
+    match &done {
+        // The message is accepted: a lost farewell changes nothing.
+        Ok(()) => drop(connection.quit().await),
+        Err(_) => connection.abort().await,
+    }
+    done
+}
+
+async fn dialog(
+    settings: &Email,
+    mail: &Mail,
+    outside: &Outside,
+    connection: &mut AsyncSmtpConnection,
+) -> Result<(), Failure> {
+    if !settings.username.is_empty() {
+        authenticate(settings, outside, connection).await?;
+    }
+    connection.send(&mail.envelope, &mail.bytes).await.map(drop).map_err(|err| {
+        // A recipient or a message that is refused for good is not offered again.
+        if err.is_permanent() {
+            Failure::Final(format!("send mail: {err}"))
+        } else {
+            retry("send mail", &err)
+        }
+    })
+}
+
+/// The first mechanism in the server's order for which there is a secret.
+async fn authenticate(
+    settings: &Email,
+    outside: &Outside,
+    connection: &mut AsyncSmtpConnection,
+) -> Result<(), Failure> {
+    // The library keeps the server's mechanisms without their order, so it is asked once more.
+    let answer = connection
+        .command(format!("EHLO {}\r\n", settings.hello))
+        .await
+        .map_err(|err| retry("send EHLO command", &err))?;
+    let offered: Vec<String> = answer
+        .message()
+        .filter_map(|line| {
+            line.trim().strip_prefix("AUTH ").or_else(|| line.trim().strip_prefix("AUTH="))
+        })
+        .flat_map(|list| list.split_whitespace().map(str::to_ascii_uppercase))
+        .collect();
+    // A server without AUTH takes mail without it, as upstream sees it.
+    if offered.is_empty() {
+        return Ok(());
+    }
+    let reveal = |source: &Option<Source>| match source {
+        Some(source) => outside.reveal(source).map(|text| text.trim().to_owned()),
+        None => Ok(String::new()),
+    };
+    let password = reveal(&settings.password).map_err(Failure::Retry)?;
+    let secret = reveal(&settings.secret).map_err(Failure::Retry)?;
+    let mut refused = Vec::new();
+    for mechanism in &offered {
+        let done = match mechanism.as_str() {
+            "CRAM-MD5" if secret.is_empty() => Err("missing secret for CRAM-MD5 auth mechanism"),
+            "CRAM-MD5" => Ok(cram_md5(settings, &secret, connection).await),
+            "PLAIN" | "LOGIN" if password.is_empty() => Err("missing password for auth mechanism"),
+            "PLAIN" if !connection.is_encrypted() && !is_local(&settings.host) => {
+                Err("PLAIN auth mechanism needs TLS")
+            }
+            "PLAIN" => Ok(plain(settings, &password, connection).await),
+            "LOGIN" => Ok(login(settings, &password, connection).await),
+            _ => Err("unknown auth mechanism"),
+        };
+        match done {
+            Ok(done) => return done.map_err(|err| retry("authenticate", &err)),
+            Err(reason) => refused.push(format!("{reason} ({mechanism})")),
+        }
+    }
+    Err(Failure::Retry(format!("find auth mechanism: {}", refused.join("; "))))
+}
+
+async fn plain(
+    settings: &Email,
+    password: &str,
+    connection: &mut AsyncSmtpConnection,
+) -> Result<(), SmtpError> {
+    let text = format!("{}\0{}\0{password}", settings.identity, settings.username);
+    connection.command(format!("AUTH PLAIN {}\r\n", BASE64.encode(text))).await.map(drop)
+}
+
+async fn login(
+    settings: &Email,
+    password: &str,
+    connection: &mut AsyncSmtpConnection,
+) -> Result<(), SmtpError> {
+    connection.command("AUTH LOGIN\r\n").await?;
+    connection.command(format!("{}\r\n", BASE64.encode(&settings.username))).await?;
+    connection.command(format!("{}\r\n", BASE64.encode(password))).await.map(drop)
+}
+
+async fn cram_md5(
+    settings: &Email,
+    secret: &str,
+    connection: &mut AsyncSmtpConnection,
+) -> Result<(), SmtpError> {
+    let answer = connection.command("AUTH CRAM-MD5\r\n").await?;
+    let challenge = answer.first_line().unwrap_or_default().trim();
+    // A challenge that is no base64 gets an answer that the server refuses.
+    let challenge = BASE64.decode(challenge).unwrap_or_default();
+    let digest = Hex(hmac_md5(secret.as_bytes(), &challenge));
+    let text = BASE64.encode(format!("{} {digest}", settings.username));
+    connection.command(format!("{text}\r\n")).await.map(drop)
+}
+
+struct Hex([u8; 16]);
+
+impl fmt::Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// RFC 2104 with MD5.
+fn hmac_md5(key: &[u8], message: &[u8]) -> [u8; 16] {
+    let hashed: [u8; 16];
+    let key = if key.len() > MD5_BLOCK_BYTES {
+        hashed = Md5::digest(key).into();
+        hashed.as_slice()
+    } else {
+        key
+    };
+    let padded = |pad: u8| {
+        let tail = std::iter::repeat_n(0, MD5_BLOCK_BYTES - key.len());
+        key.iter().copied().chain(tail).map(|byte| byte ^ pad).collect::<Vec<_>>()
+    };
+    let inner: [u8; 16] =
+        Md5::new().chain_update(padded(0x36)).chain_update(message).finalize().into();
+    Md5::new().chain_update(padded(0x5c)).chain_update(inner).finalize().into()
+}
+
+fn is_local(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "::1")
+}
+
+fn retry(what: &str, err: &SmtpError) -> Failure {
+    Failure::Retry(format!("{what}: {err}"))
+}
+
+fn tls_parameters(settings: &Email, outside: &Outside) -> Result<TlsParameters, String> {
+    let tls = &settings.tls;
+    let name = if tls.server_name.is_empty() { &settings.host } else { &tls.server_name };
+    let mut builder = TlsParameters::builder(name.clone())
+        .dangerous_accept_invalid_certs(tls.insecure_skip_verify)
+        .dangerous_accept_invalid_hostnames(tls.insecure_skip_verify);
+    if let Some(pem) = pem(tls.ca.as_deref(), tls.ca_file.as_deref(), outside)? {
+        let certificate =
+            Certificate::from_pem(pem.as_bytes()).map_err(|err| format!("read CA: {err}"))?;
+        builder = builder.add_root_certificate(certificate);
+    }
+    if let Some(identity) = identity(tls, outside)? {
+        builder = builder.identify_with(identity);
+    }
+    match tls.min_version.as_deref() {
+        None | Some("TLS10" | "TLS11" | "TLS12") => {}
+        Some("TLS13") => builder = builder.set_min_tls_version(TlsVersion::Tlsv13),
+        Some(other) => return Err(format!("unknown TLS version: {other}")),
+    }
+    builder.build().map_err(|err| format!("parse TLS configuration: {err}"))
+}
+
+fn identity(tls: &TlsSettings, outside: &Outside) -> Result<Option<Identity>, String> {
+    let certificate = pem(tls.cert.as_deref(), tls.cert_file.as_deref(), outside)?;
+    let key = tls.key.as_ref().map(|key| key.reveal());
+    let key = pem(key, tls.key_file.as_deref(), outside)?;
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => {
+            Identity::from_pem(certificate.as_bytes(), key.as_bytes())
+                .map(Some)
+                .map_err(|err| format!("read client certificate: {err}"))
+        }
+        (None, None) => Ok(None),
+        (Some(_), None) | (None, Some(_)) => {
+            Err("exactly one of key or certificate is configured; both are needed".to_owned())
+        }
+    }
+}
+
+fn pem(
+    inline: Option<&str>,
+    file: Option<&std::path::Path>,
+    outside: &Outside,
+) -> Result<Option<String>, String> {
+    match (inline, file) {
+        (Some(text), _) => Ok(Some(text.to_owned())),
+        (None, Some(path)) => outside.read_text(path).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cram_md5_answers_as_in_its_rfc() {
+        // RFC 2195, section 2.
+        let digest = hmac_md5(b"tanstaaftanstaaf", b"<1896.697170952@postoffice.reston.mci.net>");
+        assert_eq!(Hex(digest).to_string(), "b913a602c7eda7a495b4e6e7334d3890");
+    }
+}

@@ -1,0 +1,114 @@
+//! Templates of messages: the built-in ones, users' files over them, and fields of receivers.
+//!
+//! Source for the names and for `__subject`: prometheus/alertmanager, template/default.tmpl.
+
+use super::message::template_data;
+use crate::alerts::Notification;
+use crate::model::{Labels, Timestamp};
+use crate::template::{
+    Arity, Functions, Limits, Mode, TemplateError, TemplateSet, Value, alertmanager_functions,
+};
+
+/// The built-in templates for text, and for HTML in mail.
+const BUILT_IN: [(&str, &str); 2] = [
+    ("default.tmpl", include_str!("templates/default.tmpl")),
+    ("email.tmpl", include_str!("templates/email.tmpl")),
+];
+
+/// A message may be longer than an annotation: mail lists every alert of a group.
+const LIMITS: Limits = Limits { steps: 4_000_000, output_bytes: 1 << 20, value_bytes: 1 << 20 };
+
+/// All templates that a field of a receiver may call.
+#[derive(Clone, Debug)]
+pub struct Templates {
+    set: TemplateSet,
+}
+
+impl Templates {
+    /// The built-in templates with users' files, as base name and text, over them.
+    ///
+    /// # Errors
+    /// Name and fault of every file that is no template.
+    pub fn new(files: &[(String, String)]) -> Result<Self, Vec<(String, TemplateError)>> {
+        let functions = functions(Timestamp::EPOCH, &Labels::empty());
+        let mut set = TemplateSet::new();
+        let mut errors = Vec::new();
+        let built_in = BUILT_IN.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        for (name, text) in built_in.iter().chain(files) {
+            if let Err(err) = set.add(name, text, &functions) {
+                errors.push((name.clone(), err));
+            }
+        }
+        if errors.is_empty() { Ok(Self { set }) } else { Err(errors) }
+    }
+
+    /// Everything that is needed to expand fields for one notification.
+    pub fn for_notification(&self, notification: &Notification, now: Timestamp) -> Rendering<'_> {
+        let raw = Labels::from_pairs(notification.route_labels.iter().cloned());
+        let mut rendering = Rendering {
+            templates: self,
+            data: template_data(notification, &raw),
+            functions: functions(now, &raw),
+            route_labels: raw.clone(),
+        };
+        if !raw.is_empty() {
+            // A label that fails to expand is left out, as upstream does.
+            let expanded = raw
+                .iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), rendering.text(value).ok()?)));
+            let labels: Labels = expanded.collect();
+            rendering.data = template_data(notification, &labels);
+            rendering.functions = functions(now, &labels);
+            rendering.route_labels = labels;
+        }
+        rendering
+    }
+}
+
+/// The templates with the data of one notification.
+#[derive(Clone)]
+pub struct Rendering<'a> {
+    templates: &'a Templates,
+    data: Value,
+    functions: Functions<'static>,
+    route_labels: Labels,
+}
+
+impl std::fmt::Debug for Rendering<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rendering").field("data", &self.data).finish_non_exhaustive()
+    }
+}
+
+impl Rendering<'_> {
+    /// A field as plain text.
+    ///
+    /// # Errors
+    /// It is no template, or fails on this notification.
+    pub fn text(&self, field: &str) -> Result<String, TemplateError> {
+        self.templates.set.render(field, &self.data, &self.functions, Mode::Text, LIMITS)
+    }
+
+    /// A field as HTML: values are escaped.
+    ///
+    /// # Errors
+    /// As `text`.
+    pub fn html(&self, field: &str) -> Result<String, TemplateError> {
+        self.templates.set.render(field, &self.data, &self.functions, Mode::Html, LIMITS)
+    }
+
+    /// Labels of the route, expanded.
+    pub fn route_labels(&self) -> &Labels {
+        &self.route_labels
+    }
+}
+
+fn functions(now: Timestamp, route_labels: &Labels) -> Functions<'static> {
+    let mut functions = alertmanager_functions(now);
+    let labels = route_labels.clone();
+    functions.add("routeLabels", Arity::Exactly(1), move |args| {
+        let name = args.first().and_then(Value::as_text).unwrap_or_default();
+        Ok(Value::string(labels.value_of(name)))
+    });
+    functions
+}

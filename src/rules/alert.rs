@@ -1,0 +1,408 @@
+//! The life of the alerts of one rule: pending, firing, kept firing, resolved, forgotten.
+//!
+//! Source: prometheus, rules/alerting.go.
+
+use super::config::RuleConfig;
+use super::error::RuleError;
+use super::query::{QuerySample, unnamed};
+use super::view::{ActiveAlert, AlertPhase};
+use crate::model::{Alert, Labels, METRIC_NAME, Timestamp};
+use crate::template::{Functions, Limits, Map, Record, Template, TemplateError, Value};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A resolved alert is kept, and sent again, for so long: messages may get lost.
+const RESOLVED_KEPT: Duration = Duration::from_secs(15 * 60);
+
+/// What every template of a rule begins with, so that the short names exist.
+pub(super) const PREAMBLE: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}\
+                                   {{$externalURL := .ExternalURL}}{{$value := .Value}}";
+
+/// The alerting half of a rule.
+#[derive(Debug)]
+pub(super) struct Alerting {
+    name: String,
+    /// `for`.
+    pub(super) hold: Duration,
+    /// `keep_firing_for`.
+    pub(super) keep_firing_for: Duration,
+    labels: Vec<(String, Text)>,
+    annotations: Vec<(String, Text)>,
+    annotations_written: Labels,
+    /// By labels: those are an alert's identity.
+    pub(super) alerts: BTreeMap<Labels, AlertState>,
+}
+
+/// A text of the rule file.
+#[derive(Debug)]
+enum Text {
+    /// Nothing to expand.
+    Fixed(String),
+    Template(Template),
+    /// It does not parse: `check` tells so, and here it must not stop the alert.
+    Broken(TemplateError),
+}
+
+/// What is known about one alert.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct AlertState {
+    /// What is said about it, as of the last evaluation that saw it.
+    pub(super) annotations: Labels,
+    /// Its value then.
+    pub(super) value: f64,
+    /// The first evaluation that saw it.
+    pub(super) active_at: Timestamp,
+    /// How far it has come.
+    pub(super) phase: Phase,
+    /// When it was last sent on.
+    pub(super) last_sent: Option<Timestamp>,
+}
+
+/// How far an alert has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The condition holds, but not yet for long enough.
+    Pending,
+    /// It holds, or `keep_firing_for` holds the alert since `kept_since`.
+    Firing { fired_at: Timestamp, kept_since: Option<Timestamp> },
+    /// It fired once and does no longer.
+    Resolved { fired_at: Timestamp, resolved_at: Timestamp },
+}
+
+/// What the expansion of templates needs.
+pub(super) struct Expansion<'a> {
+    /// The functions, with `query` bound to the evaluation.
+    pub(super) functions: &'a Functions<'a>,
+    /// Labels of this server.
+    pub(super) external_labels: &'a Labels,
+    /// Under which URL people reach the server.
+    pub(super) external_url: &'a str,
+    /// Called before each expansion: its budget of queries begins anew.
+    pub(super) begin: &'a dyn Fn(),
+    /// Called after each expansion with whether it failed.
+    pub(super) count: &'a dyn Fn(bool),
+}
+
+/// When and within what an alerting rule is evaluated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// The evaluation's time.
+    pub(super) at: Timestamp,
+    /// The group's limit of alerts; 0 is any number.
+    pub(super) limit: u64,
+}
+
+impl Alerting {
+    /// A rule without alerts. `labels` are those of rule and group together.
+    pub(super) fn new(config: &RuleConfig, labels: &BTreeMap<String, String>) -> Self {
+        let name = config.alert.clone();
+        let text = |(key, text): (&String, &str)| (key.clone(), Text::new(&name, text));
+        Self {
+            labels: labels.iter().map(|(key, value)| text((key, value.as_str()))).collect(),
+            annotations: config
+                .annotations
+                .iter()
+                .map(|(key, v)| text((key, v.0.as_str())))
+                .collect(),
+            hold: config.hold.unwrap_or_default().0,
+            keep_firing_for: config.keep_firing_for.unwrap_or_default().0,
+            annotations_written: Labels::from_pairs(
+                config.annotations.iter().map(|(key, text)| (key, text.0.as_str())),
+            ),
+            alerts: BTreeMap::new(),
+            name,
+        }
+    }
+
+    /// Takes over the alerts of the same rule of an older configuration.
+    pub(super) fn adopt(&mut self, old: Alerting) {
+        self.alerts = old.alerts;
+    }
+
+    /// Brings the alerts to the state that `result` asks for, and returns the series that show it.
+    ///
+    /// # Errors
+    /// Two alerts got the same labels: nothing changes. More alerts than the limit: all are
+    /// forgotten, without a word to anybody.
+    pub(super) fn step(
+        &mut self,
+        moment: Moment,
+        result: &[QuerySample],
+        expansion: &Expansion<'_>,
+    ) -> Result<Vec<(Labels, f64)>, RuleError> {
+        let seen = self.expand_all(moment.at, result, expansion)?;
+        for (labels, new) in &seen {
+            match self.alerts.get_mut(labels) {
+                Some(alert) if !matches!(alert.phase, Phase::Resolved { .. }) => {
+                    alert.value = new.value;
+                    alert.annotations = new.annotations.clone();
+                }
+                Some(_) | None => {
+                    self.alerts.insert(labels.clone(), new.clone());
+                }
+            }
+        }
+        let (hold, keep) = (self.hold, self.keep_firing_for);
+        self.alerts.retain(|labels, alert| {
+            if seen.contains_key(labels) {
+                alert.holds(moment.at, hold);
+                true
+            } else {
+                alert.is_gone(moment.at, hold, keep)
+            }
+        });
+        let active = self.alerts.values().filter(|alert| alert.is_active()).count();
+        if moment.limit > 0 && u64::try_from(active).unwrap_or(u64::MAX) > moment.limit {
+            self.alerts.clear();
+            return Err(RuleError::Limit { limit: moment.limit, found: active, what: "alerts" });
+        }
+        Ok(self.series())
+    }
+
+    /// The alerts that must be sent now, marked as sent.
+    pub(super) fn due(&mut self, sending: &Sending<'_>) -> Vec<Alert> {
+        let mut due = Vec::new();
+        for (labels, alert) in &mut self.alerts {
+            let Some((starts_at, ends_at)) = alert.due(sending) else { continue };
+            alert.last_sent = Some(sending.at);
+            due.push(Alert {
+                labels: with_external(labels, sending.external_labels),
+                annotations: alert.annotations.clone(),
+                starts_at,
+                ends_at,
+                generator_url: sending.generator_url.to_owned(),
+                updated_at: sending.at,
+                ends_by_timeout: false,
+            });
+        }
+        due
+    }
+
+    /// The furthest phase of its alerts.
+    pub(super) fn phase(&self) -> AlertPhase {
+        let phases = self.alerts.values().map(|alert| alert.phase.view());
+        phases.max().unwrap_or(AlertPhase::Inactive)
+    }
+
+    /// Pending and firing alerts.
+    pub(super) fn active(&self) -> Vec<ActiveAlert> {
+        let active = self.alerts.iter().filter(|(_, alert)| alert.is_active());
+        active
+            .map(|(labels, alert)| ActiveAlert {
+                labels: labels.clone(),
+                annotations: alert.annotations.clone(),
+                phase: alert.phase.view(),
+                active_at: alert.active_at,
+                keep_firing_since: alert.phase.kept_since(),
+                value: alert.value,
+            })
+            .collect()
+    }
+
+    /// Annotations before templating.
+    pub(super) fn annotations_as_written(&self) -> Labels {
+        self.annotations_written.clone()
+    }
+
+    fn expand_all(
+        &self,
+        at: Timestamp,
+        result: &[QuerySample],
+        expansion: &Expansion<'_>,
+    ) -> Result<BTreeMap<Labels, AlertState>, RuleError> {
+        let mut alerts = BTreeMap::new();
+        for sample in result {
+            let data = template_data(sample, expansion);
+            let mut labels = unnamed(&sample.labels).to_builder();
+            for (name, text) in &self.labels {
+                labels.set(name, text.expand(&self.name, &data, expansion));
+            }
+            labels.set("alertname", &self.name);
+            let annotations = self
+                .annotations
+                .iter()
+                .map(|(name, text)| (name.clone(), text.expand(&self.name, &data, expansion)));
+            let alert = AlertState {
+                annotations: Labels::from_pairs(annotations),
+                value: sample.value,
+                active_at: at,
+                phase: Phase::Pending,
+                last_sent: None,
+            };
+            if alerts.insert(labels.build(), alert).is_some() {
+                return Err(RuleError::Duplicate { kind: "alert" });
+            }
+        }
+        Ok(alerts)
+    }
+
+    /// `ALERTS` and `ALERTS_FOR_STATE` of the active alerts.
+    fn series(&self) -> Vec<(Labels, f64)> {
+        let mut out = Vec::new();
+        for (labels, alert) in self.alerts.iter().filter(|(_, alert)| alert.is_active()) {
+            let mut named = labels.to_builder();
+            named.set(METRIC_NAME, "ALERTS_FOR_STATE");
+            let since = alert.active_at.as_millis().div_euclid(1000);
+            out.push((named.build(), since as f64));
+            named.set(METRIC_NAME, "ALERTS").set("alertstate", alert.phase.view().as_str());
+            out.push((named.build(), 1.0));
+        }
+        out
+    }
+}
+
+/// What sending needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sending<'a> {
+    /// The evaluation's time.
+    pub(super) at: Timestamp,
+    /// How often an alert is sent again while nothing changes.
+    pub(super) resend_delay: Duration,
+    /// Time between evaluations.
+    pub(super) interval: Duration,
+    /// Labels of this server.
+    pub(super) external_labels: &'a Labels,
+    /// Where people see the expression.
+    pub(super) generator_url: &'a str,
+}
+
+impl AlertState {
+    fn is_active(&self) -> bool {
+        !matches!(self.phase, Phase::Resolved { .. })
+    }
+
+    /// An evaluation saw it.
+    fn holds(&mut self, at: Timestamp, hold: Duration) {
+        if let Phase::Firing { kept_since, .. } = &mut self.phase {
+            *kept_since = None;
+        }
+        self.settle(at, hold);
+    }
+
+    /// Fires what was pending for long enough; what fired under a shorter `for` waits again.
+    fn settle(&mut self, at: Timestamp, hold: Duration) {
+        let held_long_enough = at.since(self.active_at) >= hold;
+        match self.phase {
+            Phase::Pending if held_long_enough => {
+                self.phase = Phase::Firing { fired_at: at, kept_since: None };
+            }
+            Phase::Firing { .. } if !held_long_enough => {
+                self.phase = Phase::Pending;
+                self.last_sent = None;
+            }
+            Phase::Pending | Phase::Firing { .. } | Phase::Resolved { .. } => {}
+        }
+    }
+
+    /// An evaluation did not see it; answers whether it is still remembered.
+    fn is_gone(&mut self, at: Timestamp, hold: Duration, keep_firing_for: Duration) -> bool {
+        match self.phase {
+            Phase::Pending => return false,
+            Phase::Resolved { resolved_at, .. } => return at.since(resolved_at) <= RESOLVED_KEPT,
+            Phase::Firing { fired_at, kept_since } => {
+                let since = kept_since.unwrap_or(at);
+                if keep_firing_for > Duration::ZERO && at.since(since) < keep_firing_for {
+                    self.phase = Phase::Firing { fired_at, kept_since: Some(since) };
+                    self.settle(at, hold);
+                } else {
+                    self.phase = Phase::Resolved { fired_at, resolved_at: at };
+                }
+            }
+        }
+        true
+    }
+
+    /// Start and end with which it must be sent now, if it must.
+    fn due(&self, sending: &Sending<'_>) -> Option<(Timestamp, Timestamp)> {
+        let resend = match self.last_sent {
+            None => true,
+            Some(sent) => sent.plus(sending.resend_delay) < sending.at,
+        };
+        match self.phase {
+            Phase::Pending => None,
+            Phase::Firing { fired_at, .. } => {
+                // Four chances to be sent again before the receiver takes it for resolved.
+                let valid = sending.interval.max(sending.resend_delay).saturating_mul(4);
+                resend.then(|| (fired_at, sending.at.plus(valid)))
+            }
+            Phase::Resolved { fired_at, resolved_at } => {
+                let news = self.last_sent.is_none_or(|sent| sent < resolved_at);
+                (news || resend).then_some((fired_at, resolved_at))
+            }
+        }
+    }
+}
+
+impl Phase {
+    fn view(self) -> AlertPhase {
+        match self {
+            Self::Pending => AlertPhase::Pending,
+            Self::Firing { .. } => AlertPhase::Firing,
+            Self::Resolved { .. } => AlertPhase::Inactive,
+        }
+    }
+
+    fn kept_since(self) -> Option<Timestamp> {
+        match self {
+            Self::Firing { kept_since, .. } => kept_since,
+            Self::Pending | Self::Resolved { .. } => None,
+        }
+    }
+}
+
+impl Text {
+    fn new(alert: &str, text: &str) -> Self {
+        if !text.contains("{{") {
+            return Self::Fixed(text.to_owned());
+        }
+        match super::check::parse_template(alert, text) {
+            Ok(template) => Self::Template(template),
+            Err(err) => Self::Broken(err),
+        }
+    }
+
+    /// The expanded text; what goes wrong is said in its place, since the alert matters more.
+    fn expand(&self, alert: &str, data: &Value, expansion: &Expansion<'_>) -> String {
+        let failed = match self {
+            Self::Fixed(text) => return text.clone(),
+            Self::Broken(err) => format!("error parsing template __alert_{alert}: {err}"),
+            Self::Template(template) => {
+                (expansion.begin)();
+                match template.execute(data, expansion.functions, Limits::default()) {
+                    Ok(text) => {
+                        (expansion.count)(false);
+                        return text;
+                    }
+                    Err(err) => format!("error executing template __alert_{alert}: {err}"),
+                }
+            }
+        };
+        (expansion.count)(true);
+        format!("<error expanding template: {failed}>")
+    }
+}
+
+/// `.Labels`, `.ExternalLabels`, `.ExternalURL`, `.Value`: the series' labels, not the alert's.
+fn template_data(sample: &QuerySample, expansion: &Expansion<'_>) -> Value {
+    let strings = |labels: &Labels| Value::Map(Map::of_strings(labels.iter()));
+    Value::object(Record::new(
+        "template.AlertTemplateData",
+        [
+            ("Labels", "Labels", strings(&sample.labels)),
+            ("ExternalLabels", "ExternalLabels", strings(expansion.external_labels)),
+            ("ExternalURL", "ExternalURL", Value::string(expansion.external_url)),
+            ("Value", "Value", Value::Float(sample.value)),
+        ],
+    ))
+}
+
+/// The labels with those of the server where the alert has none of its own.
+fn with_external(labels: &Labels, external: &Labels) -> Labels {
+    let mut both = labels.to_builder();
+    for (name, value) in external {
+        if labels.get(name).is_none() {
+            both.set(name, value);
+        }
+    }
+    both.build()
+}

@@ -1,0 +1,132 @@
+//! Rule files as written.
+//!
+//! Source: prometheus, model/rulefmt/rulefmt.go.
+
+use crate::sys::settings::{Scalar, Span};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+
+/// A rule file.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RuleFile {
+    /// Its groups, evaluated apart from each other.
+    #[serde(deserialize_with = "or_default")]
+    pub groups: Vec<RuleGroup>,
+}
+
+/// Rules that are evaluated together, in order.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RuleGroup {
+    /// Its name, unique in the file.
+    #[serde(deserialize_with = "text")]
+    pub name: String,
+    /// Time between evaluations; the global `evaluation_interval` when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Span>,
+    /// The most series or alerts that a rule may yield; 0 is any number.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub limit: u64,
+    /// How far before its own time a rule looks; the global `rule_query_offset` when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_offset: Option<Span>,
+    /// Labels added to all rules; a rule's own label of the same name wins.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Scalar>,
+    /// The rules.
+    #[serde(deserialize_with = "or_default")]
+    pub rules: Vec<RuleConfig>,
+}
+
+/// A recording or alerting rule.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RuleConfig {
+    /// The name of the recorded series; empty for an alerting rule.
+    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
+    pub record: String,
+    /// The name of the alert; empty for a recording rule.
+    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
+    pub alert: String,
+    /// The PromQL expression.
+    #[serde(deserialize_with = "text")]
+    pub expr: String,
+    /// How long the condition must hold before the alert fires.
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Span>,
+    /// How long the alert goes on firing after the condition has gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_firing_for: Option<Span>,
+    /// Labels set on the result; an empty one deletes. Templates in alerting rules.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Scalar>,
+    /// What is said about the alert: templates.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, Scalar>,
+}
+
+impl RuleConfig {
+    /// The name of the alert or of the recorded series.
+    pub fn name(&self) -> &str {
+        if self.alert.is_empty() { &self.record } else { &self.alert }
+    }
+}
+
+impl RuleGroup {
+    /// The labels of `rule` with those of the group where the rule has none of its own.
+    pub fn labels_of(&self, rule: &RuleConfig) -> BTreeMap<String, String> {
+        let both = self.labels.iter().chain(&rule.labels);
+        both.map(|(name, value)| (name.clone(), value.0.clone())).collect()
+    }
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+/// A key without a value is a missing key.
+fn or_default<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
+}
+
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(Scalar::deserialize(from)?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_file_reads_as_written() {
+        let file: RuleFile = serde_yaml::from_str(
+            "groups:\n- name: g\n  interval: 30s\n  labels: {team: a, level: 1}\n  rules:\n  \
+             - alert: A\n    expr: up == 0\n    for: 5m\n    labels: {level: 2}\n    annotations:\n",
+        )
+        .expect("valid");
+        let group = &file.groups[0];
+        assert_eq!(group.interval, Some(Span::seconds(30)));
+        let rule = &group.rules[0];
+        assert_eq!(rule.hold, Some(Span::seconds(300)));
+        let labels: Vec<_> = group.labels_of(rule).into_iter().collect();
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(labels, [pair("level", "2"), pair("team", "a")]);
+    }
+
+    #[test]
+    fn unknown_keys_and_wrong_durations_are_refused() {
+        for text in [
+            "groups: [{name: a, rulez: []}]",
+            "group: []",
+            "groups: [{name: a, interval: 5, rules: []}]",
+            "groups: [{name: a, rules: [{alert: A, expr: up, for: 5 m}]}]",
+        ] {
+            assert!(serde_yaml::from_str::<RuleFile>(text).is_err(), "{text} was taken");
+        }
+    }
+}

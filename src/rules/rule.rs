@@ -1,0 +1,107 @@
+//! One rule with what is remembered about it from evaluation to evaluation.
+
+use super::alert::Alerting;
+use super::config::{RuleConfig, RuleGroup};
+use super::view::Health;
+use crate::model::{Fingerprint, Labels, Timestamp};
+use crate::storage::append::SeriesRef;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A rule.
+#[derive(Debug)]
+pub(super) struct Rule {
+    /// The alert's name or the recorded one.
+    pub(super) name: String,
+    /// The expression.
+    pub(super) query: String,
+    /// Labels with the group's, by name; an empty one deletes.
+    pub(super) labels: BTreeMap<String, String>,
+    /// Which of the two kinds.
+    pub(super) kind: Kind,
+    /// How the last evaluation went.
+    pub(super) health: Health,
+    /// Why it failed.
+    pub(super) last_error: String,
+    /// How long it took.
+    pub(super) evaluation_time: Duration,
+    /// When it was.
+    pub(super) last_evaluation: Option<Timestamp>,
+    /// Series of the last successful evaluation: those that vanish get a marker.
+    pub(super) written: Written,
+}
+
+/// Series with the store's references to them.
+pub(super) type Written = BTreeMap<Labels, Option<SeriesRef>>;
+
+/// What a rule makes of its expression.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// Series.
+    Recording,
+    /// Alerts.
+    Alerting(Box<Alerting>),
+}
+
+impl Rule {
+    /// The rule as configured, never evaluated.
+    pub(super) fn new(group: &RuleGroup, config: &RuleConfig) -> Self {
+        let labels = group.labels_of(config);
+        let kind = if config.alert.is_empty() {
+            Kind::Recording
+        } else {
+            Kind::Alerting(Box::new(Alerting::new(config, &labels)))
+        };
+        Self {
+            name: config.name().to_owned(),
+            query: config.expr.trim().to_owned(),
+            labels,
+            kind,
+            health: Health::Unknown,
+            last_error: String::new(),
+            evaluation_time: Duration::ZERO,
+            last_evaluation: None,
+            written: Written::new(),
+        }
+    }
+
+    /// What makes it the same rule after a reload: kind, name and labels, but not the expression.
+    pub(super) fn identity(&self) -> Fingerprint {
+        let kind = match self.kind {
+            Kind::Recording => "record",
+            Kind::Alerting(_) => "alert",
+        };
+        let labels: String =
+            self.labels.iter().map(|(name, value)| format!("{name}\0{value}\0")).collect();
+        Labels::from_pairs([("kind", kind), ("labels", &labels), ("name", &self.name)])
+            .fingerprint()
+    }
+
+    /// The alerting half, if it is one.
+    pub(super) fn alerting(&self) -> Option<&Alerting> {
+        match &self.kind {
+            Kind::Alerting(alerting) => Some(alerting),
+            Kind::Recording => None,
+        }
+    }
+
+    /// As `alerting`.
+    pub(super) fn alerting_mut(&mut self) -> Option<&mut Alerting> {
+        match &mut self.kind {
+            Kind::Alerting(alerting) => Some(alerting),
+            Kind::Recording => None,
+        }
+    }
+
+    /// Takes over what is remembered about the same rule of an older configuration.
+    pub(super) fn adopt(&mut self, old: Rule) {
+        self.health = old.health;
+        self.last_error = old.last_error;
+        self.evaluation_time = old.evaluation_time;
+        self.last_evaluation = old.last_evaluation;
+        self.written = old.written;
+        if let (Kind::Alerting(new), Kind::Alerting(old)) = (&mut self.kind, old.kind) {
+            new.adopt(*old);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What must survive a restart: one record an alert, one a group, as JSON with a version.
+//!
+//! A key is `<group>` or `<group>/<rule>/<number>/<alert>`, each part a fingerprint: the group of
+//! file and name, the rule of kind, name and labels, the number counts equal rules.
+
+use super::alert::{AlertState, Phase};
+use crate::model::{Fingerprint, Labels, Timestamp, value_text};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The version of both records.
+const VERSION: u32 = 1;
+
+/// While the process is down nobody knows whether a condition holds; so much of that time is
+/// taken as holding, as upstream's outage tolerance has it.
+const DOWNTIME_COUNTED: Duration = Duration::from_secs(3600);
+
+/// The record of a group.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedGroup {
+    v: u32,
+    file: String,
+    name: String,
+    last_evaluation_ms: i64,
+}
+
+/// The record of an alert.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedAlert {
+    v: u32,
+    rule: String,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    value: String,
+    active_at_ms: i64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    last_sent_ms: Option<i64>,
+    phase: SavedPhase,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum SavedPhase {
+    Pending,
+    Firing {
+        fired_at_ms: i64,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        kept_since_ms: Option<i64>,
+    },
+    Resolved {
+        fired_at_ms: i64,
+        resolved_at_ms: i64,
+    },
+}
+
+/// The key of an alert's record.
+pub(super) fn alert_key(
+    group: Fingerprint,
+    rule: Fingerprint,
+    number: usize,
+    labels: &Labels,
+) -> String {
+    format!("{group}/{rule}/{number}/{}", labels.fingerprint())
+}
+
+/// The record of a group that was last evaluated at `last`.
+pub(super) fn group_record(file: &str, name: &str, last: Timestamp) -> String {
+    let saved = SavedGroup {
+        v: VERSION,
+        file: file.to_owned(),
+        name: name.to_owned(),
+        last_evaluation_ms: last.as_millis(),
+    };
+    serde_json::to_string(&saved).expect("strings and numbers always serialize")
+}
+
+/// When the group of this record was last evaluated; `None` for a record of another kind.
+pub(super) fn read_group(json: &str) -> Option<Timestamp> {
+    let saved: SavedGroup = serde_json::from_str(json).ok()?;
+    (saved.v == VERSION).then(|| Timestamp::from_millis(saved.last_evaluation_ms))
+}
+
+/// The record of an alert.
+pub(super) fn alert_record(rule: &str, labels: &Labels, alert: &AlertState) -> String {
+    let phase = match alert.phase {
+        Phase::Pending => SavedPhase::Pending,
+        Phase::Firing { fired_at, kept_since } => SavedPhase::Firing {
+            fired_at_ms: fired_at.as_millis(),
+            kept_since_ms: kept_since.map(Timestamp::as_millis),
+        },
+        Phase::Resolved { fired_at, resolved_at } => SavedPhase::Resolved {
+            fired_at_ms: fired_at.as_millis(),
+            resolved_at_ms: resolved_at.as_millis(),
+        },
+    };
+    let saved = SavedAlert {
+        v: VERSION,
+        rule: rule.to_owned(),
+        labels: strings(labels),
+        annotations: strings(&alert.annotations),
+        value: value_text::go_default(alert.value),
+        active_at_ms: alert.active_at.as_millis(),
+        last_sent_ms: alert.last_sent.map(Timestamp::as_millis),
+        phase,
+    };
+    serde_json::to_string(&saved).expect("strings and numbers always serialize")
+}
+
+/// The alert of a record; `None` when the record is damaged or of another version.
+pub(super) fn read_alert(json: &str) -> Option<(Labels, AlertState)> {
+    let saved: SavedAlert = serde_json::from_str(json).ok()?;
+    if saved.v != VERSION {
+        return None;
+    }
+    let at = Timestamp::from_millis;
+    let phase = match saved.phase {
+        SavedPhase::Pending => Phase::Pending,
+        SavedPhase::Firing { fired_at_ms, kept_since_ms } => {
+            Phase::Firing { fired_at: at(fired_at_ms), kept_since: kept_since_ms.map(at) }
+        }
+        SavedPhase::Resolved { fired_at_ms, resolved_at_ms } => {
+            Phase::Resolved { fired_at: at(fired_at_ms), resolved_at: at(resolved_at_ms) }
+        }
+    };
+    let alert = AlertState {
+        annotations: Labels::from_pairs(saved.annotations),
+        value: saved.value.parse().ok()?,
+        active_at: at(saved.active_at_ms),
+        phase,
+        last_sent: saved.last_sent_ms.map(at),
+    };
+    Some((Labels::from_pairs(saved.labels), alert))
+}
+
+/// Shifts what counts time by the part of the downtime that does not count.
+pub(super) fn shift(alert: &mut AlertState, last_evaluation: Timestamp, now: Timestamp) {
+    let uncounted = now.since(last_evaluation).saturating_sub(DOWNTIME_COUNTED);
+    alert.active_at = alert.active_at.plus(uncounted);
+    if let Phase::Firing { kept_since: Some(since), .. } = &mut alert.phase {
+        *since = since.plus(uncounted);
+    }
+}
+
+/// What of an alert is worth a new record: annotations and value come with the next evaluation.
+pub(super) type Mark = (Timestamp, Option<Timestamp>, Phase);
+
+/// As `Mark`.
+pub(super) fn mark(alert: &AlertState) -> Mark {
+    (alert.active_at, alert.last_sent, alert.phase)
+}
+
+fn strings(labels: &Labels) -> BTreeMap<String, String> {
+    labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}

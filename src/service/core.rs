@@ -1,0 +1,455 @@
+//! Who answers what: every question of the contract, handed to the part that knows.
+
+use super::alerting::SilenceFailure;
+use super::forms;
+use super::queries::query_error;
+use super::scraping::printed;
+use super::start::{PROMETHEUS_VERSION, Parts, Service, host_name};
+use crate::alerts::SilenceError;
+use crate::alerts::matchers;
+use crate::ingest::limits::SafetyLimits;
+use crate::ingest::receive::{self, ReceiveError};
+use crate::ingest::scrape::LocalTarget as _;
+use crate::model::{Labels, Matcher, Regex, SilenceId, Timestamp};
+use crate::promql::syntax;
+use crate::storage::append::{AppendError, Appender as _};
+use crate::sys::process;
+use crate::wire::{
+    AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagerTarget, AlertmanagersAnswer,
+    AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus, ConfigAnswer, ConfigText, Core,
+    Error, ErrorKind, GettableAlert, HeadStats, InstantQuery, MetadataEntry, MetadataRequest,
+    NameValue, PostableAlert, PostableSilence, QueryData, RangeQuery, RawWrite, Readiness,
+    ReceiverName, ReceiverStatus, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest,
+    SilenceForm, StorageStatus, TargetState, TargetsAnswer, TsdbStatus, VersionInfo, WalReplay,
+    WatchStatus,
+};
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// The Alertmanager whose behaviour is followed.
+const ALERTMANAGER_VERSION: &str = "0.34.0";
+
+impl Service {
+    fn running(&self) -> Result<&Parts, Error> {
+        self.parts().ok_or_else(|| Error::new(ErrorKind::Busy, "Service Unavailable"))
+    }
+
+    fn receiver_regex(filter: &AlertFilter) -> Result<Option<Regex>, Error> {
+        let compile = |text: &String| {
+            Regex::anchored(text)
+                .map_err(|err| Error::bad_data(format!("failed to parse receiver param: {err}")))
+        };
+        filter.receiver.as_ref().map(compile).transpose()
+    }
+
+    fn version_info(&self) -> VersionInfo {
+        let info = self.versions();
+        VersionInfo {
+            version: ALERTMANAGER_VERSION.to_owned(),
+            revision: info.revision,
+            branch: info.branch,
+            build_user: info.build_user,
+            build_date: info.build_date,
+            go_version: info.go_version,
+        }
+    }
+
+    fn versions(&self) -> BuildInfo {
+        BuildInfo {
+            version: PROMETHEUS_VERSION.to_owned(),
+            revision: env!("CARGO_PKG_VERSION").to_owned(),
+            branch: "main".to_owned(),
+            build_user: "watchbell".to_owned(),
+            build_date: String::new(),
+            go_version: "rust".to_owned(),
+            watchbell: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        }
+    }
+
+    fn receiver_statuses(parts: &Parts) -> Vec<ReceiverStatus> {
+        let reports = parts.alerting.view(|engine, _| engine.integrations());
+        let status = |report: crate::alerts::IntegrationReport| ReceiverStatus {
+            name: report.integration.receiver,
+            integration: report.integration.kind,
+            last_ok: report.last_ok,
+            failing_since: report.failing_since,
+            last_error: report.last_error,
+            sent: report.sent,
+            failed: report.failed,
+        };
+        reports.into_iter().map(status).collect()
+    }
+
+    fn storage_status(parts: &Parts) -> StorageStatus {
+        let status = parts.storage.status();
+        StorageStatus {
+            series: status.series,
+            samples_total: status.samples_total,
+            refused_total: status.refused_total,
+            block_bytes: status.block_bytes,
+            blocks: status.blocks,
+            wal_bytes: status.wal_bytes,
+            free_bytes: status.free_bytes,
+            oldest: status.oldest,
+            retention: status.retention,
+            refusing: status.refusing,
+        }
+    }
+
+    /// The newest scrape or evaluation: what the screens call live.
+    fn newest(parts: &Parts) -> Option<Timestamp> {
+        let scraped = parts.scrapes.targets().into_iter().filter_map(|target| target.last_scrape);
+        let evaluated = parts.ruling.views();
+        let evaluated = evaluated.iter().filter_map(|group| group.last_evaluation);
+        scraped.chain(evaluated).max()
+    }
+
+    fn rows(&self, parts: &Parts) -> Vec<AlertRow> {
+        let config = self.config.load().config.clone();
+        forms::alert_rows(
+            &parts.ruling.views(),
+            parts.alerting.alerts_by_labels(),
+            &config.external_labels,
+            &config.alert_relabel,
+            self.world.clock.now(),
+        )
+    }
+}
+
+impl Core for Service {
+    fn query(&self, call: &Call, query: &InstantQuery) -> Result<Answer<QueryData>, Error> {
+        self.running()?.queries.instant(call, query, self.world.clock.now())
+    }
+
+    fn query_range(&self, call: &Call, query: &RangeQuery) -> Result<Answer<QueryData>, Error> {
+        self.running()?.queries.range(call, query)
+    }
+
+    fn format_query(&self, expr: &str) -> Result<String, Error> {
+        let tree = syntax::parse(expr, &syntax::Features::ALL)
+            .map_err(|err| query_error(&crate::promql::Error::Parse(err)))?;
+        Ok(tree.to_string())
+    }
+
+    fn parse_matchers(&self, selector: &str) -> Result<Vec<Matcher>, Error> {
+        syntax::parse_selector(selector).map_err(|err| Error::bad_data(err.to_string()))
+    }
+
+    fn parse_alert_matchers(&self, text: &str) -> Result<Vec<Matcher>, Error> {
+        let mode = self.config.load().config.alertmanager.alerts.matcher_mode;
+        matchers::parse_list(text, mode).map_err(Error::bad_data)
+    }
+
+    fn series(&self, _call: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error> {
+        self.running()?.queries.series(request)
+    }
+
+    fn label_names(&self, _call: &Call, req: &SeriesRequest) -> Result<Answer<Vec<String>>, Error> {
+        self.running()?.queries.label_names(req)
+    }
+
+    fn label_values(
+        &self,
+        _call: &Call,
+        name: &str,
+        request: &SeriesRequest,
+    ) -> Result<Answer<Vec<String>>, Error> {
+        self.running()?.queries.label_values(name, request)
+    }
+
+    fn metadata(
+        &self,
+        request: &MetadataRequest,
+    ) -> Result<BTreeMap<String, Vec<MetadataEntry>>, Error> {
+        let known = self.running()?.storage.metadata(request.metric.as_deref());
+        let mut answer: BTreeMap<String, Vec<MetadataEntry>> = BTreeMap::new();
+        for (name, metadata) in known {
+            let full = request.limit > 0 && answer.len() >= request.limit;
+            if full && !answer.contains_key(&name) {
+                break;
+            }
+            let entries = answer.entry(name).or_default();
+            if request.limit_per_metric == 0 || entries.len() < request.limit_per_metric {
+                entries.push(MetadataEntry {
+                    kind: metadata.kind.as_str().to_owned(),
+                    help: metadata.help,
+                    unit: metadata.unit,
+                });
+            }
+        }
+        Ok(answer)
+    }
+
+    fn targets(&self, state: TargetState, pool: Option<&str>) -> Result<TargetsAnswer, Error> {
+        let scrapes = &self.running()?.scrapes;
+        let (active, dropped) = (scrapes.targets(), scrapes.dropped());
+        Ok(forms::targets_answer(active, dropped, &scrapes.pools(), state, pool))
+    }
+
+    fn scrape_pools(&self) -> Result<Vec<String>, Error> {
+        let pools = self.running()?.scrapes.pools();
+        Ok(pools.into_iter().map(|pool| pool.name).collect())
+    }
+
+    fn rules(&self, request: &RulesRequest) -> Result<RulesAnswer, Error> {
+        Ok(forms::rules_answer(&self.running()?.ruling.views(), request))
+    }
+
+    fn alerts(&self) -> Result<AlertsAnswer, Error> {
+        Ok(forms::alerts_answer(&self.running()?.ruling.views()))
+    }
+
+    fn alertmanagers(&self) -> Result<AlertmanagersAnswer, Error> {
+        let url = format!("{}/alertmanager/api/v2/alerts", self.options.external_url);
+        Ok(AlertmanagersAnswer {
+            active_alertmanagers: vec![AlertmanagerTarget { url }],
+            dropped_alertmanagers: Vec::new(),
+        })
+    }
+
+    fn config(&self) -> Result<ConfigAnswer, Error> {
+        Ok(ConfigAnswer { yaml: self.config.load().config.shown.clone() })
+    }
+
+    fn flags(&self) -> Result<BTreeMap<String, String>, Error> {
+        Ok(self.options.flags.clone())
+    }
+
+    fn runtime_info(&self) -> Result<RuntimeInfo, Error> {
+        let loaded = self.config.load();
+        let status = self.parts().map(|parts| parts.storage.status());
+        let cwd = std::env::current_dir().map(|path| path.display().to_string());
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(RuntimeInfo {
+            start_time: self.started,
+            CWD: cwd.unwrap_or_default(),
+            hostname: host_name(),
+            server_time: self.world.clock.now(),
+            reload_config_success: loaded.error.is_none(),
+            last_config_time: loaded.at,
+            corruption_count: status.as_ref().map_or(0, |status| status.damages.len() as u64),
+            goroutine_count: process::facts().threads,
+            GOMAXPROCS: cores as u64,
+            GOGC: String::new(),
+            GODEBUG: String::new(),
+            GOMEMLIMIT: 0,
+            storage_retention: status.map(|status| status.retention).unwrap_or_default(),
+        })
+    }
+
+    fn build_info(&self) -> Result<BuildInfo, Error> {
+        Ok(self.versions())
+    }
+
+    fn tsdb_status(&self, limit: usize) -> Result<TsdbStatus, Error> {
+        let stats = self.running()?.storage.tsdb_stats(limit);
+        let list = |ranking: Vec<(String, u64)>| {
+            ranking.into_iter().map(|(name, value)| NameValue { name, value }).collect()
+        };
+        // Prometheus shows the ends of an empty head as the ends of the type.
+        Ok(TsdbStatus {
+            head_stats: HeadStats {
+                num_series: stats.series,
+                num_label_pairs: stats.label_pairs,
+                chunk_count: stats.chunks,
+                min_time: stats.min_time.map_or(i64::MAX, Timestamp::as_millis),
+                max_time: stats.max_time.map_or(i64::MIN, Timestamp::as_millis),
+            },
+            series_count_by_metric_name: list(stats.series_by_metric),
+            label_value_count_by_label_name: list(stats.values_by_label),
+            memory_in_bytes_by_label_name: list(stats.bytes_by_label),
+            series_count_by_label_value_pair: list(stats.series_by_pair),
+        })
+    }
+
+    fn wal_replay(&self) -> Result<WalReplay, Error> {
+        let (min, max, current) = self.progress.segments();
+        Ok(WalReplay { min, max, current })
+    }
+
+    fn readiness(&self) -> Readiness {
+        if self.world.shutdown.is_triggered() {
+            return Readiness::Stopping;
+        }
+        if self.parts().is_some() {
+            return Readiness::Ready;
+        }
+        let (min, max, current) = self.progress.segments();
+        Readiness::Starting(WalReplay { min, max, current })
+    }
+
+    fn reload(&self) -> Result<(), Error> {
+        self.load_again().map_err(|err| Error::internal(format!("failed to reload config: {err}")))
+    }
+
+    fn quit(&self) -> Result<(), Error> {
+        tracing::info!("asked to stop");
+        self.world.shutdown.trigger();
+        Ok(())
+    }
+
+    fn own_metrics(&self) -> Result<String, Error> {
+        let families = match self.parts() {
+            Some(parts) => parts.own.gather(),
+            None => self.world.registry.gather(),
+        };
+        Ok(printed(&families))
+    }
+
+    fn remote_write(&self, request: RawWrite) -> Result<(), Error> {
+        let parts = self.running()?;
+        let received = receive::decode(
+            Some(&request.content_type),
+            Some(&request.content_encoding),
+            &request.body,
+            &SafetyLimits::default(),
+        )
+        .map_err(|err| receive_error(&err))?;
+        let committed = parts.storage.commit_synced(&received.commit).map_err(append_error)?;
+        self.revision.bump();
+        let answer = receive::answer(&received, &committed);
+        if answer.status == 400 { Err(Error::bad_data(answer.body)) } else { Ok(()) }
+    }
+
+    fn compact(&self) -> Result<(), Error> {
+        let storage = &self.running()?.storage;
+        storage.compact_all().map_err(|err| Error::internal(err.to_string()))
+    }
+
+    fn alertmanager_status(&self) -> Result<AlertmanagerStatus, Error> {
+        Ok(AlertmanagerStatus {
+            cluster: ClusterStatus { status: "disabled".to_owned(), peers: Vec::new() },
+            version_info: self.version_info(),
+            config: ConfigText { original: self.config.load().config.alertmanager.shown.clone() },
+            uptime: self.started,
+        })
+    }
+
+    fn receivers(&self) -> Result<Vec<ReceiverName>, Error> {
+        let name = |name: &str| ReceiverName { name: name.to_owned() };
+        let view = |engine: &crate::alerts::Engine, _| {
+            engine.receivers().iter().map(|plan| name(&plan.name)).collect()
+        };
+        Ok(self.running()?.alerting.view(view))
+    }
+
+    fn alertmanager_alerts(&self, filter: &AlertFilter) -> Result<Vec<GettableAlert>, Error> {
+        let receiver = Self::receiver_regex(filter)?;
+        let views = self.running()?.alerting.view(|engine, now| engine.firing_alerts(now));
+        let wanted = views.iter().filter(|view| forms::wants(view, filter, receiver.as_ref()));
+        Ok(wanted.map(forms::gettable_alert).collect())
+    }
+
+    fn post_alerts(&self, alerts: Vec<PostableAlert>) -> Result<(), Error> {
+        let drafts = alerts.into_iter().map(forms::alert_draft).collect();
+        let errors = self.running()?.alerting.receive_drafts(drafts);
+        if errors.is_empty() { Ok(()) } else { Err(Error::bad_data(errors.join("; "))) }
+    }
+
+    fn alert_groups(&self, filter: &AlertFilter) -> Result<Vec<AlertGroup>, Error> {
+        let receiver = Self::receiver_regex(filter)?;
+        let groups = self.running()?.alerting.view(|engine, now| engine.alert_groups(now));
+        let form = |view| forms::alert_group(view, filter, receiver.as_ref());
+        Ok(groups.iter().filter_map(form).collect())
+    }
+
+    fn silences(&self, filter: &[Matcher]) -> Result<Vec<SilenceForm>, Error> {
+        let views = self.running()?.alerting.view(|engine, now| engine.silences(now));
+        // As Alertmanager: each filter looks at the silence's own matcher of that label.
+        let wanted = views.iter().filter(|view| {
+            filter.iter().all(|wanted| {
+                let own = view.silence.matchers.iter();
+                let value =
+                    own.filter(|one| one.name() == wanted.name()).map(Matcher::value).next();
+                wanted.matches_value(value.unwrap_or_default())
+            })
+        });
+        Ok(wanted.map(forms::silence_form).collect())
+    }
+
+    fn silence(&self, id: &str) -> Result<SilenceForm, Error> {
+        let id = SilenceId::from_text(id);
+        let found = self.running()?.alerting.view(|engine, now| engine.silence(&id, now));
+        found.as_ref().map(forms::silence_form).ok_or_else(|| Error::not_found("silence not found"))
+    }
+
+    fn post_silence(&self, silence: PostableSilence) -> Result<String, Error> {
+        let draft = forms::silence_draft(silence)?;
+        let made = self.running()?.alerting.set_silence(draft);
+        made.map(|id| id.to_string()).map_err(silence_error)
+    }
+
+    fn expire_silence(&self, id: &str) -> Result<(), Error> {
+        let ended = self.running()?.alerting.expire_silence(SilenceId::from_text(id));
+        ended.map(|_| ()).map_err(silence_error)
+    }
+
+    fn alert_rows(&self) -> Result<Vec<AlertRow>, Error> {
+        Ok(self.rows(self.running()?))
+    }
+
+    fn status(&self) -> Result<WatchStatus, Error> {
+        let parts = self.running()?;
+        let loaded = self.config.load();
+        let facts = process::facts();
+        let resolved = self.rows(parts).into_iter().filter(|row| row.resolved_at.is_some());
+        let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let flags = &self.options.warnings;
+        let warnings = notices.iter().chain(&loaded.config.notes).chain(flags).cloned().collect();
+        Ok(WatchStatus {
+            server: host_name(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            now: self.world.clock.now(),
+            started: self.started,
+            pid: std::process::id(),
+            resident_bytes: facts.resident_bytes,
+            newest: Self::newest(parts),
+            evaluation_interval_seconds: loaded.config.evaluation_interval.as_secs_f64(),
+            storage: Self::storage_status(parts),
+            receivers: Self::receiver_statuses(parts),
+            config_file: self
+                .options
+                .config_file
+                .as_ref()
+                .map(|file| file.display().to_string())
+                .unwrap_or_default(),
+            config_error: loaded.error.clone(),
+            warnings,
+            listen: self.options.listen.clone(),
+            last_resolved: resolved.max_by_key(|row| row.resolved_at).map(Box::new),
+        })
+    }
+
+    fn changes_after(&self, revision: u64, deadline: Duration) -> Result<Changes, Error> {
+        Ok(Changes { revision: self.revision.wait_after(revision, deadline) })
+    }
+}
+
+fn receive_error(err: &ReceiveError) -> Error {
+    let kind = match err.status() {
+        // `api` answers 415 for this kind on the write path.
+        415 => ErrorKind::NotAcceptable,
+        _ => ErrorKind::BadData,
+    };
+    Error::new(kind, err.to_string())
+}
+
+/// A sender tries again later what could not be stored now.
+fn append_error(err: AppendError) -> Error {
+    Error::new(ErrorKind::Busy, err.to_string())
+}
+
+fn silence_error(failure: SilenceFailure) -> Error {
+    match failure {
+        SilenceFailure::Refused(err @ SilenceError::NotFound(_)) => {
+            Error::not_found(err.to_string())
+        }
+        SilenceFailure::Refused(err) => Error::bad_data(err.to_string()),
+        SilenceFailure::NotStored(reason) => {
+            let text =
+                format!("cannot store the silence, so it may not survive a restart: {reason}");
+            Error::internal(text)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Alerts, groups and silences as Alertmanager's API lists them, and what it is sent.
+
+use crate::alerts::{AlertDraft, AlertView, GroupView, SilenceDraft, SilenceView};
+use crate::model::{MatchOp, Matcher, Regex, SilenceId};
+use crate::wire::{
+    AlertFilter, AlertGroup, Error, GettableAlert, GettableAlertStatus, MatcherForm, PostableAlert,
+    PostableSilence, ReceiverName, SilenceForm, SilenceStatus,
+};
+
+/// Whether the filter lets this alert through; `receiver` is compiled once for a whole list.
+pub(in crate::service) fn wants(
+    view: &AlertView,
+    filter: &AlertFilter,
+    receiver: Option<&Regex>,
+) -> bool {
+    let quiet = &view.quiet;
+    let (silenced, inhibited) = (!quiet.silenced_by.is_empty(), !quiet.inhibited_by.is_empty());
+    let active = !silenced && !inhibited;
+    (filter.active || !active)
+        && (filter.silenced || !silenced)
+        && (filter.inhibited || !inhibited)
+        && (filter.muted || quiet.muted_by.is_empty())
+        && filter.matchers.iter().all(|matcher| matcher.matches(&view.alert.labels))
+        && receiver.is_none_or(|regex| view.receivers.iter().any(|name| regex.is_match(name)))
+}
+
+/// One alert.
+pub(in crate::service) fn gettable_alert(view: &AlertView) -> GettableAlert {
+    let quiet = &view.quiet;
+    let name = |name: &String| ReceiverName { name: name.clone() };
+    GettableAlert {
+        labels: view.alert.labels.clone(),
+        annotations: view.alert.annotations.clone(),
+        starts_at: view.alert.starts_at,
+        ends_at: view.alert.ends_at,
+        updated_at: view.alert.updated_at,
+        generator_url: view.alert.generator_url.clone(),
+        fingerprint: view.fingerprint.to_string(),
+        receivers: view.receivers.iter().map(name).collect(),
+        status: GettableAlertStatus {
+            state: quiet.api_state().to_owned(),
+            silenced_by: quiet.silenced_by.iter().map(ToString::to_string).collect(),
+            inhibited_by: quiet.inhibited_by.iter().map(ToString::to_string).collect(),
+            muted_by: quiet.muted_by.clone(),
+        },
+    }
+}
+
+/// One group with the alerts that the filter lets through; `None` when none is left.
+pub(in crate::service) fn alert_group(
+    view: &GroupView,
+    filter: &AlertFilter,
+    receiver: Option<&Regex>,
+) -> Option<AlertGroup> {
+    if receiver.is_some_and(|regex| !regex.is_match(&view.receiver)) {
+        return None;
+    }
+    let alerts: Vec<_> =
+        view.alerts.iter().filter(|alert| wants(alert, filter, None)).map(gettable_alert).collect();
+    let receiver = ReceiverName { name: view.receiver.clone() };
+    (!alerts.is_empty()).then(|| AlertGroup { labels: view.labels.clone(), receiver, alerts })
+}
+
+/// One silence.
+pub(in crate::service) fn silence_form(view: &SilenceView) -> SilenceForm {
+    let silence = &view.silence;
+    SilenceForm {
+        id: silence.id.to_string(),
+        status: SilenceStatus { state: view.state.as_str().to_owned() },
+        updated_at: silence.updated_at,
+        matchers: silence.matchers.iter().map(matcher_form).collect(),
+        starts_at: silence.starts_at,
+        ends_at: silence.ends_at,
+        created_by: silence.created_by.clone(),
+        comment: silence.comment.clone(),
+        annotations: silence.annotations.clone(),
+    }
+}
+
+fn matcher_form(matcher: &Matcher) -> MatcherForm {
+    MatcherForm {
+        name: matcher.name().to_owned(),
+        value: matcher.value().to_owned(),
+        is_regex: matcher.op().is_regex(),
+        is_equal: matcher.op().is_positive(),
+    }
+}
+
+/// A silence to make.
+pub(in crate::service) fn silence_draft(form: PostableSilence) -> Result<SilenceDraft, Error> {
+    let matchers = form.matchers.into_iter().map(matcher).collect::<Result<_, _>>()?;
+    Ok(SilenceDraft {
+        id: form.id.filter(|id| !id.is_empty()).map(|id| SilenceId::from_text(&id)),
+        matchers,
+        starts_at: form.starts_at,
+        ends_at: form.ends_at,
+        created_by: form.created_by,
+        comment: form.comment,
+        annotations: form.annotations,
+    })
+}
+
+fn matcher(form: MatcherForm) -> Result<Matcher, Error> {
+    let op = match (form.is_equal, form.is_regex) {
+        (true, false) => MatchOp::Equal,
+        (false, false) => MatchOp::NotEqual,
+        (true, true) => MatchOp::Regex,
+        (false, true) => MatchOp::NotRegex,
+    };
+    Matcher::new(form.name, op, form.value).map_err(|err| Error::bad_data(err.to_string()))
+}
+
+/// An alert from outside.
+pub(in crate::service) fn alert_draft(form: PostableAlert) -> AlertDraft {
+    AlertDraft {
+        labels: form.labels,
+        annotations: form.annotations,
+        starts_at: form.starts_at,
+        ends_at: form.ends_at,
+        generator_url: form.generator_url,
+    }
+}

@@ -1,0 +1,39 @@
+//! The parts' own views in the wire's forms.
+
+mod alertmanager;
+mod rows;
+mod rules;
+mod targets;
+
+pub(super) use alertmanager::{
+    alert_draft, alert_group, gettable_alert, silence_draft, silence_form, wants,
+};
+pub(super) use rows::alert_rows;
+pub(super) use rules::{alerts_answer, rules_answer};
+pub(super) use targets::targets_answer;
+
+use crate::promql::syntax;
+use crate::wire::RuleLimit;
+
+/// The comparison of a rule's expression taken apart.
+fn rule_limit(expr: &str) -> Option<RuleLimit> {
+    let tree = syntax::parse(expr, &syntax::Features::ALL).ok()?;
+    let limit = syntax::split_limit(&tree)?;
+    Some(RuleLimit {
+        left: limit.left,
+        op: limit.op.to_string(),
+        value: limit.value,
+        right: limit.right,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_rules_comparison_is_taken_apart() {
+        let limit = super::rule_limit("90 < sum(up)").expect("a comparison");
+        assert_eq!((limit.left.as_str(), limit.op.as_str()), ("sum(up)", ">"));
+        assert_eq!(limit.value, Some(90.0));
+        assert_eq!(super::rule_limit("absent(up)"), None);
+    }
+}

@@ -1,0 +1,160 @@
+//! Alerts as the screens show them: what the rules know and what the alert engine knows, joined by
+//! identity.
+
+use super::rule_limit;
+use crate::alerts::{AlertView, DeliveryReport};
+use crate::model::relabel::{self, Outcome, Rule};
+use crate::model::{AlertStatus, Fingerprint, Labels, Timestamp, value_text};
+use crate::rules::{ActiveAlert, AlertPhase, GroupView, RuleKindView, RuleView};
+use crate::wire::{AlertRow, AlertState, DeliveryStatus};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an ended alert stays on the screens.
+const RESOLVED_SHOWN: Duration = Duration::from_secs(15 * 60);
+
+/// All alerts: those of rules, then those from outside.
+pub(in crate::service) fn alert_rows(
+    groups: &[Arc<GroupView>],
+    mut engine: BTreeMap<Fingerprint, AlertView>,
+    external_labels: &Labels,
+    relabelling: &[Rule],
+    now: Timestamp,
+) -> Vec<AlertRow> {
+    let mut rows = Vec::new();
+    for group in groups {
+        for rule in &group.rules {
+            let RuleKindView::Alerting { alerts, hold, .. } = &rule.kind else { continue };
+            let limit = if alerts.is_empty() { None } else { rule_limit(&rule.query) };
+            for alert in alerts {
+                let print = sent_labels(&alert.labels, external_labels, relabelling).fingerprint();
+                let mut row = match engine.remove(&print) {
+                    Some(view) => engine_row(&view),
+                    None => rule_row(alert),
+                };
+                add_rule(&mut row, alert, rule, group);
+                row.limit.clone_from(&limit);
+                row.for_seconds = hold.as_secs_f64();
+                rows.push(row);
+            }
+        }
+    }
+    let others = engine.values().filter(|view| {
+        view.status == AlertStatus::Firing || view.alert.ends_at.plus(RESOLVED_SHOWN) >= now
+    });
+    rows.extend(others.map(engine_row));
+    rows
+}
+
+/// The labels under which the engine knows a rule's alert.
+fn sent_labels(labels: &Labels, external: &Labels, relabelling: &[Rule]) -> Labels {
+    let mut builder = labels.to_builder();
+    for (name, value) in external {
+        if builder.get(name).is_none() {
+            builder.set(name, value);
+        }
+    }
+    match relabel::apply(relabelling, &mut builder) {
+        Outcome::Keep => builder.build(),
+        Outcome::Drop => labels.clone(),
+    }
+}
+
+fn rule_row(alert: &ActiveAlert) -> AlertRow {
+    AlertRow {
+        fingerprint: alert.labels.fingerprint().to_string(),
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.clone(),
+        state: AlertState::Pending,
+        value: None,
+        active_at: Some(alert.active_at),
+        fired_at: None,
+        resolved_at: None,
+        for_seconds: 0.0,
+        expr: String::new(),
+        limit: None,
+        rule_file: String::new(),
+        rule_group: String::new(),
+        interval_seconds: 0.0,
+        receivers: Vec::new(),
+        route: String::new(),
+        group_key: String::new(),
+        silenced_by: Vec::new(),
+        inhibited_by: Vec::new(),
+        muted_by: Vec::new(),
+        deliveries: Vec::new(),
+        next_flush: None,
+    }
+}
+
+fn engine_row(view: &AlertView) -> AlertRow {
+    let quiet = &view.quiet;
+    let state = match view.status {
+        AlertStatus::Resolved => AlertState::Resolved,
+        AlertStatus::Firing if !quiet.silenced_by.is_empty() => AlertState::Silenced,
+        AlertStatus::Firing if !quiet.inhibited_by.is_empty() => AlertState::Inhibited,
+        AlertStatus::Firing if !quiet.muted_by.is_empty() => AlertState::Muted,
+        AlertStatus::Firing => AlertState::Firing,
+    };
+    let first = view.groups.first();
+    let alert = &view.alert;
+    AlertRow {
+        fingerprint: view.fingerprint.to_string(),
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.clone(),
+        state,
+        value: None,
+        active_at: Some(alert.starts_at),
+        fired_at: Some(alert.starts_at),
+        resolved_at: (view.status == AlertStatus::Resolved).then_some(alert.ends_at),
+        for_seconds: 0.0,
+        expr: String::new(),
+        limit: None,
+        rule_file: String::new(),
+        rule_group: String::new(),
+        interval_seconds: 0.0,
+        receivers: view.receivers.clone(),
+        route: first.map(|group| group.route.clone()).unwrap_or_default(),
+        group_key: first.map(|group| group.group.to_string()).unwrap_or_default(),
+        silenced_by: quiet.silenced_by.iter().map(ToString::to_string).collect(),
+        inhibited_by: quiet.inhibited_by.iter().map(ToString::to_string).collect(),
+        muted_by: quiet.muted_by.clone(),
+        deliveries: view.deliveries.iter().map(delivery).collect(),
+        next_flush: view.groups.iter().map(|group| group.next_flush).min(),
+    }
+}
+
+fn delivery(report: &DeliveryReport) -> DeliveryStatus {
+    DeliveryStatus {
+        receiver: report.integration.receiver.clone(),
+        integration: report.integration.kind.clone(),
+        at: report.at,
+        error: report.error.clone(),
+        attempts: report.attempts,
+    }
+}
+
+/// What the rule knows better than the engine: the value, the times, where it stands.
+fn add_rule(row: &mut AlertRow, alert: &ActiveAlert, rule: &RuleView, group: &GroupView) {
+    row.annotations = alert.annotations.clone();
+    row.value = Some(value_text::api(alert.value));
+    row.active_at = Some(alert.active_at);
+    row.expr.clone_from(&rule.query);
+    row.rule_file.clone_from(&group.file);
+    row.rule_group.clone_from(&group.name);
+    row.interval_seconds = group.interval.as_secs_f64();
+    match alert.phase {
+        AlertPhase::Firing
+            if row.state == AlertState::Resolved || row.state == AlertState::Pending =>
+        {
+            row.state = AlertState::Firing;
+        }
+        AlertPhase::Firing => {}
+        AlertPhase::Pending => row.state = AlertState::Pending,
+        AlertPhase::Inactive | AlertPhase::Unknown => row.state = AlertState::Unknown,
+    }
+    if alert.keep_firing_since.is_some() && row.state == AlertState::Firing {
+        row.state = AlertState::KeepFiring;
+    }
+}

@@ -1,0 +1,111 @@
+//! Rules and their alerts as the API lists them.
+
+use super::rule_limit;
+use crate::model::{Labels, Matcher, value_text};
+use crate::rules::{ActiveAlert, GroupView, RuleKindView, RuleView};
+use crate::wire::{
+    AlertForm, AlertsAnswer, RuleForm, RuleGroupForm, RuleKind, RulesAnswer, RulesRequest,
+};
+use std::sync::Arc;
+
+/// The rules that the request asks for.
+pub(in crate::service) fn rules_answer(
+    views: &[Arc<GroupView>],
+    request: &RulesRequest,
+) -> RulesAnswer {
+    let named = |list: &[String], name: &str| list.is_empty() || list.iter().any(|one| one == name);
+    let filtered =
+        request.kind.is_some() || !request.rule_names.is_empty() || !request.matchers.is_empty();
+    let groups = views
+        .iter()
+        .filter(|view| named(&request.files, &view.file))
+        .filter(|view| named(&request.rule_groups, &view.name))
+        .map(|view| group_form(view, request))
+        .filter(|form| !filtered || !form.rules.is_empty());
+    RulesAnswer { groups: groups.collect() }
+}
+
+/// Every pending and firing alert.
+pub(in crate::service) fn alerts_answer(views: &[Arc<GroupView>]) -> AlertsAnswer {
+    let rules = views.iter().flat_map(|group| &group.rules);
+    let alerts = rules.flat_map(|rule| match &rule.kind {
+        RuleKindView::Alerting { alerts, .. } => alerts.as_slice(),
+        RuleKindView::Recording => &[],
+    });
+    AlertsAnswer { alerts: alerts.map(alert_form).collect() }
+}
+
+fn group_form(view: &GroupView, request: &RulesRequest) -> RuleGroupForm {
+    let wanted = |rule: &&RuleView| {
+        let kind = match rule.kind {
+            RuleKindView::Recording => RuleKind::Recording,
+            RuleKindView::Alerting { .. } => RuleKind::Alerting,
+        };
+        request.kind.is_none_or(|asked| asked == kind)
+            && (request.rule_names.is_empty() || request.rule_names.contains(&rule.name))
+            && matches_one(&request.matchers, &rule.labels)
+    };
+    RuleGroupForm {
+        name: view.name.clone(),
+        file: view.file.clone(),
+        rules: view.rules.iter().filter(wanted).map(|rule| rule_form(rule, request)).collect(),
+        interval: view.interval.as_secs_f64(),
+        limit: view.limit,
+        evaluation_time: view.evaluation_time.as_secs_f64(),
+        last_evaluation: view.last_evaluation,
+    }
+}
+
+fn matches_one(lists: &[Vec<Matcher>], labels: &Labels) -> bool {
+    lists.is_empty()
+        || lists.iter().any(|matchers| matchers.iter().all(|matcher| matcher.matches(labels)))
+}
+
+fn rule_form(rule: &RuleView, request: &RulesRequest) -> RuleForm {
+    let (name, query) = (rule.name.clone(), rule.query.clone());
+    let health = rule.health.as_str().to_owned();
+    let last_error = rule.last_error.clone();
+    let evaluation_time = rule.evaluation_time.as_secs_f64();
+    let last_evaluation = rule.last_evaluation;
+    let labels = rule.labels.clone();
+    match &rule.kind {
+        RuleKindView::Recording => RuleForm::Recording {
+            name,
+            query,
+            labels,
+            health,
+            last_error,
+            evaluation_time,
+            last_evaluation,
+        },
+        RuleKindView::Alerting { phase, hold, keep_firing_for, annotations, alerts } => {
+            let shown = if request.exclude_alerts { &[] } else { alerts.as_slice() };
+            RuleForm::Alerting {
+                state: phase.as_str().to_owned(),
+                name,
+                limit: rule_limit(&query),
+                query,
+                duration: hold.as_secs_f64(),
+                keep_firing_for: keep_firing_for.as_secs_f64(),
+                labels,
+                annotations: annotations.clone(),
+                alerts: shown.iter().map(alert_form).collect(),
+                health,
+                last_error,
+                evaluation_time,
+                last_evaluation,
+            }
+        }
+    }
+}
+
+fn alert_form(alert: &ActiveAlert) -> AlertForm {
+    AlertForm {
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.clone(),
+        state: alert.phase.as_str().to_owned(),
+        active_at: Some(alert.active_at),
+        keep_firing_since: alert.keep_firing_since,
+        value: value_text::exponent(alert.value),
+    }
+}

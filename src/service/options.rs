@@ -1,0 +1,61 @@
+//! What the parts need from flags.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// When the log reaches the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WalSync {
+    /// Before every answer.
+    Always,
+    /// Together, this often.
+    Every(Duration),
+    /// When the kernel likes.
+    Off,
+}
+
+/// What the parts need from flags.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `prometheus.yml`; the built-in configuration when missing.
+    pub config_file: Option<PathBuf>,
+    /// `alertmanager.yml`.
+    pub alertmanager_file: Option<PathBuf>,
+    /// Samples and state.
+    pub data: PathBuf,
+    /// Retention by time, when a flag says so.
+    pub retention_time: Option<Duration>,
+    /// Retention by size, when a flag says so.
+    pub retention_size: Option<u64>,
+    /// When the log reaches the disk.
+    pub wal_sync: WalSync,
+    /// Free bytes below which nothing is taken in.
+    pub min_free: Option<u64>,
+    /// The URL under which others reach this server.
+    pub external_url: String,
+    /// How far back an instant query looks.
+    pub lookback: Duration,
+    /// How long a query may run.
+    pub query_timeout: Duration,
+    /// Queries at a time.
+    pub query_concurrency: usize,
+    /// Samples of one query.
+    pub query_samples: usize,
+    /// How often a firing alert is sent again.
+    pub resend_delay: Duration,
+    /// The longest outage over which `for` counts on.
+    pub outage_tolerance: Duration,
+    /// Rule groups at a time.
+    pub rule_concurrency: usize,
+    /// How long notifications and ended silences are kept.
+    pub data_retention: Duration,
+    /// Features by name.
+    pub features: Vec<String>,
+    /// Flags and values, for the flags page.
+    pub flags: BTreeMap<String, String>,
+    /// What an operator should know about the flags.
+    pub warnings: Vec<String>,
+    /// Where HTTP is served, for the status page.
+    pub listen: Vec<String>,
+}

@@ -1,0 +1,107 @@
+//! What is scraped inside this process: the host, and the process itself.
+
+use super::alerting::Alerting;
+use super::start::{PROMETHEUS_VERSION, World, host_name};
+use crate::config::Config;
+use crate::exposition::Printer;
+use crate::ingest::host::HostCollector;
+use crate::ingest::scrape::{LocalJob, LocalTarget};
+use crate::model::Labels;
+use crate::storage::Storage;
+use crate::sys::metrics::{Family, Registry};
+use crate::sys::{process, tasks};
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+/// The collectors of this process. They are made once, so that a reload finds them unchanged.
+#[derive(Debug)]
+pub(super) struct Locals {
+    host: Arc<dyn LocalTarget>,
+    own: Arc<dyn LocalTarget>,
+    instance: String,
+}
+
+impl Locals {
+    /// Collectors of this host and this process; `instance` is the host's name.
+    pub(super) fn new(world: &World, own: OwnMetrics) -> Self {
+        let host = HostMetrics(HostCollector::new(PathBuf::from("/"), world.clock.clone()));
+        Self { host: Arc::new(host), own: Arc::new(own), instance: host_name() }
+    }
+
+    /// The jobs that the configuration switches on.
+    pub(super) fn jobs(&self, config: &Config) -> Vec<LocalJob> {
+        let job = |name: &str, target: &Arc<dyn LocalTarget>| LocalJob {
+            name: name.to_owned(),
+            interval: config.local_interval,
+            target: target.clone(),
+            labels: Labels::from_pairs([("job", name), ("instance", &self.instance)]),
+        };
+        let mut jobs = Vec::new();
+        if config.host_metrics {
+            jobs.push(job("node", &self.host));
+        }
+        if config.self_metrics {
+            jobs.push(job("watchbell", &self.own));
+        }
+        jobs
+    }
+}
+
+#[derive(Debug)]
+struct HostMetrics(HostCollector);
+
+impl LocalTarget for HostMetrics {
+    fn gather(&self) -> Vec<Family> {
+        self.0.gather()
+    }
+}
+
+/// The registry, with what is only counted when somebody asks.
+#[derive(Clone, Debug)]
+pub(super) struct OwnMetrics {
+    registry: Registry,
+    storage: Arc<Storage>,
+    /// The alert engine outlives scraping, but must not be kept alive by it.
+    alerting: Weak<Alerting>,
+}
+
+impl OwnMetrics {
+    /// The registry's metrics with those of the store and of the alert engine.
+    pub(super) fn new(registry: Registry, storage: Arc<Storage>, alerting: &Arc<Alerting>) -> Self {
+        let version = env!("CARGO_PKG_VERSION");
+        let help = "A metric with a constant value of 1 and what was built as labels.";
+        let labels = [("version", PROMETHEUS_VERSION), ("watchbell", version)];
+        registry.gauge("prometheus_build_info", help, &labels).set(1.0);
+        Self { registry, storage, alerting: Arc::downgrade(alerting) }
+    }
+}
+
+impl LocalTarget for OwnMetrics {
+    fn gather(&self) -> Vec<Family> {
+        let registry = &self.registry;
+        process::record(registry);
+        let help = "Whether the store refuses samples.";
+        let refusing = self.storage.status().refusing.is_some();
+        let gauge = registry.gauge("watchbell_storage_refusing", help, &[]);
+        gauge.set(f64::from(u8::from(refusing)));
+        let help = "Panics of tasks and threads.";
+        let panics = registry.counter("watchbell_task_panics_total", help, &[]);
+        panics.set(tasks::panics_total() as f64);
+        if let Some(alerting) = self.alerting.upgrade() {
+            alerting.write_metrics();
+        }
+        registry.gather()
+    }
+}
+
+/// Families in the text format.
+pub(super) fn printed(families: &[Family]) -> String {
+    let mut printer = Printer::new();
+    for family in families {
+        printer.family(&family.name, family.help, family.kind);
+        for sample in &family.samples {
+            printer.sample(sample.suffix, &sample.labels, sample.value);
+        }
+    }
+    printer.finish()
+}

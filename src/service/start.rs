@@ -1,0 +1,419 @@
+//! The service: made before anything can fail slowly, opened once, closed in the reverse of the
+//! flow.
+
+use super::alerting::{self, Alerting};
+use super::error::Error;
+use super::options::{Options, WalSync};
+use super::queries::Queries;
+use super::revision::Revision;
+use super::ruling::{self, Ruling};
+use super::scraping::{Locals, OwnMetrics};
+use crate::alerts;
+use crate::config::{self, Config, Paths};
+use crate::ingest::discover::HostFiles;
+use crate::ingest::limits::SafetyLimits;
+use crate::ingest::scrape::{self, ScrapeManager};
+use crate::model::{Problem, Timestamp};
+use crate::notify::{Outside, Receivers, Templates};
+use crate::promql::{self, Engine};
+use crate::rules;
+use crate::storage::append::SharedAppender;
+use crate::storage::state::{StateDb, StateOp, Table};
+use crate::storage::{self, ReplayProgress, Storage};
+use crate::sys::clock::SharedClock;
+use crate::sys::entropy::Entropy;
+use crate::sys::files::SystemFiles;
+use crate::sys::http::Http;
+use crate::sys::metrics::Registry;
+use crate::sys::tasks::{self, Shutdown};
+use arc_swap::ArcSwap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// How often due work of the store is looked for.
+const KEEPING_EVERY: Duration = Duration::from_secs(5);
+/// The Prometheus whose behaviour is followed, for those who look at versions.
+pub(super) const PROMETHEUS_VERSION: &str = "3.14.0";
+/// Where this server's part of every target's offset is kept.
+const SEED_KEY: &str = "watchbell.seed";
+
+/// What the service takes from the world.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Time.
+    pub clock: SharedClock,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Outbound HTTP.
+    pub http: Arc<dyn Http>,
+    /// Own metrics.
+    pub registry: Registry,
+    /// Where tasks run.
+    pub runtime: Handle,
+    /// Asks everything to stop.
+    pub shutdown: Shutdown,
+}
+
+/// The running server, apart from its sockets.
+#[derive(Debug)]
+pub struct Service {
+    pub(super) options: Options,
+    pub(super) world: World,
+    pub(super) revision: Arc<Revision>,
+    pub(super) started: Timestamp,
+    pub(super) progress: ReplayProgress,
+    pub(super) config: ArcSwap<Loaded>,
+    parts: OnceLock<Parts>,
+    /// One reload at a time.
+    reloading: Mutex<()>,
+    /// What the sockets have to tell.
+    pub(super) notices: Mutex<Vec<String>>,
+}
+
+/// The configuration in force and how the last reload went.
+#[derive(Clone, Debug)]
+pub(super) struct Loaded {
+    pub(super) config: Arc<Config>,
+    pub(super) at: Timestamp,
+    pub(super) error: Option<String>,
+}
+
+/// What exists once the store is open.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) storage: Arc<Storage>,
+    pub(super) queries: Arc<Queries>,
+    pub(super) scrapes: ScrapeManager,
+    pub(super) ruling: Ruling,
+    pub(super) alerting: Arc<Alerting>,
+    pub(super) own: OwnMetrics,
+    locals: Locals,
+}
+
+impl Service {
+    /// A service that answers that it is not ready yet.
+    ///
+    /// # Errors
+    /// Every fault of the configuration.
+    pub fn new(options: Options, world: World) -> Result<Arc<Self>, config::Error> {
+        let config = config::load(&paths(&options), &alert_options(&options))?;
+        let started = world.clock.now();
+        for note in config.notes.iter().chain(&options.warnings) {
+            tracing::warn!("{note}");
+        }
+        let loaded = Loaded { config: Arc::new(config), at: started, error: None };
+        Ok(Arc::new(Self {
+            options,
+            revision: Arc::default(),
+            started,
+            progress: ReplayProgress::new(),
+            config: ArcSwap::from_pointee(loaded),
+            parts: OnceLock::new(),
+            reloading: Mutex::new(()),
+            notices: Mutex::default(),
+            world,
+        }))
+    }
+
+    /// Opens the store and starts all parts. Blocks while the log is read.
+    ///
+    /// # Errors
+    /// The store cannot be opened, or a receiver cannot be made.
+    pub fn open(self: &Arc<Self>) -> Result<(), Error> {
+        let config = self.config.load().config.clone();
+        let storage = self.open_storage(&config)?;
+        let state = Arc::new(StateDb::open(storage.dir()).map_err(Error::Storage)?);
+        let parts = self.start_parts(&config, storage, &state)?;
+        self.run_keeping(parts.storage.clone(), state)?;
+        let timer = parts.alerting.clone().run_timer(self.world.shutdown.clone());
+        let _runtime = self.world.runtime.enter();
+        tasks::spawn("alert timer", timer);
+        parts.scrapes.apply(config.jobs.jobs.clone(), parts.locals.jobs(&config));
+        self.parts.set(parts).unwrap_or_else(|_| panic!("BUG: the service was opened twice"));
+        self.record_reload(true);
+        self.revision.bump();
+        tracing::info!(took_ms = self.world.clock.now().millis_since(self.started), "ready");
+        Ok(())
+    }
+
+    /// Stops everything, from the edge inwards: no scrape, no rule, then the store is closed.
+    pub fn close(&self) {
+        self.world.shutdown.trigger();
+        let Some(parts) = self.parts.get() else { return };
+        self.world.runtime.block_on(parts.scrapes.stop());
+        parts.ruling.stop();
+        if let Err(err) = parts.storage.close() {
+            tracing::error!(%err, "the store could not be closed; its log holds everything");
+        }
+    }
+
+    /// What exists once the store is open.
+    pub(super) fn parts(&self) -> Option<&Parts> {
+        self.parts.get()
+    }
+
+    /// Something the operator should see on every screen.
+    pub fn notice(&self, text: String) {
+        tracing::warn!("{text}");
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    /// Loads the configuration again: all of it or nothing.
+    ///
+    /// # Errors
+    /// Why the running configuration stays in force.
+    pub(super) fn load_again(&self) -> Result<(), Error> {
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = self.apply_files();
+        self.record_reload(outcome.is_ok());
+        match &outcome {
+            Ok(()) => tracing::info!("the configuration was loaded again"),
+            Err(err) => {
+                tracing::error!("the running configuration stays in force:\n{err}");
+                let before = self.config.load_full();
+                self.config.store(Arc::new(Loaded {
+                    error: Some(err.to_string()),
+                    ..Loaded::clone(&before)
+                }));
+            }
+        }
+        self.revision.bump();
+        outcome
+    }
+
+    fn apply_files(&self) -> Result<(), Error> {
+        let options = &self.options;
+        let config =
+            config::load(&paths(options), &alert_options(options)).map_err(Error::Config)?;
+        let config = Arc::new(config);
+        if let Some(parts) = self.parts.get() {
+            // What can fail comes first: nothing has changed until all of it exists.
+            let receivers = self.receivers(&config)?;
+            parts.alerting.reconfigure(Arc::new(config.alertmanager.alerts.clone()), receivers);
+            let context = self.rule_context(&config);
+            parts.ruling.reload(&config.groups, &context, &config.alert_relabel);
+            parts.storage.reconfigure(&config.storage);
+            let _runtime = self.world.runtime.enter();
+            parts.scrapes.apply(config.jobs.jobs.clone(), parts.locals.jobs(&config));
+        }
+        let at = self.world.clock.now();
+        self.config.store(Arc::new(Loaded { config, at, error: None }));
+        Ok(())
+    }
+
+    fn record_reload(&self, succeeded: bool) {
+        let registry = &self.world.registry;
+        let name = "prometheus_config_last_reload_successful";
+        let help = "Whether the last configuration reload attempt was successful.";
+        registry.gauge(name, help, &[]).set(f64::from(u8::from(succeeded)));
+        if succeeded {
+            let name = "prometheus_config_last_reload_success_timestamp_seconds";
+            let help = "Timestamp of the last successful configuration reload.";
+            registry.gauge(name, help, &[]).set(self.world.clock.now().as_seconds());
+        }
+    }
+
+    fn open_storage(&self, config: &Config) -> Result<Arc<Storage>, Error> {
+        let options = &self.options;
+        let mut settings = storage::config::Config::at(&options.data);
+        if options.retention_time.is_some() || options.retention_size.is_some() {
+            settings.retention_time = options.retention_time;
+        }
+        settings.retention_bytes = options.retention_size;
+        settings.min_free_bytes = options.min_free;
+        settings.wal_sync = match options.wal_sync {
+            WalSync::Always => storage::config::WalSync::Always,
+            WalSync::Every(span) => storage::config::WalSync::Every(span),
+            WalSync::Off => storage::config::WalSync::Off,
+        };
+        settings.apply(&config.storage);
+        let deps = storage::Deps {
+            files: Arc::new(SystemFiles),
+            clock: self.world.clock.clone(),
+            entropy: self.world.entropy.clone(),
+            registry: self.world.registry.clone(),
+        };
+        let storage = Storage::open(settings, &deps, &self.progress).map_err(Error::Storage)?;
+        for damage in storage.status().damages {
+            self.notice(damage);
+        }
+        Ok(Arc::new(storage))
+    }
+
+    fn start_parts(
+        &self,
+        config: &Arc<Config>,
+        storage: Arc<Storage>,
+        state: &Arc<StateDb>,
+    ) -> Result<Parts, Error> {
+        let world = &self.world;
+        let appender: SharedAppender = storage.clone();
+        let engine = Engine::new(self.query_config(config), world.clock.clone());
+        let queries =
+            Arc::new(Queries::new(engine, storage.clone(), self.options.query_concurrency));
+        let alerts = alerts::Engine::new(Arc::new(config.alertmanager.alerts.clone()));
+        let deps = alerting::Deps {
+            state: state.clone(),
+            clock: world.clock.clone(),
+            entropy: world.entropy.clone(),
+            registry: world.registry.clone(),
+            revision: self.revision.clone(),
+            runtime: world.runtime.clone(),
+        };
+        let alerting =
+            Alerting::restore(alerts, self.receivers(config)?, deps).map_err(Error::Storage)?;
+        let ruling = Ruling::new(ruling::Deps {
+            queries: queries.clone(),
+            appender: appender.clone(),
+            state: state.clone(),
+            clock: world.clock.clone(),
+            alerting: alerting.clone(),
+            revision: self.revision.clone(),
+            runtime: world.runtime.clone(),
+            concurrency: self.options.rule_concurrency,
+        });
+        let context = self.rule_context(config);
+        ruling.start(&config.groups, &context, &config.alert_relabel).map_err(Error::Storage)?;
+        let scrapes = ScrapeManager::new(self.scrape_deps(appender, server_seed(state, world)));
+        let own = OwnMetrics::new(world.registry.clone(), storage.clone(), &alerting);
+        let locals = Locals::new(world, own.clone());
+        Ok(Parts { storage, queries, scrapes, ruling, alerting, own, locals })
+    }
+
+    fn scrape_deps(&self, appender: SharedAppender, server_seed: u64) -> scrape::Deps {
+        let revision = self.revision.clone();
+        scrape::Deps {
+            clock: self.world.clock.clone(),
+            http: self.world.http.clone(),
+            appender,
+            registry: self.world.registry.clone(),
+            server_seed,
+            parse_groups: Arc::new(config::parse_target_groups),
+            files: Arc::new(HostFiles),
+            user_agent: format!("Prometheus/{PROMETHEUS_VERSION}"),
+            safety: SafetyLimits::default(),
+            on_commit: Arc::new(move || revision.bump()),
+        }
+    }
+
+    fn receivers(&self, config: &Config) -> Result<Receivers, Error> {
+        let settings = &config.alertmanager;
+        let templates = Templates::new(&settings.templates).map_err(|faults| {
+            let text = |(name, err): (String, _)| Problem::new(name, format!("{err}"));
+            Error::Receivers(faults.into_iter().map(text).collect())
+        })?;
+        let world = &self.world;
+        let outside = Outside {
+            http: world.http.clone(),
+            clock: world.clock.clone(),
+            entropy: world.entropy.clone(),
+            read_file: Arc::new(|path: &Path| std::fs::read(path)),
+            hostname: host_name(),
+            base: settings.base.clone(),
+        };
+        let (receivers, problems) =
+            Receivers::new(&settings.receivers, templates, outside, &world.registry);
+        if problems.is_empty() { Ok(receivers) } else { Err(Error::Receivers(problems)) }
+    }
+
+    fn rule_context(&self, config: &Config) -> rules::Context {
+        rules::Context {
+            interval: config.evaluation_interval,
+            query_offset: config.rule_query_offset,
+            resend_delay: self.options.resend_delay,
+            external_labels: config.external_labels.clone(),
+            external_url: self.options.external_url.trim_end_matches('/').to_owned(),
+            registry: self.world.registry.clone(),
+        }
+    }
+
+    fn query_config(&self, config: &Config) -> promql::Config {
+        let named = |name: &str| self.options.features.iter().any(|feature| feature == name);
+        let features = promql::Features {
+            experimental_functions: named("promql-experimental-functions"),
+            duration_expressions: true,
+            extended_ranges: named("promql-extended-range-selectors"),
+            fill_modifiers: named("promql-binop-fill-modifiers"),
+        };
+        promql::Config {
+            lookback: self.options.lookback,
+            timeout: self.options.query_timeout,
+            samples_max: self.options.query_samples,
+            evaluation_interval: config.evaluation_interval,
+            features,
+            delayed_name_removal: named("promql-delayed-name-removal"),
+            ..promql::Config::default()
+        }
+    }
+
+    fn run_keeping(&self, storage: Arc<Storage>, state: Arc<StateDb>) -> Result<(), Error> {
+        let (clock, shutdown) = (self.world.clock.clone(), self.world.shutdown.clone());
+        let revision = self.revision.clone();
+        let runtime = self.world.runtime.clone();
+        let work = move || {
+            loop {
+                let stop = runtime.block_on(async {
+                    tokio::select! {
+                        () = clock.sleep(KEEPING_EVERY) => false,
+                        () = shutdown.wait() => true,
+                    }
+                });
+                if stop {
+                    return;
+                }
+                if let Err(err) = storage.maintain() {
+                    tracing::error!(%err, "the store's upkeep failed; it is tried again");
+                    revision.bump();
+                }
+                if let Err(err) = state.prune_history(clock.now()) {
+                    tracing::warn!(%err, "old history stays");
+                }
+            }
+        };
+        tasks::spawn_thread("keeping", work).map_err(Error::Thread)?;
+        Ok(())
+    }
+}
+
+/// The host's name.
+pub(super) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn paths(options: &Options) -> Paths {
+    Paths {
+        config_file: options.config_file.clone(),
+        alertmanager_file: options.alertmanager_file.clone(),
+    }
+}
+
+fn alert_options(options: &Options) -> alerts::Options {
+    let named = |name: &str| options.features.iter().any(|feature| feature == name);
+    let matcher_mode = match (named("classic-mode"), named("utf8-strict-mode")) {
+        (true, _) => alerts::matchers::Mode::Classic,
+        (false, true) => alerts::matchers::Mode::Utf8Strict,
+        (false, false) => alerts::matchers::Mode::Fallback,
+    };
+    alerts::Options {
+        external_url: format!("{}/alertmanager", options.external_url.trim_end_matches('/')),
+        retention: options.data_retention,
+        limits: alerts::Limits::default(),
+        matcher_mode,
+    }
+}
+
+/// This server's part of every target's offset: the same over restarts, another on every server.
+fn server_seed(state: &StateDb, world: &World) -> u64 {
+    let stored = state.get(Table::Meta, SEED_KEY).ok().flatten();
+    if let Some(seed) = stored.and_then(|text| text.parse().ok()) {
+        return seed;
+    }
+    let seed = world.entropy.next_u64();
+    let op = StateOp::Put { table: Table::Meta, key: SEED_KEY.to_owned(), value: seed.to_string() };
+    if let Err(err) = state.apply(&[op]) {
+        tracing::warn!(%err, "the offsets of targets will move with the next start");
+    }
+    seed
+}

@@ -1,0 +1,257 @@
+//! All blocks, in order of time; few of them open at once.
+
+use super::merge::{next_merge, span_max};
+use super::read::{Block, BlockSeries};
+use super::write::{BlockSpec, write_block};
+use crate::model::Matcher;
+use crate::storage::catalog::BlockRow;
+use crate::storage::damage::Damages;
+use crate::storage::error::{Error, Result};
+use crate::storage::select::{Joined, Part, join};
+use crate::storage::source::SourceError;
+use crate::sys::files::SharedFiles;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// Blocks with open files at most: two descriptors and some memory each.
+const OPEN_MAX: usize = 24;
+
+/// The blocks of a store.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    files: SharedFiles,
+    dir: PathBuf,
+    list: RwLock<Arc<Vec<Arc<Block>>>>,
+    reads: AtomicU64,
+}
+
+impl Blocks {
+    /// Finds the blocks in `blocks/`, and removes what was left half-made. A damaged block is
+    /// told and left where it is.
+    ///
+    /// # Errors
+    /// The directory cannot be used, or a block is of a later version.
+    pub(crate) fn open(files: &SharedFiles, dir: PathBuf, damages: &mut Damages) -> Result<Self> {
+        files.create_dir_all(&dir).map_err(Error::io("create directory", &dir))?;
+        let mut list = Vec::new();
+        for entry in files.list(&dir).map_err(Error::io("list", &dir))? {
+            let path = dir.join(&entry.name);
+            if entry.name.starts_with("tmp-") {
+                files.remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+                continue;
+            }
+            match Block::at(files, &path) {
+                Ok(block) => list.push(Arc::new(block)),
+                Err(err @ Error::Newer { .. }) => return Err(err),
+                Err(err) => damages.note(format!("block left out: {}", err.with_causes())),
+            }
+        }
+        remove_merged(files, &mut list)?;
+        list.sort_by_key(|block| (block.min, block.end));
+        let list = RwLock::new(Arc::new(list));
+        Ok(Self { files: Arc::clone(files), dir, list, reads: AtomicU64::new(0) })
+    }
+
+    /// The blocks as they are now, in order of time.
+    pub(crate) fn list(&self) -> Arc<Vec<Arc<Block>>> {
+        Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The end of the newest block.
+    pub(crate) fn end(&self) -> Option<i64> {
+        self.list().iter().map(|block| block.end).max()
+    }
+
+    /// Bytes of all blocks.
+    pub(crate) fn byte_len(&self) -> u64 {
+        self.list().iter().map(|block| block.byte_len).sum()
+    }
+
+    /// Rows for the catalogue.
+    pub(crate) fn rows(&self) -> Vec<BlockRow> {
+        let list = self.list();
+        let row = |block: &Arc<Block>| BlockRow {
+            id: block.name.clone(),
+            min: block.min,
+            max: block.end - 1,
+            series: block.facts.series,
+            samples: block.facts.samples,
+            bytes: block.byte_len,
+            level: block.facts.level,
+        };
+        list.iter().map(row).collect()
+    }
+
+    /// Blocks that may have samples in `from..=to`, ready to be read.
+    pub(crate) fn overlapping(&self, from: i64, to: i64) -> Vec<Arc<Block>> {
+        let list = self.list();
+        let found: Vec<_> = list.iter().filter(|block| block.overlaps(from, to)).cloned().collect();
+        for block in &found {
+            block.touch(self.reads.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+        found
+    }
+
+    /// Series of all blocks that match; blocks that cannot be read are warnings.
+    ///
+    /// # Errors
+    /// More than `series_max` match in one block.
+    pub(crate) fn select(
+        &self,
+        from: i64,
+        to: i64,
+        matchers: &[Matcher],
+        series_max: usize,
+        warnings: &mut Vec<String>,
+    ) -> std::result::Result<Vec<BlockSeries>, SourceError> {
+        let mut found = Vec::new();
+        for block in self.overlapping(from, to) {
+            match block.select(from, to, matchers, series_max) {
+                Ok(series) => found.extend(series),
+                Err(SourceError::Read(why)) => warnings.push(why),
+                Err(err) => return Err(err),
+            }
+        }
+        self.close_idle();
+        Ok(found)
+    }
+
+    /// Writes a block of these series, sorted by labels; what could not be read is answered.
+    ///
+    /// # Errors
+    /// Nothing is left of it.
+    pub(crate) fn write(&self, spec: BlockSpec, series: &[Joined]) -> Result<Vec<String>> {
+        let (dir, warnings) = write_block(&*self.files, &self.dir, spec, series)?;
+        if let Some(dir) = dir {
+            let block = Arc::new(Block::at(&self.files, &dir)?);
+            self.replace(&[], Some(block));
+        }
+        Ok(warnings)
+    }
+
+    /// Merges what is due, one step; whether there was something.
+    ///
+    /// # Errors
+    /// The merged block could not be written; the old ones stay.
+    pub(crate) fn merge_step(
+        &self,
+        block_span: i64,
+        retention: Option<Duration>,
+        id: u64,
+        force: bool,
+    ) -> Result<bool> {
+        let list = self.list();
+        let Some(group) = next_merge(&list, block_span, span_max(block_span, retention), force)
+        else {
+            return Ok(false);
+        };
+        let mut parts = Vec::new();
+        for block in &group {
+            let series = block.select(i64::MIN, i64::MAX, &[], usize::MAX).map_err(|err| {
+                Error::Damaged { path: block.dir().to_owned(), what: err.to_string() }
+            })?;
+            parts.extend(series.into_iter().map(Part::Block));
+        }
+        let spec = BlockSpec {
+            min: group.iter().map(|block| block.min).min().unwrap_or_default(),
+            end: group.iter().map(|block| block.end).max().unwrap_or_default(),
+            level: group.iter().map(|block| block.facts.level).max().unwrap_or_default() + 1,
+            id,
+        };
+        let (dir, warnings) = write_block(&*self.files, &self.dir, spec, &join(parts))?;
+        if let (Some(why), Some(dir)) = (warnings.first(), &dir) {
+            // Merging would drop for good what another look may still save.
+            self.files.remove_dir_all(dir).map_err(Error::io("remove", dir))?;
+            return Err(Error::Damaged { path: self.dir.clone(), what: why.clone() });
+        }
+        let made = dir.map(|dir| Block::at(&self.files, &dir)).transpose()?;
+        self.replace(&group, made.map(Arc::new));
+        for block in &group {
+            self.remove_dir(block)?;
+        }
+        self.close_idle();
+        Ok(true)
+    }
+
+    /// Drops blocks that retention no longer covers: those that end `kept` or more before the
+    /// newest sample, then the oldest as long as all take more than `bytes_max` with `beside`.
+    ///
+    /// Source: prometheus, tsdb/db.go (BeyondTimeRetention, BeyondSizeRetention).
+    ///
+    /// # Errors
+    /// A block could not be removed; it is gone from reads and removed at the next start.
+    pub(crate) fn retain(
+        &self,
+        newest: i64,
+        kept: Option<Duration>,
+        bytes_max: Option<u64>,
+        beside: u64,
+    ) -> Result<usize> {
+        let list = self.list();
+        let kept = kept.map(|kept| i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
+        let expired =
+            |block: &Block| kept.is_some_and(|kept| newest.saturating_sub(block.end) >= kept);
+        let (mut dropped, rest): (Vec<_>, Vec<_>) =
+            list.iter().cloned().partition(|block| expired(block));
+        let mut bytes = beside + rest.iter().map(|block| block.byte_len).sum::<u64>();
+        for block in rest {
+            if bytes_max.is_none_or(|bytes_max| bytes <= bytes_max) {
+                break;
+            }
+            bytes -= block.byte_len;
+            dropped.push(block);
+        }
+        self.replace(&dropped, None);
+        for block in &dropped {
+            tracing::info!(block = block.name, "retention drops a block");
+            self.remove_dir(block)?;
+        }
+        Ok(dropped.len())
+    }
+
+    fn replace(&self, gone: &[Arc<Block>], made: Option<Arc<Block>>) {
+        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        let stays = |block: &&Arc<Block>| !gone.iter().any(|one| Arc::ptr_eq(one, block));
+        let mut new: Vec<_> = list.iter().filter(stays).cloned().chain(made).collect();
+        new.sort_by_key(|block| (block.min, block.end));
+        *list = Arc::new(new);
+    }
+
+    /// Removes a block's directory, which counts as gone from the rename on.
+    fn remove_dir(&self, block: &Block) -> Result<()> {
+        let temporary = self.dir.join(format!("tmp-{}", block.name));
+        self.files
+            .rename(block.dir(), &temporary)
+            .and_then(|()| self.files.sync_dir(&self.dir))
+            .and_then(|()| self.files.remove_dir_all(&temporary))
+            .map_err(Error::io("remove", block.dir()))
+    }
+
+    fn close_idle(&self) {
+        let list = self.list();
+        let mut open: Vec<_> = list.iter().filter(|block| block.is_open()).collect();
+        open.sort_by_key(|block| std::cmp::Reverse(block.last_used()));
+        open.iter().skip(OPEN_MAX).for_each(|block| block.close());
+    }
+}
+
+/// Removes blocks whose time another block of a higher level covers: they were merged into it,
+/// and the process died before it could remove them.
+fn remove_merged(files: &SharedFiles, list: &mut Vec<Arc<Block>>) -> Result<()> {
+    let covered = |block: &Block| {
+        list.iter().any(|other| {
+            other.facts.level > block.facts.level
+                && other.min <= block.min
+                && other.end >= block.end
+        })
+    };
+    let gone: Vec<_> = list.iter().filter(|block| covered(block)).cloned().collect();
+    for block in &gone {
+        let path: &Path = block.dir();
+        files.remove_dir_all(path).map_err(Error::io("remove", path))?;
+    }
+    list.retain(|block| !gone.iter().any(|one| Arc::ptr_eq(one, block)));
+    Ok(())
+}

@@ -1,0 +1,462 @@
+//! Reading a block: its index through SQLite, its chunks by position, each checked when read.
+
+use super::chunks::{MAGIC, TRAILER_BYTES, Trailer, VERSION, parse_chunk};
+use super::index::{self, ChunkRef, Facts, INDEX_VERSION, RUN_SERIES};
+use super::write::INDEX_BYTES_MAX;
+use crate::model::{Labels, Matcher};
+use crate::storage::chunk;
+use crate::storage::codec::Reader as ByteReader;
+use crate::storage::error::{Error, Result};
+use crate::storage::postings::{Ids, LabelIndex, matching, union};
+use crate::storage::source::{Columns, SourceError};
+use crate::storage::wal::frame::{FILE_HEAD, check_file_head};
+use crate::storage::wal::record::labels_of;
+use crate::sys::files::{Files, SharedFile, SharedFiles};
+use rusqlite::{Connection, params};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Posting lists that an open block remembers, in numbers: 4 MiB.
+const CACHED_IDS_MAX: usize = 1 << 20;
+
+/// A block as it lies in its directory. It is opened when it is first read.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// The name of its directory.
+    pub(crate) name: String,
+    /// Its first millisecond.
+    pub(crate) min: i64,
+    /// The millisecond behind its last.
+    pub(crate) end: i64,
+    /// Bytes of its files.
+    pub(crate) byte_len: u64,
+    pub(super) facts: Facts,
+    dir: PathBuf,
+    files: SharedFiles,
+    opened: Mutex<Option<Arc<Opened>>>,
+    /// When it was last read, in reads of all blocks: the least recent is closed first.
+    used: AtomicU64,
+}
+
+/// An open block.
+#[derive(Debug)]
+struct Opened {
+    name: String,
+    chunks: SharedFile,
+    /// Lock order: `index`, then `cache`.
+    index: Mutex<Connection>,
+    cache: Mutex<Cache>,
+    symbols: Vec<Box<str>>,
+    series: u32,
+}
+
+#[derive(Debug, Default)]
+struct Cache {
+    lists: FxHashMap<(u32, u32), Ids>,
+    numbers: usize,
+}
+
+/// A series of a block.
+#[derive(Clone, Debug)]
+pub(crate) struct BlockSeries {
+    /// Its labels.
+    pub(crate) labels: Labels,
+    chunks: Vec<ChunkRef>,
+    block: Arc<Opened>,
+}
+
+impl Block {
+    /// The block in `dir`; its index is looked into once.
+    ///
+    /// # Errors
+    /// The name is no block's, a file is missing or damaged, or of a later version.
+    pub(super) fn at(files: &SharedFiles, dir: &Path) -> Result<Self> {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (min, end) = parse_name(&name).ok_or_else(|| Error::Damaged {
+            path: dir.to_owned(),
+            what: "its name is not <min>-<max>-<id>".to_owned(),
+        })?;
+        let (_, trailer) = open_chunks(&**files, &dir.join("chunks"))?;
+        let path = dir.join("index.db");
+        let connection = index::open(&path).map_err(Error::sql("open", &path))?;
+        let (found, facts) = index::read_facts(&connection).map_err(Error::sql("read", &path))?;
+        if found > INDEX_VERSION {
+            return Err(Error::Newer { path, found, known: INDEX_VERSION });
+        }
+        Ok(Self {
+            name,
+            min,
+            end,
+            byte_len: trailer.chunk_bytes + TRAILER_BYTES as u64 + trailer.index_bytes,
+            facts,
+            dir: dir.to_owned(),
+            files: Arc::clone(files),
+            opened: Mutex::new(None),
+            used: AtomicU64::new(0),
+        })
+    }
+
+    /// Whether it may have samples with `from <= ts <= to`.
+    pub(crate) const fn overlaps(&self, from: i64, to: i64) -> bool {
+        self.min <= to && self.end > from
+    }
+
+    /// Series that match and have chunks in `from..=to`, sorted by labels.
+    ///
+    /// # Errors
+    /// The block cannot be read.
+    pub(crate) fn select(
+        &self,
+        from: i64,
+        to: i64,
+        matchers: &[Matcher],
+        series_max: usize,
+    ) -> std::result::Result<Vec<BlockSeries>, SourceError> {
+        let opened = self.open()?;
+        let ids = matching(&*opened, matchers)?;
+        let mut found = Vec::new();
+        for run in ids.chunk_by(|a, b| (a - 1) / RUN_SERIES == (b - 1) / RUN_SERIES) {
+            opened.read_run(run, |labels, chunks| {
+                let overlapping = |chunk: &&ChunkRef| chunk.min <= to && chunk.max >= from;
+                let chunks: Vec<_> = chunks.iter().filter(overlapping).copied().collect();
+                if !chunks.is_empty() {
+                    found.push(BlockSeries { labels, chunks, block: Arc::clone(&opened) });
+                }
+            })?;
+            if found.len() > series_max {
+                return Err(SourceError::TooManySeries { limit: series_max });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Adds all label names to `into`.
+    ///
+    /// # Errors
+    /// The block cannot be read.
+    pub(crate) fn all_names(
+        &self,
+        into: &mut BTreeSet<String>,
+    ) -> std::result::Result<(), SourceError> {
+        let opened = self.open()?;
+        let names = opened.query_symbols("SELECT DISTINCT name FROM posting", [])?;
+        into.extend(names.into_iter().map(|name| opened.text(name).to_owned()));
+        Ok(())
+    }
+
+    /// Adds all values of a label to `into`.
+    ///
+    /// # Errors
+    /// The block cannot be read.
+    pub(crate) fn all_values(
+        &self,
+        name: &str,
+        into: &mut BTreeSet<String>,
+    ) -> std::result::Result<(), SourceError> {
+        let opened = self.open()?;
+        let Some(name) = opened.symbol(name) else { return Ok(()) };
+        let values = opened.values_of(name)?;
+        into.extend(values.into_iter().map(|value| opened.text(value).to_owned()));
+        Ok(())
+    }
+
+    /// When it was last used; see `Blocks`.
+    pub(super) fn last_used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Says that it is used now.
+    pub(super) fn touch(&self, at: u64) {
+        self.used.store(at, Ordering::Relaxed);
+    }
+
+    /// Whether its files are open.
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// Closes its files once those who read now are done.
+    pub(super) fn close(&self) {
+        *self.lock() = None;
+    }
+
+    /// Its directory.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn open(&self) -> std::result::Result<Arc<Opened>, SourceError> {
+        let mut opened = self.lock();
+        if let Some(opened) = &*opened {
+            return Ok(Arc::clone(opened));
+        }
+        let made = Opened::open(self).map_err(|err| SourceError::Read(err.with_causes()))?;
+        Ok(Arc::clone(opened.insert(Arc::new(made))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Opened>>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `<min>-<end>-<id>`; the times may be negative.
+fn parse_name(name: &str) -> Option<(i64, i64)> {
+    let (rest, id) = name.rsplit_once('-')?;
+    u64::from_str_radix(id, 16).ok()?;
+    let dash = rest.char_indices().skip(1).find(|(_, c)| *c == '-')?.0;
+    let (min, end) = rest.split_at(dash);
+    let (min, end) = (min.parse().ok()?, end.strip_prefix('-')?.parse().ok()?);
+    (min < end).then_some((min, end))
+}
+
+fn open_chunks(files: &dyn Files, path: &Path) -> Result<(SharedFile, Trailer)> {
+    let file = files.open_read_only(path).map_err(Error::io("open", path))?;
+    let mut head = [0; FILE_HEAD];
+    file.read_exact_at(&mut head, 0).map_err(Error::io("read", path))?;
+    if !check_file_head(&head, MAGIC, VERSION, path)? {
+        let what = "its head is damaged".to_owned();
+        return Err(Error::Damaged { path: path.to_owned(), what });
+    }
+    let len = file.byte_len().map_err(Error::io("read", path))?;
+    let mut trailer = [0; TRAILER_BYTES];
+    let at = len.saturating_sub(TRAILER_BYTES as u64);
+    file.read_exact_at(&mut trailer, at).map_err(Error::io("read", path))?;
+    Ok((file, Trailer::decode(&trailer, path)?))
+}
+
+impl Opened {
+    fn open(block: &Block) -> Result<Self> {
+        let (chunks, trailer) = open_chunks(&*block.files, &block.dir.join("chunks"))?;
+        let path = block.dir.join("index.db");
+        let bytes = block.files.read(&path, INDEX_BYTES_MAX).map_err(Error::io("read", &path))?;
+        if crc32c::crc32c(&bytes) != trailer.index_crc {
+            let what = "its checksum is not the one in the chunk file".to_owned();
+            return Err(Error::Damaged { path, what });
+        }
+        drop(bytes);
+        let connection = index::open(&path).map_err(Error::sql("open", &path))?;
+        let symbols = read_symbols(&connection).map_err(Error::sql("read", &path))?;
+        Ok(Self {
+            name: block.name.clone(),
+            chunks,
+            index: Mutex::new(connection),
+            cache: Mutex::default(),
+            symbols,
+            series: u32::try_from(block.facts.series).unwrap_or(u32::MAX),
+        })
+    }
+
+    fn text(&self, symbol: u32) -> &str {
+        let at = usize::try_from(symbol).ok().and_then(|at| at.checked_sub(1));
+        at.and_then(|at| self.symbols.get(at)).map_or("", |text| text)
+    }
+
+    fn symbol(&self, text: &str) -> Option<u32> {
+        let at = self.symbols.binary_search_by(|found| (**found).cmp(text)).ok()?;
+        u32::try_from(at + 1).ok()
+    }
+
+    fn values_of(&self, name: u32) -> std::result::Result<Vec<u32>, SourceError> {
+        self.query_symbols("SELECT value FROM posting WHERE name = ?1", [name])
+    }
+
+    fn query_symbols(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> std::result::Result<Vec<u32>, SourceError> {
+        let index = self.index();
+        let read = || {
+            let mut statement = index.prepare(sql)?;
+            let rows = statement.query_map(params, |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<Vec<u32>>>()
+        };
+        read().map_err(|err| self.unreadable(&err))
+    }
+
+    /// Posting lists of one label with these values.
+    fn lists(&self, name: u32, values: &[u32]) -> std::result::Result<Vec<Ids>, SourceError> {
+        let index = self.index();
+        let mut statement = None;
+        let mut lists = Vec::with_capacity(values.len());
+        for value in values {
+            if let Some(ids) = self.cached((name, *value)) {
+                lists.push(ids);
+                continue;
+            }
+            let mut read = || {
+                let statement = match &mut statement {
+                    Some(statement) => statement,
+                    None => statement.insert(
+                        index.prepare("SELECT ids FROM posting WHERE name = ?1 AND value = ?2")?,
+                    ),
+                };
+                statement.query_row(params![name, value], |row| row.get::<_, Vec<u8>>(0))
+            };
+            let coded = match read() {
+                Ok(coded) => coded,
+                Err(rusqlite::Error::QueryReturnedNoRows) => continue,
+                Err(err) => return Err(self.unreadable(&err)),
+            };
+            let ids = index::read_posting(&coded).ok_or_else(|| self.senseless())?;
+            lists.push(self.keep((name, *value), ids.into()));
+        }
+        Ok(lists)
+    }
+
+    fn cached(&self, key: (u32, u32)) -> Option<Ids> {
+        self.cache().lists.get(&key).cloned()
+    }
+
+    fn keep(&self, key: (u32, u32), ids: Ids) -> Ids {
+        let mut cache = self.cache();
+        if cache.numbers + ids.len() > CACHED_IDS_MAX {
+            *cache = Cache::default();
+        }
+        cache.numbers += ids.len();
+        cache.lists.insert(key, Arc::clone(&ids));
+        ids
+    }
+
+    /// Tells labels and chunks of series `ids`, which lie in one run.
+    fn read_run(
+        &self,
+        ids: &[u32],
+        mut tell: impl FnMut(Labels, &[ChunkRef]),
+    ) -> std::result::Result<(), SourceError> {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(()) };
+        let run_first = (first - 1) / RUN_SERIES * RUN_SERIES + 1;
+        let index = self.index();
+        let coded: Vec<u8> = index
+            .query_row("SELECT chunks FROM chunk_run WHERE first = ?1", [run_first], |row| {
+                row.get(0)
+            })
+            .map_err(|err| self.unreadable(&err))?;
+        let run = index::read_chunk_run(&coded).ok_or_else(|| self.senseless())?;
+        let read = || {
+            let mut statement =
+                index.prepare("SELECT id, labels FROM series WHERE id BETWEEN ?1 AND ?2")?;
+            let rows = statement.query_map([first, last], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(u32, Vec<u8>)>>>()
+        };
+        let rows = read().map_err(|err| self.unreadable(&err))?;
+        drop(index);
+        for (id, coded) in rows {
+            if ids.binary_search(&id).is_err() {
+                continue;
+            }
+            let labels = self.labels(&coded).ok_or_else(|| self.senseless())?;
+            let place = usize::try_from(id - run_first).unwrap_or(usize::MAX);
+            tell(labels, run.get(place).ok_or_else(|| self.senseless())?);
+        }
+        Ok(())
+    }
+
+    fn labels(&self, coded: &[u8]) -> Option<Labels> {
+        let mut reader = ByteReader::new(coded);
+        let mut pairs = Vec::new();
+        while !reader.is_empty() {
+            let name = u32::try_from(reader.varint()?).ok()?;
+            let value = u32::try_from(reader.varint()?).ok()?;
+            pairs.push((self.text(name), self.text(value)));
+        }
+        labels_of(&pairs)
+    }
+
+    fn index(&self) -> MutexGuard<'_, Connection> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unreadable(&self, err: &rusqlite::Error) -> SourceError {
+        SourceError::Read(format!("index of block {}: {err}", self.name))
+    }
+
+    fn senseless(&self) -> SourceError {
+        SourceError::Read(format!("index of block {} makes no sense", self.name))
+    }
+}
+
+fn read_symbols(connection: &Connection) -> rusqlite::Result<Vec<Box<str>>> {
+    let mut statement = connection.prepare("SELECT text FROM symbol ORDER BY id")?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0).map(Into::into))?;
+    rows.collect()
+}
+
+impl LabelIndex for Opened {
+    fn all(&self) -> std::result::Result<Ids, SourceError> {
+        Ok((1..=self.series).collect())
+    }
+
+    fn with(&self, name: &str, value: &str) -> std::result::Result<Ids, SourceError> {
+        let symbols = self.symbol(name).zip(self.symbol(value));
+        let Some((name, value)) = symbols else { return Ok(Ids::from([])) };
+        Ok(union(self.lists(name, &[value])?))
+    }
+
+    fn with_any(
+        &self,
+        name: &str,
+        holds: &dyn Fn(&str) -> bool,
+    ) -> std::result::Result<Ids, SourceError> {
+        let Some(name) = self.symbol(name) else { return Ok(Ids::from([])) };
+        let mut values = self.values_of(name)?;
+        values.retain(|value| holds(self.text(*value)));
+        Ok(union(self.lists(name, &values)?))
+    }
+}
+
+impl BlockSeries {
+    /// Appends samples with `from <= ts <= to` to `out`; says what could not be read.
+    pub(crate) fn read(&self, from: i64, to: i64, out: &mut Columns) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let mut record = Vec::new();
+        for chunk in self.chunks.iter().filter(|chunk| chunk.min <= to && chunk.max >= from) {
+            if let Err(why) = self.read_chunk(*chunk, from, to, &mut record, out) {
+                warnings.push(format!(
+                    "a chunk of {} in block {} from {} to {} is missing: {why}",
+                    self.labels, self.block.name, chunk.min, chunk.max
+                ));
+            }
+        }
+        warnings
+    }
+
+    fn read_chunk(
+        &self,
+        chunk: ChunkRef,
+        from: i64,
+        to: i64,
+        record: &mut Vec<u8>,
+        out: &mut Columns,
+    ) -> std::result::Result<(), String> {
+        record.resize(usize::try_from(chunk.len).map_err(|err| err.to_string())?, 0);
+        self.block.chunks.read_exact_at(record, chunk.offset).map_err(|err| err.to_string())?;
+        let (encoding, count, bytes) = parse_chunk(record)?;
+        chunk::decode(encoding, count, bytes, from, to, out).map_err(|err| err.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_blocks_hold_their_times() {
+        for (name, expected) in [
+            ("0-7200000-00000000000000ff", Some((0, 7_200_000))),
+            ("-7200000--1-ab", Some((-7_200_000, -1))),
+            ("7-3-ab", None),
+            ("tmp-0-1-ab", None),
+            ("x", None),
+        ] {
+            assert_eq!(parse_name(name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What was found damaged: told, and its bytes kept in `quarantine/`.
+
+use crate::sys::files::SharedFiles;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Sentences are kept up to this many; then only counted.
+const NOTES_MAX: usize = 100;
+
+/// Collects damages while the store is opened.
+#[derive(Debug)]
+pub(super) struct Damages {
+    files: SharedFiles,
+    /// `quarantine/`; made when it is needed.
+    dir: PathBuf,
+    notes: Vec<String>,
+    count: u64,
+}
+
+impl Damages {
+    pub(super) fn new(files: SharedFiles, dir: PathBuf) -> Self {
+        Self { files, dir, notes: Vec::new(), count: 0 }
+    }
+
+    /// Tells of a damage.
+    pub(super) fn note(&mut self, text: String) {
+        tracing::warn!(damage = text, "found damage");
+        self.count += 1;
+        if self.notes.len() < NOTES_MAX {
+            self.notes.push(text);
+        }
+    }
+
+    /// Tells of damaged bytes of a file and keeps a copy of them. The same place is kept once,
+    /// however often the store is opened.
+    pub(super) fn quarantine(&mut self, path: &Path, offset: u64, bytes: &[u8]) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let copy = self.dir.join(format!("{name}-{offset}"));
+        let kept = self.keep(&copy, bytes);
+        let mut text = format!(
+            "{} bytes at {offset} of {} are damaged and were passed over",
+            bytes.len(),
+            path.display()
+        );
+        if let Err(err) = kept {
+            text.push_str(&format!("; they could not be copied to {}: {err}", copy.display()));
+        }
+        self.note(text);
+    }
+
+    /// How many damages there were.
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The sentences.
+    pub(super) fn into_notes(self) -> Vec<String> {
+        self.notes
+    }
+
+    fn keep(&self, copy: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.files.create_dir_all(&self.dir)?;
+        let file = match self.files.create(copy) {
+            Ok(file) => file,
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            Err(err) => return Err(err),
+        };
+        file.write_all_at(bytes, 0)?;
+        file.sync_data()
+    }
+}

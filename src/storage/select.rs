@@ -1,0 +1,147 @@
+//! One series out of its parts: head and blocks, joined in order of time.
+
+use super::block::BlockSeries;
+use super::head::HeadSeries;
+use super::source::{Columns, SelectedSeries, SeriesSamples, SourceError};
+use crate::model::{Labels, TimeRange};
+use std::sync::Arc;
+
+/// Samples of one series in one place.
+#[derive(Clone, Debug)]
+pub(super) enum Part {
+    /// In a block.
+    Block(BlockSeries),
+    /// In the head.
+    Head(HeadSeries),
+}
+
+impl Part {
+    /// The series' labels.
+    pub(super) const fn labels(&self) -> &Labels {
+        match self {
+            Self::Block(part) => &part.labels,
+            Self::Head(part) => &part.labels,
+        }
+    }
+
+    fn read(&self, from: i64, to: i64, out: &mut Columns) -> Vec<String> {
+        match self {
+            Self::Block(part) => part.read(from, to, out),
+            Self::Head(part) => part.read(from, to, out),
+        }
+    }
+}
+
+/// One series with all its parts.
+#[derive(Clone, Debug)]
+pub(super) struct Joined {
+    pub(super) labels: Labels,
+    parts: Vec<Part>,
+}
+
+impl Joined {
+    /// Appends samples with `from <= ts <= to` to `out`, one a timestamp; says what could not be
+    /// read.
+    pub(super) fn read_into(&self, from: i64, to: i64, out: &mut Columns) -> Vec<String> {
+        let start = out.len();
+        let mut warnings = Vec::new();
+        for part in &self.parts {
+            let before = out.len();
+            warnings.extend(part.read(from, to, out));
+            let last = before.checked_sub(1).filter(|last| *last >= start);
+            let last = last.and_then(|last| out.ts.get(last).copied());
+            let first = out.ts.get(before).copied();
+            if let (Some(last), Some(first)) = (last, first)
+                && first <= last
+            {
+                interleave(out, start, before);
+            }
+        }
+        warnings
+    }
+}
+
+impl SeriesSamples for Joined {
+    fn read(&self, range: TimeRange, out: &mut Columns) -> Result<Vec<String>, SourceError> {
+        Ok(self.read_into(range.from().as_millis(), range.to().as_millis(), out))
+    }
+}
+
+/// Merges `out[start..middle]` and `out[middle..]`, each in order; of two samples of one time the
+/// first part's stays.
+fn interleave(out: &mut Columns, start: usize, middle: usize) {
+    let take = |columns: &Columns, from: usize, to: usize| -> Vec<(i64, f64)> {
+        let pairs = columns.ts.iter().copied().zip(columns.values.iter().copied());
+        pairs.skip(from).take(to - from).collect()
+    };
+    let first = take(out, start, middle);
+    let second = take(out, middle, out.len());
+    out.ts.truncate(start);
+    out.values.truncate(start);
+    let (mut a, mut b) = (first.into_iter().peekable(), second.into_iter().peekable());
+    loop {
+        let next = match (a.peek(), b.peek()) {
+            (Some((ta, _)), Some((tb, _))) if ta < tb => a.next(),
+            (Some((ta, _)), Some((tb, _))) if ta > tb => b.next(),
+            (Some(_), Some(_)) => {
+                b.next();
+                a.next()
+            }
+            (Some(_), None) => a.next(),
+            (None, _) => b.next(),
+        };
+        let Some((ts, value)) = next else { return };
+        out.push(ts, value);
+    }
+}
+
+/// Joins parts of the same series; sorted by labels. Parts keep their order, which is that of
+/// time.
+pub(super) fn join(parts: Vec<Part>) -> Vec<Joined> {
+    let mut parts = parts;
+    parts.sort_by(|a, b| a.labels().cmp(b.labels()));
+    let mut joined: Vec<Joined> = Vec::with_capacity(parts.len());
+    for part in parts {
+        match joined.last_mut() {
+            Some(last) if last.labels == *part.labels() => last.parts.push(part),
+            Some(_) | None => {
+                let labels = part.labels().clone();
+                joined.push(Joined { labels, parts: vec![part] });
+            }
+        }
+    }
+    joined
+}
+
+impl From<Joined> for SelectedSeries {
+    fn from(joined: Joined) -> Self {
+        Self { labels: joined.labels.clone(), samples: Arc::new(joined) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn interleaving_is_a_union_in_order(
+            a in proptest::collection::btree_map(0_i64..50, 0_i32..9, 0..20),
+            b in proptest::collection::btree_map(0_i64..50, 0_i32..9, 0..20),
+        ) {
+            let mut out = Columns::default();
+            out.push(-1, 0.0);
+            for (ts, value) in a.iter().chain(&b) {
+                out.push(*ts, f64::from(*value));
+            }
+            interleave(&mut out, 1, 1 + a.len());
+            let mut union: BTreeMap<i64, i32> = b;
+            union.extend(a);
+            prop_assert_eq!(&out.ts[1..], union.keys().copied().collect::<Vec<_>>());
+            let values: Vec<f64> = union.values().map(|value| f64::from(*value)).collect();
+            prop_assert_eq!(&out.values[1..], values);
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! The database of state, `state.db`: silences, notification log, alerts, rules, outbox, history.
+//!
+//! Each change is durable before the call returns. What the documents hold is their owners'
+//! affair; here they have a table, a key and an order.
+
+use super::error::{Error, Result};
+use crate::model::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The format of `state.db`, in its `user_version`.
+const STATE_VERSION: u32 = 1;
+
+/// How long history is kept.
+pub const HISTORY_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// A kind of document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Table {
+    /// Silences, by id.
+    Silence,
+    /// What was notified, by group and receiver.
+    NotificationLog,
+    /// Alerts, by fingerprint.
+    Alert,
+    /// State of rules, by group and rule.
+    RuleState,
+    /// Messages that are still to be sent, by id.
+    Outbox,
+    /// Configurations that were in force, by revision.
+    ConfigRevision,
+    /// Single facts, by name.
+    Meta,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Silence,
+        Self::NotificationLog,
+        Self::Alert,
+        Self::RuleState,
+        Self::Outbox,
+        Self::ConfigRevision,
+        Self::Meta,
+    ];
+
+    /// The table's name in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Silence => "silence",
+            Self::NotificationLog => "notification_log",
+            Self::Alert => "alert",
+            Self::RuleState => "rule_state",
+            Self::Outbox => "outbox",
+            Self::ConfigRevision => "config_revision",
+            Self::Meta => "meta",
+        }
+    }
+}
+
+/// One change of one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateOp {
+    /// Writes a document, replacing the one of that key.
+    Put {
+        /// Where.
+        table: Table,
+        /// Under which key.
+        key: String,
+        /// The document, as JSON.
+        value: String,
+    },
+    /// Removes a document if it is there.
+    Delete {
+        /// Where.
+        table: Table,
+        /// Under which key.
+        key: String,
+    },
+    /// Adds to the history.
+    Record(HistoryEntry),
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// When.
+    pub at: Timestamp,
+    /// What kind of thing: `firing`, `resolved`, `notified`, `silenced`.
+    pub kind: String,
+    /// Which alert, as 16 hex digits; empty when it is about none.
+    pub fingerprint: String,
+    /// Its labels, as JSON.
+    pub labels: String,
+    /// The rest, as JSON.
+    pub body: String,
+}
+
+/// Which part of the history is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryQuery {
+    /// Not before this.
+    pub from: Option<Timestamp>,
+    /// Not after this.
+    pub to: Option<Timestamp>,
+    /// This kind only.
+    pub kind: Option<String>,
+    /// This alert only.
+    pub fingerprint: Option<String>,
+    /// At most so many, the newest.
+    pub limit: usize,
+}
+
+/// The open database. Methods block; a change is on the disk when its call returns.
+#[derive(Debug)]
+pub struct StateDb {
+    path: PathBuf,
+    /// One writer, few and short reads: one connection serves both.
+    connection: Mutex<Connection>,
+}
+
+impl StateDb {
+    /// Opens `state.db` in `dir`, making it if there is none.
+    ///
+    /// # Errors
+    /// It cannot be opened, is damaged, or was written by a later version.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let path = dir.join("state.db");
+        let connection = open_database(&path, "FULL", STATE_VERSION, &schema())?;
+        Ok(Self { path, connection: Mutex::new(connection) })
+    }
+
+    /// All documents of a table, by key.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn load(&self, table: Table) -> Result<Vec<(String, String)>> {
+        let connection = self.lock();
+        let sql = format!("SELECT key, value FROM {} ORDER BY key", table.name());
+        let read = || {
+            let mut statement = connection.prepare(&sql)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(Error::sql("read", &self.path))
+    }
+
+    /// One document.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn get(&self, table: Table, key: &str) -> Result<Option<String>> {
+        let connection = self.lock();
+        let sql = format!("SELECT value FROM {} WHERE key = ?1", table.name());
+        connection
+            .query_row(&sql, [key], |row| row.get(0))
+            .optional()
+            .map_err(Error::sql("read", &self.path))
+    }
+
+    /// Makes all of these changes, or none.
+    ///
+    /// # Errors
+    /// The database cannot be written; then nothing has changed.
+    pub fn apply(&self, ops: &[StateOp]) -> Result<()> {
+        if ops.is_empty() {
+            return Ok(());
+        }
+        let mut connection = self.lock();
+        apply_all(&mut connection, ops).map_err(Error::sql("write", &self.path))
+    }
+
+    /// What happened, newest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>> {
+        let connection = self.lock();
+        let read = || {
+            let mut statement = connection.prepare(
+                "SELECT at_ms, kind, fingerprint, labels, body FROM history
+                 WHERE at_ms BETWEEN ?1 AND ?2 AND (?3 IS NULL OR kind = ?3)
+                   AND (?4 IS NULL OR fingerprint = ?4)
+                 ORDER BY at_ms DESC, id DESC LIMIT ?5",
+            )?;
+            let bounds = (
+                query.from.map_or(i64::MIN, Timestamp::as_millis),
+                query.to.map_or(i64::MAX, Timestamp::as_millis),
+                &query.kind,
+                &query.fingerprint,
+                i64::try_from(query.limit).unwrap_or(i64::MAX),
+            );
+            let rows = statement.query_map(bounds, |row| {
+                Ok(HistoryEntry {
+                    at: Timestamp::from_millis(row.get(0)?),
+                    kind: row.get(1)?,
+                    fingerprint: row.get(2)?,
+                    labels: row.get(3)?,
+                    body: row.get(4)?,
+                })
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(Error::sql("read", &self.path))
+    }
+
+    /// Forgets what happened more than `HISTORY_KEPT` before `now`; returns how much.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn prune_history(&self, now: Timestamp) -> Result<usize> {
+        let oldest = now.minus(HISTORY_KEPT).as_millis();
+        self.lock()
+            .execute("DELETE FROM history WHERE at_ms < ?1", [oldest])
+            .map_err(Error::sql("write", &self.path))
+    }
+
+    /// Whether the database is whole: SQLite's `quick_check`, for the time after an unclean stop.
+    ///
+    /// # Errors
+    /// It is not, or cannot be read.
+    pub fn check(&self) -> Result<()> {
+        let found: String = self
+            .lock()
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(Error::sql("check", &self.path))?;
+        if found == "ok" {
+            return Ok(());
+        }
+        Err(Error::Damaged { path: self.path.clone(), what: found })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn apply_all(connection: &mut Connection, ops: &[StateOp]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for op in ops {
+        match op {
+            StateOp::Put { table, key, value } => {
+                let sql = format!(
+                    "INSERT INTO {} (key, value) VALUES (?1, ?2)
+                     ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    table.name()
+                );
+                transaction.prepare(&sql)?.execute([key, value])?;
+            }
+            StateOp::Delete { table, key } => {
+                let sql = format!("DELETE FROM {} WHERE key = ?1", table.name());
+                transaction.prepare(&sql)?.execute([key])?;
+            }
+            StateOp::Record(entry) => {
+                transaction
+                    .prepare(
+                        "INSERT INTO history (at_ms, kind, fingerprint, labels, body)
+                         VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )?
+                    .execute(params![
+                        entry.at.as_millis(),
+                        entry.kind,
+                        entry.fingerprint,
+                        entry.labels,
+                        entry.body
+                    ])?;
+            }
+        }
+    }
+    transaction.commit()
+}
+
+fn schema() -> String {
+    let mut sql = String::from(
+        "CREATE TABLE history (
+             id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, kind TEXT NOT NULL,
+             fingerprint TEXT NOT NULL, labels TEXT NOT NULL, body TEXT NOT NULL);
+         CREATE INDEX history_at ON history (at_ms);
+         CREATE INDEX history_alert ON history (fingerprint, at_ms);",
+    );
+    for table in Table::ALL {
+        sql.push_str(&format!(
+            "CREATE TABLE {} (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+            table.name()
+        ));
+    }
+    sql
+}
+
+/// Opens a mutable database in WAL mode and gives it `schema` when it is new.
+///
+/// # Errors
+/// It cannot be opened or written, or its `user_version` is above `version`.
+pub(super) fn open_database(
+    path: &Path,
+    synchronous: &str,
+    version: u32,
+    schema: &str,
+) -> Result<Connection> {
+    let mut connection = Connection::open(path).map_err(Error::sql("open", path))?;
+    let set_up = |connection: &mut Connection| {
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if found == 0 {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(schema)?;
+            transaction.pragma_update(None, "user_version", version)?;
+            transaction.commit()?;
+        }
+        Ok(found)
+    };
+    let found = set_up(&mut connection).map_err(Error::sql("open", path))?;
+    if found > version {
+        return Err(Error::Newer { path: path.to_owned(), found, known: version });
+    }
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(key: &str, value: &str) -> StateOp {
+        StateOp::Put { table: Table::Silence, key: key.to_owned(), value: value.to_owned() }
+    }
+
+    #[test]
+    fn documents_survive_reopening_and_each_table_is_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = StateDb::open(dir.path()).unwrap();
+        db.apply(&[put("b", "1"), put("a", "2"), put("b", "3")]).unwrap();
+        db.apply(&[StateOp::Delete { table: Table::Alert, key: "a".to_owned() }]).unwrap();
+        drop(db);
+        let db = StateDb::open(dir.path()).unwrap();
+        let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+        assert_eq!(db.load(Table::Silence).unwrap(), [pair("a", "2"), pair("b", "3")]);
+        assert_eq!(db.load(Table::Alert).unwrap(), []);
+        assert_eq!(db.get(Table::Silence, "b").unwrap().as_deref(), Some("3"));
+        db.check().unwrap();
+    }
+
+    #[test]
+    fn history_answers_newest_first_and_forgets_after_ninety_days() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = StateDb::open(dir.path()).unwrap();
+        let day = 86_400_000;
+        let entry = |at: i64, kind: &str| HistoryEntry {
+            at: Timestamp::from_millis(at),
+            kind: kind.to_owned(),
+            ..HistoryEntry::default()
+        };
+        let ops: Vec<_> = [(0, "firing"), (50 * day, "resolved"), (99 * day, "firing")]
+            .map(|(at, kind)| StateOp::Record(entry(at, kind)))
+            .into();
+        db.apply(&ops).unwrap();
+        let firing =
+            HistoryQuery { kind: Some("firing".to_owned()), limit: 9, ..Default::default() };
+        let found = db.history(&firing).unwrap();
+        assert_eq!(found, [entry(99 * day, "firing"), entry(0, "firing")]);
+        assert_eq!(db.prune_history(Timestamp::from_millis(100 * day)).unwrap(), 1);
+        let all = HistoryQuery { limit: 9, ..Default::default() };
+        assert_eq!(db.history(&all).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_database_of_a_later_version_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(StateDb::open(dir.path()).unwrap());
+        let raw = Connection::open(dir.path().join("state.db")).unwrap();
+        raw.pragma_update(None, "user_version", 99).unwrap();
+        drop(raw);
+        let text = StateDb::open(dir.path()).unwrap_err().to_string();
+        assert!(text.contains("its format is 99"), "{text}");
+    }
+}

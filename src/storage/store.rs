@@ -1,0 +1,447 @@
+//! The store as the rest of the process sees it: head, blocks and catalogue behind one door.
+
+use super::append::{AppendError, Appender, Commit, Committed};
+use super::block::Blocks;
+use super::catalog::Catalog;
+use super::config::{Config, TsdbSettings};
+use super::damage::Damages;
+use super::dir;
+use super::error::Result;
+use super::head::{Head, HeadDeps};
+use super::metrics::StoreMetrics;
+use super::select::{Part, join};
+use super::source::{SeriesSet, Source, SourceError};
+use crate::model::{Labels, Matcher, Metadata, TimeRange, Timestamp, duration};
+use crate::sys::clock::SharedClock;
+use crate::sys::entropy::Entropy;
+use crate::sys::files::{FileLock, SharedFiles};
+use crate::sys::metrics::Registry;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+/// What the store takes from the world.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// Files.
+    pub files: SharedFiles,
+    /// Time.
+    pub clock: SharedClock,
+    /// Randomness, for names of blocks.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where its own metrics go.
+    pub registry: Registry,
+}
+
+/// How far the log has been read again; clones share it, so that it can be watched while
+/// `Storage::open` runs.
+#[derive(Clone, Debug, Default)]
+pub struct ReplayProgress(Arc<ReplayState>);
+
+#[derive(Debug, Default)]
+struct ReplayState {
+    first: AtomicU64,
+    last: AtomicU64,
+    current: AtomicU64,
+}
+
+impl ReplayProgress {
+    /// Nothing read yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The first segment, the last, and the one that is read now.
+    pub fn segments(&self) -> (u64, u64, u64) {
+        let get = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
+        (get(&self.0.first), get(&self.0.last), get(&self.0.current))
+    }
+
+    pub(super) fn set_range(&self, first: u64, last: u64) {
+        self.0.first.store(first, Ordering::Relaxed);
+        self.0.last.store(last, Ordering::Relaxed);
+        self.0.current.store(first, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_current(&self, current: u64) {
+        self.0.current.store(current, Ordering::Relaxed);
+    }
+}
+
+/// How the store does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Series in the head.
+    pub series: u64,
+    /// Samples taken since the start.
+    pub samples_total: u64,
+    /// Samples refused since the start.
+    pub refused_total: u64,
+    /// Bytes of blocks.
+    pub block_bytes: u64,
+    /// Number of blocks.
+    pub blocks: u64,
+    /// Bytes of the log and the head's files.
+    pub wal_bytes: u64,
+    /// Free bytes of the file system.
+    pub free_bytes: u64,
+    /// Oldest sample of head and blocks.
+    pub oldest: Option<Timestamp>,
+    /// Newest sample of head and blocks.
+    pub newest: Option<Timestamp>,
+    /// Retention as configured: `15d`, `15d or 2GB`, `forever`.
+    pub retention: String,
+    /// Why nothing is taken in; `None` when all is well.
+    pub refusing: Option<String>,
+    /// What was found damaged or cut off when the store was opened, one sentence each.
+    pub damages: Vec<String>,
+}
+
+/// Names with a number each, the largest first.
+pub type Ranking = Vec<(String, u64)>;
+
+/// Counts of the head for `status/tsdb`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TsdbStats {
+    /// Series in the head.
+    pub series: u64,
+    /// Pairs of label name and value.
+    pub label_pairs: u64,
+    /// Chunks in the head.
+    pub chunks: u64,
+    /// Oldest sample of the head.
+    pub min_time: Option<Timestamp>,
+    /// Newest sample of the head.
+    pub max_time: Option<Timestamp>,
+    /// Metrics with most series.
+    pub series_by_metric: Ranking,
+    /// Label names with most values.
+    pub values_by_label: Ranking,
+    /// Label names whose values take most bytes.
+    pub bytes_by_label: Ranking,
+    /// Pairs `name=value` with most series.
+    pub series_by_pair: Ranking,
+}
+
+/// The store. Methods block. Dropping it without `close` is a crash that loses nothing.
+#[derive(Debug)]
+pub struct Storage {
+    pub(super) config: RwLock<Config>,
+    pub(super) dir: PathBuf,
+    pub(super) files: SharedFiles,
+    pub(super) clock: SharedClock,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) head: Head,
+    pub(super) blocks: Blocks,
+    pub(super) catalog: Catalog,
+    pub(super) metrics: StoreMetrics,
+    /// One maintenance at a time; what it remembers.
+    pub(super) upkeep: Mutex<Upkeep>,
+    trouble: Trouble,
+    damages: Vec<String>,
+    _lock: Box<dyn FileLock>,
+}
+
+/// What maintenance remembers.
+#[derive(Debug, Default)]
+pub(super) struct Upkeep {
+    /// Elapsed time at the last checkpoint.
+    pub(super) checkpoint_at: Duration,
+    pub(super) free_bytes: u64,
+    pub(super) log_bytes: u64,
+}
+
+/// Why nothing is taken in.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// Set while one of the reasons is: the only thing that a commit looks at.
+    any: AtomicBool,
+    /// The disk is nearly full.
+    disk: Mutex<Option<String>>,
+    /// The last commit could not be written.
+    log: Mutex<Option<String>>,
+}
+
+impl Storage {
+    /// Opens the store in `config.dir`, replaying the log; a directory that holds a Prometheus
+    /// TSDB gets ours in `watchbell/` inside it.
+    ///
+    /// # Errors
+    /// The directory is held by another process, cannot be used, or was written by a later
+    /// version. Damage is no error: see `Status::damages`.
+    pub fn open(config: Config, deps: &Deps, progress: &ReplayProgress) -> Result<Self> {
+        let files = Arc::clone(&deps.files);
+        let dir = dir::resolve(&*files, &config.dir)?;
+        let lock = dir::claim(&*files, &dir)?;
+        let metrics = StoreMetrics::register(&deps.registry);
+        let mut damages = Damages::new(Arc::clone(&files), dir.join("quarantine"));
+        let blocks = Blocks::open(&files, dir.join("blocks"), &mut damages)?;
+        let catalog = Catalog::open(&*files, &dir)?;
+        let head_deps = HeadDeps { files: Arc::clone(&files), clock: Arc::clone(&deps.clock) };
+        let cut_until = blocks.end();
+        let head = Head::open(&config, &dir, &head_deps, cut_until, progress, &mut damages)?;
+        metrics.corruptions.add(damages.count() as f64);
+        let storage = Self {
+            config: RwLock::new(config),
+            dir,
+            files,
+            clock: Arc::clone(&deps.clock),
+            entropy: Arc::clone(&deps.entropy),
+            head,
+            blocks,
+            catalog,
+            metrics,
+            upkeep: Mutex::default(),
+            trouble: Trouble::default(),
+            damages: damages.into_notes(),
+            _lock: lock,
+        };
+        storage.look_around(&mut storage.upkeep())?;
+        Ok(storage)
+    }
+
+    /// The directory that is really used: where `state.db` belongs.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Takes over settings that may change while running: retention and the out-of-order window.
+    pub fn reconfigure(&self, settings: &TsdbSettings) {
+        let mut config = self.config.write().unwrap_or_else(PoisonError::into_inner);
+        config.apply(settings);
+        self.head.set_limits(&config);
+    }
+
+    /// How it does.
+    pub fn status(&self) -> Status {
+        let facts = self.head.facts();
+        let blocks = self.blocks.list();
+        let (free_bytes, wal_bytes) = {
+            let upkeep = self.upkeep();
+            (upkeep.free_bytes, upkeep.log_bytes)
+        };
+        let config = self.config();
+        let oldest = blocks.iter().map(|block| block.min).chain(facts.min_time).min();
+        let newest = blocks.iter().map(|block| block.end - 1).chain(facts.max_time).max();
+        Status {
+            series: facts.series as u64,
+            samples_total: whole(self.metrics.appended.get()),
+            refused_total: whole(self.metrics.refused_total()),
+            block_bytes: self.blocks.byte_len(),
+            blocks: blocks.len() as u64,
+            wal_bytes,
+            free_bytes,
+            oldest: oldest.map(Timestamp::from_millis),
+            newest: newest.map(Timestamp::from_millis),
+            retention: retention_text(&config),
+            refusing: self.trouble.text(),
+            damages: self.damages.clone(),
+        }
+    }
+
+    /// Counts of the head, with rankings of `limit` places.
+    pub fn tsdb_stats(&self, limit: usize) -> TsdbStats {
+        self.head.stats(limit)
+    }
+
+    /// What is known about metrics, by name: about one, or all. A metric may have been described
+    /// differently by different targets; the latest is kept.
+    pub fn metadata(&self, metric: Option<&str>) -> Vec<(String, Metadata)> {
+        self.catalog.metadata(metric)
+    }
+
+    /// Writes a checkpoint, syncs and closes. Later commits answer `AppendError::Closed`; reads
+    /// go on.
+    ///
+    /// # Errors
+    /// The checkpoint could not be written; the log still holds everything.
+    pub fn close(&self) -> Result<()> {
+        let _upkeep = self.upkeep();
+        let described = self.catalog.save();
+        self.head.close()?;
+        described
+    }
+
+    pub(super) fn config(&self) -> Config {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn upkeep(&self) -> MutexGuard<'_, Upkeep> {
+        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets or clears the disk's reason to take nothing.
+    pub(super) fn set_disk_trouble(&self, why: Option<String>) {
+        self.trouble.set(&self.trouble.disk, why);
+        self.metrics.refusing.set(f64::from(u8::from(self.trouble.text().is_some())));
+    }
+
+    /// Whether the disk is a reason to take nothing.
+    pub(super) fn has_disk_trouble(&self) -> bool {
+        lock(&self.trouble.disk).is_some()
+    }
+
+    fn take(&self, commit: &Commit, synced: bool) -> std::result::Result<Committed, AppendError> {
+        if self.trouble.any.load(Ordering::Relaxed)
+            && let Some(why) = lock(&self.trouble.disk).clone()
+        {
+            return Err(AppendError::Refusing(why));
+        }
+        self.catalog.describe(&commit.metadata);
+        match self.head.commit(commit, synced) {
+            Ok(committed) => {
+                self.metrics.committed(&committed);
+                if self.trouble.any.load(Ordering::Relaxed) {
+                    self.set_log_trouble(None);
+                }
+                Ok(committed)
+            }
+            Err(err) => {
+                if let AppendError::Log(why) = &err {
+                    self.metrics.log_failures.inc();
+                    self.set_log_trouble(Some(why.clone()));
+                }
+                Err(err)
+            }
+        }
+    }
+
+    fn set_log_trouble(&self, why: Option<String>) {
+        self.trouble.set(&self.trouble.log, why);
+        self.metrics.refusing.set(f64::from(u8::from(self.trouble.text().is_some())));
+    }
+
+    /// Parts of the series that match. The head is asked first: what a cut takes from it in
+    /// between is in a block by then.
+    fn parts(
+        &self,
+        range: TimeRange,
+        matchers: &[Matcher],
+        series_max: usize,
+        warnings: &mut Vec<String>,
+    ) -> std::result::Result<Vec<Part>, SourceError> {
+        let head = self.head.select(range, matchers, series_max)?;
+        let (from, to) = (range.from().as_millis(), range.to().as_millis());
+        let blocks = self.blocks.select(from, to, matchers, series_max, warnings)?;
+        let blocks = blocks.into_iter().map(Part::Block);
+        Ok(blocks.chain(head.into_iter().map(Part::Head)).collect())
+    }
+}
+
+impl Trouble {
+    fn set(&self, place: &Mutex<Option<String>>, why: Option<String>) {
+        *lock(place) = why;
+        self.any.store(self.text().is_some(), Ordering::Relaxed);
+    }
+
+    fn text(&self) -> Option<String> {
+        let disk = lock(&self.disk).clone();
+        disk.or_else(|| lock(&self.log).clone())
+    }
+}
+
+fn lock(place: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of samples")]
+fn whole(count: f64) -> u64 {
+    count as u64
+}
+
+fn retention_text(config: &Config) -> String {
+    let time = config.retention_time.map(duration::format);
+    let bytes = config.retention_bytes.map(|bytes| format!("{} MiB", bytes >> 20));
+    match (time, bytes) {
+        (Some(time), Some(bytes)) => format!("{time} or {bytes}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => "forever".to_owned(),
+    }
+}
+
+impl Appender for Storage {
+    fn commit(&self, commit: &Commit) -> std::result::Result<Committed, AppendError> {
+        self.take(commit, false)
+    }
+
+    fn commit_synced(&self, commit: &Commit) -> std::result::Result<Committed, AppendError> {
+        self.take(commit, true)
+    }
+}
+
+impl Source for Storage {
+    fn select(
+        &self,
+        range: TimeRange,
+        matchers: &[Matcher],
+        series_max: usize,
+    ) -> std::result::Result<SeriesSet, SourceError> {
+        let mut warnings = Vec::new();
+        let parts = self.parts(range, matchers, series_max, &mut warnings)?;
+        let joined = join(parts);
+        if joined.len() > series_max {
+            return Err(SourceError::TooManySeries { limit: series_max });
+        }
+        Ok(SeriesSet { series: joined.into_iter().map(Into::into).collect(), warnings })
+    }
+
+    fn series(
+        &self,
+        range: TimeRange,
+        matchers: &[Matcher],
+    ) -> std::result::Result<Vec<Labels>, SourceError> {
+        let mut found: BTreeSet<Labels> = self.head.series(range, matchers)?.into_iter().collect();
+        let (from, to) = (range.from().as_millis(), range.to().as_millis());
+        let mut unread = Vec::new();
+        let blocks = self.blocks.select(from, to, matchers, usize::MAX, &mut unread)?;
+        unread.iter().for_each(|why| tracing::warn!(why, "series are missing"));
+        found.extend(blocks.into_iter().map(|part| part.labels));
+        Ok(found.into_iter().collect())
+    }
+
+    fn label_names(
+        &self,
+        range: TimeRange,
+        matchers: &[Matcher],
+    ) -> std::result::Result<Vec<String>, SourceError> {
+        let mut names = BTreeSet::new();
+        if matchers.is_empty() {
+            if self.head.overlaps(range) {
+                self.head.all_names(&mut names);
+            }
+            let (from, to) = (range.from().as_millis(), range.to().as_millis());
+            for block in self.blocks.overlapping(from, to) {
+                block.all_names(&mut names)?;
+            }
+        } else {
+            for labels in self.series(range, matchers)? {
+                names.extend(labels.iter().map(|(name, _)| name.to_owned()));
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        range: TimeRange,
+        matchers: &[Matcher],
+    ) -> std::result::Result<Vec<String>, SourceError> {
+        let mut values = BTreeSet::new();
+        if matchers.is_empty() {
+            if self.head.overlaps(range) {
+                self.head.all_values(name, &mut values);
+            }
+            let (from, to) = (range.from().as_millis(), range.to().as_millis());
+            for block in self.blocks.overlapping(from, to) {
+                block.all_values(name, &mut values)?;
+            }
+        } else {
+            let all = self.series(range, matchers)?;
+            values.extend(all.iter().filter_map(|labels| labels.get(name)).map(str::to_owned));
+        }
+        Ok(values.into_iter().collect())
+    }
+}

@@ -1,0 +1,179 @@
+//! What has to be done now and then: reserve, checkpoint, cut, merge, retention.
+
+use super::block::BlockSpec;
+use super::config::Config;
+use super::error::{Error, Result};
+use super::select::{Part, join};
+use super::store::{Storage, Upkeep};
+use crate::sys::files::Space;
+use std::time::Duration;
+
+/// What `compact_all` leaves in the head: scrapes that began before it still come in.
+const STILL_COMING_MS: i64 = 30_000;
+
+/// The reserve of free bytes, unless it is set: this, or 3 % of the disk when that is less.
+const MIN_FREE_BYTES: u64 = 512 << 20;
+
+impl Storage {
+    /// Does what is due: disk reserve, checkpoint, cut, merge, retention. To be called every few
+    /// seconds by one thread.
+    ///
+    /// # Errors
+    /// The first of the things that failed; the others were done, and the next call tries again.
+    pub fn maintain(&self) -> Result<()> {
+        let mut upkeep = self.upkeep();
+        let config = self.config();
+        let done = [
+            self.keep_reserve(&config, &mut upkeep),
+            self.checkpoint_if_due(&config, &mut upkeep),
+            self.cut(&config, false).map(|_| ()),
+            self.merge(&config, false).map(|_| ()),
+            self.retain(&config, &upkeep),
+            self.look_around(&mut upkeep),
+        ];
+        done.into_iter().collect()
+    }
+
+    /// Cuts and merges everything now, and answers when it is done. The last half minute stays in
+    /// the head.
+    ///
+    /// # Errors
+    /// A block could not be written; the head keeps its samples.
+    pub fn compact_all(&self) -> Result<()> {
+        let mut upkeep = self.upkeep();
+        let config = self.config();
+        while self.cut(&config, true)? {}
+        while self.merge(&config, true)? {}
+        self.retain(&config, &upkeep)?;
+        self.look_around(&mut upkeep)
+    }
+
+    /// Looks at sizes and free space, and shows them.
+    pub(super) fn look_around(&self, upkeep: &mut Upkeep) -> Result<()> {
+        upkeep.log_bytes = self.bytes_in("wal")? + self.bytes_in("head")?;
+        upkeep.free_bytes = self.space()?.free;
+        self.metrics.wal_bytes.set(upkeep.log_bytes as f64);
+        self.metrics.free_bytes.set(upkeep.free_bytes as f64);
+        let blocks = self.blocks.list();
+        self.metrics.blocks.set(blocks.len() as f64);
+        self.metrics.block_bytes.set(self.blocks.byte_len() as f64);
+        let facts = self.head.facts();
+        let oldest = blocks.iter().map(|block| block.min).chain(facts.min_time).min();
+        self.metrics.show_head(facts, oldest);
+        Ok(())
+    }
+
+    fn keep_reserve(&self, config: &Config, upkeep: &mut Upkeep) -> Result<()> {
+        let space = self.space()?;
+        upkeep.free_bytes = space.free;
+        let reserve =
+            config.min_free_bytes.unwrap_or_else(|| MIN_FREE_BYTES.min(space.total / 100 * 3));
+        // A tenth more to come back, so that the state does not flicker.
+        let wanted = if self.has_disk_trouble() { reserve + reserve / 10 } else { reserve };
+        let why = (space.free < wanted).then(|| {
+            format!(
+                "only {} MiB are free on the disk, {} MiB are kept in reserve; free some or lower --storage.min-free",
+                space.free >> 20,
+                reserve >> 20
+            )
+        });
+        if why.is_some() != self.has_disk_trouble() {
+            match &why {
+                Some(why) => tracing::error!(why, "the store takes no samples"),
+                None => tracing::info!("the store takes samples again"),
+            }
+        }
+        self.set_disk_trouble(why);
+        Ok(())
+    }
+
+    fn checkpoint_if_due(&self, config: &Config, upkeep: &mut Upkeep) -> Result<()> {
+        let now = self.clock.elapsed();
+        let due = now.saturating_sub(upkeep.checkpoint_at) >= config.checkpoint_every;
+        if !due && !self.head.checkpoint_due() {
+            return self.head.write_full_chunks();
+        }
+        self.head.checkpoint()?;
+        upkeep.checkpoint_at = now;
+        self.metrics.checkpointed();
+        self.catalog.save()
+    }
+
+    /// Cuts the head's oldest window into a block when it is due, or anyway with `force`; whether
+    /// there was something to cut.
+    fn cut(&self, config: &Config, force: bool) -> Result<bool> {
+        let Some((start, end)) = self.next_cut(config, force) else { return Ok(false) };
+        // From here on nothing may come that the block would miss.
+        self.head.accept_from(end);
+        let series = self.head.cut_series(start, end - 1);
+        let joined = join(series.into_iter().map(Part::Head).collect());
+        let spec = BlockSpec { min: start, end, level: 0, id: self.entropy.next_u64() };
+        let written = self.blocks.write(spec, &joined);
+        self.count_compaction(written.is_ok());
+        for warning in written? {
+            tracing::warn!(warning, "a block misses samples that the head had lost");
+        }
+        self.head.drop_before(end)?;
+        self.catalog.save_blocks(&self.blocks.rows())?;
+        Ok(true)
+    }
+
+    fn next_cut(&self, config: &Config, force: bool) -> Option<(i64, i64)> {
+        let span = millis(config.block_span).max(1);
+        let facts = self.head.facts();
+        let newest = facts.max_time?;
+        let oldest = self.head.oldest_after(self.blocks.end())?;
+        let mut end = (oldest.div_euclid(span).checked_add(1)?).checked_mul(span)?;
+        if force {
+            let settled = self.clock.now().as_millis().saturating_sub(STILL_COMING_MS);
+            end = end.min(newest + 1).min(settled);
+        } else if newest.saturating_sub(oldest) <= span + span / 2 {
+            return None;
+        }
+        let start = oldest.div_euclid(span) * span;
+        let start = self.blocks.end().map_or(start, |before| before.max(start));
+        (oldest < end && start < end).then_some((start, end))
+    }
+
+    fn merge(&self, config: &Config, force: bool) -> Result<bool> {
+        let (span, kept) = (millis(config.block_span), config.retention_time);
+        let merged = self.blocks.merge_step(span, kept, self.entropy.next_u64(), force);
+        match merged {
+            Ok(false) => return Ok(false),
+            Ok(true) | Err(_) => self.count_compaction(merged.is_ok()),
+        }
+        merged?;
+        self.catalog.save_blocks(&self.blocks.rows())?;
+        Ok(true)
+    }
+
+    fn retain(&self, config: &Config, upkeep: &Upkeep) -> Result<()> {
+        let Some(newest) = self.blocks.end() else { return Ok(()) };
+        let (kept, bytes) = (config.retention_time, config.retention_bytes);
+        let dropped = self.blocks.retain(newest, kept, bytes, upkeep.log_bytes)?;
+        self.metrics.blocks_dropped.add(dropped as f64);
+        Ok(())
+    }
+
+    fn count_compaction(&self, succeeded: bool) {
+        if succeeded {
+            self.metrics.compactions.inc();
+        } else {
+            self.metrics.compactions_failed.inc();
+        }
+    }
+
+    fn space(&self) -> Result<Space> {
+        self.files.space(&self.dir).map_err(Error::io("look at the file system of", &self.dir))
+    }
+
+    fn bytes_in(&self, name: &str) -> Result<u64> {
+        let dir = self.dir.join(name);
+        let entries = self.files.list(&dir).map_err(Error::io("list", &dir))?;
+        Ok(entries.iter().map(|entry| entry.byte_len).sum())
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}

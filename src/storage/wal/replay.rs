@@ -1,0 +1,165 @@
+//! Reading the log again: whole records only, in order, and what lies behind a damage too.
+
+use super::LogSample;
+use super::frame::{FILE_HEAD, Found, Frame, Frames, check_file_head};
+use super::record::{ShapesRead, kind, read_inline, read_series};
+use super::write::{MAGIC, VERSION};
+use crate::model::Labels;
+use crate::storage::damage::Damages;
+use crate::storage::error::{Error, Result};
+use crate::storage::store::ReplayProgress;
+use crate::sys::files::Files;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A segment is read whole; a larger file is not ours.
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+
+/// A segment that is no longer written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// Its number.
+    pub(crate) number: u64,
+    /// Its file.
+    pub(crate) path: PathBuf,
+    /// The highest sequence number in it or before it.
+    pub(crate) last_seq: u64,
+}
+
+/// What the log tells.
+#[derive(Debug)]
+pub(crate) enum Replayed<'a> {
+    /// Series with their numbers.
+    Series(Vec<(u64, Labels)>),
+    /// One commit.
+    Commit(&'a [LogSample]),
+}
+
+/// Reads all segments in `dir` and tells of commits after `after_seq`; returns the segments and
+/// the last sequence number.
+///
+/// A torn tail of the last segment is cut off; damage elsewhere is copied to quarantine and
+/// passed over.
+///
+/// # Errors
+/// A segment cannot be read at all, or is of a later version.
+pub(crate) fn replay(
+    files: &dyn Files,
+    dir: &Path,
+    after_seq: u64,
+    progress: &ReplayProgress,
+    damages: &mut Damages,
+    mut tell: impl FnMut(Replayed<'_>),
+) -> Result<(Vec<Segment>, u64)> {
+    let mut segments = list(files, dir)?;
+    if let (Some(first), Some(last)) = (segments.first(), segments.last()) {
+        progress.set_range(first.number, last.number);
+    }
+    let count = segments.len();
+    let mut reader = SegmentReader { after_seq, last_seq: after_seq, tell: &mut tell, damages };
+    for (place, segment) in segments.iter_mut().enumerate() {
+        progress.set_current(segment.number);
+        let bytes = files
+            .read(&segment.path, SEGMENT_BYTES_MAX)
+            .map_err(Error::io("read log segment", &segment.path))?;
+        let good = reader.read(&segment.path, &bytes, place + 1 == count)?;
+        segment.last_seq = reader.last_seq;
+        if let Some(end) = good {
+            let file =
+                files.open(&segment.path).map_err(Error::io("open log segment", &segment.path))?;
+            let cut = file.set_len(end as u64).and_then(|()| file.sync_data());
+            cut.map_err(Error::io("cut log segment", &segment.path))?;
+        }
+    }
+    let last_seq = reader.last_seq;
+    Ok((segments, last_seq))
+}
+
+fn list(files: &dyn Files, dir: &Path) -> Result<Vec<Segment>> {
+    let entries = files.list(dir).map_err(Error::io("list", dir))?;
+    let numbered = entries.into_iter().filter_map(|entry| {
+        let number = entry.name.strip_suffix(".log")?.parse().ok()?;
+        Some(Segment { number, path: dir.join(entry.name), last_seq: 0 })
+    });
+    let mut segments: Vec<_> = numbered.collect();
+    segments.sort_by_key(|segment| segment.number);
+    Ok(segments)
+}
+
+struct SegmentReader<'a> {
+    after_seq: u64,
+    last_seq: u64,
+    tell: &'a mut dyn FnMut(Replayed<'_>),
+    damages: &'a mut Damages,
+}
+
+impl SegmentReader<'_> {
+    /// Reads one segment; answers where to cut it when its tail is torn and it is the last.
+    fn read(&mut self, path: &Path, bytes: &[u8], is_last: bool) -> Result<Option<usize>> {
+        if bytes.iter().all(|byte| *byte == 0) {
+            // Made, and the host died before its head was on the disk.
+            return Ok(None);
+        }
+        let mut start = FILE_HEAD;
+        if !check_file_head(bytes, MAGIC, VERSION, path)? {
+            self.damages.note(format!("log segment {} has a damaged head", path.display()));
+            start = FILE_HEAD.min(bytes.len());
+        }
+        let mut shapes = ShapesRead::default();
+        let mut samples = Vec::new();
+        let mut cut = None;
+        for found in Frames::new(bytes, start) {
+            match found {
+                Found::Frame(frame, end) => {
+                    if self.take(&mut shapes, frame, &mut samples).is_none() {
+                        let head = end.saturating_sub(frame.payload.len());
+                        self.lost(path, bytes, head..end);
+                    }
+                }
+                Found::Damage(range) => self.lost(path, bytes, range),
+                Found::Tail(range) if is_last => {
+                    let len = range.len();
+                    self.damages.note(format!(
+                        "log segment {} ended in a torn write: {len} bytes cut off at {}",
+                        path.display(),
+                        range.start
+                    ));
+                    cut = Some(range.start);
+                }
+                Found::Tail(range) => self.lost(path, bytes, range),
+            }
+        }
+        Ok(cut)
+    }
+
+    fn take(
+        &mut self,
+        shapes: &mut ShapesRead,
+        frame: Frame<'_>,
+        samples: &mut Vec<LogSample>,
+    ) -> Option<()> {
+        self.last_seq = self.last_seq.max(frame.seq);
+        samples.clear();
+        match frame.kind {
+            kind::SERIES if frame.seq <= self.after_seq => return Some(()),
+            kind::SERIES => {
+                (self.tell)(Replayed::Series(read_series(frame.payload)?));
+                return Some(());
+            }
+            kind::SHAPE => return shapes.read_shape(frame.payload),
+            kind::SHAPED => shapes.read_shaped(frame.payload, frame.seq, samples)?,
+            kind::INLINE => read_inline(frame.payload, samples)?,
+            // Kinds that other versions write: told as lost, the rest goes on.
+            0 | 5.. => return None,
+        }
+        if frame.seq > self.after_seq {
+            (self.tell)(Replayed::Commit(samples));
+        }
+        Some(())
+    }
+
+    fn lost(&mut self, path: &Path, bytes: &[u8], range: Range<usize>) {
+        let part = bytes.get(range.clone()).unwrap_or_default();
+        self.damages.quarantine(path, range.start as u64, part);
+    }
+}

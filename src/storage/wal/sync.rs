@@ -1,0 +1,134 @@
+//! Group sync: one `fdatasync` serves all commits written before it.
+
+use crate::storage::error::{Error, Result};
+use crate::sys::files::SharedFile;
+use crate::sys::tasks;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What is written and what is synced; shared by the writer, the sync thread and those who wait.
+#[derive(Debug, Default)]
+pub(crate) struct Syncer {
+    /// Lock order: `running`, then `queue`.
+    running: Mutex<()>,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    synced: AtomicU64,
+    /// A sync failed: the active segment must not be written to again.
+    failed: AtomicBool,
+    /// What was lost by it may be on no disk: a checkpoint is due.
+    checkpoint_due: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Files with unsynced writes, oldest first; the active segment is among them.
+    files: Vec<SharedFile>,
+    written: u64,
+    stop: bool,
+}
+
+impl Syncer {
+    /// Tells that all up to `seq` is written, the last of it to `file`.
+    pub(crate) fn wrote(&self, file: &SharedFile, seq: u64) {
+        let mut queue = self.lock();
+        queue.written = seq;
+        if !queue.files.iter().any(|one| Arc::ptr_eq(one, file)) {
+            queue.files.push(Arc::clone(file));
+        }
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    /// Sets where the sequence begins.
+    pub(crate) fn start_at(&self, seq: u64) {
+        self.lock().written = seq;
+        self.synced.store(seq, Ordering::Release);
+    }
+
+    /// Returns once all up to `seq` is on the disk.
+    ///
+    /// # Errors
+    /// The disk refuses; what was written since the last sync may be lost on a power cut.
+    pub(crate) fn sync_to(&self, seq: u64) -> std::io::Result<()> {
+        let _one_at_a_time = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.synced.load(Ordering::Acquire) >= seq {
+            return Ok(());
+        }
+        let (files, written) = {
+            let mut queue = self.lock();
+            (std::mem::take(&mut queue.files), queue.written)
+        };
+        for file in files {
+            if let Err(err) = file.sync_data() {
+                self.failed.store(true, Ordering::Release);
+                self.checkpoint_due.store(true, Ordering::Release);
+                return Err(err);
+            }
+        }
+        self.synced.store(written, Ordering::Release);
+        Ok(())
+    }
+
+    /// Syncs whatever is written.
+    ///
+    /// # Errors
+    /// As `sync_to`.
+    pub(crate) fn sync_all(&self) -> std::io::Result<()> {
+        let written = self.lock().written;
+        self.sync_to(written)
+    }
+
+    /// Whether a sync has failed since the last call.
+    pub(crate) fn take_failed(&self) -> bool {
+        self.failed.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether a checkpoint has to make good for a failed sync.
+    pub(crate) fn checkpoint_due(&self) -> bool {
+        self.checkpoint_due.load(Ordering::Acquire)
+    }
+
+    /// A checkpoint was made.
+    pub(crate) fn checkpoint_done(&self) {
+        self.checkpoint_due.store(false, Ordering::Release);
+    }
+
+    /// Starts the thread that syncs `every` so often while there is something to sync.
+    ///
+    /// # Errors
+    /// The system has no room for a thread.
+    pub(crate) fn start(self: &Arc<Self>, every: Duration) -> Result<JoinHandle<Option<()>>> {
+        let syncer = Arc::clone(self);
+        tasks::spawn_thread("wal-sync", move || syncer.run(every)).map_err(Error::Thread)
+    }
+
+    /// Ends the thread after a last sync.
+    pub(crate) fn stop(&self) {
+        self.lock().stop = true;
+        self.wake.notify_all();
+    }
+
+    fn run(&self, every: Duration) {
+        loop {
+            let queue = self.lock();
+            let idle = |queue: &mut Queue| queue.files.is_empty() && !queue.stop;
+            let queue = self.wake.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner);
+            // Others join the group until the time is over.
+            let waited = self.wake.wait_timeout_while(queue, every, |queue| !queue.stop);
+            let stop = waited.unwrap_or_else(PoisonError::into_inner).0.stop;
+            if let Err(err) = self.sync_all() {
+                tracing::error!(error = %err, "cannot sync the log");
+            }
+            if stop {
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

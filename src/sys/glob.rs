@@ -1,0 +1,145 @@
+//! File names with wildcards, as `rule_files` and `file_sd_configs` have them.
+//!
+//! Source: Go's path/filepath (Glob, Match).
+
+use std::path::{Component, Path, PathBuf};
+
+/// The files that `pattern` names, sorted. Without a wildcard that is the file itself, whether it
+/// exists or not, so that its absence is told by whoever opens it.
+pub fn expand(pattern: &Path) -> Vec<PathBuf> {
+    if !pattern.to_string_lossy().contains(['*', '?', '[']) {
+        return vec![pattern.to_owned()];
+    }
+    let mut found = vec![PathBuf::new()];
+    for component in pattern.components() {
+        found = match component {
+            Component::Normal(name) if name.to_string_lossy().contains(['*', '?', '[']) => {
+                let pattern = name.to_string_lossy();
+                found.iter().flat_map(|folder| matching(folder, &pattern)).collect()
+            }
+            other => found.into_iter().map(|folder| folder.join(other)).collect(),
+        };
+    }
+    found.retain(|path| path.exists());
+    found.sort();
+    found
+}
+
+fn matching(folder: &Path, pattern: &str) -> Vec<PathBuf> {
+    let shown = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let Ok(entries) = std::fs::read_dir(shown) else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name_matches(pattern, name))
+        .map(|name| folder.join(name))
+        .collect()
+}
+
+/// Whether one path element matches `*`, `?`, `[a-z]`, `[^x]` and `\*`.
+pub fn name_matches(pattern: &str, name: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let name: Vec<char> = name.chars().collect();
+    matches_from(&pattern, &name)
+}
+
+/// The usual two-pointer walk: the last star may take one more character whenever the rest fails,
+/// so the time is at most the product of both lengths.
+fn matches_from(pattern: &[char], name: &[char]) -> bool {
+    let (mut p, mut n) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        if pattern.get(p) == Some(&'*') {
+            star = Some((p, n));
+            p += 1;
+            continue;
+        }
+        let step = name.get(n).and_then(|c| one_matches(pattern.get(p..).unwrap_or_default(), *c));
+        match (step, star) {
+            (Some(used), _) => {
+                p += used;
+                n += 1;
+            }
+            (None, Some((at, taken))) => {
+                star = Some((at, taken + 1));
+                (p, n) = (at + 1, taken + 1);
+            }
+            (None, None) => return false,
+        }
+    }
+    pattern.get(p..).unwrap_or_default().iter().all(|c| *c == '*')
+}
+
+/// How much of the pattern's front matches `c`; `None` when it does not.
+fn one_matches(pattern: &[char], c: char) -> Option<usize> {
+    match pattern.first()? {
+        '?' => Some(1),
+        '\\' => (pattern.get(1) == Some(&c)).then_some(2),
+        '[' => class_matches(pattern, c),
+        literal => (*literal == c).then_some(1),
+    }
+}
+
+fn class_matches(pattern: &[char], c: char) -> Option<usize> {
+    let negated = pattern.get(1) == Some(&'^');
+    let start = if negated { 2 } else { 1 };
+    let end = start + pattern.get(start..)?.iter().position(|found| *found == ']')?;
+    let mut class = pattern.get(start..end)?;
+    let mut holds = false;
+    while let [low, rest @ ..] = class {
+        class = match rest {
+            ['-', high, rest @ ..] => {
+                holds |= (*low..=*high).contains(&c);
+                rest
+            }
+            rest => {
+                holds |= *low == c;
+                rest
+            }
+        };
+    }
+    (holds != negated).then_some(end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_match_as_in_go() {
+        for (pattern, name, matches) in [
+            ("*_rules.yml", "node_rules.yml", true),
+            ("*_rules.yml", "rules.yml", false),
+            ("a?c", "abc", true),
+            ("[a-c]x", "bx", true),
+            ("[^a-c]x", "bx", false),
+            ("a*b*c", "aXXbYYc", true),
+            ("\\*", "*", true),
+            ("\\*", "x", false),
+        ] {
+            assert_eq!(name_matches(pattern, name), matches, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_finds_files_and_a_plain_name_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["b_rules.yml", "a_rules.yml", "other.yml"] {
+            std::fs::write(folder.path().join(name), "").expect("writes");
+        }
+        let found = expand(&folder.path().join("*_rules.yml"));
+        let names: Vec<_> = found.iter().filter_map(|path| path.file_name()).collect();
+        assert_eq!(names, ["a_rules.yml", "b_rules.yml"]);
+        let plain = folder.path().join("missing.yml");
+        assert_eq!(expand(&plain), [plain]);
+        assert_eq!(expand(&folder.path().join("*.toml")), Vec::<PathBuf>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn matching_ends_for_any_pattern(pattern in "[a*?\\[\\]\\\\^-]{0,20}", name in "[ab]{0,30}") {
+            let _ = name_matches(&pattern, &name);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The body of an answer: taken piece by piece, decompressed on the way, never past its bounds.
+
+use super::HttpError;
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+use std::io::{self, Write};
+
+/// Text that compresses better than this is a bomb; measured scrapes reach 30.
+const RATIO_MAX: usize = 100;
+/// Below this many decoded bytes the ratio says nothing.
+const RATIO_FROM_BYTES: usize = 1 << 20;
+
+/// Takes the pieces of one body.
+pub(super) enum BodySink {
+    /// As it came.
+    Plain(Bounded),
+    /// Compressed with gzip.
+    Gzip(Box<MultiGzDecoder<Bounded>>),
+}
+
+impl BodySink {
+    /// A sink for a body with this `Content-Encoding`, which holds at most `limit` bytes.
+    ///
+    /// # Errors
+    /// The encoding is none that was asked for.
+    pub(super) fn new(encoding: Option<&str>, limit: usize) -> Result<Self, HttpError> {
+        let bounded = Bounded { out: Vec::new(), limit, taken: 0, over: None };
+        match encoding.map(str::trim) {
+            None | Some("" | "identity") => Ok(Self::Plain(bounded)),
+            Some("gzip" | "x-gzip") => Ok(Self::Gzip(Box::new(MultiGzDecoder::new(bounded)))),
+            Some(other) => {
+                Err(HttpError::Broken(format!("unknown content encoding {other:?}; gzip is known")))
+            }
+        }
+    }
+
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// A bound is passed, or the piece does not decompress.
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), HttpError> {
+        match self {
+            Self::Plain(bounded) => {
+                bounded.taken = bounded.taken.saturating_add(piece.len());
+                bounded.write_all(piece).map_err(|err| bounded.explain(&err))
+            }
+            Self::Gzip(decoder) => {
+                let bounded = decoder.get_mut();
+                bounded.taken = bounded.taken.saturating_add(piece.len());
+                if bounded.taken > bounded.limit {
+                    return Err(HttpError::TooLarge { limit: bounded.limit });
+                }
+                decoder.write_all(piece).map_err(|err| decoder.get_ref().explain(&err))
+            }
+        }
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// The compressed body was cut.
+    pub(super) fn finish(self) -> Result<Bytes, HttpError> {
+        match self {
+            Self::Plain(bounded) => Ok(bounded.out.into()),
+            Self::Gzip(mut decoder) => match decoder.try_finish() {
+                Ok(()) => Ok(std::mem::take(&mut decoder.get_mut().out).into()),
+                Err(err) => Err(decoder.get_ref().explain(&err)),
+            },
+        }
+    }
+}
+
+/// Bytes up to a limit.
+pub(super) struct Bounded {
+    out: Vec<u8>,
+    limit: usize,
+    /// Bytes that came over the wire.
+    taken: usize,
+    over: Option<HttpError>,
+}
+
+impl Bounded {
+    fn explain(&self, err: &io::Error) -> HttpError {
+        self.over.clone().unwrap_or_else(|| HttpError::Broken(format!("gzip: {err}")))
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        let size = self.out.len().saturating_add(piece.len());
+        let bomb = size > RATIO_FROM_BYTES && size / RATIO_MAX > self.taken;
+        if size > self.limit {
+            self.over = Some(HttpError::TooLarge { limit: self.limit });
+        } else if bomb {
+            let text = format!("gzip: the body grows more than {RATIO_MAX} times; refused");
+            self.over = Some(HttpError::Broken(text));
+        }
+        if self.over.is_some() {
+            return Err(io::Error::other("bound passed"));
+        }
+        self.out.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use proptest::prelude::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).expect("memory");
+        encoder.finish().expect("memory")
+    }
+
+    fn take(encoding: Option<&str>, limit: usize, body: &[u8]) -> Result<Bytes, HttpError> {
+        let mut sink = BodySink::new(encoding, limit)?;
+        for piece in body.chunks(1000) {
+            sink.push(piece)?;
+        }
+        sink.finish()
+    }
+
+    #[test]
+    fn a_body_past_its_limit_is_refused_however_it_is_packed() {
+        let noise: Vec<u8> =
+            (0..40_000u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+        assert_eq!(take(None, 40_000, &noise).expect("fits"), noise);
+        assert_eq!(take(Some("gzip"), 40_000, &gzip(&noise)).expect("fits"), noise);
+        for (encoding, body) in [(None, noise.clone()), (Some("gzip"), gzip(&noise))] {
+            let err = take(encoding, 39_999, &body).expect_err("too long");
+            assert!(matches!(err, HttpError::TooLarge { limit: 39_999 }), "{err}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_and_a_cut_body_are_refused() {
+        let bomb = gzip(&vec![0; 20 << 20]);
+        let err = take(Some("gzip"), 32 << 20, &bomb).expect_err("a bomb");
+        assert!(err.to_string().contains("more than 100 times"), "{err}");
+        let whole = gzip(b"up 1\n");
+        let cut = &whole[..whole.len() - 4];
+        assert!(take(Some("gzip"), 100, cut).is_err());
+        assert!(take(Some("br"), 100, b"x").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_end_in_an_answer_within_the_limit(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(body) = take(Some("gzip"), 64, &bytes) {
+                prop_assert!(body.len() <= 64);
+            }
+        }
+    }
+}

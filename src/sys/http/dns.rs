@@ -1,0 +1,174 @@
+//! Names to addresses: the hosts file first, then only the servers that the host names.
+//!
+//! A static binary has no NSS. Where `/etc/resolv.conf` names no server, no question is asked: a
+//! host without network must never reach for somebody else's resolver.
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::ResolveHosts;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::system_conf::parse_resolv_conf;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// One look-up with all its questions; below the usual scrape timeout of ten seconds, so that the
+/// error names the look-up and not the scrape.
+const LOOKUP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Why a name has no address, in Go's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("lookup {name}: {reason}")]
+pub(super) struct LookupError {
+    name: String,
+    reason: String,
+}
+
+/// The host's own resolution. Clones share it.
+#[derive(Clone, Debug)]
+pub(super) struct HostResolver(Arc<Inner>);
+
+struct Inner {
+    hosts: PathBuf,
+    conf: PathBuf,
+    /// The resolver and the file that it was made of, made anew when that changes.
+    made: Mutex<Option<(Vec<u8>, TokioResolver)>>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("hosts", &self.hosts).field("conf", &self.conf).finish()
+    }
+}
+
+impl HostResolver {
+    /// Resolution by these files: `/etc/hosts` and `/etc/resolv.conf`.
+    pub(super) fn new(hosts: impl Into<PathBuf>, conf: impl Into<PathBuf>) -> Self {
+        Self(Arc::new(Inner { hosts: hosts.into(), conf: conf.into(), made: Mutex::new(None) }))
+    }
+
+    /// The addresses of `name`.
+    ///
+    /// # Errors
+    /// There is none, or nobody to ask.
+    pub(super) async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
+        let failed = |reason: String| LookupError { name: name.to_owned(), reason };
+        if let Some(found) = known(name, &self.0.hosts) {
+            return Ok(found);
+        }
+        let resolver = self.resolver().map_err(failed)?;
+        let asked = tokio::time::timeout(LOOKUP_DEADLINE, resolver.lookup_ip(name)).await;
+        match asked {
+            Ok(Ok(found)) => Ok(found.iter().collect()),
+            Ok(Err(err)) if err.is_nx_domain() || err.is_no_records_found() => {
+                Err(failed("no such host".to_owned()))
+            }
+            Ok(Err(err)) => Err(failed(err.to_string())),
+            Err(_) => Err(failed("i/o timeout".to_owned())),
+        }
+    }
+
+    fn resolver(&self) -> Result<TokioResolver, String> {
+        let conf = self.0.conf.display();
+        let text = fs::read(&self.0.conf).map_err(|err| {
+            format!("no such host; {conf} names no servers: {err}; name the address instead")
+        })?;
+        let mut made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((before, resolver)) = made.as_ref()
+            && *before == text
+        {
+            return Ok(resolver.clone());
+        }
+        let (config, mut options) = parse_resolv_conf(&text)
+            .map_err(|err| format!("no such host; cannot use {conf}: {err}"))?;
+        options.use_hosts_file = ResolveHosts::Never;
+        let resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            .with_options(options)
+            .build()
+            .map_err(|err| format!("cannot use {conf}: {err}"))?;
+        *made = Some((text, resolver.clone()));
+        Ok(resolver)
+    }
+}
+
+impl Resolve for HostResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let resolver = self.clone();
+        Box::pin(async move {
+            let found = resolver.lookup(name.as_str()).await?;
+            // The port is replaced by the URL's.
+            let addresses: Addrs =
+                Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0)));
+            Ok(addresses)
+        })
+    }
+}
+
+/// What needs no question: loopback names (RFC 6761, section 6.3) and the hosts file. Any hit ends
+/// the look-up, also when it has addresses of one family only.
+fn known(name: &str, hosts: &Path) -> Option<Vec<IpAddr>> {
+    let bare = name.trim_end_matches('.').to_ascii_lowercase();
+    if bare == "localhost" || bare.ends_with(".localhost") {
+        return Some(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    }
+    let found = hosts_lines(&fs::read_to_string(hosts).unwrap_or_default(), &bare);
+    (!found.is_empty()).then_some(found)
+}
+
+fn hosts_lines(text: &str, bare: &str) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let Some(Ok(address)) = words.next().map(str::parse::<IpAddr>) else { continue };
+        if words.any(|alias| alias.trim_end_matches('.').eq_ignore_ascii_case(bare)) {
+            found.push(address);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HOSTS: &str =
+        "# comment\n192.0.2.7 db.example db # primary\n2001:db8::7\tDB.example.\nnonsense x\n";
+
+    #[test]
+    fn a_hit_in_the_hosts_file_ends_the_look_up() {
+        for (name, expected) in [
+            ("db", vec!["192.0.2.7"]),
+            ("db.example", vec!["192.0.2.7", "2001:db8::7"]),
+            ("primary", vec![]),
+            ("x", vec![]),
+        ] {
+            let expected: Vec<IpAddr> = expected.iter().map(|a| a.parse().expect("IP")).collect();
+            assert_eq!(hosts_lines(HOSTS, name), expected, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_resolv_conf_nobody_is_asked() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let hosts = dir.path().join("hosts");
+        fs::write(&hosts, HOSTS).expect("writes");
+        let resolver = HostResolver::new(&hosts, dir.path().join("resolv.conf"));
+        assert_eq!(resolver.lookup("db").await.expect("in the hosts file").len(), 1);
+        assert_eq!(resolver.lookup("LOCALHOST.").await.expect("loopback").len(), 2);
+        let err = resolver.lookup("elsewhere.example").await.expect_err("nobody to ask");
+        assert!(err.to_string().contains("resolv.conf names no servers"), "{err}");
+        fs::write(dir.path().join("resolv.conf"), "search example\n").expect("writes");
+        let err = resolver.lookup("elsewhere.example").await.expect_err("nobody to ask");
+        assert!(err.to_string().contains("no nameservers"), "{err}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_hosts_file_is_read(text in "(?s).{0,200}", name in "[a-z.]{0,5}") {
+            hosts_lines(&text, &name);
+        }
+    }
+}

@@ -1,0 +1,509 @@
+//! The real form of outbound HTTP, over reqwest.
+
+use super::auth;
+use super::body::BodySink;
+use super::dns::HostResolver;
+use super::errors::describe;
+use super::tls::{self, HostRoots};
+use super::{Http, HttpClient, HttpError, Method, Pending, Request, Response};
+use crate::model::Problem;
+use crate::sys::settings::HttpClientSettings;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::{Url, Version};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// A scrape target is where the configuration says; longer chains are mistakes or attacks.
+const REDIRECTS_MAX: usize = 3;
+/// Unix sockets that one client keeps connections to; more make it start afresh.
+const SOCKETS_MAX: usize = 64;
+/// What we call ourselves when the caller does not say.
+const USER_AGENT: &str = concat!("watchbell/", env!("CARGO_PKG_VERSION"));
+
+/// The host's network.
+#[derive(Debug)]
+pub struct SystemHttp {
+    world: Arc<World>,
+}
+
+#[derive(Debug)]
+struct World {
+    roots: HostRoots,
+    resolver: HostResolver,
+}
+
+impl SystemHttp {
+    /// Outbound HTTP as the host's files have it: `/etc/hosts`, `/etc/resolv.conf`, its trusted
+    /// certificates.
+    pub fn new() -> Self {
+        let resolver = HostResolver::new("/etc/hosts", "/etc/resolv.conf");
+        Self { world: Arc::new(World { roots: HostRoots::default(), resolver }) }
+    }
+}
+
+impl Default for SystemHttp {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Http for SystemHttp {
+    fn client(
+        &self,
+        settings: &HttpClientSettings,
+        base: &Path,
+    ) -> Result<Arc<dyn HttpClient>, Problem> {
+        settings.check("")?;
+        let client = SystemClient {
+            settings: settings.clone(),
+            base: base.to_owned(),
+            world: Arc::clone(&self.world),
+            built: Mutex::new(Built::default()),
+        };
+        client.reqwest_client(None)?;
+        Ok(Arc::new(client))
+    }
+}
+
+/// A client with its settings.
+#[derive(Debug)]
+struct SystemClient {
+    settings: HttpClientSettings,
+    base: PathBuf,
+    world: Arc<World>,
+    built: Mutex<Built>,
+}
+
+/// Connections, one set for TCP and one for each unix socket, and the state of the certificate
+/// files that they were made with.
+#[derive(Debug, Default)]
+struct Built {
+    stamps: Vec<Option<(SystemTime, u64)>>,
+    clients: HashMap<Option<PathBuf>, reqwest::Client>,
+}
+
+impl HttpClient for SystemClient {
+    fn send(&self, request: Request) -> Pending<'_> {
+        Box::pin(async move {
+            let timeout = request.timeout;
+            tokio::time::timeout(timeout, self.exchange(request))
+                .await
+                .unwrap_or(Err(HttpError::Timeout))
+        })
+    }
+}
+
+impl SystemClient {
+    async fn exchange(&self, request: Request) -> Result<Response, HttpError> {
+        let credentials = auth::headers(&self.settings, &self.base)?;
+        let client = self
+            .reqwest_client(request.unix_socket.as_deref())
+            .map_err(|problem| HttpError::Invalid(problem.to_string()))?;
+        let place_of = |url: &Url| place(url, request.unix_socket.as_deref());
+        let mut hop = Hop::first(&request, credentials)?;
+        for redirects in 0..=REDIRECTS_MAX {
+            let place = place_of(&hop.url);
+            let sent = client.execute(hop.to_reqwest()).await;
+            let response = sent.map_err(|err| describe(&err, &place))?;
+            let Some(next) = self.redirect(&hop, &response)? else {
+                return read(response, request.body_bytes_max, &place).await;
+            };
+            if redirects == REDIRECTS_MAX {
+                break;
+            }
+            hop = next;
+        }
+        Err(HttpError::Broken(format!("stopped after {REDIRECTS_MAX} redirects")))
+    }
+
+    /// The request that the answer asks for, when it is a redirect that is followed.
+    fn redirect(&self, hop: &Hop, response: &reqwest::Response) -> Result<Option<Hop>, HttpError> {
+        let status = response.status().as_u16();
+        let wanted = self.settings.follow_redirects.unwrap_or(true);
+        if !wanted || !matches!(status, 301 | 302 | 303 | 307 | 308) {
+            return Ok(None);
+        }
+        let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
+        let broken = |text: &str| HttpError::Broken(format!("cannot follow the redirect: {text}"));
+        let text = location.to_str().map_err(|_| broken("Location is not text"))?;
+        let url = hop.url.join(text).map_err(|_| broken("Location is no URL"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(broken("Location is not http or https"));
+        }
+        hop.follow(status, url).map(Some)
+    }
+
+    /// The connections for TCP or for one socket, made anew when a certificate file has changed.
+    fn reqwest_client(&self, socket: Option<&Path>) -> Result<reqwest::Client, Problem> {
+        let stamps = self.stamps();
+        let key = socket.map(Path::to_owned);
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if built.stamps != stamps || built.clients.len() > SOCKETS_MAX {
+            built.clients.clear();
+            built.stamps = stamps;
+        }
+        if let Some(client) = built.clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = self.build(socket)?;
+        built.clients.insert(key, client.clone());
+        Ok(client)
+    }
+
+    fn stamps(&self) -> Vec<Option<(SystemTime, u64)>> {
+        let Some(tls) = &self.settings.tls_config else { return Vec::new() };
+        let stamp = |path: PathBuf| {
+            let facts = std::fs::metadata(path).ok()?;
+            Some((facts.modified().ok()?, facts.len()))
+        };
+        tls::files(tls, &self.base).into_iter().map(stamp).collect()
+    }
+
+    fn build(&self, socket: Option<&Path>) -> Result<reqwest::Client, Problem> {
+        let http2 = self.settings.enable_http2.unwrap_or(true);
+        let tls = self.settings.tls_config.clone().unwrap_or_default();
+        let tls = tls::client_config(&tls, &self.base, http2, &self.world.roots)?;
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(self.world.resolver.clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .no_gzip()
+            .referer(false)
+            .retry(reqwest::retry::never())
+            .tcp_nodelay(true)
+            .pool_idle_timeout(Duration::from_secs(300));
+        if !http2 {
+            builder = builder.http1_only();
+        }
+        builder = match (&self.settings.proxy_url, socket) {
+            (_, Some(path)) => builder.no_proxy().unix_socket(path),
+            (Some(url), None) => builder.no_proxy().proxy(self.proxy(url)?),
+            (None, None) if self.settings.proxy_from_environment == Some(true) => builder,
+            (None, None) => builder.no_proxy(),
+        };
+        builder.build().map_err(|err| Problem::new("", format!("cannot make a client: {err}")))
+    }
+
+    fn proxy(&self, url: &str) -> Result<reqwest::Proxy, Problem> {
+        let wrong = || Problem::new("proxy_url", "cannot read the proxy's URL");
+        let proxy = reqwest::Proxy::all(url).map_err(|_| wrong())?;
+        let without = self.settings.no_proxy.as_deref();
+        Ok(proxy.no_proxy(without.and_then(reqwest::NoProxy::from_string)))
+    }
+}
+
+/// One request of a chain of redirects.
+struct Hop {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    /// Sent only to the host that the caller named.
+    credentials: HeaderMap,
+    body: bytes::Bytes,
+}
+
+impl Hop {
+    fn first(request: &Request, credentials: Vec<(String, String)>) -> Result<Self, HttpError> {
+        let mut url = Url::parse(&request.url)
+            .map_err(|err| HttpError::Invalid(format!("cannot read the URL: {err}")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            let text = format!("unsupported protocol scheme {:?}", url.scheme());
+            return Err(HttpError::Invalid(text));
+        }
+        let mut headers = header_map(&request.headers)?;
+        let mut credentials = header_map(&credentials)?;
+        for name in ["authorization", "cookie", "proxy-authorization"] {
+            if let Some(value) = headers.remove(name) {
+                credentials.entry(name).or_insert(value);
+            }
+        }
+        if let Some(value) = take_user(&mut url) {
+            credentials.entry(reqwest::header::AUTHORIZATION).or_insert(value);
+        }
+        let agent = HeaderValue::from_static(USER_AGENT);
+        headers.entry(reqwest::header::USER_AGENT).or_insert(agent);
+        Ok(Self { method: request.method, url, headers, credentials, body: request.body.clone() })
+    }
+
+    fn to_reqwest(&self) -> reqwest::Request {
+        let method = match self.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        let mut request = reqwest::Request::new(method, self.url.clone());
+        *request.headers_mut() = self.headers.clone();
+        request.headers_mut().extend(self.credentials.clone());
+        if !self.body.is_empty() {
+            *request.body_mut() = Some(self.body.clone().into());
+        }
+        request
+    }
+
+    fn follow(&self, status: u16, url: Url) -> Result<Self, HttpError> {
+        let downgrade = self.url.scheme() == "https" && url.scheme() == "http";
+        let elsewhere = self.url.host() != url.host() || downgrade;
+        if elsewhere && self.method != Method::Get {
+            // A receiver must not steer what we send to a host of its choice.
+            let text = "refused to follow a redirect of a request with a body to another host";
+            return Err(HttpError::Broken(text.to_owned()));
+        }
+        let keeps_method = matches!(status, 307 | 308) || self.method == Method::Get;
+        let mut headers = self.headers.clone();
+        if !keeps_method {
+            headers.remove(reqwest::header::CONTENT_TYPE);
+            headers.remove(CONTENT_ENCODING);
+        }
+        Ok(Self {
+            method: if keeps_method { self.method } else { Method::Get },
+            url,
+            headers,
+            credentials: if elsewhere { HeaderMap::new() } else { self.credentials.clone() },
+            body: if keeps_method { self.body.clone() } else { bytes::Bytes::new() },
+        })
+    }
+}
+
+/// User and password of the URL as a header; the URL is without them afterwards.
+fn take_user(url: &mut Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let plain = format!("{}:{}", url.username(), url.password().unwrap_or_default());
+    // Neither can fail for a URL with a host, which http and https always have.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    let plain = percent_decode(&plain);
+    HeaderValue::try_from(format!("Basic {}", STANDARD.encode(plain))).ok()
+}
+
+fn percent_decode(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) if *first == b'%' => {
+                out.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            Some(_) | None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, HttpError> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let wrong = || HttpError::Invalid(format!("cannot send header {name:?}"));
+        let name: HeaderName = name.parse().map_err(|_| wrong())?;
+        let value = HeaderValue::from_str(value).map_err(|_| wrong())?;
+        map.append(name, value);
+    }
+    Ok(map)
+}
+
+/// Where the connection goes, for errors: never with user and password.
+fn place(url: &Url, socket: Option<&Path>) -> String {
+    if let Some(socket) = socket {
+        return format!("unix {}", socket.display());
+    }
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    format!("tcp {host}:{port}")
+}
+
+async fn read(
+    mut response: reqwest::Response,
+    limit: usize,
+    place: &str,
+) -> Result<Response, HttpError> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers: Vec<_> =
+        response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    let announced = |name: &str| headers.iter().any(|(found, _)| found == name);
+    let encoding = headers.iter().find(|(name, _)| name == "content-encoding");
+    let encoding = encoding.map(|(_, value)| value.to_ascii_lowercase());
+    let length_known = announced("content-length")
+        || announced("transfer-encoding")
+        || response.version() == Version::HTTP_2;
+    if encoding.is_none() && response.content_length().is_some_and(|len| len > limit as u64) {
+        return Err(HttpError::TooLarge { limit });
+    }
+    let status = response.status().as_u16();
+    let mut sink = BodySink::new(encoding.as_deref(), limit)?;
+    while let Some(piece) = response.chunk().await.map_err(|err| describe(&err, place))? {
+        sink.push(&piece)?;
+    }
+    Ok(Response { status, headers, body: sink.finish()?, length_known })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::tasks;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, UnixListener};
+    use tokio::task::JoinHandle;
+
+    /// Answers one connection for each text, and tells the heads of the requests.
+    async fn canned(answers: Vec<String>) -> (String, JoinHandle<Option<Vec<String>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let at = listener.local_addr().expect("bound").to_string();
+        let task = tasks::spawn("canned", async move {
+            let mut heads = Vec::new();
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.expect("accepts");
+                heads.push(answer_one(&mut stream, &answer).await);
+            }
+            heads
+        });
+        (at, task)
+    }
+
+    async fn answer_one(
+        stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin),
+        answer: &str,
+    ) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("a whole head"));
+        }
+        stream.write_all(answer.as_bytes()).await.expect("writes");
+        if answer.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        String::from_utf8(head).expect("text").to_ascii_lowercase()
+    }
+
+    fn client(yaml: &str) -> Arc<dyn HttpClient> {
+        let settings = serde_yaml::from_str(yaml).expect("reads");
+        SystemHttp::new().client(&settings, Path::new("/")).expect("a client")
+    }
+
+    fn ok(body: &str) -> String {
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    fn moved(to: &str) -> String {
+        format!(
+            "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+    }
+
+    #[tokio::test]
+    async fn t45_credentials_stay_with_their_host() {
+        let (elsewhere, seen_elsewhere) = canned(vec![ok("b")]).await;
+        let port = elsewhere.rsplit(':').next().expect("a port").to_owned();
+        let (first, seen_first) =
+            canned(vec![moved("/next"), moved(&format!("http://localhost:{port}/x"))]).await;
+        let client = client(
+            "{authorization: {credentials: s3cret}, http_headers: {X-Key: {secrets: [k3y]}}}",
+        );
+        let answer = client.send(Request::get(format!("http://{first}/a"))).await.expect("follows");
+        assert_eq!((answer.status, &answer.body[..], answer.length_known), (200, &b"b"[..], true));
+        for head in seen_first.await.expect("joins").expect("no panic") {
+            assert!(head.contains("bearer s3cret") && head.contains("x-key: k3y"), "{head}");
+        }
+        for head in seen_elsewhere.await.expect("joins").expect("no panic") {
+            assert!(!head.contains("s3cret") && !head.contains("k3y"), "{head}");
+        }
+    }
+
+    #[tokio::test]
+    async fn user_and_password_of_a_url_become_a_header() {
+        let (at, seen) = canned(vec![ok("")]).await;
+        client("{}").send(Request::get(format!("http://a%40b:c@{at}/"))).await.expect("answers");
+        let head = seen.await.expect("joins").expect("no panic").remove(0);
+        // Lower-cased by the helper: base64 of "a@b:c" is YUBiOmM=.
+        assert!(head.contains("authorization: basic yubiomm=") && !head.contains('@'), "{head}");
+    }
+
+    #[tokio::test]
+    async fn redirects_end_after_three_and_may_be_switched_off() {
+        let (at, _task) = canned(vec![moved("/a"), moved("/b"), moved("/c"), moved("/d")]).await;
+        let err = client("{}").send(Request::get(format!("http://{at}/"))).await.expect_err("ends");
+        assert_eq!(err.to_string(), "stopped after 3 redirects");
+        let (at, _task) = canned(vec![moved("/a")]).await;
+        let client = client("{follow_redirects: false}");
+        assert_eq!(
+            client.send(Request::get(format!("http://{at}/"))).await.expect("302").status,
+            302
+        );
+    }
+
+    #[tokio::test]
+    async fn a_sink_cannot_send_our_posts_to_another_host() {
+        let (at, _task) = canned(vec![moved("http://localhost:1/meta")]).await;
+        let mut request = Request::get(format!("http://{at}/"));
+        request.method = Method::Post;
+        request.body = "x".into();
+        let err = client("{}").send(request).await.expect_err("refused");
+        assert!(err.to_string().contains("another host"), "{err}");
+    }
+
+    #[tokio::test]
+    async fn failures_read_as_in_go_and_hold_no_credentials() {
+        let mut request = Request::get("http://user:hunter2@127.0.0.1:1/?token=abc");
+        request.timeout = Duration::from_secs(5);
+        let err = client("{}").send(request).await.expect_err("nobody listens");
+        assert_eq!(err.to_string(), "dial tcp 127.0.0.1:1: connect: connection refused");
+        let (at, _task) = canned(vec![String::new()]).await;
+        let mut request = Request::get(format!("http://{at}/"));
+        request.timeout = Duration::from_millis(50);
+        let err = client("{}").send(request).await.expect_err("silent");
+        assert_eq!(err.to_string(), "context deadline exceeded");
+        let cut = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc".to_owned();
+        let (at, _task) = canned(vec![cut]).await;
+        let err = client("{}").send(Request::get(format!("http://{at}/"))).await.expect_err("cut");
+        assert_eq!(err.to_string(), "unexpected EOF");
+        for url in ["file:///etc/passwd", "nonsense"] {
+            let err = client("{}").send(Request::get(url)).await.expect_err(url);
+            assert!(matches!(err, HttpError::Invalid(_)), "{url}: {err}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_without_a_length_is_told_and_a_long_one_refused() {
+        let (at, _task) = canned(vec!["HTTP/1.0 200 OK\r\n\r\nup 1\n".to_owned()]).await;
+        let answer = client("{}").send(Request::get(format!("http://{at}/"))).await.expect("reads");
+        assert_eq!((&answer.body[..], answer.length_known), (&b"up 1\n"[..], false));
+        let (at, _task) = canned(vec![ok("12345")]).await;
+        let mut request = Request::get(format!("http://{at}/"));
+        request.body_bytes_max = 4;
+        let err = client("{}").send(request).await.expect_err("too long");
+        assert!(matches!(err, HttpError::TooLarge { limit: 4 }), "{err}");
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_stands_in_for_the_host() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("s.sock");
+        let listener = UnixListener::bind(&path).expect("binds");
+        let task = tasks::spawn("unix", async move {
+            let (mut stream, _) = listener.accept().await.expect("accepts");
+            answer_one(&mut stream, &ok("u")).await
+        });
+        let mut request = Request::get("http://target.example/metrics");
+        request.unix_socket = Some(path);
+        assert_eq!(&client("{}").send(request).await.expect("answers").body[..], b"u");
+        let head = task.await.expect("joins").expect("no panic");
+        assert!(head.contains("host: target.example"), "{head}");
+        let mut request = Request::get("http://target.example/metrics");
+        request.unix_socket = Some(dir.path().join("gone.sock"));
+        let err = client("{}").send(request).await.expect_err("nobody there");
+        assert!(err.to_string().ends_with("connect: no such file or directory"), "{err}");
+    }
+}

@@ -1,0 +1,91 @@
+//! This process as the kernel sees it.
+
+use super::metrics::Registry;
+use procfs::process::Process;
+
+/// What the kernel counts for this process; zeros where it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ProcessFacts {
+    /// CPU time in user and kernel mode, seconds.
+    pub cpu_seconds: f64,
+    /// Resident memory.
+    pub resident_bytes: u64,
+    /// Address space.
+    pub virtual_bytes: u64,
+    /// Open file descriptors.
+    pub open_fds: u64,
+    /// How many it may open.
+    pub fds_max: u64,
+    /// Threads.
+    pub threads: u64,
+    /// When it started, seconds since the epoch.
+    pub start_seconds: f64,
+}
+
+/// Reads the facts.
+pub fn facts() -> ProcessFacts {
+    read().unwrap_or_default()
+}
+
+fn read() -> procfs::ProcResult<ProcessFacts> {
+    let process = Process::myself()?;
+    let stat = process.stat()?;
+    let ticks = procfs::ticks_per_second() as f64;
+    let boot = procfs::boot_time_secs()? as f64;
+    let limits = process.limits()?;
+    let fds_max = match limits.max_open_files.soft_limit {
+        procfs::process::LimitValue::Value(count) => count,
+        procfs::process::LimitValue::Unlimited => u64::MAX,
+    };
+    Ok(ProcessFacts {
+        cpu_seconds: (stat.utime + stat.stime) as f64 / ticks,
+        resident_bytes: stat.rss.saturating_mul(procfs::page_size()),
+        virtual_bytes: stat.vsize,
+        open_fds: process.fd_count()? as u64,
+        fds_max,
+        threads: u64::try_from(stat.num_threads).unwrap_or(0),
+        start_seconds: boot + stat.starttime as f64 / ticks,
+    })
+}
+
+/// Writes the facts into the registry under the names that Prometheus' clients use.
+pub fn record(registry: &Registry) {
+    let facts = facts();
+    let cpu = "Total user and system CPU time spent in seconds.";
+    // A counter that the kernel keeps: set, not added to.
+    registry.counter("process_cpu_seconds_total", cpu, &[]).set(facts.cpu_seconds);
+    let gauges = [
+        (
+            "process_resident_memory_bytes",
+            "Resident memory size in bytes.",
+            facts.resident_bytes as f64,
+        ),
+        (
+            "process_virtual_memory_bytes",
+            "Virtual memory size in bytes.",
+            facts.virtual_bytes as f64,
+        ),
+        ("process_open_fds", "Number of open file descriptors.", facts.open_fds as f64),
+        ("process_max_fds", "Maximum number of open file descriptors.", facts.fds_max as f64),
+        (
+            "process_start_time_seconds",
+            "Start time of the process since unix epoch in seconds.",
+            facts.start_seconds,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        registry.gauge(name, help, &[]).set(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_memory_files_and_a_start() {
+        let facts = facts();
+        assert!(facts.resident_bytes > 1 << 20 && facts.open_fds >= 3, "{facts:?}");
+        assert!(facts.start_seconds > 1.6e9, "{facts:?}");
+    }
+}

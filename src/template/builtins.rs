@@ -1,0 +1,296 @@
+//! Go's builtin functions, but for `and` and `or`, which `eval.rs` stops early.
+//!
+//! Source: Go, text/template/funcs.go.
+
+use super::format;
+use super::functions::Arity;
+use super::value::{List, Value};
+use std::cmp::Ordering;
+use std::fmt::Write as _;
+
+const TABLE: [(&str, Arity); 19] = [
+    ("and", Arity::AtLeast(1)),
+    ("call", Arity::AtLeast(1)),
+    ("eq", Arity::AtLeast(1)),
+    ("ge", Arity::Exactly(2)),
+    ("gt", Arity::Exactly(2)),
+    ("html", Arity::AtLeast(0)),
+    ("index", Arity::AtLeast(1)),
+    ("js", Arity::AtLeast(0)),
+    ("le", Arity::Exactly(2)),
+    ("len", Arity::Exactly(1)),
+    ("lt", Arity::Exactly(2)),
+    ("ne", Arity::Exactly(2)),
+    ("not", Arity::Exactly(1)),
+    ("or", Arity::AtLeast(1)),
+    ("print", Arity::AtLeast(0)),
+    ("printf", Arity::AtLeast(1)),
+    ("println", Arity::AtLeast(0)),
+    ("slice", Arity::AtLeast(1)),
+    ("urlquery", Arity::AtLeast(0)),
+];
+
+/// Whether there is a builtin function of this name.
+pub(super) fn contains(name: &str) -> bool {
+    arity(name).is_some()
+}
+
+/// The complaint about a wrong number of arguments.
+pub(super) fn check_count(name: &str, found: usize) -> Result<(), String> {
+    arity(name).map_or(Ok(()), |arity| arity.check(name, found))
+}
+
+fn arity(name: &str) -> Option<Arity> {
+    TABLE.iter().find(|(known, _)| *known == name).map(|(_, arity)| *arity)
+}
+
+/// Calls a builtin function with a number of arguments that `check_count` passed.
+pub(super) fn call(name: &str, args: &[Value], bytes_max: usize) -> Result<Value, String> {
+    let text = |text: Result<String, format::TooLong>| {
+        text.map(Value::from).map_err(|err| err.to_string())
+    };
+    let joined = || match args {
+        [Value::String(text)] => Ok(text.to_string()),
+        args => format::print(args, bytes_max).map_err(|err| err.to_string()),
+    };
+    match (name, args) {
+        ("not", [value]) => Ok(Value::Bool(!value.truth())),
+        ("len", [value]) => length(value),
+        ("index", [value, keys @ ..]) => {
+            keys.iter().try_fold(value.clone(), |value, key| index(&value, key))
+        }
+        ("slice", [value, bounds @ ..]) => slice(value, bounds),
+        ("print", args) => text(format::print(args, bytes_max)),
+        ("println", args) => text(format::println(args, bytes_max)),
+        ("printf", [layout, args @ ..]) => match layout.as_text() {
+            Some(layout) => text(format::printf(layout, args, bytes_max)),
+            None => Err(wrong_type("string", layout)),
+        },
+        ("html", _) => joined().map(|text| html_escape(&text).into()),
+        ("js", _) => joined().map(|text| js_escape(&text).into()),
+        ("urlquery", _) => joined().map(|text| query_escape(&text).into()),
+        ("eq", [first, others @ ..]) => equals_any(first, others).map(Value::Bool),
+        ("ne", [a, b]) => equal(a, b).map(|equal| Value::Bool(!equal)),
+        ("lt", [a, b]) => compare(a, b).map(|order| Value::Bool(order == Some(Ordering::Less))),
+        ("le", [a, b]) => {
+            compare(a, b).map(|order| Value::Bool(order.is_some_and(Ordering::is_le)))
+        }
+        // As Go has it, greater is the opposite of less or equal, also for NaN.
+        ("gt", [a, b]) => {
+            compare(a, b).map(|order| Value::Bool(!order.is_some_and(Ordering::is_le)))
+        }
+        ("ge", [a, b]) => compare(a, b).map(|order| Value::Bool(order != Some(Ordering::Less))),
+        ("call", [value, ..]) => Err(format!("non-function of type {}", value.type_name())),
+        (name, _) => Err(format!("no builtin function {name}")),
+    }
+}
+
+/// The message that an argument has the wrong type.
+pub(super) fn wrong_type(wanted: &str, found: &Value) -> String {
+    format!("wrong type for value; expected {wanted}; got {}", found.type_name())
+}
+
+fn whole(count: usize) -> Value {
+    Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+fn length(value: &Value) -> Result<Value, String> {
+    match value.plain() {
+        Value::String(text) | Value::SafeHtml(text) | Value::SafeUrl(text) => Ok(whole(text.len())),
+        Value::List(list) => Ok(whole(list.items().len())),
+        Value::Map(map) => Ok(whole(map.len())),
+        Value::Nil => Err("len of nil pointer".to_owned()),
+        Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Object(_)
+        | Value::Time(_)
+        | Value::Duration(_) => Err(format!("len of type {}", value.type_name())),
+    }
+}
+
+fn index(value: &Value, key: &Value) -> Result<Value, String> {
+    match value.plain() {
+        Value::List(list) => {
+            let at = place(key, list.items().len(), false)?;
+            list.items().get(at).cloned().ok_or_else(|| format!("index out of range: {at}"))
+        }
+        Value::String(text) => {
+            let at = place(key, text.len(), false)?;
+            let byte =
+                text.as_bytes().get(at).ok_or_else(|| format!("index out of range: {at}"))?;
+            Ok(Value::Int((*byte).into()))
+        }
+        Value::Map(map) => match key {
+            Value::String(key) => Ok(map.get(key)),
+            Value::Nil => Err("value is nil; should be of type string".to_owned()),
+            other => Err(format!("value has type {}; should be string", other.type_name())),
+        },
+        Value::Nil => Err("index of untyped nil".to_owned()),
+        Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Object(_)
+        | Value::Time(_)
+        | Value::Duration(_)
+        | Value::SafeHtml(_)
+        | Value::SafeUrl(_) => Err(format!("can't index item of type {}", value.type_name())),
+    }
+}
+
+/// An index below `len`, or up to it for the end of a slice.
+fn place(key: &Value, len: usize, is_bound: bool) -> Result<usize, String> {
+    let Value::Int(number) = key else {
+        return Err(match key {
+            Value::Nil => "cannot index slice/array with nil".to_owned(),
+            other => format!("cannot index slice/array with type {}", other.type_name()),
+        });
+    };
+    let limit = if is_bound { len + 1 } else { len };
+    usize::try_from(*number)
+        .ok()
+        .filter(|at| *at < limit)
+        .ok_or_else(|| format!("index out of range: {number}"))
+}
+
+fn slice(value: &Value, bounds: &[Value]) -> Result<Value, String> {
+    let plain = value.plain();
+    let (len, most) = match &plain {
+        Value::String(text) => (text.len(), 2),
+        Value::List(list) => (list.items().len(), 3),
+        Value::Nil => return Err("slice of untyped nil".to_owned()),
+        other => return Err(format!("can't slice item of type {}", other.type_name())),
+    };
+    if bounds.len() > most {
+        return Err(if most == 2 {
+            "cannot 3-index slice a string".to_owned()
+        } else {
+            format!("too many slice indexes: {}", bounds.len())
+        });
+    }
+    let bound = |at: usize, otherwise: usize| match bounds.get(at) {
+        Some(key) => place(key, len, true),
+        None => Ok(otherwise),
+    };
+    let (start, end) = (bound(0, 0)?, bound(1, len)?);
+    bound(2, len)?;
+    if start > end {
+        return Err(format!("invalid slice index: {start} > {end}"));
+    }
+    match plain {
+        Value::List(list) => {
+            let items = list.items().get(start..end).unwrap_or_default();
+            Ok(Value::List(List::new(items.iter().cloned())))
+        }
+        other => {
+            let bytes = other.as_text().unwrap_or_default().as_bytes();
+            let part = bytes.get(start..end).unwrap_or_default();
+            Ok(String::from_utf8_lossy(part).into_owned().into())
+        }
+    }
+}
+
+fn equals_any(first: &Value, others: &[Value]) -> Result<bool, String> {
+    if others.is_empty() {
+        return Err("missing argument for comparison".to_owned());
+    }
+    for other in others {
+        if equal(first, other)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn equal(a: &Value, b: &Value) -> Result<bool, String> {
+    match (&a.plain(), &b.plain()) {
+        (Value::Nil, Value::Nil) => Ok(true),
+        (Value::Nil, other) | (other, Value::Nil) => match other {
+            Value::List(_) | Value::Map(_) | Value::Object(_) => Ok(false),
+            _basic => Ok(false),
+        },
+        (Value::Bool(a), Value::Bool(b)) => Ok(a == b),
+        (Value::Time(a), Value::Time(b)) => Ok(a == b),
+        (Value::List(_) | Value::Map(_) | Value::Object(_), _)
+        | (_, Value::List(_) | Value::Map(_) | Value::Object(_)) => {
+            Err(format!("non-comparable type {}", a.type_name()))
+        }
+        (a, b) => compare(a, b).map(|order| order == Some(Ordering::Equal)),
+    }
+}
+
+/// The order of two numbers or two texts; `None` with a NaN.
+fn compare(a: &Value, b: &Value) -> Result<Option<Ordering>, String> {
+    let incompatible = || "incompatible types for comparison".to_owned();
+    match (&a.plain(), &b.plain()) {
+        (Value::Int(a) | Value::Duration(a), Value::Int(b) | Value::Duration(b)) => {
+            Ok(Some(a.cmp(b)))
+        }
+        (Value::Float(a), Value::Float(b)) => Ok(a.partial_cmp(b)),
+        (a, b) => match (a.as_text(), b.as_text()) {
+            (Some(a), Some(b)) => Ok(Some(a.cmp(b))),
+            (_, _) if orderable(a) && orderable(b) => Err(incompatible()),
+            (_, _) => Err("invalid type for comparison".to_owned()),
+        },
+    }
+}
+
+fn orderable(value: &Value) -> bool {
+    let number = matches!(value, Value::Int(_) | Value::Float(_) | Value::Duration(_));
+    number || value.as_text().is_some() || matches!(value, Value::Bool(_))
+}
+
+/// Go's `HTMLEscapeString`.
+pub(super) fn html_escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\0' => out.push('\u{fffd}'),
+            '"' => out.push_str("&#34;"),
+            '\'' => out.push_str("&#39;"),
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Go's `JSEscapeString`.
+pub(super) fn js_escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\'' => out.push_str("\\'"),
+            '"' => out.push_str("\\\""),
+            '<' => out.push_str("\\u003C"),
+            '>' => out.push_str("\\u003E"),
+            '&' => out.push_str("\\u0026"),
+            '=' => out.push_str("\\u003D"),
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Go's `url.QueryEscape`.
+pub(super) fn query_escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                out.push(char::from(byte));
+            }
+            b' ' => out.push('+'),
+            byte => {
+                let _ = write!(out, "%{byte:02X}");
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,277 @@
+//! Walks a template's tree: text, blocks, calls of other templates, and the limits on all of it.
+//!
+//! Operands and pipelines are in `eval.rs`.
+//!
+//! Source: Go, text/template/exec.go (the semantics, and the words of the messages).
+
+use super::ast::{Branch, Call, Command, Expr, Node, Pipe, Tree};
+use super::error::TemplateError;
+use super::format::{self, Bounded};
+use super::functions::Functions;
+use super::html::Escaper;
+use super::set::{Limits, Mode, TemplateSet};
+use super::value::Value;
+use crate::model::value_text::quoted;
+
+/// Nodes, pipelines and templates inside each other while executing: each uses the stack.
+const DEPTH_MAX: usize = 96;
+
+/// Executes `tree` on `data`.
+pub(super) fn execute(
+    set: &TemplateSet,
+    tree: &Tree,
+    data: &Value,
+    functions: &Functions<'_>,
+    mode: Mode,
+    limits: Limits,
+) -> Result<String, TemplateError> {
+    let mut exec = Exec {
+        set,
+        functions,
+        limits,
+        steps: 0,
+        depth: 0,
+        variables: vec![("$", data.clone())],
+        tree,
+        place: Place::Start,
+        out: Bounded::new(limits.output_bytes),
+        escaper: match mode {
+            Mode::Text => None,
+            Mode::Html => Some(Escaper::default()),
+        },
+    };
+    exec.walk(data, &tree.body)?;
+    Ok(exec.out.into_text())
+}
+
+/// One execution.
+pub(super) struct Exec<'a> {
+    pub(super) set: &'a TemplateSet,
+    pub(super) functions: &'a Functions<'a>,
+    pub(super) limits: Limits,
+    steps: u64,
+    depth: usize,
+    /// Innermost last.
+    pub(super) variables: Vec<(&'a str, Value)>,
+    /// The template at work.
+    tree: &'a Tree,
+    /// The part of it at work.
+    pub(super) place: Place<'a>,
+    out: Bounded,
+    escaper: Option<Escaper>,
+}
+
+/// A part of a template, for messages.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    Start,
+    Expr(&'a Expr),
+    Command(&'a Command),
+    Pipe(&'a Pipe),
+    Call(&'a Call),
+}
+
+/// How a list of nodes ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Next,
+    Break,
+    Continue,
+}
+
+pub(super) type Done<T> = Result<T, TemplateError>;
+
+impl<'a> Exec<'a> {
+    /// The error that the present place failed with `message`.
+    pub(super) fn fail(&self, message: impl Into<String>) -> TemplateError {
+        let (pos, context) = match self.place {
+            Place::Start => (0, String::new()),
+            Place::Expr(expr) => (expr.pos, expr.to_string()),
+            Place::Command(command) => (command.pos, command.to_string()),
+            Place::Pipe(pipe) => (pipe.pos, pipe.to_string()),
+            Place::Call(call) => (call.pos, call.to_string()),
+        };
+        let (line, column) = self.tree.source.place(pos);
+        TemplateError::Exec {
+            name: self.tree.source.name.to_string(),
+            template: self.tree.name.to_string(),
+            line,
+            column,
+            context,
+            message: message.into(),
+        }
+    }
+
+    /// Pays for `count` steps.
+    pub(super) fn pay(&mut self, count: usize) -> Done<()> {
+        self.steps = self.steps.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        if self.steps > self.limits.steps {
+            return Err(self.fail(format!("exceeded the limit of {} steps", self.limits.steps)));
+        }
+        Ok(())
+    }
+
+    /// Goes one level deeper; the caller calls `leave` unless the execution ends in an error.
+    pub(super) fn enter(&mut self) -> Done<()> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            let text = format!("exceeded maximum template depth ({DEPTH_MAX})");
+            return Err(self.fail(text));
+        }
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    fn walk(&mut self, dot: &Value, nodes: &'a [Node]) -> Done<Flow> {
+        self.enter()?;
+        let mut flow = Flow::Next;
+        for node in nodes {
+            self.pay(1)?;
+            flow = self.node(dot, node)?;
+            if flow != Flow::Next {
+                break;
+            }
+        }
+        self.leave();
+        Ok(flow)
+    }
+
+    fn node(&mut self, dot: &Value, node: &'a Node) -> Done<Flow> {
+        match node {
+            Node::Text(text) => self.literal(text)?,
+            Node::Action(pipe) => {
+                let value = self.pipeline(dot, pipe)?;
+                if pipe.variables.is_empty() {
+                    self.print(&value)?;
+                }
+            }
+            Node::If(branch) => return self.condition(dot, branch, false),
+            Node::With(branch) => return self.condition(dot, branch, true),
+            Node::Range(branch) => return self.range(dot, branch),
+            Node::Call(call) => self.template(dot, call)?,
+            Node::Break => return Ok(Flow::Break),
+            Node::Continue => return Ok(Flow::Continue),
+        }
+        Ok(Flow::Next)
+    }
+
+    fn condition(&mut self, dot: &Value, branch: &'a Branch, with: bool) -> Done<Flow> {
+        let scope = self.variables.len();
+        let value = self.pipeline(dot, &branch.pipe)?;
+        let flow = match (value.truth(), with) {
+            (true, true) => self.walk(&value, &branch.body),
+            (true, false) => self.walk(dot, &branch.body),
+            (false, _) => self.walk(dot, &branch.otherwise),
+        };
+        self.variables.truncate(scope);
+        flow
+    }
+
+    fn range(&mut self, dot: &Value, branch: &'a Branch) -> Done<Flow> {
+        let scope = self.variables.len();
+        let value = self.pipeline(dot, &branch.pipe)?;
+        let elements: Box<dyn Iterator<Item = (Value, Value)>> = match value.plain() {
+            Value::Nil => Box::new(std::iter::empty()),
+            Value::List(list) => {
+                let items: Vec<Value> = list.items().to_vec();
+                let number = |at: usize| Value::Int(i64::try_from(at).unwrap_or(i64::MAX));
+                Box::new(items.into_iter().enumerate().map(move |(at, item)| (number(at), item)))
+            }
+            Value::Map(map) => {
+                let pairs: Vec<_> =
+                    map.iter().map(|(key, value)| (Value::string(key), value.clone())).collect();
+                Box::new(pairs.into_iter())
+            }
+            Value::Int(count) => Box::new((0..count).map(|at| (Value::Int(at), Value::Int(at)))),
+            Value::Bool(_)
+            | Value::Float(_)
+            | Value::String(_)
+            | Value::Object(_)
+            | Value::Time(_)
+            | Value::Duration(_)
+            | Value::SafeHtml(_)
+            | Value::SafeUrl(_) => {
+                let shown = format::sprint(&value);
+                return Err(self.fail(format!("range can't iterate over {shown}")));
+            }
+        };
+        let inner = self.variables.len();
+        let mut empty = true;
+        for (index, element) in elements {
+            empty = false;
+            self.pay(1)?;
+            self.bind(&branch.pipe, index, &element)?;
+            let flow = self.walk(&element, &branch.body)?;
+            self.variables.truncate(inner);
+            if flow == Flow::Break {
+                break;
+            }
+        }
+        self.variables.truncate(scope);
+        let flow = if empty { self.walk(dot, &branch.otherwise)? } else { Flow::Next };
+        self.variables.truncate(scope);
+        Ok(flow)
+    }
+
+    /// Gives the loop's variables their values: the last one is the element.
+    fn bind(&mut self, pipe: &'a Pipe, index: Value, element: &Value) -> Done<()> {
+        let values = [element.clone(), index];
+        for (name, value) in pipe.variables.iter().rev().zip(values) {
+            self.assign(name, value)?;
+        }
+        Ok(())
+    }
+
+    /// Changes the innermost variable of this name.
+    pub(super) fn assign(&mut self, name: &str, value: Value) -> Done<()> {
+        match self.variables.iter_mut().rev().find(|(known, _)| *known == name) {
+            Some((_, slot)) => {
+                *slot = value;
+                Ok(())
+            }
+            None => Err(self.fail(format!("undefined variable: {name}"))),
+        }
+    }
+
+    fn template(&mut self, dot: &Value, call: &'a Call) -> Done<()> {
+        self.place = Place::Call(call);
+        let set = self.set;
+        let Some(tree) = set.get(&call.name) else {
+            return Err(self.fail(format!("template {} not defined", quoted(&call.name))));
+        };
+        let data = match &call.pipe {
+            Some(pipe) => self.pipeline(dot, pipe)?,
+            None => Value::Nil,
+        };
+        self.enter()?;
+        let outer_tree = std::mem::replace(&mut self.tree, tree);
+        let outer = std::mem::replace(&mut self.variables, vec![("$", data.clone())]);
+        self.walk(&data, &tree.body)?;
+        self.variables = outer;
+        self.tree = outer_tree;
+        self.leave();
+        Ok(())
+    }
+
+    fn literal(&mut self, text: &str) -> Done<()> {
+        let written = match &mut self.escaper {
+            None => self.out.push(text),
+            Some(escaper) => escaper.literal(text, &mut self.out),
+        };
+        written.map_err(|err| self.fail(err.to_string()))
+    }
+
+    fn print(&mut self, value: &Value) -> Done<()> {
+        self.pay(1)?;
+        let before = self.out.len();
+        let written = match &mut self.escaper {
+            None => format::write_printed(&mut self.out, value),
+            Some(escaper) => escaper.value(value, &mut self.out),
+        };
+        written.map_err(|err| self.fail(err.to_string()))?;
+        self.pay((self.out.len() - before) / 64)
+    }
+}

@@ -1,0 +1,584 @@
+//! From tokens to trees.
+//!
+//! Source: Go, text/template/parse/parse.go (the language, and the words of the messages).
+
+use super::ast::{Branch, Call, Command, Expr, ExprKind, Node, Pipe, Source, Tree};
+use super::builtins;
+use super::error::TemplateError;
+use super::functions::Functions;
+use super::lex::{Kind, Token, lex};
+use super::value::Value;
+use crate::model::value_text::quoted;
+use std::sync::Arc;
+
+/// Blocks and parentheses inside each other.
+const DEPTH_MAX: usize = 48;
+
+const KEYWORDS: [&str; 11] = [
+    "block", "break", "continue", "define", "else", "end", "if", "nil", "range", "template", "with",
+];
+
+/// Parses `text`: the tree of `name` itself comes last, after all that the text defines.
+pub(super) fn parse(
+    name: &str,
+    text: &str,
+    functions: &Functions<'_>,
+) -> Result<Vec<Tree>, TemplateError> {
+    let source = Arc::new(Source { name: name.into(), text: text.to_owned() });
+    let fail = |(pos, message): Fault| TemplateError::Parse {
+        name: name.to_owned(),
+        line: source.place(pos).0,
+        message,
+    };
+    let tokens = lex(text).map_err(fail)?;
+    let mut parser = Parser {
+        tokens: &tokens,
+        at: 0,
+        functions,
+        variables: vec!["$".to_owned()],
+        depth: 0,
+        loops: 0,
+        source: &source,
+        defined: Vec::new(),
+    };
+    let body = parser.whole().map_err(fail)?;
+    let mut trees = parser.defined;
+    trees.push(Tree { name: name.into(), source: Arc::clone(&source), body });
+    Ok(trees)
+}
+
+type Fault = (usize, String);
+type Parsed<T> = Result<T, Fault>;
+
+struct Parser<'a, 'f> {
+    tokens: &'a [Token<'a>],
+    at: usize,
+    functions: &'f Functions<'f>,
+    /// Names in scope.
+    variables: Vec<String>,
+    depth: usize,
+    /// Loops around this place.
+    loops: usize,
+    source: &'a Arc<Source>,
+    defined: Vec<Tree>,
+}
+
+/// How a list of nodes ended.
+enum Ending<'a> {
+    End,
+    Else(Token<'a>),
+}
+
+impl<'a> Parser<'a, '_> {
+    fn peek(&self) -> Token<'a> {
+        let last = || self.tokens.last().expect("the lexer ends with a token of kind End");
+        *self.tokens.get(self.at).unwrap_or_else(last)
+    }
+
+    fn next(&mut self) -> Token<'a> {
+        let token = self.peek();
+        self.at += 1;
+        token
+    }
+
+    fn take(&mut self, kind: Kind) -> Option<Token<'a>> {
+        (self.peek().kind == kind).then(|| self.next())
+    }
+
+    fn expect(&mut self, kind: Kind, context: &str) -> Parsed<Token<'a>> {
+        let token = self.next();
+        if token.kind == kind { Ok(token) } else { Err(unexpected(token, context)) }
+    }
+
+    fn enter(&mut self) -> Parsed<()> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err((self.peek().pos, format!("nested deeper than {DEPTH_MAX}")));
+        }
+        Ok(())
+    }
+
+    /// The keyword that the action at hand begins with.
+    fn keyword(&self) -> Option<&'a str> {
+        let word = self.tokens.get(self.at + 1).filter(|token| token.kind == Kind::Word)?;
+        KEYWORDS.contains(&word.text).then_some(word.text)
+    }
+
+    /// The text outside of definitions.
+    fn whole(&mut self) -> Parsed<Vec<Node>> {
+        let mut body = Vec::new();
+        while self.peek().kind != Kind::End {
+            if self.keyword() == Some("define") {
+                self.at += 2;
+                self.definition()?;
+                continue;
+            }
+            match self.node()? {
+                Ok(node) => body.push(node),
+                Err(Ending::End) => return Err((self.peek().pos, "unexpected {{end}}".to_owned())),
+                Err(Ending::Else(token)) => {
+                    return Err((token.pos, "unexpected {{else}}".to_owned()));
+                }
+            }
+        }
+        Ok(body)
+    }
+
+    fn definition(&mut self) -> Parsed<()> {
+        let name = self.name("define clause")?;
+        self.expect(Kind::Close, "define clause")?;
+        self.define(name)
+    }
+
+    /// The body of a definition, up to its `{{end}}`.
+    fn define(&mut self, name: String) -> Parsed<()> {
+        let outer = std::mem::replace(&mut self.variables, vec!["$".to_owned()]);
+        let loops = std::mem::take(&mut self.loops);
+        let (body, ending) = self.list()?;
+        self.variables = outer;
+        self.loops = loops;
+        match ending {
+            Ending::End => {
+                let tree = Tree { name: name.into(), source: Arc::clone(self.source), body };
+                self.defined.push(tree);
+                Ok(())
+            }
+            Ending::Else(token) => Err((token.pos, "unexpected {{else}} in define clause".into())),
+        }
+    }
+
+    /// Nodes up to `{{end}}` or `{{else`.
+    fn list(&mut self) -> Parsed<(Vec<Node>, Ending<'a>)> {
+        let mut nodes = Vec::new();
+        loop {
+            if self.peek().kind == Kind::End {
+                return Err((self.peek().pos, "unexpected EOF".to_owned()));
+            }
+            match self.node()? {
+                Ok(node) => nodes.push(node),
+                Err(ending) => return Ok((nodes, ending)),
+            }
+        }
+    }
+
+    /// A text or an action.
+    fn node(&mut self) -> Parsed<Result<Node, Ending<'a>>> {
+        if let Some(text) = self.take(Kind::Text) {
+            return Ok(Ok(Node::Text(text.text.to_owned())));
+        }
+        let keyword = self.keyword();
+        self.expect(Kind::Open, "input")?;
+        let Some(keyword) = keyword.filter(|word| *word != "nil") else {
+            let scope = self.variables.len();
+            let pipe = self.pipeline("command", Kind::Close)?;
+            // A variable that an action declares lives on to the end of the block.
+            debug_assert!(self.variables.len() >= scope, "BUG: an action closed a scope");
+            return Ok(Ok(Node::Action(pipe)));
+        };
+        let token = self.next();
+        let node = match keyword {
+            "if" => Node::If(self.branch("if")?),
+            "with" => Node::With(self.branch("with")?),
+            "range" => Node::Range(self.branch("range")?),
+            "template" => Node::Call(self.call(token)?),
+            "block" => Node::Call(self.block(token)?),
+            "end" => {
+                self.expect(Kind::Close, "end")?;
+                return Ok(Err(Ending::End));
+            }
+            "else" => return Ok(Err(Ending::Else(token))),
+            "break" | "continue" => self.jump(token)?,
+            _define => return Err((token.pos, "unexpected {{define}}".to_owned())),
+        };
+        Ok(Ok(node))
+    }
+
+    fn jump(&mut self, token: Token<'a>) -> Parsed<Node> {
+        let word = token.text;
+        let close = self.next();
+        if close.kind != Kind::Close {
+            return Err(unexpected(close, &format!("{{{{{word}}}}}")));
+        }
+        if self.loops == 0 {
+            return Err((token.pos, format!("{{{{{word}}}}} outside {{{{range}}}}")));
+        }
+        Ok(if word == "break" { Node::Break } else { Node::Continue })
+    }
+
+    /// What follows the word `if`, `with` or `range`, up to the end of the block.
+    fn branch(&mut self, context: &'static str) -> Parsed<Branch> {
+        self.enter()?;
+        let scope = self.variables.len();
+        let pipe = self.pipeline(context, Kind::Close)?;
+        self.loops += usize::from(context == "range");
+        let (body, ending) = self.list()?;
+        self.loops -= usize::from(context == "range");
+        let otherwise = match ending {
+            Ending::End => Vec::new(),
+            Ending::Else(_) => self.otherwise(context)?,
+        };
+        self.variables.truncate(scope);
+        self.depth -= 1;
+        Ok(Branch { pipe, body, otherwise })
+    }
+
+    /// What follows the word `else`: `if` and `with` go on in one block.
+    fn otherwise(&mut self, context: &'static str) -> Parsed<Vec<Node>> {
+        let word = self.peek();
+        match (context, word.text, word.kind) {
+            ("if", "if", Kind::Word) => {
+                self.next();
+                Ok(vec![Node::If(self.branch("if")?)])
+            }
+            ("with", "with", Kind::Word) => {
+                self.next();
+                Ok(vec![Node::With(self.branch("with")?)])
+            }
+            (_, _, _) => {
+                self.expect(Kind::Close, "else")?;
+                let (nodes, ending) = self.list()?;
+                match ending {
+                    Ending::End => Ok(nodes),
+                    Ending::Else(token) => {
+                        Err((token.pos, "expected end; found {{else}}".to_owned()))
+                    }
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, token: Token<'a>) -> Parsed<Call> {
+        let name = self.name("template clause")?;
+        let pipe = if self.take(Kind::Close).is_some() {
+            None
+        } else {
+            Some(self.pipeline("template clause", Kind::Close)?)
+        };
+        Ok(Call { pos: token.pos, name, pipe })
+    }
+
+    fn block(&mut self, token: Token<'a>) -> Parsed<Call> {
+        self.enter()?;
+        let name = self.name("block clause")?;
+        let pipe = self.pipeline("block clause", Kind::Close)?;
+        self.define(name.clone())?;
+        self.depth -= 1;
+        Ok(Call { pos: token.pos, name, pipe: Some(pipe) })
+    }
+
+    /// The quoted name of a template.
+    fn name(&mut self, context: &str) -> Parsed<String> {
+        let token = self.next();
+        match token.kind {
+            Kind::Quoted | Kind::Raw => text_of(token),
+            _other => Err(unexpected(token, context)),
+        }
+    }
+
+    /// Declarations and commands up to `end`, which is taken.
+    fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
+        let pos = self.peek().pos;
+        let (variables, assigns) = self.declarations(context)?;
+        let mut commands: Vec<Command> = Vec::new();
+        loop {
+            let token = self.peek();
+            if token.kind == end {
+                self.next();
+                break;
+            }
+            if !starts_operand(token) {
+                return Err(unexpected(token, context));
+            }
+            commands.push(self.command()?);
+        }
+        check_commands(&commands, context, pos)?;
+        self.variables.extend(variables.iter().cloned());
+        Ok(Pipe { pos, assigns, variables, commands })
+    }
+
+    /// `$x :=`, `$x =`, and for `range` also `$i, $x :=`.
+    fn declarations(&mut self, context: &str) -> Parsed<(Vec<String>, bool)> {
+        let mut names = Vec::new();
+        let start = self.at;
+        while let Some(variable) = self.take(Kind::Variable) {
+            names.push(variable.text.to_owned());
+            let sign = self.next();
+            match sign.kind {
+                Kind::Declare | Kind::Assign => return Ok((names, sign.kind == Kind::Assign)),
+                Kind::Comma if context == "range" && names.len() < 2 => {
+                    if !matches!(self.peek().kind, Kind::Variable) {
+                        let text = "range can only initialize variables".to_owned();
+                        return Err((sign.pos, text));
+                    }
+                }
+                Kind::Comma => {
+                    return Err((sign.pos, format!("too many declarations in {context}")));
+                }
+                _operand => break,
+            }
+        }
+        self.at = start;
+        Ok((Vec::new(), false))
+    }
+
+    /// Operands up to `|` or the end of the pipeline.
+    fn command(&mut self) -> Parsed<Command> {
+        let pos = self.peek().pos;
+        let mut args = vec![self.operand()?];
+        loop {
+            let token = self.peek();
+            match token.kind {
+                Kind::Pipe => {
+                    self.next();
+                    if !starts_operand(self.peek()) {
+                        return Err((token.pos, "missing value for command".to_owned()));
+                    }
+                    break;
+                }
+                Kind::Close | Kind::RightParen => break,
+                _other if starts_operand(token) && token.spaced => args.push(self.operand()?),
+                _other => return Err(unexpected(token, "operand")),
+            }
+        }
+        Ok(Command { pos, args })
+    }
+
+    /// A term with the fields that follow it at once.
+    fn operand(&mut self) -> Parsed<Expr> {
+        let term = self.term()?;
+        let first = self.peek();
+        let mut names = Vec::new();
+        while let Some(field) = self.take_attached_field() {
+            names.push(field);
+        }
+        if names.is_empty() {
+            return Ok(term);
+        }
+        let kind = match term.kind {
+            ExprKind::Field(mut before) => {
+                before.append(&mut names);
+                ExprKind::Field(before)
+            }
+            ExprKind::Variable(mut before) => {
+                before.append(&mut names);
+                ExprKind::Variable(before)
+            }
+            ExprKind::Constant(..) | ExprKind::Nil | ExprKind::Dot => {
+                return Err((first.pos, format!("unexpected . after term {}", quoted_expr(&term))));
+            }
+            ExprKind::Function(_) | ExprKind::Pipe(_) | ExprKind::Chain(..) => {
+                ExprKind::Chain(Box::new(term), names)
+            }
+        };
+        Ok(Expr { pos: first.pos, kind })
+    }
+
+    fn take_attached_field(&mut self) -> Option<String> {
+        let token = self.peek();
+        if token.kind != Kind::Field || token.spaced {
+            return None;
+        }
+        self.next();
+        Some(token.text.trim_start_matches('.').to_owned())
+    }
+
+    fn term(&mut self) -> Parsed<Expr> {
+        let token = self.next();
+        let pos = token.pos;
+        let kind = match token.kind {
+            Kind::Dot => ExprKind::Dot,
+            Kind::Field => ExprKind::Field(vec![token.text.trim_start_matches('.').to_owned()]),
+            Kind::Variable => {
+                if !self.variables.iter().any(|name| name == token.text) {
+                    return Err((pos, format!("undefined variable {}", quoted(token.text))));
+                }
+                ExprKind::Variable(vec![token.text.to_owned()])
+            }
+            Kind::Word => self.word(token)?,
+            Kind::Number => ExprKind::Constant(number(token)?, token.text.to_owned()),
+            Kind::Char => ExprKind::Constant(character(token)?, token.text.to_owned()),
+            Kind::Quoted | Kind::Raw => {
+                ExprKind::Constant(text_of(token)?.into(), token.text.to_owned())
+            }
+            Kind::LeftParen => {
+                self.enter()?;
+                let pipe = self.pipeline("parenthesized pipeline", Kind::RightParen)?;
+                self.depth -= 1;
+                ExprKind::Pipe(Box::new(pipe))
+            }
+            Kind::Text
+            | Kind::Open
+            | Kind::Close
+            | Kind::Pipe
+            | Kind::Declare
+            | Kind::Assign
+            | Kind::Comma
+            | Kind::RightParen
+            | Kind::End => return Err(unexpected(token, "operand")),
+        };
+        Ok(Expr { pos, kind })
+    }
+
+    fn word(&self, token: Token<'_>) -> Parsed<ExprKind> {
+        let constant = |value| ExprKind::Constant(value, token.text.to_owned());
+        match token.text {
+            "true" => Ok(constant(Value::Bool(true))),
+            "false" => Ok(constant(Value::Bool(false))),
+            "nil" => Ok(ExprKind::Nil),
+            word if KEYWORDS.contains(&word) => {
+                Err((token.pos, format!("unexpected <{word}> in operand")))
+            }
+            word if self.functions.contains(word) || builtins::contains(word) => {
+                Ok(ExprKind::Function(word.to_owned()))
+            }
+            word => Err((token.pos, format!("function {} not defined", quoted(word)))),
+        }
+    }
+}
+
+fn starts_operand(token: Token<'_>) -> bool {
+    match token.kind {
+        Kind::Dot
+        | Kind::Field
+        | Kind::Variable
+        | Kind::Word
+        | Kind::Number
+        | Kind::Char
+        | Kind::Quoted
+        | Kind::Raw
+        | Kind::LeftParen => true,
+        Kind::Text
+        | Kind::Open
+        | Kind::Close
+        | Kind::Pipe
+        | Kind::Declare
+        | Kind::Assign
+        | Kind::Comma
+        | Kind::RightParen
+        | Kind::End => false,
+    }
+}
+
+/// Only the first command may be a plain value: the others are given one.
+fn check_commands(commands: &[Command], context: &str, pos: usize) -> Parsed<()> {
+    if commands.is_empty() {
+        return Err((pos, format!("missing value for {context}")));
+    }
+    for (place, command) in commands.iter().enumerate().skip(1) {
+        let first = command.args.first().map(|arg| &arg.kind);
+        if let Some(ExprKind::Constant(..) | ExprKind::Dot | ExprKind::Nil) = first {
+            let stage = place + 1;
+            let text = format!("non executable command in pipeline stage {stage}");
+            return Err((command.pos, text));
+        }
+    }
+    Ok(())
+}
+
+fn unexpected(token: Token<'_>, context: &str) -> Fault {
+    let what = match token.kind {
+        Kind::End => "EOF".to_owned(),
+        Kind::Word if KEYWORDS.contains(&token.text) => format!("<{}>", token.text),
+        _other => {
+            let head: String = token.text.chars().take(10).collect();
+            let dots = if head.len() < token.text.len() { "..." } else { "" };
+            format!("{}{dots}", quoted(&head))
+        }
+    };
+    (token.pos, format!("unexpected {what} in {context}"))
+}
+
+fn quoted_expr(expr: &Expr) -> String {
+    quoted(&expr.to_string())
+}
+
+fn number(token: Token<'_>) -> Parsed<Value> {
+    let bad = || (token.pos, format!("bad number syntax: {}", quoted(token.text)));
+    let text = token.text.replace('_', "");
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(&text)),
+    };
+    let radix = |prefix: [&str; 2]| {
+        prefix.iter().find_map(|prefix| digits.strip_prefix(prefix)).map(str::to_owned)
+    };
+    for (prefix, base) in [(["0x", "0X"], 16), (["0o", "0O"], 8), (["0b", "0B"], 2)] {
+        if let Some(digits) = radix(prefix) {
+            let size = i64::from_str_radix(&digits, base).map_err(|_| bad())?;
+            return Ok(Value::Int(if negative { -size } else { size }));
+        }
+    }
+    if digits.contains(['.', 'e', 'E']) {
+        return text.parse().map(Value::Float).map_err(|_| bad());
+    }
+    text.parse().map(Value::Int).map_err(|_| (token.pos, format!("{text} overflows int")))
+}
+
+fn character(token: Token<'_>) -> Parsed<Value> {
+    let malformed = || (token.pos, format!("malformed character constant: {}", token.text));
+    let inner = token.text.strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
+    let text = unescape(inner.ok_or_else(malformed)?).ok_or_else(malformed)?;
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(c), None) => Ok(Value::Int(u32::from(c).into())),
+        (_, _) => Err(malformed()),
+    }
+}
+
+/// The text that a quoted or raw token means.
+fn text_of(token: Token<'_>) -> Parsed<String> {
+    let inner = token.text.get(1..token.text.len().saturating_sub(1)).unwrap_or_default();
+    if token.kind == Kind::Raw {
+        return Ok(inner.replace('\r', ""));
+    }
+    unescape(inner).ok_or_else(|| (token.pos, "invalid syntax".to_owned()))
+}
+
+/// Go's escapes; bytes that make no UTF-8 become the replacement character.
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut chars = text.chars();
+    let push = |bytes: &mut Vec<u8>, c: char| {
+        let mut buffer = [0; 4];
+        bytes.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
+    };
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            push(&mut bytes, c);
+            continue;
+        }
+        let escape = chars.next()?;
+        let (digits, radix) = match escape {
+            'a' => (0, 0x07),
+            'b' => (0, 0x08),
+            'f' => (0, 0x0c),
+            'n' => (0, 0x0a),
+            'r' => (0, 0x0d),
+            't' => (0, 0x09),
+            'v' => (0, 0x0b),
+            '\\' | '\'' | '"' => (0, u32::from(escape)),
+            'x' => (2, 16),
+            'u' => (4, 16),
+            'U' => (8, 16),
+            '0'..='7' => (2, 8),
+            _unknown => return None,
+        };
+        if digits == 0 {
+            push(&mut bytes, char::from_u32(radix)?);
+            continue;
+        }
+        let mut code = if radix == 8 { escape.to_digit(8)? } else { 0 };
+        for _ in 0..digits {
+            code = code.checked_mul(radix)?.checked_add(chars.next()?.to_digit(radix)?)?;
+        }
+        if matches!(escape, 'u' | 'U') {
+            push(&mut bytes, char::from_u32(code)?);
+        } else {
+            bytes.push(u8::try_from(code).ok()?);
+        }
+    }
+    Some(
+        String::from_utf8(bytes)
+            .unwrap_or_else(|err| String::from_utf8_lossy(err.as_bytes()).into_owned()),
+    )
+}

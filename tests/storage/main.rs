@@ -1,0 +1,380 @@
+//! The store from outside: commits, cuts, restarts and damage on a real file system, with a plain
+//! map as the oracle.
+
+mod support;
+
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use support::{HOUR, START, Setting, labels, sample};
+use watchbell::model::{MatchOp, Matcher, Metadata, MetricType, TimeRange, Timestamp, stale_nan};
+use watchbell::storage::Error;
+use watchbell::storage::append::{AppendError, Appender, Commit, Refusal};
+use watchbell::storage::source::{Source, SourceError};
+
+#[test]
+fn what_was_committed_is_there_after_a_crash_and_after_a_clean_stop() {
+    let setting = Setting::new();
+    for clean in [false, true] {
+        let store = setting.open();
+        let before = support::all(&store);
+        let at = setting.now() - 1000;
+        store.commit(&support::commit(&[("a", at, 1.0), ("b", at, f64::NAN)])).unwrap();
+        let mut expected = before;
+        expected.entry("a".to_owned()).or_default().insert(at, 1.0_f64.to_bits());
+        expected.entry("b".to_owned()).or_default().insert(at, f64::NAN.to_bits());
+        if clean {
+            store.close().unwrap();
+            let again = store.commit(&Commit::default());
+            assert!(matches!(again, Err(AppendError::Closed)), "{again:?}");
+        }
+        drop(store);
+        let store = setting.open();
+        assert_eq!(support::all(&store), expected, "clean: {clean}");
+        drop(store);
+        setting.clock.advance(Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn t80_the_same_sample_again_is_fine_and_another_value_is_a_duplicate() {
+    let setting = Setting::new();
+    let store = setting.open();
+    let at = setting.now();
+    let first = store.commit(&support::commit(&[("a", at, stale_nan())])).unwrap();
+    for (ts, value, expected) in [
+        (at, stale_nan(), None),
+        (at, f64::NAN, Some(Refusal::Duplicate)),
+        (at - 1, 1.0, Some(Refusal::OutOfOrder)),
+        (at + 300_001, 1.0, Some(Refusal::TooFarAhead)),
+        (at + 1, 1.0, None),
+    ] {
+        let mut commit = support::commit(&[("a", ts, value)]);
+        for known in [None, first.refs[0]] {
+            commit.samples[0].known = known;
+            let done = store.commit(&commit).unwrap();
+            assert_eq!(done.refused.first().map(|(_, why)| *why), expected, "{ts} {value}");
+            assert_eq!(done.refs[0].is_none(), expected.is_some());
+        }
+    }
+    assert_eq!(support::all(&store)["a"].len(), 2);
+    assert_eq!(store.status().refused_total, 6);
+}
+
+#[test]
+fn one_commit_may_bring_many_samples_of_a_new_series() {
+    let setting = Setting::new();
+    let store = setting.open();
+    let at = setting.now() - 10_000;
+    let done = store
+        .commit_synced(&support::commit(&[("a", at, 1.0), ("a", at + 1, 2.0), ("a", at + 1, 3.0)]))
+        .unwrap();
+    assert_eq!((done.created, done.refused.len()), (1, 1));
+    assert_eq!(done.refs[0], done.refs[1]);
+    assert_eq!(support::all(&store)["a"].len(), 2);
+}
+
+#[test]
+fn a_fresh_store_takes_three_hours_of_history_series_by_series() {
+    let setting = Setting::new();
+    let store = setting.open();
+    for name in ["a", "b"] {
+        for minute in 0..=179 {
+            let at = setting.now() - 3 * HOUR + minute * 60_000;
+            let done = store.commit_synced(&support::commit(&[(name, at, 1.0)])).unwrap();
+            assert_eq!(done.refused, [], "{name} {minute}");
+        }
+    }
+    assert!(support::all(&store).values().all(|samples| samples.len() == 180));
+    // Once a block was cut, an hour behind the newest sample is too old.
+    store.compact_all().unwrap();
+    let at = setting.now();
+    store.commit(&support::commit(&[("a", at, 1.0)])).unwrap();
+    let late = store.commit(&support::commit(&[("c", at - HOUR - 1, 1.0)])).unwrap();
+    assert_eq!(late.refused, [(0, Refusal::TooOld)]);
+}
+
+#[test]
+fn labels_that_no_series_may_have_are_refused_and_the_series_limit_holds() {
+    let setting = Setting::new();
+    let mut config = setting.config();
+    config.series_max = 2;
+    let store = setting.open_with(config);
+    let at = setting.now();
+    let mut commit = support::commit(&[("a", at, 1.0), ("b", at, 1.0), ("c", at, 1.0)]);
+    let mut nameless = sample("x", at, 1.0);
+    nameless.labels = watchbell::model::Labels::from_pairs([("job", "x")]);
+    commit.samples.push(nameless);
+    let done = store.commit(&commit).unwrap();
+    assert_eq!(done.refused, [(2, Refusal::SeriesLimit), (3, Refusal::BadLabels)]);
+}
+
+#[test]
+fn a_block_is_cut_read_back_and_survives_a_restart() {
+    let setting = Setting::new();
+    let store = setting.open();
+    let expected = support::fill(&setting, &store, 5 * HOUR, 30_000);
+    store.maintain().unwrap();
+    while store.status().blocks < 2 {
+        store.maintain().unwrap();
+    }
+    assert_eq!(support::all(&store), expected);
+    drop(store);
+    let store = setting.open();
+    assert_eq!(store.status().blocks, 2);
+    assert_eq!(support::all(&store), expected);
+    assert_eq!(store.status().damages, [""; 0]);
+    store.compact_all().unwrap();
+    assert_eq!(support::all(&store), expected);
+    drop(store);
+    assert_eq!(support::all(&setting.open()), expected);
+}
+
+#[test]
+fn t79_retention_drops_whole_blocks_by_time_and_by_size() {
+    let setting = Setting::new();
+    let mut config = setting.config();
+    config.retention_time = Some(Duration::from_secs(4 * 3600));
+    let store = setting.open_with(config.clone());
+    support::fill(&setting, &store, 12 * HOUR, 60_000);
+    for _ in 0..12 {
+        store.maintain().unwrap();
+    }
+    let newest = store.status().newest.unwrap();
+    let oldest = store.status().oldest.unwrap();
+    assert!(newest.millis_since(oldest) >= 4 * HOUR, "the newest four hours stay");
+    assert!(newest.millis_since(oldest) <= 10 * HOUR, "older blocks are gone");
+    drop(store);
+    config.retention_time = None;
+    config.retention_bytes = Some(1);
+    let store = setting.open_with(config);
+    store.maintain().unwrap();
+    assert_eq!(store.status().blocks, 0);
+    assert_eq!(support::all(&store)["a"].keys().max(), Some(&newest.as_millis()));
+}
+
+#[test]
+fn matchers_find_series_in_head_and_blocks_sorted() {
+    let setting = Setting::new();
+    let store = setting.open();
+    support::fill(&setting, &store, 4 * HOUR, 60_000);
+    store.maintain().unwrap();
+    assert_eq!(store.status().blocks, 1);
+    let everywhere = TimeRange::ALL;
+    for (op, value, expected) in [
+        (MatchOp::Equal, "a", vec!["a"]),
+        (MatchOp::NotEqual, "a", vec!["b", "c"]),
+        (MatchOp::Regex, "c|a", vec!["a", "c"]),
+        (MatchOp::Regex, "[bc]", vec!["b", "c"]),
+        (MatchOp::NotRegex, ".*", vec![]),
+        (MatchOp::Equal, "", vec![]),
+    ] {
+        let matcher = Matcher::new("job", op, value).unwrap();
+        let found = store.select(everywhere, std::slice::from_ref(&matcher), 9).unwrap();
+        let jobs: Vec<_> = found.series.iter().map(|one| one.labels.value_of("job")).collect();
+        assert_eq!(jobs, expected, "{matcher}");
+        let sets = store.series(everywhere, &[matcher]).unwrap();
+        assert_eq!(sets.len(), expected.len());
+    }
+    assert_eq!(store.label_names(everywhere, &[]).unwrap(), ["__name__", "job"]);
+    assert_eq!(store.label_values("job", everywhere, &[]).unwrap(), ["a", "b", "c"]);
+    let only = [Matcher::equal("job", "b")];
+    assert_eq!(store.label_values("job", everywhere, &only).unwrap(), ["b"]);
+    let too_many = store.select(everywhere, &[], 2);
+    assert!(matches!(too_many, Err(SourceError::TooManySeries { limit: 2 })), "{too_many:?}");
+    let long_ago = TimeRange::at(Timestamp::from_millis(5));
+    assert_eq!(store.select(long_ago, &[], 9).unwrap().series.len(), 0);
+}
+
+#[test]
+fn a_damaged_chunk_is_a_warning_and_never_a_value() {
+    let setting = Setting::new();
+    let store = setting.open();
+    let expected = support::fill(&setting, &store, 4 * HOUR, 60_000);
+    store.maintain().unwrap();
+    store.close().unwrap();
+    drop(store);
+    let chunks = support::find(setting.dir.path(), "chunks");
+    let mut bytes = std::fs::read(&chunks).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(&chunks, bytes).unwrap();
+    let store = setting.open();
+    let (found, warnings) = support::all_and_warnings(&store);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("checksum"), "{warnings:?}");
+    assert_ne!(found, expected);
+    for (name, samples) in found {
+        assert!(samples.iter().all(|(ts, bits)| expected[&name].get(ts) == Some(bits)));
+    }
+}
+
+#[test]
+fn a_damaged_index_is_a_warning_and_the_rest_is_served() {
+    let setting = Setting::new();
+    let store = setting.open();
+    support::fill(&setting, &store, 4 * HOUR, 60_000);
+    store.maintain().unwrap();
+    store.close().unwrap();
+    drop(store);
+    let index = support::find(setting.dir.path(), "index.db");
+    let mut bytes = std::fs::read(&index).unwrap();
+    let last = bytes.len() - 100;
+    bytes[last] ^= 1;
+    std::fs::write(&index, bytes).unwrap();
+    let (found, warnings) = support::all_and_warnings(&setting.open());
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(!found["a"].is_empty());
+}
+
+#[test]
+fn a_second_store_on_the_directory_is_refused_with_the_pid() {
+    let setting = Setting::new();
+    let _held = setting.open();
+    match setting.try_open(setting.config()) {
+        Err(Error::Held { pid, .. }) => assert_eq!(pid, std::process::id()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_file_of_a_later_version_is_refused_in_one_sentence() {
+    let setting = Setting::new();
+    let store = setting.open();
+    store.commit(&support::commit(&[("a", setting.now(), 1.0)])).unwrap();
+    drop(store);
+    let segment = setting.dir.path().join("wal/0000000001.log");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[8] = 9;
+    let crc = crc32c::crc32c(&bytes[..20]);
+    bytes[20..24].copy_from_slice(&crc.to_le_bytes());
+    std::fs::write(&segment, bytes).unwrap();
+    let text = setting.try_open(setting.config()).unwrap_err().to_string();
+    assert!(text.contains("its format is 9, this version reads up to 1"), "{text}");
+}
+
+#[test]
+fn a_nearly_full_disk_refuses_samples_and_serves_reads() {
+    let setting = Setting::new();
+    let mut config = setting.config();
+    let store = setting.open_with(config.clone());
+    let at = setting.now();
+    store.commit(&support::commit(&[("a", at, 1.0)])).unwrap();
+    drop(store);
+    config.min_free_bytes = Some(u64::MAX / 2);
+    let store = setting.open_with(config);
+    store.maintain().unwrap();
+    let refused = store.commit(&support::commit(&[("a", at + 1, 1.0)]));
+    assert!(matches!(refused, Err(AppendError::Refusing(_))), "{refused:?}");
+    assert!(store.status().refusing.is_some_and(|why| why.contains("--storage.min-free")));
+    assert_eq!(support::all(&store)["a"].len(), 1);
+}
+
+#[test]
+fn descriptions_of_metrics_survive_a_restart() {
+    let setting = Setting::new();
+    let about = Metadata { kind: MetricType::Gauge, help: "H.".to_owned(), unit: "s".to_owned() };
+    let store = setting.open();
+    let commit = Commit { metadata: vec![("m".to_owned(), about.clone())], ..Commit::default() };
+    store.commit(&commit).unwrap();
+    store.close().unwrap();
+    drop(store);
+    assert_eq!(setting.open().metadata(Some("m")), [("m".to_owned(), about)]);
+}
+
+#[test]
+fn the_counts_of_the_head_rank_names_and_values() {
+    let setting = Setting::new();
+    let store = setting.open();
+    let at = setting.now();
+    store.commit(&support::commit(&[("a", at, 1.0), ("b", at, 1.0)])).unwrap();
+    let stats = store.tsdb_stats(1);
+    assert_eq!((stats.series, stats.label_pairs, stats.chunks), (2, 3, 2));
+    assert_eq!(stats.series_by_metric, [("m".to_owned(), 2)]);
+    assert_eq!(stats.values_by_label, [("job".to_owned(), 2)]);
+    assert_eq!(stats.series_by_pair, [("__name__=m".to_owned(), 2)]);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(Vec<(u8, u8, u8)>),
+    Pass(u32),
+    Maintain,
+    Compact,
+    Crash,
+    Close,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let commit = proptest::collection::vec((0_u8..6, 0_u8..20, 0_u8..4), 1..12);
+    prop_oneof![
+        6 => commit.prop_map(Step::Commit),
+        4 => (1_u32..4_000).prop_map(Step::Pass),
+        2 => Just(Step::Maintain),
+        1 => Just(Step::Compact),
+        1 => Just(Step::Crash),
+        1 => Just(Step::Close),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_store_answers_as_a_map_whatever_happens(steps in proptest::collection::vec(step(), 1..60)) {
+        let setting = Setting::new();
+        let mut store = setting.open();
+        let mut oracle = support::Samples::new();
+        for step in steps {
+            match step {
+                Step::Commit(list) => {
+                    let now = setting.now();
+                    let commit = Commit {
+                        samples: list
+                            .iter()
+                            .map(|(series, back, value)| {
+                                let ts = now - i64::from(*back) * 1000;
+                                sample(&format!("s{series}"), ts, f64::from(*value))
+                            })
+                            .collect(),
+                        ..Commit::default()
+                    };
+                    let done = store.commit(&commit).unwrap();
+                    for (sample, taken) in commit.samples.iter().zip(&done.refs) {
+                        if taken.is_some() {
+                            let name = sample.labels.value_of("job").to_owned();
+                            let bits = sample.value.to_bits();
+                            oracle.entry(name).or_default().insert(sample.ts.as_millis(), bits);
+                        }
+                    }
+                }
+                Step::Pass(seconds) => setting.clock.advance(Duration::from_secs(seconds.into())),
+                Step::Maintain => store.maintain().unwrap(),
+                Step::Compact => store.compact_all().unwrap(),
+                Step::Crash => {
+                    drop(store);
+                    store = setting.open();
+                }
+                Step::Close => {
+                    store.close().unwrap();
+                    drop(store);
+                    store = setting.open();
+                }
+            }
+            prop_assert_eq!(support::all(&store), oracle.clone());
+        }
+        prop_assert_eq!(&store.status().damages, &Vec::<String>::new());
+    }
+}
+
+#[test]
+fn oldest_data_and_labels_look_as_they_were_written() {
+    let setting = Setting::new();
+    let store = setting.open();
+    let empty = store.status();
+    assert_eq!((empty.series, empty.oldest, empty.retention.as_str()), (0, None, "15d"));
+    store.commit(&support::commit(&[("a", START, 1.0)])).unwrap();
+    assert_eq!(store.status().oldest, Some(Timestamp::from_millis(START)));
+    let found = store.series(TimeRange::ALL, &[]).unwrap();
+    assert_eq!(found, [labels("a")]);
+    let _: BTreeMap<_, _> = support::all(&store);
+}

@@ -1,0 +1,140 @@
+//! What the tests of the store share.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use watchbell::model::{Labels, TimeRange, Timestamp};
+use watchbell::storage::append::{AppendSample, Appender, Commit};
+use watchbell::storage::config::{Config, WalSync};
+use watchbell::storage::source::{Columns, Source};
+use watchbell::storage::{Deps, ReplayProgress, Result, Storage};
+use watchbell::sys::clock::Clock;
+use watchbell::sys::files::SystemFiles;
+use watchbell::sys::metrics::Registry;
+use watchbell::sys::sim::{SeededEntropy, VirtualClock};
+
+/// An hour in milliseconds.
+pub const HOUR: i64 = 3_600_000;
+
+/// When the tests begin.
+pub const START: i64 = 1_750_000_000_000;
+
+/// Job, timestamp, bits of the value.
+pub type Samples = BTreeMap<String, BTreeMap<i64, u64>>;
+
+/// A directory, a clock, and stores in them.
+pub struct Setting {
+    /// Where the data is.
+    pub dir: tempfile::TempDir,
+    /// What time it is.
+    pub clock: VirtualClock,
+    entropy: Arc<SeededEntropy>,
+}
+
+impl Setting {
+    pub fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            clock: VirtualClock::at(Timestamp::from_millis(START)),
+            entropy: Arc::new(SeededEntropy::new(1)),
+        }
+    }
+
+    pub fn now(&self) -> i64 {
+        self.clock.now().as_millis()
+    }
+
+    pub fn config(&self) -> Config {
+        let mut config = Config::at(self.dir.path());
+        config.wal_sync = WalSync::Off;
+        config.min_free_bytes = Some(0);
+        config.wal_segment_bytes = 1 << 16;
+        config
+    }
+
+    pub fn try_open(&self, config: Config) -> Result<Storage> {
+        let deps = Deps {
+            files: Arc::new(SystemFiles),
+            clock: Arc::new(self.clock.clone()),
+            entropy: Arc::clone(&self.entropy) as _,
+            registry: Registry::new(),
+        };
+        Storage::open(config, &deps, &ReplayProgress::new())
+    }
+
+    #[track_caller]
+    pub fn open_with(&self, config: Config) -> Storage {
+        self.try_open(config).unwrap()
+    }
+
+    #[track_caller]
+    pub fn open(&self) -> Storage {
+        self.open_with(self.config())
+    }
+}
+
+/// The labels of a job's series.
+pub fn labels(job: &str) -> Labels {
+    Labels::from_pairs([("__name__", "m"), ("job", job)])
+}
+
+/// A sample of a job's series.
+pub fn sample(job: &str, ts: i64, value: f64) -> AppendSample {
+    AppendSample { known: None, labels: labels(job), ts: Timestamp::from_millis(ts), value }
+}
+
+/// A commit of samples: job, timestamp, value.
+pub fn commit(list: &[(&str, i64, f64)]) -> Commit {
+    let samples = list.iter().map(|(job, ts, value)| sample(job, *ts, *value)).collect();
+    Commit { samples, ..Commit::default() }
+}
+
+/// Lets `span` pass with a scrape of three series every `every`; answers what was written.
+#[track_caller]
+pub fn fill(setting: &Setting, store: &Storage, span: i64, every: i64) -> Samples {
+    let mut written = Samples::new();
+    let end = setting.now() + span;
+    while setting.now() < end {
+        setting.clock.advance(std::time::Duration::from_millis(every.unsigned_abs()));
+        let at = setting.now();
+        let values = [("a", at as f64 / 1e4), ("b", 1.0), ("c", (at % 7) as f64)];
+        let list = values.map(|(job, value)| (job, at, value));
+        assert_eq!(store.commit(&commit(&list)).unwrap().refused, []);
+        for (job, ts, value) in list {
+            written.entry(job.to_owned()).or_default().insert(ts, value.to_bits());
+        }
+    }
+    written
+}
+
+/// Everything that a store has, and what it warns of.
+#[track_caller]
+pub fn all_and_warnings(store: &Storage) -> (Samples, Vec<String>) {
+    let set = store.select(TimeRange::ALL, &[], usize::MAX).unwrap();
+    let mut warnings = set.warnings;
+    let mut found = Samples::new();
+    for series in set.series {
+        let mut columns = Columns::default();
+        warnings.extend(series.samples.read(TimeRange::ALL, &mut columns).unwrap());
+        assert!(columns.ts.is_sorted_by(|a, b| a < b), "{:?}", columns.ts);
+        let samples = columns.ts.into_iter().zip(columns.values.iter().map(|v| v.to_bits()));
+        found.insert(series.labels.value_of("job").to_owned(), samples.collect());
+    }
+    (found, warnings)
+}
+
+/// Everything that a store has.
+#[track_caller]
+pub fn all(store: &Storage) -> Samples {
+    let (found, warnings) = all_and_warnings(store);
+    assert_eq!(warnings, [""; 0]);
+    found
+}
+
+/// The first block's file of this name.
+pub fn find(dir: &Path, name: &str) -> PathBuf {
+    let blocks = std::fs::read_dir(dir.join("blocks")).unwrap();
+    let mut blocks: Vec<_> = blocks.map(|entry| entry.unwrap().path()).collect();
+    blocks.sort();
+    blocks[0].join(name)
+}
