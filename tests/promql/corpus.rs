@@ -78,11 +78,15 @@ fn check(text: &str) {
     }
 }
 
-/// Of each metric two series with three buckets, a quarter of an hour of them.
+/// Of each metric two series, or buckets of two, a quarter of an hour of them.
 fn small_source<'a>(names: impl Iterator<Item = &'a str>) -> Memory {
     let mut memory = Memory::default();
     for name in names {
-        for (instance, le) in [("a", "0.5"), ("a", "1"), ("a", "+Inf"), ("b", "+Inf")] {
+        // Joins want one series an instance, quantiles want buckets.
+        let buckets = [("a", "0.5"), ("a", "1"), ("a", "+Inf"), ("b", "+Inf")];
+        let plain = [("a", ""), ("b", "")];
+        let series: &[_] = if name.ends_with("_bucket") { &buckets } else { &plain };
+        for (instance, le) in series {
             let pairs = [("__name__", name), ("instance", instance), ("le", le), ("name", "x")];
             let labels = Labels::from_pairs(pairs);
             for minute in 0..=15_i32 {
