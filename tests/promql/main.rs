@@ -4,6 +4,11 @@
 //!
 //! Never: a store, a clock of the host.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a script or an answer that is shorter than expected stops the test"
+)]
+
 mod corpus;
 mod hostile;
 mod memory;
@@ -16,7 +21,7 @@ use std::path::PathBuf;
 
 /// The folder of shared test data. Without it tests that need it say so and pass, except where
 /// continuous integration promises it.
-pub fn shared(path: &str) -> Option<PathBuf> {
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("WATCHBELL_SHARED")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let found = root.join(path);

@@ -9,7 +9,7 @@ use watchbell::storage::source::{
 
 /// Series and their samples.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
+pub(crate) struct Memory {
     series: BTreeMap<Labels, Arc<Samples>>,
 }
 
@@ -17,7 +17,7 @@ pub struct Memory {
 struct Samples(BTreeMap<i64, f64>);
 
 impl Memory {
-    pub fn push(&mut self, labels: Labels, ts: i64, value: f64) {
+    pub(crate) fn push(&mut self, labels: Labels, ts: i64, value: f64) {
         Arc::make_mut(self.series.entry(labels).or_default()).0.insert(ts, value);
     }
 }

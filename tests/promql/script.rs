@@ -7,7 +7,7 @@ use watchbell::promql::syntax::parse_series;
 
 /// One command.
 #[derive(Clone, Debug)]
-pub enum Command {
+pub(crate) enum Command {
     Clear,
     Load(Load),
     Eval(Box<Eval>),
@@ -15,7 +15,7 @@ pub enum Command {
 
 /// Samples to be added.
 #[derive(Clone, Debug)]
-pub struct Load {
+pub(crate) struct Load {
     pub series: Vec<(Labels, Vec<(i64, f64)>)>,
     /// Names of series that are, or turn into, native histograms; `None` for one without a name.
     pub histograms: Vec<Labels>,
@@ -25,14 +25,14 @@ pub struct Load {
 
 /// When an expression is evaluated.
 #[derive(Clone, Copy, Debug)]
-pub enum When {
+pub(crate) enum When {
     Instant(i64),
     Range { start: i64, end: i64, step: i64 },
 }
 
 /// What is expected of the texts of errors, warnings and infos.
 #[derive(Clone, Debug)]
-pub enum Text {
+pub(crate) enum Text {
     Any,
     Exactly(String),
     Matches(String),
@@ -40,7 +40,7 @@ pub enum Text {
 
 /// One evaluation and what is expected.
 #[derive(Clone, Debug)]
-pub struct Eval {
+pub(crate) struct Eval {
     pub line: usize,
     pub when: When,
     pub query: String,
@@ -61,7 +61,7 @@ pub struct Eval {
 }
 
 /// The commands of a script.
-pub fn parse(text: &str) -> Vec<Command> {
+pub(crate) fn parse(text: &str) -> Vec<Command> {
     let lines: Vec<&str> = text
         .lines()
         .map(str::trim)
@@ -93,7 +93,7 @@ pub fn parse(text: &str) -> Vec<Command> {
     commands
 }
 
-pub fn millis(text: &str) -> i64 {
+pub(crate) fn millis(text: &str) -> i64 {
     let span = duration::parse(text).unwrap_or_else(|err| panic!("{text}: {err}"));
     i64::try_from(span.as_millis()).expect("fits")
 }
@@ -231,7 +231,7 @@ fn growth(text: &str) -> Option<(&str, &str)> {
     Some((&text[..at], &text[at..]))
 }
 
-pub fn number(text: &str) -> f64 {
+pub(crate) fn number(text: &str) -> f64 {
     try_number(text).unwrap_or_else(|| panic!("not a number: {text}"))
 }
 

@@ -115,10 +115,12 @@ pub(super) fn same_labels() -> Error {
 /// # Errors
 /// Two series would be one.
 pub(super) fn merged(rows: Rows, strictly: bool) -> Result<Rows, Error> {
-    let mut places: HashMap<Labels, usize, FxBuildHasher> = HashMap::default();
+    let mut places: HashMap<(Labels, bool), usize, FxBuildHasher> = HashMap::default();
     let mut out: Rows = Vec::with_capacity(rows.len());
     for row in rows {
-        let place = *places.entry(row.labels.clone()).or_insert(out.len());
+        // A name that is still to go makes another series than the same name that stays.
+        let loses_name = row.drop_name && row.labels.metric_name().is_some();
+        let place = *places.entry((row.labels.clone(), loses_name)).or_insert(out.len());
         let Some(first) = out.get_mut(place) else {
             out.push(row);
             continue;

@@ -37,8 +37,8 @@ impl Evaluator<'_> {
             matchers.into_iter().partition(|matcher| matcher.name() == METRIC_NAME);
         let names = name_matchers(names);
         let is_info = |labels: &Labels| names.iter().all(|matcher| matcher.matches(labels));
-        let select = first_select(arg(args, 0)?);
-        let infos = self.info_series(&base, &is_info, &names, &data, select, grid)?;
+        let times = first_times(arg(args, 0)?).unwrap_or((0, None));
+        let infos = self.info_series(&base, &is_info, &names, &data, times, grid)?;
         let mut out = Rows::new();
         for row in base {
             self.guard.work(row.values.len())?;
@@ -60,7 +60,7 @@ impl Evaluator<'_> {
         is_info: &dyn Fn(&Labels) -> bool,
         names: &[Matcher],
         data: &[Matcher],
-        select: Option<&Select>,
+        (offset, at): (i64, Option<i64>),
         grid: Grid,
     ) -> Result<Vec<InfoSeries>, Error> {
         let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -74,7 +74,6 @@ impl Evaluator<'_> {
         if values.is_empty() {
             return Ok(Vec::new());
         }
-        let (offset, at) = select.map_or((0, None), |select| (select.offset, select.at));
         let lookup = Select { matchers: Vec::new(), offset, at, extension: None, fetch: 0 };
         let lookback = self.settings.lookback;
         let from = lookup.reference(grid.start).saturating_sub(lookback).saturating_add(1);
@@ -113,14 +112,22 @@ fn name_matchers(mut names: Vec<Matcher>) -> Vec<Matcher> {
     names
 }
 
-/// The first selector below a node, whose times the info series follow.
-fn first_select(node: &Node) -> Option<&Select> {
+/// Offset and fixed time of the first selector below a node, which the info series follow; a
+/// subquery around it adds its own.
+fn first_times(node: &Node) -> Option<(i64, Option<i64>)> {
     match &node.kind {
-        Kind::Select(select) | Kind::Range { select, .. } => Some(select),
-        Kind::Negate(inner) | Kind::Subquery { inner, .. } => first_select(inner),
-        Kind::Binary(binary) => first_select(&binary.lhs).or_else(|| first_select(&binary.rhs)),
-        Kind::Aggregate(aggregate) => first_select(&aggregate.inner),
-        Kind::Call { args, .. } => args.iter().find_map(first_select),
+        Kind::Select(select) | Kind::Range { select, .. } => Some((select.offset, select.at)),
+        Kind::Subquery { inner, window, .. } => {
+            let (offset, at) = first_times(inner)?;
+            Some(match at {
+                Some(at) => (offset, Some(at)),
+                None => (offset.saturating_add(window.offset), window.at),
+            })
+        }
+        Kind::Negate(inner) => first_times(inner),
+        Kind::Binary(binary) => first_times(&binary.lhs).or_else(|| first_times(&binary.rhs)),
+        Kind::Aggregate(aggregate) => first_times(&aggregate.inner),
+        Kind::Call { args, .. } => args.iter().find_map(first_times),
         Kind::Number(_) | Kind::String(_) => None,
     }
 }

@@ -16,7 +16,9 @@ impl Evaluator<'_> {
     pub(super) fn rank(&self, aggregate: &Aggregate, grid: Grid) -> Result<Rows, Error> {
         let param = aggregate.param.as_ref().expect("the parser gives rankings their parameter");
         let params = self.scalar(param, grid)?;
-        let rows = self.eval(&aggregate.inner, grid)?;
+        let mut rows = self.eval(&aggregate.inner, grid)?;
+        // Among equals the first labels win, at every step and however the input was made.
+        rows.sort_by(|a, b| a.labels.cmp(&b.labels));
         let ratio = aggregate.op == AggregateOp::LimitRatio;
         let nothing = if ratio {
             params.iter().all(|param| param == 0.0)

@@ -455,8 +455,8 @@ pub enum Extension {
     Smoothed,
 }
 
-/// Selects series by their labels.
-#[derive(Clone, Debug, PartialEq)]
+/// Selects series by their labels. The order of matchers does not count in comparisons.
+#[derive(Clone, Debug)]
 pub struct VectorSelector {
     /// The name outside the braces.
     pub name: Option<String>,
@@ -468,6 +468,21 @@ pub struct VectorSelector {
     pub at: Option<At>,
     /// `anchored` or `smoothed`.
     pub extension: Option<Extension>,
+}
+
+impl PartialEq for VectorSelector {
+    fn eq(&self, other: &Self) -> bool {
+        let sorted = |selector: &Self| {
+            let mut texts: Vec<String> = selector.matchers.iter().map(Matcher::to_string).collect();
+            texts.sort();
+            texts
+        };
+        self.name == other.name
+            && self.offset == other.offset
+            && self.at == other.at
+            && self.extension == other.extension
+            && sorted(self) == sorted(other)
+    }
 }
 
 /// A selector with a range. Offset and `@` are those of the selector.

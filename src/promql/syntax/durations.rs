@@ -81,8 +81,13 @@ fn millis(seconds: f64) -> Option<i64> {
 /// The milliseconds of a literal; a positive one below a millisecond counts as one, so that a
 /// range is never empty.
 fn literal_millis(number: Number, span: Span) -> Result<i64, ParseError> {
-    let rounded = (number.value.abs() * 1e9).round() / 1e9;
-    let ms = millis(rounded).ok_or_else(|| ParseError::new("duration out of range", span))?;
+    let fail = || ParseError::new("duration out of range", span);
+    if number.value.abs() > SECONDS_MAX {
+        return Err(fail());
+    }
+    // Through whole nanoseconds, as in Go: 1.001 s is 1001 ms although the product is less.
+    let nanos = std::time::Duration::try_from_secs_f64(number.value.abs()).map_err(|_| fail())?;
+    let ms = i64::try_from(nanos.as_millis()).map_err(|_| fail())?;
     let ms = if number.value != 0.0 { ms.max(1) } else { 0 };
     Ok(if number.value < 0.0 { -ms } else { ms })
 }
@@ -117,11 +122,10 @@ impl Parser<'_> {
         }
         let parenthesized = self.peek().kind == Kind::LeftParen;
         let mut expr = self.duration_operand()?;
-        if let Some((negative, span)) = sign {
-            expr = signed(expr, negative, span);
-        }
-        if parenthesized {
-            expr = self.continued(expr);
+        match sign {
+            Some((negative, span)) => expr = signed(expr, negative, span),
+            None if parenthesized => expr = self.continued(expr),
+            None => {}
         }
         if let DurationKind::Number(number) = expr.kind {
             return Ok(Duration::Millis(literal_millis(number, expr.span)?));

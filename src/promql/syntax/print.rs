@@ -3,8 +3,8 @@
 //! Source: prometheus, promql/parser/printer.go (the form).
 
 use super::{
-    Aggregation, At, Binary, Cardinality, Duration, DurationExpr, DurationKind, DurationOp, Expr,
-    ExprKind, Extension, Matching, Matrix, Number, Subquery, VectorSelector,
+    Aggregation, At, Binary, BinaryOp, Cardinality, Duration, DurationExpr, DurationKind,
+    DurationOp, Expr, ExprKind, Extension, Matching, Matrix, Number, Subquery, VectorSelector,
 };
 use crate::model::value_text::{go_default, plain, quoted};
 use crate::model::{METRIC_NAME, MatchOp, duration, is_legacy_label_name};
@@ -47,7 +47,16 @@ impl Display for Number {
 impl Display for Binary {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let return_bool = if self.return_bool { " bool" } else { "" };
-        write!(f, "{} {}{return_bool}", self.lhs, self.op)?;
+        // A sign binds weaker than the power: infinity stands there without its plus.
+        match &self.lhs.kind {
+            ExprKind::Number(Number { value: f64::INFINITY, is_duration: false })
+                if self.op == BinaryOp::Pow =>
+            {
+                f.write_str("Inf")?;
+            }
+            _other => self.lhs.fmt(f)?,
+        }
+        write!(f, " {}{return_bool}", self.op)?;
         if let Some(matching) = &self.matching {
             matching.fmt(f)?;
         }
