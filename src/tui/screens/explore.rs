@@ -410,7 +410,7 @@ fn fields(lines: &[Line], place: usize, unit: Unit) -> Vec<(String, Role)> {
     vec![
         ((place + 1).to_string(), Role::Series(place)),
         (label, Role::Text),
-        of(values.clone().last().unwrap_or(f64::NAN)),
+        of(values.clone().next_back().unwrap_or(f64::NAN)),
         of(values.clone().fold(f64::INFINITY, f64::min)),
         of(values.clone().fold(f64::NEG_INFINITY, f64::max)),
         of(sum / count as f64),

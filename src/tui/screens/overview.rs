@@ -152,7 +152,7 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Open => return open(model, item),
         Action::Silence => {
             if let Some(Item::Alert(fingerprint)) = item {
-                super::sheet::open_for(model, &fingerprint);
+                super::sheet::open_for(model, &fingerprint, false);
             }
         }
         _ => {}

@@ -467,14 +467,13 @@ mod tests {
 
     fn is_dot(symbol: &str) -> bool {
         symbol.chars().any(|c| matches!(c, '\u{2801}'..='\u{28ff}' | '▁'..='█' | '▀'))
-            || matches!(symbol, "'" | "_")
+            || matches!(symbol, "'" | "-" | "." | "_" | "|")
     }
 
     /// The columns of the cells in the topmost three rows that have dots.
     fn high_columns(buf: &Buffer) -> Vec<u16> {
         let area = buf.area;
-        let hit =
-            |x: &u16| (0..3).any(|y| is_dot(buf[(*x, y)].symbol()) || buf[(*x, y)].symbol() == "|");
+        let hit = |x: &u16| (0..3).any(|y| is_dot(buf[(*x, y)].symbol()));
         (area.x + 9..area.right() - 9).filter(hit).collect()
     }
 
@@ -536,7 +535,8 @@ mod tests {
             let edge = before
                 .area
                 .positions()
-                .filter(|at| at.x >= 8 && at.x < plot_end && is_dot(before[*at].symbol()))
+                .filter(|at| at.x >= 8 && at.x < plot_end && at.y < 10)
+                .filter(|at| is_dot(before[*at].symbol()))
                 .map(|at| at.x)
                 .max()
                 .expect("a line");
