@@ -1,1 +1,22 @@
-//! Stub.
+//! PromQL: parse, plan, evaluate.
+//!
+//! Owns the language and the engine. Start reading at `engine.rs`; `syntax/` is the language on its
+//! own, which needs no data. An expression is planned once and then evaluated for all steps at
+//! once, column by column.
+//!
+//! Never: where samples come from beyond `storage::source`, HTTP, rules.
+
+mod annotation;
+pub mod config;
+mod engine;
+mod error;
+mod eval;
+pub mod syntax;
+mod value;
+
+pub use annotation::Annotations;
+pub use config::Config;
+pub use engine::{Engine, Options, Query};
+pub use error::{Error, ErrorKind};
+pub use syntax::Features;
+pub use value::{Output, Series, Stats, Value, VectorSample};

@@ -1,0 +1,72 @@
+//! Why a query has no answer. Texts are Prometheus', since clients show and compare them.
+
+use super::syntax::ParseError;
+use crate::storage::source::SourceError;
+
+/// The API's classes of error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The request is wrong.
+    BadData,
+    /// The expression cannot be evaluated on this data.
+    Execution,
+    /// It took too long.
+    Timeout,
+    /// The client went away.
+    Canceled,
+    /// The store cannot be read.
+    Internal,
+}
+
+/// Why a query has no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text is no expression.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// A parameter of the query is wrong.
+    #[error("{0}")]
+    BadData(String),
+    /// The expression cannot be evaluated on this data.
+    #[error("{0}")]
+    Execution(String),
+    /// More samples than one query may hold.
+    #[error("query processing would load too many samples into memory in query execution")]
+    TooManySamples,
+    /// More memory than one query may hold.
+    #[error("query processing would take more than {limit} bytes of memory in query execution")]
+    TooManyBytes {
+        /// The budget.
+        limit: usize,
+    },
+    /// The deadline has passed.
+    #[error("query timed out in expression evaluation")]
+    Timeout,
+    /// The caller has gone away.
+    #[error("query was canceled in expression evaluation")]
+    Canceled,
+    /// The store failed.
+    #[error("expanding series: {0}")]
+    Source(SourceError),
+}
+
+impl Error {
+    /// The API's class of this error.
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Parse(_) | Self::BadData(_) => ErrorKind::BadData,
+            Self::Execution(_)
+            | Self::TooManySamples
+            | Self::TooManyBytes { .. }
+            | Self::Source(SourceError::TooManySeries { .. }) => ErrorKind::Execution,
+            Self::Timeout => ErrorKind::Timeout,
+            Self::Canceled | Self::Source(SourceError::Canceled) => ErrorKind::Canceled,
+            Self::Source(SourceError::Read(_)) => ErrorKind::Internal,
+        }
+    }
+
+    pub(super) fn execution(message: impl Into<String>) -> Self {
+        Self::Execution(message.into())
+    }
+}

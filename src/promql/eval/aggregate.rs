@@ -1,0 +1,335 @@
+//! Aggregations over series. Those that need no more than a few numbers a group and step take
+//! their input as a stream.
+//!
+//! Source: prometheus, promql/engine.go (aggregation, aggregationCountValues).
+
+use super::column::{ABSENT, Row, Rows, is_absent};
+use super::math::{Mean, Sum, quantile};
+use super::plan::{Aggregate, Kind};
+use super::{Evaluator, Grid, annotate, empty_column};
+use crate::model::{Labels, METRIC_NAME, value_text};
+use crate::promql::Error;
+use crate::promql::syntax::{AggregateOp, Grouping};
+use rustc_hash::FxBuildHasher;
+use std::collections::HashMap;
+
+pub(super) type Map<K, V> = HashMap<K, V, FxBuildHasher>;
+
+impl Evaluator<'_> {
+    pub(super) fn aggregate(&self, aggregate: &Aggregate, grid: Grid) -> Result<Rows, Error> {
+        match aggregate.op {
+            AggregateOp::Topk
+            | AggregateOp::Bottomk
+            | AggregateOp::Limitk
+            | AggregateOp::LimitRatio => self.rank(aggregate, grid),
+            AggregateOp::CountValues => self.count_values(aggregate, grid),
+            AggregateOp::Quantile => self.quantile(aggregate, grid),
+            AggregateOp::Sum => self.fold::<Total>(aggregate, grid),
+            AggregateOp::Avg => self.fold::<Average>(aggregate, grid),
+            AggregateOp::Count => self.fold::<Count>(aggregate, grid),
+            AggregateOp::Min => self.fold::<Smallest>(aggregate, grid),
+            AggregateOp::Max => self.fold::<Largest>(aggregate, grid),
+            AggregateOp::Group => self.fold::<One>(aggregate, grid),
+            AggregateOp::Stddev => self.fold::<Deviation>(aggregate, grid),
+            AggregateOp::Stdvar => self.fold::<Variance>(aggregate, grid),
+        }
+    }
+
+    /// Folds the input, series by series, into one cell a group and step.
+    fn fold<C: Fold>(&self, aggregate: &Aggregate, grid: Grid) -> Result<Rows, Error> {
+        struct Folded<C> {
+            labels: Labels,
+            drop_name: bool,
+            cells: Vec<Option<C>>,
+        }
+        let mut places: Map<Labels, usize> = Map::default();
+        let mut groups: Vec<Folded<C>> = Vec::new();
+        // Cells are larger than slots, and are counted as so many of them.
+        let slots = grid.count * size_of::<Option<C>>().div_ceil(size_of::<f64>());
+        self.stream(&aggregate.inner, grid, &mut |labels, drop_name, values| {
+            self.guard.work(values.len())?;
+            let labels = group_labels(labels, &aggregate.grouping);
+            let place = match places.get(&labels) {
+                Some(place) => *place,
+                None => {
+                    self.guard.hold(slots)?;
+                    places.insert(labels.clone(), groups.len());
+                    let cells = std::iter::repeat_with(|| None).take(grid.count).collect();
+                    groups.push(Folded { labels, drop_name: false, cells });
+                    groups.len() - 1
+                }
+            };
+            let group = groups.get_mut(place).expect("places are those of groups");
+            group.drop_name |= drop_name;
+            for (cell, value) in group.cells.iter_mut().zip(values.iter()) {
+                if is_absent(*value) {
+                    continue;
+                }
+                match cell {
+                    Some(cell) => cell.add(*value),
+                    None => *cell = Some(C::first(*value)),
+                }
+            }
+            Ok(())
+        })?;
+        self.guard.release(slots * groups.len());
+        self.guard.hold(grid.count * groups.len())?;
+        let rows = groups.into_iter().map(|group| Row {
+            labels: group.labels,
+            drop_name: group.drop_name,
+            values: group.cells.iter().map(|cell| cell.as_ref().map_or(ABSENT, C::value)).collect(),
+        });
+        Ok(rows.collect())
+    }
+
+    fn quantile(&self, aggregate: &Aggregate, grid: Grid) -> Result<Rows, Error> {
+        let param = aggregate.param.as_ref().expect("the parser gives quantile its parameter");
+        let qs = self.scalar(param, grid)?;
+        for q in qs.iter() {
+            if q.is_nan() || !(0.0..=1.0).contains(&q) {
+                self.warn(param.span, annotate::invalid_quantile(q));
+            }
+        }
+        let rows = self.eval(&aggregate.inner, grid)?;
+        let mut out = Rows::new();
+        let mut scratch = Vec::new();
+        for (labels, members) in grouped(&rows, &aggregate.grouping) {
+            let mut values = empty_column(grid.count);
+            for (step, slot) in values.iter_mut().enumerate() {
+                scratch.clear();
+                let cells = members.iter().filter_map(|row| row.values.get(step));
+                scratch.extend(cells.copied().filter(|value| !is_absent(*value)));
+                self.guard.work(scratch.len())?;
+                if !scratch.is_empty() {
+                    *slot = quantile(qs.at(step), &mut scratch);
+                }
+            }
+            let drop_name = members.iter().any(|row| row.drop_name);
+            out.push(Row { labels, drop_name, values });
+        }
+        self.settle(&rows, &out, grid)?;
+        Ok(out)
+    }
+
+    fn count_values(&self, aggregate: &Aggregate, grid: Grid) -> Result<Rows, Error> {
+        let label = match aggregate.param.as_ref().map(|param| &param.kind) {
+            Some(Kind::String(label)) => label,
+            _other => return Err(Error::execution("count_values wants a label name")),
+        };
+        if label.is_empty() {
+            return Err(Error::execution("invalid label name \"\""));
+        }
+        let mut grouping = aggregate.grouping.clone();
+        if !grouping.without {
+            grouping.labels.push(label.clone());
+        }
+        let rows = self.eval(&aggregate.inner, grid)?;
+        let mut places: Map<Labels, usize> = Map::default();
+        let mut out = Rows::new();
+        for row in &rows {
+            for (step, value) in row.values.iter().enumerate() {
+                if is_absent(*value) {
+                    continue;
+                }
+                let mut builder = row.labels.to_builder();
+                builder.set(label.clone(), value_text::plain(*value));
+                let labels = group_labels(&builder.build(), &grouping);
+                let place = match places.get(&labels) {
+                    Some(place) => *place,
+                    None => {
+                        self.guard.fits(grid.count * (out.len() + 1))?;
+                        places.insert(labels.clone(), out.len());
+                        let values = empty_column(grid.count);
+                        out.push(Row { labels, drop_name: false, values });
+                        out.len() - 1
+                    }
+                };
+                self.guard.work(1)?;
+                let row = out.get_mut(place).expect("places are those of rows");
+                if let Some(slot) = row.values.get_mut(step) {
+                    *slot = if is_absent(*slot) { 1.0 } else { *slot + 1.0 };
+                }
+            }
+        }
+        self.settle(&rows, &out, grid)?;
+        Ok(out)
+    }
+
+    /// Counts the output instead of the input as held.
+    pub(super) fn settle(&self, input: &Rows, output: &Rows, grid: Grid) -> Result<(), Error> {
+        self.guard.release(input.len() * grid.count);
+        self.guard.hold(output.len() * grid.count)
+    }
+}
+
+/// The labels of the group that a series belongs to.
+pub(super) fn group_labels(labels: &Labels, grouping: &Grouping) -> Labels {
+    let listed = |name: &str| grouping.labels.iter().any(|label| label == name);
+    if grouping.without {
+        labels.filtered(|name| name != METRIC_NAME && !listed(name))
+    } else if grouping.labels.is_empty() {
+        Labels::empty()
+    } else {
+        labels.filtered(listed)
+    }
+}
+
+/// The groups in the order of their first series.
+pub(super) fn grouped<'r>(rows: &'r Rows, grouping: &Grouping) -> Vec<(Labels, Vec<&'r Row>)> {
+    let mut places: Map<Labels, usize> = Map::default();
+    let mut groups: Vec<(Labels, Vec<&Row>)> = Vec::new();
+    for row in rows {
+        let labels = group_labels(&row.labels, grouping);
+        let place = *places.entry(labels.clone()).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, members)) => members.push(row),
+            None => groups.push((labels, vec![row])),
+        }
+    }
+    groups
+}
+
+/// What an aggregation keeps of the values at one step.
+trait Fold {
+    fn first(value: f64) -> Self;
+    fn add(&mut self, value: f64);
+    fn value(&self) -> f64;
+}
+
+struct Total(Sum);
+
+impl Fold for Total {
+    fn first(value: f64) -> Self {
+        Self(Sum { value, compensation: 0.0 })
+    }
+
+    fn add(&mut self, value: f64) {
+        self.0.add(value);
+    }
+
+    fn value(&self) -> f64 {
+        self.0.value + self.0.compensation
+    }
+}
+
+struct Average(Mean);
+
+impl Fold for Average {
+    fn first(value: f64) -> Self {
+        Self(Mean::of(value))
+    }
+
+    fn add(&mut self, value: f64) {
+        self.0.add(value);
+    }
+
+    fn value(&self) -> f64 {
+        self.0.value()
+    }
+}
+
+struct Count(f64);
+
+impl Fold for Count {
+    fn first(_value: f64) -> Self {
+        Self(1.0)
+    }
+
+    fn add(&mut self, _value: f64) {
+        self.0 += 1.0;
+    }
+
+    fn value(&self) -> f64 {
+        self.0
+    }
+}
+
+struct One;
+
+impl Fold for One {
+    fn first(_value: f64) -> Self {
+        Self
+    }
+
+    fn add(&mut self, _value: f64) {}
+
+    fn value(&self) -> f64 {
+        1.0
+    }
+}
+
+struct Smallest(f64);
+
+impl Fold for Smallest {
+    fn first(value: f64) -> Self {
+        Self(value)
+    }
+
+    fn add(&mut self, value: f64) {
+        if self.0 > value || self.0.is_nan() {
+            self.0 = value;
+        }
+    }
+
+    fn value(&self) -> f64 {
+        self.0
+    }
+}
+
+struct Largest(f64);
+
+impl Fold for Largest {
+    fn first(value: f64) -> Self {
+        Self(value)
+    }
+
+    fn add(&mut self, value: f64) {
+        if self.0 < value || self.0.is_nan() {
+            self.0 = value;
+        }
+    }
+
+    fn value(&self) -> f64 {
+        self.0
+    }
+}
+
+/// Welford's update, without compensation as upstream's operators.
+struct Variance {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Fold for Variance {
+    fn first(value: f64) -> Self {
+        Self { count: 1.0, mean: value, squares: if value.is_finite() { 0.0 } else { f64::NAN } }
+    }
+
+    fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        let delta = value - self.mean;
+        self.mean += delta / self.count;
+        self.squares += delta * (value - self.mean);
+    }
+
+    fn value(&self) -> f64 {
+        self.squares / self.count
+    }
+}
+
+struct Deviation(Variance);
+
+impl Fold for Deviation {
+    fn first(value: f64) -> Self {
+        Self(Variance::first(value))
+    }
+
+    fn add(&mut self, value: f64) {
+        self.0.add(value);
+    }
+
+    fn value(&self) -> f64 {
+        self.0.value().sqrt()
+    }
+}

@@ -1,0 +1,340 @@
+//! Evaluates a plan for all steps at once: each series is a column with one slot a step.
+//!
+//! Owns the plan, the columns and every operation on them. Start reading at `plan.rs`, then
+//! `Evaluator::stream` here, which is how all operations hand series on: one at a time, so that an
+//! aggregation over many series holds its groups and not its input.
+//!
+//! Never: text, parsing, the time of day.
+
+mod aggregate;
+mod annotate;
+mod binary;
+mod calendar;
+mod call;
+mod column;
+mod guard;
+mod histogram;
+mod info;
+mod labels;
+mod matching;
+mod math;
+mod plan;
+mod ranking;
+mod rate;
+mod select;
+mod sorting;
+mod window;
+
+use super::annotation::Notes;
+use super::syntax::{Expr, Span, ValueType};
+use super::value::{Series, Stats, Value, VectorSample};
+use super::{Error, value};
+use crate::model::{Labels, Sample, Timestamp};
+use crate::storage::source::{Columns, SelectedSeries, Source};
+use column::{ABSENT, Row, Rows, Scalars, is_absent};
+use plan::{Kind, Node, Plan};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+pub(super) use guard::Guard;
+
+/// The instants of an evaluation: `start`, `start + step` and so on, `count` of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grid {
+    pub(super) start: i64,
+    pub(super) step: i64,
+    pub(super) count: usize,
+}
+
+impl Grid {
+    /// The instants in order.
+    fn times(self) -> impl Iterator<Item = i64> {
+        let steps = i64::try_from(self.count).unwrap_or(i64::MAX);
+        (0..steps).map(move |n| self.start.saturating_add(n.saturating_mul(self.step)))
+    }
+
+    fn last(self) -> i64 {
+        let steps = i64::try_from(self.count).unwrap_or(i64::MAX).saturating_sub(1);
+        self.start.saturating_add(steps.saturating_mul(self.step))
+    }
+
+    /// The first instant alone, for what is the same at every step.
+    const fn once(self) -> Self {
+        Self { count: 1, ..self }
+    }
+}
+
+/// What holds for the whole query.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) lookback: i64,
+    pub(super) subquery_step: i64,
+    pub(super) series_max: usize,
+    pub(super) delayed_name_removal: bool,
+    pub(super) query_start: i64,
+    pub(super) query_end: i64,
+    /// 0 for an instant query.
+    pub(super) query_step: i64,
+    pub(super) instant: bool,
+}
+
+/// Evaluates `expr` at the instants of `grid`.
+pub(super) fn run(
+    source: &dyn Source,
+    expr: &Expr,
+    grid: Grid,
+    settings: Settings,
+    guard: Guard,
+    notes: &mut Notes,
+) -> Result<(Value, Stats), Error> {
+    guard.check()?;
+    guard.fits(grid.count)?;
+    let Plan { root, fetches } = plan::build(expr, grid, &settings)?;
+    let fetches = fetches.into_iter().map(Fetched::new).collect();
+    let evaluator = Evaluator {
+        source,
+        settings,
+        guard,
+        notes: RefCell::new(std::mem::take(notes)),
+        fetches: RefCell::new(fetches),
+        series_selected: Cell::new(0),
+    };
+    let result = evaluator.answer(&root, grid);
+    let stats = Stats {
+        steps: grid.count,
+        series_selected: evaluator.series_selected.get(),
+        samples_read: evaluator.guard.samples_read(),
+        samples_peak: evaluator.guard.samples_peak(),
+    };
+    *notes = evaluator.notes.into_inner();
+    result.map(|value| (value, stats))
+}
+
+/// A selector's series, once they were asked for.
+struct Fetched {
+    fetch: plan::Fetch,
+    found: Option<Rc<Vec<SelectedSeries>>>,
+}
+
+impl Fetched {
+    const fn new(fetch: plan::Fetch) -> Self {
+        Self { fetch, found: None }
+    }
+}
+
+/// Takes one series: its labels, whether its name is to go, and its column. The column may be
+/// taken out; what is left in it has no meaning.
+type Sink<'s> = dyn FnMut(&Labels, bool, &mut Vec<f64>) -> Result<(), Error> + 's;
+
+/// Evaluates the nodes of one query.
+struct Evaluator<'a> {
+    source: &'a dyn Source,
+    settings: Settings,
+    guard: Guard,
+    notes: RefCell<Notes>,
+    fetches: RefCell<Vec<Fetched>>,
+    series_selected: Cell<usize>,
+}
+
+impl Evaluator<'_> {
+    fn answer(&self, root: &Node, grid: Grid) -> Result<Value, Error> {
+        let at = Timestamp::from_millis(grid.start);
+        match root.value_type {
+            ValueType::String => {
+                let Kind::String(text) = &root.kind else {
+                    return Err(Error::execution("no function yields a string"));
+                };
+                Ok(Value::String(at, text.clone()))
+            }
+            ValueType::Scalar if self.settings.instant => {
+                let value = self.scalar(root, grid)?.at(0);
+                Ok(Value::Scalar(Sample::new(at, value)))
+            }
+            ValueType::Scalar => {
+                let scalars = self.scalar(root, grid)?;
+                let mut samples = Columns::default();
+                for (step, ts) in grid.times().enumerate() {
+                    samples.push(ts, scalars.at(step));
+                }
+                Ok(Value::Matrix(vec![Series { metric: Labels::empty(), samples }]))
+            }
+            ValueType::Vector => {
+                let rows = self.eval(root, grid)?;
+                let rows = self.without_dropped_names(rows)?;
+                Ok(if self.settings.instant { vector(rows, at) } else { matrix(rows, grid) })
+            }
+            ValueType::Matrix => self.range_answer(root, grid),
+        }
+    }
+
+    /// A range vector as the answer of an instant query.
+    fn range_answer(&self, root: &Node, grid: Grid) -> Result<Value, Error> {
+        let mut list: Vec<Series> = Vec::new();
+        self.range_series(root, grid, &mut |labels, drop_name, samples| {
+            let window = self.extended_samples(root, grid, samples);
+            if window.is_empty() {
+                return Ok(());
+            }
+            self.guard.hold(window.len())?;
+            let metric = if drop_name { column::without_metadata(labels) } else { labels.clone() };
+            list.push(Series { metric, samples: window });
+            Ok(())
+        })?;
+        list.sort_by(|a, b| a.metric.cmp(&b.metric));
+        Ok(Value::Matrix(list))
+    }
+
+    /// Names go at the end of the query when their removal was delayed.
+    fn without_dropped_names(&self, mut rows: Rows) -> Result<Rows, Error> {
+        if !self.settings.delayed_name_removal {
+            return Ok(rows);
+        }
+        for row in &mut rows {
+            if row.drop_name {
+                row.labels = column::without_metadata(&row.labels);
+            }
+        }
+        column::merged(rows, false)
+    }
+
+    /// All series of a vector expression.
+    fn eval(&self, node: &Node, grid: Grid) -> Result<Rows, Error> {
+        let mut rows = Rows::new();
+        let mut collect = |labels: &Labels, drop_name: bool, values: &mut Vec<f64>| {
+            if values.iter().all(|value| is_absent(*value)) {
+                return Ok(());
+            }
+            self.guard.hold(values.len())?;
+            let values = std::mem::take(values);
+            rows.push(Row { labels: labels.clone(), drop_name, values });
+            Ok(())
+        };
+        if node.invariant && grid.count > 1 {
+            self.broadcast(node, grid, &mut collect)?;
+            return Ok(rows);
+        }
+        self.raw_stream(node, grid, &mut collect)?;
+        if node.may_collide {
+            return column::merged(rows, node.collides_strictly);
+        }
+        Ok(rows)
+    }
+
+    /// Hands the series of a vector expression to `sink`, one at a time.
+    fn stream(&self, node: &Node, grid: Grid, sink: &mut Sink<'_>) -> Result<(), Error> {
+        if node.invariant && grid.count > 1 {
+            return self.broadcast(node, grid, sink);
+        }
+        if node.may_collide {
+            let rows = self.eval(node, grid)?;
+            return self.emit(rows, sink);
+        }
+        self.raw_stream(node, grid, sink)
+    }
+
+    /// Evaluates once what is the same at every step.
+    fn broadcast(&self, node: &Node, grid: Grid, sink: &mut Sink<'_>) -> Result<(), Error> {
+        let mut column = Vec::new();
+        for row in self.eval(node, grid.once())? {
+            let Some(value) = row.values.first().copied().filter(|value| !is_absent(*value)) else {
+                continue;
+            };
+            self.guard.work(grid.count)?;
+            self.guard.fits(grid.count)?;
+            column.clear();
+            column.resize(grid.count, value);
+            sink(&row.labels, row.drop_name, &mut column)?;
+        }
+        Ok(())
+    }
+
+    fn emit(&self, rows: Rows, sink: &mut Sink<'_>) -> Result<(), Error> {
+        for mut row in rows {
+            let held = row.values.len();
+            self.guard.work(held)?;
+            self.guard.release(held);
+            sink(&row.labels, row.drop_name, &mut row.values)?;
+        }
+        Ok(())
+    }
+
+    fn raw_stream(&self, node: &Node, grid: Grid, sink: &mut Sink<'_>) -> Result<(), Error> {
+        match &node.kind {
+            Kind::Select(select) => self.select_instant(select, grid, false, sink),
+            Kind::Call { function, args } => self.call(node, *function, args, grid, sink),
+            Kind::Negate(inner) => {
+                let delayed = self.settings.delayed_name_removal;
+                self.stream(inner, grid, &mut |labels, _, values| {
+                    column::map_present(values, |value| -value);
+                    column::emit_nameless(labels, delayed, values, sink)
+                })
+            }
+            Kind::Aggregate(aggregate) => {
+                let rows = self.aggregate(aggregate, grid)?;
+                self.emit(rows, sink)
+            }
+            Kind::Binary(binary) => self.binary(binary, node.span, grid, sink),
+            Kind::Number(_) | Kind::String(_) | Kind::Range { .. } | Kind::Subquery { .. } => {
+                Err(Error::execution("an instant vector was expected"))
+            }
+        }
+    }
+
+    /// The values of a scalar expression, one a step.
+    fn scalar(&self, node: &Node, grid: Grid) -> Result<Scalars, Error> {
+        if node.invariant && grid.count > 1 {
+            return Ok(Scalars::Constant(self.scalar(node, grid.once())?.at(0)));
+        }
+        match &node.kind {
+            Kind::Number(value) => Ok(Scalars::Constant(*value)),
+            Kind::Negate(inner) => Ok(self.scalar(inner, grid)?.map(|value| -value)),
+            Kind::Binary(binary) => {
+                let lhs = self.scalar(&binary.lhs, grid)?;
+                let rhs = self.scalar(&binary.rhs, grid)?;
+                self.guard.work(grid.count)?;
+                Ok(lhs.zip(&rhs, grid.count, |a, b| matching::scalar_op(binary.op, a, b)))
+            }
+            Kind::Call { function, args } => self.scalar_call(*function, args, grid),
+            Kind::String(_)
+            | Kind::Aggregate(_)
+            | Kind::Select(_)
+            | Kind::Range { .. }
+            | Kind::Subquery { .. } => Err(Error::execution("a scalar was expected")),
+        }
+    }
+
+    fn warn(&self, span: Span, text: impl Into<String>) {
+        self.notes.borrow_mut().warn(span, text);
+    }
+
+    fn info(&self, span: Span, text: impl Into<String>) {
+        self.notes.borrow_mut().info(span, text);
+    }
+}
+
+fn vector(rows: Rows, at: Timestamp) -> Value {
+    let samples = rows.into_iter().filter_map(|row| {
+        let value = row.values.first().copied().filter(|value| !is_absent(*value))?;
+        Some(VectorSample { metric: row.labels, ts: at, value })
+    });
+    Value::Vector(samples.collect())
+}
+
+fn matrix(mut rows: Rows, grid: Grid) -> Value {
+    rows.sort_by(|a, b| a.labels.cmp(&b.labels));
+    let series = rows.into_iter().filter_map(|row| {
+        let mut samples = Columns::default();
+        for (ts, value) in grid.times().zip(&row.values) {
+            if !is_absent(*value) {
+                samples.push(ts, *value);
+            }
+        }
+        (!samples.is_empty()).then_some(value::Series { metric: row.labels, samples })
+    });
+    Value::Matrix(series.collect())
+}
+
+/// A column of `count` empty slots.
+fn empty_column(count: usize) -> Vec<f64> {
+    vec![ABSENT; count]
+}

@@ -1,0 +1,229 @@
+//! Range vectors: one series at a time, and for each step the slice of samples in its window.
+
+use super::column::{ABSENT, is_absent};
+use super::plan::{Kind, Node};
+use super::select::drop_stale;
+use super::{Evaluator, Grid, Sink, rate};
+use crate::model::Labels;
+use crate::promql::Error;
+use crate::promql::syntax::Extension;
+use crate::storage::source::Columns;
+
+/// The samples of one series that one step sees. With an extension the slices reach beyond the
+/// window, by the lookback.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window<'a> {
+    pub(super) ts: &'a [i64],
+    pub(super) values: &'a [f64],
+    /// The open start of the range.
+    pub(super) start: i64,
+    /// The closed end of the range.
+    pub(super) end: i64,
+    /// The evaluation time.
+    pub(super) now: i64,
+    pub(super) extension: Option<Extension>,
+}
+
+impl Window<'_> {
+    /// The length of the range in seconds.
+    pub(super) fn range_seconds(&self) -> f64 {
+        (self.end - self.start) as f64 / 1000.0
+    }
+
+    /// The sample at a place.
+    pub(super) fn sample(&self, place: usize) -> Option<(i64, f64)> {
+        Some((*self.ts.get(place)?, *self.values.get(place)?))
+    }
+}
+
+/// Takes the samples of one series: labels, whether its name is to go, and the samples.
+pub(super) type RangeSink<'s> = dyn FnMut(&Labels, bool, &mut Columns) -> Result<(), Error> + 's;
+
+/// What the steps' windows are, relative to the evaluation time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) range: i64,
+    offset: i64,
+    at: Option<i64>,
+    extension: Option<Extension>,
+    lookback: i64,
+}
+
+impl Shape {
+    fn end(self, ts: i64) -> i64 {
+        self.at.unwrap_or(ts).saturating_sub(self.offset)
+    }
+
+    /// How far the slices reach beyond the range, before and after.
+    const fn margins(self) -> (i64, i64) {
+        match self.extension {
+            None => (0, 0),
+            Some(Extension::Anchored) => (self.lookback, 0),
+            Some(Extension::Smoothed) => (self.lookback, self.lookback),
+        }
+    }
+}
+
+impl Evaluator<'_> {
+    /// The windows of a range vector expression.
+    pub(super) fn shape(&self, node: &Node) -> Result<Shape, Error> {
+        let lookback = self.settings.lookback;
+        match &node.kind {
+            Kind::Range { select, range } => Ok(Shape {
+                range: *range,
+                offset: select.offset,
+                at: select.at,
+                extension: select.extension,
+                lookback,
+            }),
+            Kind::Subquery { window, .. } => Ok(Shape {
+                range: window.range,
+                offset: window.offset,
+                at: window.at,
+                extension: None,
+                lookback,
+            }),
+            Kind::Number(_)
+            | Kind::String(_)
+            | Kind::Negate(_)
+            | Kind::Binary(_)
+            | Kind::Aggregate(_)
+            | Kind::Call { .. }
+            | Kind::Select(_) => Err(Error::execution("a range vector was expected")),
+        }
+    }
+
+    /// The samples that any step may see, series by series.
+    pub(super) fn range_series(
+        &self,
+        node: &Node,
+        grid: Grid,
+        sink: &mut RangeSink<'_>,
+    ) -> Result<(), Error> {
+        let shape = self.shape(node)?;
+        let (before, after) = shape.margins();
+        let from = shape.end(grid.start) - shape.range;
+        let from = from.saturating_sub(before).saturating_add(1);
+        let to = shape.end(grid.last()).saturating_add(after);
+        let mut columns = Columns::default();
+        match &node.kind {
+            Kind::Subquery { inner, window, step } => {
+                let inner_grid = window.grid(grid, *step);
+                if inner_grid.count == 0 {
+                    return Ok(());
+                }
+                self.guard.fits(inner_grid.count)?;
+                self.stream(inner, inner_grid, &mut |labels, drop_name, values| {
+                    columns.clear();
+                    for (ts, value) in inner_grid.times().zip(values.iter()) {
+                        if !is_absent(*value) {
+                            columns.push(ts, *value);
+                        }
+                    }
+                    sink(labels, drop_name, &mut columns)
+                })
+            }
+            Kind::Range { select, .. } => {
+                for series in self.fetched(select.fetch)?.iter() {
+                    self.read(series, from, to, &mut columns)?;
+                    drop_stale(&mut columns);
+                    if !columns.is_empty() {
+                        sink(&series.labels, false, &mut columns)?;
+                    }
+                }
+                Ok(())
+            }
+            Kind::Number(_)
+            | Kind::String(_)
+            | Kind::Negate(_)
+            | Kind::Binary(_)
+            | Kind::Aggregate(_)
+            | Kind::Call { .. }
+            | Kind::Select(_) => Err(Error::execution("a range vector was expected")),
+        }
+    }
+
+    /// Applies `f` to every window of every series. `f` gets the step as well; `None` is no value.
+    pub(super) fn each_window(
+        &self,
+        node: &Node,
+        grid: Grid,
+        mut f: impl FnMut(usize, Window<'_>) -> Option<f64>,
+        mut sink: impl FnMut(&Labels, bool, &mut Vec<f64>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let shape = self.shape(node)?;
+        let mut values = Vec::new();
+        self.range_series(node, grid, &mut |labels, drop_name, columns| {
+            self.guard.fits(grid.count + columns.len())?;
+            values.clear();
+            let mut bounds = Bounds::default();
+            for (step, now) in grid.times().enumerate() {
+                let window = bounds.window(columns, shape, now);
+                self.guard.work(window.values.len())?;
+                let value = if window.ts.is_empty() { None } else { f(step, window) };
+                values.push(value.unwrap_or(ABSENT));
+            }
+            if values.iter().all(|value| is_absent(*value)) {
+                return Ok(());
+            }
+            sink(labels, drop_name, &mut values)
+        })
+    }
+
+    /// The samples of a range vector at the first instant, with the values at both ends that
+    /// `anchored` and `smoothed` add.
+    pub(super) fn extended_samples(&self, node: &Node, grid: Grid, all: &Columns) -> Columns {
+        let Ok(shape) = self.shape(node) else { return Columns::default() };
+        let window = Bounds::default().window(all, shape, grid.start);
+        match window.extension {
+            Some(_) => rate::extended(&window),
+            None => Columns { ts: window.ts.to_vec(), values: window.values.to_vec() },
+        }
+    }
+
+    /// As `each_window`, collected.
+    pub(super) fn window_rows(
+        &self,
+        node: &Node,
+        grid: Grid,
+        f: impl FnMut(usize, Window<'_>) -> Option<f64>,
+        sink: &mut Sink<'_>,
+        drops_name: bool,
+    ) -> Result<(), Error> {
+        let delayed = self.settings.delayed_name_removal;
+        self.each_window(node, grid, f, |labels, drop_name, values| {
+            if drops_name || drop_name {
+                return super::column::emit_nameless(labels, delayed, values, sink);
+            }
+            sink(labels, false, values)
+        })
+    }
+}
+
+/// The places of the window in a column; they only move on, since the steps do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bounds {
+    first: usize,
+    after: usize,
+}
+
+impl Bounds {
+    fn window<'a>(&mut self, columns: &'a Columns, shape: Shape, now: i64) -> Window<'a> {
+        let end = shape.end(now);
+        let start = end.saturating_sub(shape.range);
+        let (before, beyond) = shape.margins();
+        let (open, closed) = (start.saturating_sub(before), end.saturating_add(beyond));
+        let rest = columns.ts.get(self.after..).unwrap_or_default();
+        self.after += rest.iter().take_while(|ts| **ts <= closed).count();
+        let seen = columns.ts.get(self.first..self.after).unwrap_or_default();
+        self.first += seen.iter().take_while(|ts| **ts <= open).count();
+        Window {
+            ts: columns.ts.get(self.first..self.after).unwrap_or_default(),
+            values: columns.values.get(self.first..self.after).unwrap_or_default(),
+            start,
+            end,
+            now,
+            extension: shape.extension,
+        }
+    }
+}

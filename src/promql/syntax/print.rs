@@ -1,0 +1,238 @@
+//! Expressions as canonical text, as `/api/v1/format_query` and rules show them.
+//!
+//! Source: prometheus, promql/parser/printer.go (the form).
+
+use super::{
+    Aggregation, At, Binary, Cardinality, Duration, DurationExpr, DurationKind, DurationOp, Expr,
+    ExprKind, Extension, Matching, Matrix, Number, Subquery, VectorSelector,
+};
+use crate::model::value_text::{go_default, plain, quoted};
+use crate::model::{METRIC_NAME, MatchOp, duration, is_legacy_label_name};
+use std::fmt::{self, Display, Formatter, Result};
+
+impl Display for Expr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match &self.kind {
+            ExprKind::Number(number) => number.fmt(f),
+            ExprKind::String(text) => f.write_str(&quoted(text)),
+            ExprKind::Paren(expr) => write!(f, "({expr})"),
+            ExprKind::Unary { negative, expr } => {
+                write!(f, "{}{expr}", if *negative { '-' } else { '+' })
+            }
+            ExprKind::Binary(binary) => binary.fmt(f),
+            ExprKind::Aggregation(aggregation) => aggregation.fmt(f),
+            ExprKind::Call(call) => {
+                write!(f, "{}(", call.function.name())?;
+                write_list(f, call.args.iter())?;
+                f.write_str(")")
+            }
+            ExprKind::Vector(selector) => selector.fmt(f),
+            ExprKind::Matrix(matrix) => matrix.fmt(f),
+            ExprKind::Subquery(subquery) => subquery.fmt(f),
+        }
+    }
+}
+
+impl Display for Number {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        if !self.is_duration {
+            return f.write_str(&plain(self.value));
+        }
+        let sign = if self.value < 0.0 { "-" } else { "" };
+        let span = std::time::Duration::try_from_secs_f64(self.value.abs()).unwrap_or_default();
+        write!(f, "{sign}{}", duration::format(span))
+    }
+}
+
+impl Display for Binary {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let return_bool = if self.return_bool { " bool" } else { "" };
+        write!(f, "{} {}{return_bool}", self.lhs, self.op)?;
+        if let Some(matching) = &self.matching {
+            matching.fmt(f)?;
+        }
+        write!(f, " {}", self.rhs)
+    }
+}
+
+impl Display for Matching {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let group = match self.cardinality {
+            Cardinality::ManyToOne => Some("group_left"),
+            Cardinality::OneToMany => Some("group_right"),
+            Cardinality::OneToOne | Cardinality::ManyToMany => None,
+        };
+        if !self.labels.is_empty() || self.on || group.is_some() {
+            f.write_str(if self.on { " on (" } else { " ignoring (" })?;
+            write_labels(f, &self.labels)?;
+        }
+        if let Some(group) = group {
+            write!(f, " {group} (")?;
+            write_labels(f, &self.include)?;
+        }
+        match (self.fill_left, self.fill_right) {
+            (Some(left), Some(right)) if left == right => {
+                write!(f, " fill ({})", go_default(left))
+            }
+            (left, right) => {
+                if let Some(left) = left {
+                    write!(f, " fill_left ({})", go_default(left))?;
+                }
+                match right {
+                    Some(right) => write!(f, " fill_right ({})", go_default(right)),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl Display for Aggregation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str(self.op.as_str())?;
+        if self.grouping.without || !self.grouping.labels.is_empty() {
+            f.write_str(if self.grouping.without { " without (" } else { " by (" })?;
+            write_labels(f, &self.grouping.labels)?;
+            f.write_str(" ")?;
+        }
+        f.write_str("(")?;
+        if let Some(param) = &self.param {
+            write!(f, "{param}, ")?;
+        }
+        write!(f, "{})", self.expr)
+    }
+}
+
+impl Display for VectorSelector {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write_series(f, self)?;
+        write_at(f, self.at)?;
+        write_extension(f, self.extension)?;
+        write_offset(f, self.offset.as_ref())
+    }
+}
+
+impl Display for Matrix {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write_series(f, &self.selector)?;
+        write!(f, "[{}]", self.range)?;
+        write_extension(f, self.selector.extension)?;
+        write_at(f, self.selector.at)?;
+        write_offset(f, self.selector.offset.as_ref())
+    }
+}
+
+impl Display for Subquery {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "{}[{}:", self.expr, self.range)?;
+        if let Some(step) = &self.step {
+            step.fmt(f)?;
+        }
+        f.write_str("]")?;
+        write_at(f, self.at)?;
+        write_offset(f, self.offset.as_ref())
+    }
+}
+
+impl Display for Duration {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Self::Millis(ms) => {
+                let span = std::time::Duration::from_millis(ms.unsigned_abs());
+                write!(f, "{}{}", if *ms < 0 { "-" } else { "" }, duration::format(span))
+            }
+            Self::Expr(expr) => expr.fmt(f),
+        }
+    }
+}
+
+impl Display for DurationExpr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match &self.kind {
+            DurationKind::Number(number) => number.fmt(f),
+            DurationKind::Step => f.write_str("step()"),
+            DurationKind::Range => f.write_str("range()"),
+            DurationKind::Negative(expr) => write!(f, "-{expr}"),
+            DurationKind::Paren(expr) => write!(f, "({expr})"),
+            DurationKind::Binary { op, lhs, rhs } => {
+                let sign = match op {
+                    DurationOp::MinOf => return write!(f, "min_of({lhs}, {rhs})"),
+                    DurationOp::MaxOf => return write!(f, "max_of({lhs}, {rhs})"),
+                    DurationOp::Add => '+',
+                    DurationOp::Sub => '-',
+                    DurationOp::Mul => '*',
+                    DurationOp::Div => '/',
+                    DurationOp::Mod => '%',
+                    DurationOp::Pow => '^',
+                };
+                write!(f, "{lhs} {sign} {rhs}")
+            }
+        }
+    }
+}
+
+fn write_list<T: Display>(f: &mut Formatter<'_>, list: impl Iterator<Item = T>) -> Result {
+    for (place, item) in list.enumerate() {
+        if place > 0 {
+            f.write_str(", ")?;
+        }
+        item.fmt(f)?;
+    }
+    Ok(())
+}
+
+/// Label names and the closing parenthesis.
+fn write_labels(f: &mut Formatter<'_>, labels: &[String]) -> Result {
+    let names = labels
+        .iter()
+        .map(|name| if is_legacy_label_name(name) { name.clone() } else { quoted(name) });
+    write_list(f, names)?;
+    f.write_str(")")
+}
+
+/// The name and the matchers, in the order of their texts.
+fn write_series(f: &mut Formatter<'_>, selector: &VectorSelector) -> Result {
+    let name = selector.name.as_deref().unwrap_or_default();
+    let mut texts: Vec<String> = selector
+        .matchers
+        .iter()
+        .filter(|matcher| {
+            let is_name = matcher.name() == METRIC_NAME && matcher.op() == MatchOp::Equal;
+            !(is_name && matcher.value() == name && !name.is_empty())
+        })
+        .map(ToString::to_string)
+        .collect();
+    texts.sort();
+    f.write_str(name)?;
+    if texts.is_empty() && !name.is_empty() {
+        return Ok(());
+    }
+    write!(f, "{{{}}}", texts.join(","))
+}
+
+fn write_at(f: &mut Formatter<'_>, at: Option<At>) -> Result {
+    match at {
+        Some(At::Time(ts)) => {
+            let (ms, sign) = (ts.as_millis().unsigned_abs(), ts.as_millis() < 0);
+            write!(f, " @ {}{}.{:03}", if sign { "-" } else { "" }, ms / 1000, ms % 1000)
+        }
+        Some(At::Start) => f.write_str(" @ start()"),
+        Some(At::End) => f.write_str(" @ end()"),
+        None => Ok(()),
+    }
+}
+
+fn write_extension(f: &mut Formatter<'_>, extension: Option<Extension>) -> Result {
+    f.write_str(match extension {
+        Some(Extension::Anchored) => " anchored",
+        Some(Extension::Smoothed) => " smoothed",
+        None => "",
+    })
+}
+
+fn write_offset(f: &mut Formatter<'_>, offset: Option<&Duration>) -> fmt::Result {
+    match offset {
+        Some(offset) => write!(f, " offset {offset}"),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,431 @@
+//! Runs the scripts of the shared folder, and compares as upstream's runner does.
+
+use crate::memory::Memory;
+use crate::script::{self, Command, Eval, Text, When};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use watchbell::model::{Labels, Matcher, Regex, Timestamp, is_stale_nan};
+use watchbell::promql::syntax::{At, Expr, ExprKind, Function, selectors};
+use watchbell::promql::{Config, Engine, Error, Features, Options, Output, Query, Value};
+use watchbell::sys::sim::VirtualClock;
+
+const OPEN: &str = include_str!("open.txt");
+
+/// What became of one evaluation.
+enum Outcome {
+    Passed,
+    NeedsHistograms,
+    NeedsStartTimestamps,
+    Failed(String),
+}
+
+#[test]
+fn prometheus_scripts_pass() {
+    let Some(folder) = crate::shared("conformance/promqltest") else { return };
+    let folders: Vec<PathBuf> = match std::env::var("PROMQLTEST_DIRS") {
+        Ok(list) => list.split(':').map(PathBuf::from).collect(),
+        Err(_) => vec![folder],
+    };
+    let open: BTreeMap<&str, &str> = OPEN
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| line.split_once(' ').expect("open.txt has a place and a reason on each line"))
+        .collect();
+    let (mut wrong, mut fixed) = (Vec::new(), Vec::new());
+    let (mut total, mut passed, mut histograms, mut starts, mut listed) = (0, 0, 0, 0, 0);
+    for path in folders.iter().flat_map(|folder| scripts(folder)) {
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let (mut file_total, mut file_passed) = (0, 0);
+        for (line, outcome) in run_file(&path) {
+            let place = format!("{name}:{line}");
+            file_total += 1;
+            match outcome {
+                Outcome::Passed => {
+                    file_passed += 1;
+                    if open.contains_key(place.as_str()) {
+                        fixed.push(place);
+                    }
+                }
+                Outcome::NeedsHistograms => histograms += 1,
+                Outcome::NeedsStartTimestamps => starts += 1,
+                Outcome::Failed(_) if open.contains_key(place.as_str()) => listed += 1,
+                Outcome::Failed(why) => wrong.push(format!("{place}: {why}")),
+            }
+        }
+        println!("{name} {file_passed}/{file_total}");
+        total += file_total;
+        passed += file_passed;
+    }
+    println!(
+        "total {passed}/{total}; needs native histograms {histograms}, start timestamps {starts}, listed as open {listed}"
+    );
+    assert!(fixed.is_empty(), "these pass, take them out of open.txt: {fixed:?}");
+    assert!(wrong.is_empty(), "{} evals fail:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn scripts(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|err| panic!("{folder:?}: {err}"));
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "test"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// The store of a script, and which of its series a store of floats cannot hold.
+#[derive(Default)]
+struct Store {
+    memory: Memory,
+    histograms: BTreeSet<Labels>,
+    with_start: BTreeSet<Labels>,
+}
+
+fn run_file(path: &Path) -> Vec<(usize, Outcome)> {
+    let text = std::fs::read_to_string(path).expect("readable");
+    let (mut store, mut outcomes) = (Store::default(), Vec::new());
+    for command in script::parse(&text) {
+        match command {
+            Command::Clear => store = Store::default(),
+            Command::Load(load) => {
+                for (labels, samples) in load.series {
+                    for (ts, value) in samples {
+                        store.memory.push(labels.clone(), ts, value);
+                    }
+                }
+                store.histograms.extend(load.histograms);
+                store.with_start.extend(load.with_start);
+            }
+            Command::Eval(eval) => outcomes.push((eval.line, outcome(&store, &eval))),
+        }
+    }
+    outcomes
+}
+
+fn outcome(store: &Store, eval: &Eval) -> Outcome {
+    let query = match Query::parse(&eval.query, &Features::ALL) {
+        Ok(query) => query,
+        Err(_) if eval.histograms => return Outcome::NeedsHistograms,
+        Err(err) => return Outcome::Failed(format!("{}: {err}", eval.query)),
+    };
+    let selects = |series: &BTreeSet<Labels>| {
+        selectors(query.expr())
+            .iter()
+            .any(|selector| series.iter().any(|labels| matches_all(&selector.matchers, labels)))
+    };
+    let result = run(store, eval, &query);
+    match result {
+        Ok(()) => Outcome::Passed,
+        Err(_) if eval.histograms => Outcome::NeedsHistograms,
+        Err(why) if selects(&store.histograms) => {
+            if std::env::var_os("PROMQLTEST_EXCUSED").is_some() {
+                println!("excused {}: {}: {why}", eval.line, eval.query);
+            }
+            Outcome::NeedsHistograms
+        }
+        Err(_) if selects(&store.with_start) => Outcome::NeedsStartTimestamps,
+        Err(why) => Outcome::Failed(format!("{}: {why}", eval.query)),
+    }
+}
+
+fn matches_all(matchers: &[Matcher], labels: &Labels) -> bool {
+    matchers.iter().all(|matcher| matcher.matches(labels))
+}
+
+pub(crate) fn engine() -> Engine {
+    let config =
+        Config { features: Features::ALL, delayed_name_removal: true, ..Config::default() };
+    Engine::new(config, Arc::new(VirtualClock::at(Timestamp::EPOCH)))
+}
+
+fn run(store: &Store, eval: &Eval, query: &Query) -> Result<(), String> {
+    let engine = engine();
+    match eval.when {
+        When::Range { start, end, step } => {
+            let result = range(&engine, store, query, (start, end, step));
+            let Some(output) = judged(eval, result)? else { return Ok(()) };
+            notes_fit(eval, &output)?;
+            let Value::Matrix(series) = &output.value else {
+                return Err("the result is no matrix".to_owned());
+            };
+            let found = series.iter().map(|series| {
+                let samples = series.samples.ts.iter().zip(&series.samples.values);
+                (series.metric.clone(), samples.map(|(ts, value)| (*ts, *value)).collect())
+            });
+            matrix_fits(&eval.series, &found.collect::<Vec<_>>(), start, step)
+        }
+        When::Instant(at) => {
+            instant(&engine, store, eval, query, at)?;
+            if changes_with_time(query.expr()) {
+                return Ok(());
+            }
+            let text = pinned(query.expr().clone(), at).to_string();
+            let pinned = Query::parse(&text, &Features::ALL).map_err(|err| err.to_string())?;
+            let times =
+                if at == 0 { vec![-1000, 0, 1000] } else { vec![-10 * at, 0, at / 5, at, 10 * at] };
+            for time in times {
+                instant(&engine, store, eval, &pinned, time)
+                    .map_err(|why| format!("pinned as {text} at {time}: {why}"))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn range(
+    engine: &Engine,
+    store: &Store,
+    query: &Query,
+    (start, end, step): (i64, i64, i64),
+) -> Result<Output, Error> {
+    let step = Duration::from_millis(u64::try_from(step).expect("positive"));
+    let (start, end) = (Timestamp::from_millis(start), Timestamp::from_millis(end));
+    engine.range(&store.memory, query, start, end, step, &Options::default())
+}
+
+/// The output, unless a failure was expected and came.
+fn judged(eval: &Eval, result: Result<Output, Error>) -> Result<Option<Output>, String> {
+    match (result, &eval.fail) {
+        (Ok(output), None) => Ok(Some(output)),
+        (Ok(_), Some(_)) => Err("a failure was expected".to_owned()),
+        (Err(err), Some(wanted)) if fits(wanted, &err.to_string()) => Ok(None),
+        (Err(err), wanted) => Err(format!("failed: {err}; expected {wanted:?}")),
+    }
+}
+
+fn fits(wanted: &Text, found: &str) -> bool {
+    match wanted {
+        Text::Any => true,
+        Text::Exactly(text) => text == found,
+        Text::Matches(regex) => {
+            let wrapped = Regex::searching(regex).expect("a regular expression");
+            wrapped.is_match(found)
+        }
+    }
+}
+
+fn notes_fit(eval: &Eval, output: &Output) -> Result<(), String> {
+    for (kind, wanted, none, found) in [
+        ("warnings", &eval.warn, eval.no_warn, output.warnings()),
+        ("infos", &eval.info, eval.no_info, output.infos()),
+    ] {
+        if none && !found.is_empty() {
+            return Err(format!("no {kind} were expected, found {found:?}"));
+        }
+        if wanted.is_empty() {
+            continue;
+        }
+        let all_wanted = wanted.iter().all(|wanted| found.iter().any(|text| fits(wanted, text)));
+        let all_found = found.iter().all(|text| wanted.iter().any(|wanted| fits(wanted, text)));
+        if found.is_empty() || !all_wanted || !all_found {
+            return Err(format!("{kind} {wanted:?} expected, found {found:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn instant(
+    engine: &Engine,
+    store: &Store,
+    eval: &Eval,
+    query: &Query,
+    at: i64,
+) -> Result<(), String> {
+    let ts = Timestamp::from_millis(at);
+    let result = engine.instant(&store.memory, query, ts, &Options::default());
+    let Some(output) = judged(eval, result)? else { return Ok(()) };
+    notes_fit(eval, &output)?;
+    instant_fits(eval, &output.value, at)?;
+    let text = query.text();
+    let by_time = ["start()", "end()", "range()", "step()"].iter().any(|call| text.contains(call));
+    if eval.string.is_some() || eval.matrix.is_some() || by_time {
+        return Ok(());
+    }
+    let minute = 60_000;
+    let result = range(engine, store, query, (at - minute, at + minute, minute));
+    let output = result.map_err(|err| format!("as a range query: {err}"))?;
+    let Value::Matrix(series) = output.value else { return Err("no matrix".to_owned()) };
+    if !series.is_sorted_by(|a, b| a.metric < b.metric) {
+        return Err("the matrix is not sorted".to_owned());
+    }
+    if eval.ordered {
+        return Ok(());
+    }
+    let at_time = series.iter().filter_map(|series| {
+        let place = series.samples.ts.iter().position(|ts| *ts == at)?;
+        Some((series.metric.clone(), series.samples.values[place]))
+    });
+    let found: Vec<_> = at_time.collect();
+    if let Some(wanted) = eval.scalar {
+        let value = found.first().map(|(_, value)| *value);
+        if !value.is_some_and(|value| equal(wanted, value)) {
+            return Err(format!("as a range query {wanted} was expected, found {value:?}"));
+        }
+        return Ok(());
+    }
+    vector_fits(eval, &found, false).map_err(|why| format!("as a range query: {why}"))
+}
+
+fn instant_fits(eval: &Eval, value: &Value, at: i64) -> Result<(), String> {
+    match value {
+        Value::Scalar(sample) => match eval.scalar {
+            Some(wanted) if equal(wanted, sample.value) => Ok(()),
+            wanted => Err(format!("{wanted:?} expected, found scalar {}", sample.value)),
+        },
+        Value::String(_, text) if eval.string.as_ref() == Some(text) => Ok(()),
+        Value::String(_, text) => Err(format!("{:?} expected, found {text:?}", eval.string)),
+        Value::Vector(samples) => {
+            if eval.scalar.is_some() {
+                return Err("a scalar was expected".to_owned());
+            }
+            if samples.iter().any(|sample| sample.ts.as_millis() != at) {
+                return Err("a sample has another time".to_owned());
+            }
+            let found: Vec<_> =
+                samples.iter().map(|sample| (sample.metric.clone(), sample.value)).collect();
+            vector_fits(eval, &found, eval.ordered)
+        }
+        Value::Matrix(series) => {
+            let Some((start, _, step)) = eval.matrix else {
+                return Err("no matrix was expected".to_owned());
+            };
+            let found = series.iter().map(|series| {
+                let samples = series.samples.ts.iter().zip(&series.samples.values);
+                (series.metric.clone(), samples.map(|(ts, value)| (*ts, *value)).collect())
+            });
+            matrix_fits(&eval.series, &found.collect::<Vec<_>>(), start, step)
+        }
+        other => Err(format!("unknown value {other:?}")),
+    }
+}
+
+fn vector_fits(eval: &Eval, found: &[(Labels, f64)], ordered: bool) -> Result<(), String> {
+    let show = || format!("{:?} expected, found {found:?}", eval.series);
+    if found.len() != eval.series.len() {
+        return Err(show());
+    }
+    for (place, (labels, points)) in eval.series.iter().enumerate() {
+        let wanted = points.first().copied().flatten().unwrap_or(f64::NAN);
+        let mut candidates = found.iter().enumerate();
+        let hit = candidates.find(|(_, (metric, _))| metric == labels);
+        let Some((found_place, (_, value))) = hit else { return Err(show()) };
+        if !equal(wanted, *value) || (ordered && found_place != place) {
+            return Err(show());
+        }
+    }
+    Ok(())
+}
+
+fn matrix_fits(
+    wanted: &[(Labels, Vec<Option<f64>>)],
+    found: &[(Labels, Vec<(i64, f64)>)],
+    start: i64,
+    step: i64,
+) -> Result<(), String> {
+    if !found.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err("the matrix is not sorted".to_owned());
+    }
+    let wanted: BTreeMap<&Labels, Vec<(i64, f64)>> = wanted
+        .iter()
+        .map(|(labels, points)| {
+            let points = points.iter().enumerate().filter_map(|(n, value)| {
+                Some((start + i64::try_from(n).expect("fits") * step, (*value)?))
+            });
+            (labels, points.collect())
+        })
+        .collect();
+    let show = || format!("{wanted:?} expected, found {found:?}");
+    if wanted.len() != found.len() {
+        return Err(show());
+    }
+    for (labels, points) in found {
+        let Some(wanted) = wanted.get(labels) else { return Err(show()) };
+        let same = wanted.len() == points.len()
+            && wanted.iter().zip(points).all(|(a, b)| a.0 == b.0 && equal(a.1, b.1));
+        if !same {
+            return Err(show());
+        }
+    }
+    Ok(())
+}
+
+/// Upstream's tolerance: relative to the sum of both.
+fn equal(a: f64, b: f64) -> bool {
+    const EPSILON: f64 = 1e-6;
+    if is_stale_nan(a) || is_stale_nan(b) {
+        return is_stale_nan(a) && is_stale_nan(b);
+    }
+    if a.is_nan() && b.is_nan() || a == b {
+        return true;
+    }
+    let sum = a.abs() + b.abs();
+    let difference = (a - b).abs();
+    if a == 0.0 || b == 0.0 || sum < f64::MIN_POSITIVE {
+        return difference < EPSILON * f64::MIN_POSITIVE;
+    }
+    difference / sum.min(f64::MAX) < EPSILON
+}
+
+fn changes_with_time(expr: &Expr) -> bool {
+    use Function::{
+        DayOfMonth, DayOfWeek, DayOfYear, DaysInMonth, End, Hour, Minute, Month, PredictLinear,
+        Range, Start, Step, Time, Timestamp, Year,
+    };
+    let here = match &expr.kind {
+        ExprKind::Call(call) => matches!(
+            call.function,
+            DaysInMonth
+                | DayOfMonth
+                | DayOfWeek
+                | DayOfYear
+                | Hour
+                | Minute
+                | Month
+                | Year
+                | Time
+                | Timestamp
+                | PredictLinear
+                | Start
+                | End
+                | Range
+                | Step
+        ),
+        _other => false,
+    };
+    here || expr.children().into_iter().any(changes_with_time)
+}
+
+/// The expression with `@ at` on every selector and subquery that has none, but not below a
+/// subquery, which now has one.
+fn pinned(mut expr: Expr, at: i64) -> Expr {
+    let at_time = At::Time(Timestamp::from_millis(at));
+    match &mut expr.kind {
+        ExprKind::Vector(selector) => {
+            selector.at.get_or_insert(at_time);
+        }
+        ExprKind::Matrix(matrix) => {
+            matrix.selector.at.get_or_insert(at_time);
+        }
+        ExprKind::Subquery(subquery) => {
+            subquery.at.get_or_insert(at_time);
+        }
+        ExprKind::Paren(inner) | ExprKind::Unary { expr: inner, .. } => {
+            **inner = pinned((**inner).clone(), at);
+        }
+        ExprKind::Binary(binary) => {
+            binary.lhs = pinned(binary.lhs.clone(), at);
+            binary.rhs = pinned(binary.rhs.clone(), at);
+        }
+        ExprKind::Aggregation(aggregation) => {
+            aggregation.expr = pinned(aggregation.expr.clone(), at);
+            aggregation.param = aggregation.param.take().map(|param| pinned(param, at));
+        }
+        ExprKind::Call(call) => {
+            call.args = call.args.iter().cloned().map(|arg| pinned(arg, at)).collect();
+        }
+        ExprKind::Number(_) | ExprKind::String(_) => {}
+    }
+    expr
+}
