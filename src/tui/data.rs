@@ -414,7 +414,7 @@ mod tests {
         assert_eq!(place_of(&c, &names), "b /d");
         assert_eq!(telling_labels(&[a]), ["instance", "mountpoint"]);
         let odd = labels(&[("alertname", "X"), ("team", "db"), ("severity", "info")]);
-        assert_eq!(place_of(&odd, &telling_labels(&[odd.clone()])), "team=db");
+        assert_eq!(place_of(&odd, &telling_labels(std::slice::from_ref(&odd))), "team=db");
     }
 
     #[test]

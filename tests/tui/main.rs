@@ -394,3 +394,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_expression_that_cannot_be_read_is_marked_and_never_sent() {
+    let (mut session, _) = open(&World::busy(), 80, 24);
+    session.keys("3 i ctrl-u s u m ( u p");
+    let text = session.text();
+    assert!(text.contains("> sum(up\n") && text.contains('^'), "{text}");
+    session.keys("enter");
+    let text = session.text();
+    assert!(text.contains("parse error"), "{text}");
+    assert!(text.contains("frontend-0:6060"), "the last picture stays:\n{text}");
+    session.keys(") enter");
+    assert!(!session.text().contains("parse error at"), "{}", session.text());
+}
