@@ -74,33 +74,17 @@ impl Encoder {
             let wide = u16::try_from(cell.symbol().width()).unwrap_or(1).max(1);
             if covered > 0 {
                 covered -= 1;
-                self.keep(x, y, cell);
                 continue;
             }
             covered = wide - 1;
-            // When the first half changes, so does what the terminal shows in the second.
-            let changed = self.differs(x, y, cell)
-                || (wide > 1 && next.cell((x + 1, y)).is_some_and(|c| self.differs(x + 1, y, c)));
-            if changed {
+            if self.differs(x, y, cell) {
                 self.go(next, x, y, out);
                 self.print(cell, out);
                 self.keep(x, y, cell);
                 let after = x + wide;
                 // After the last column a terminal holds the cursor back: its place is unknown.
                 self.cursor = (after < area.right()).then_some((after, y));
-                self.spoil_covered(next, x, wide, y);
             }
-        }
-    }
-
-    /// A glyph that was wide and is not any more leaves its second half to be drawn again.
-    fn spoil_covered(&mut self, next: &Buffer, x: u16, wide: u16, y: u16) {
-        let after = x + wide;
-        if let (Some(cell), Some(wanted)) = (self.shown.cell_mut((after, y)), next.cell((after, y)))
-            && cell.symbol().is_empty()
-            && !wanted.symbol().is_empty()
-        {
-            cell.set_symbol("\u{0}");
         }
     }
 
@@ -109,7 +93,7 @@ impl Encoder {
         if let Some(shown) = self.shown.cell_mut((x, y)) {
             shown.clone_from(cell);
         }
-        // What was under the second half is gone from the terminal.
+        // An empty symbol differs from all that may come there once the wide glyph is gone.
         if wide && let Some(second) = self.shown.cell_mut((x + 1, y)) {
             second.set_symbol("");
         }
@@ -172,18 +156,13 @@ impl Encoder {
     fn print(&mut self, cell: &Cell, out: &mut String) {
         let symbol = if cell.symbol().is_empty() { " " } else { cell.symbol() };
         let modifier = cell.modifier & known();
-        let (mut fg, bg) = (cell.fg, cell.bg);
         // A blank takes the ink in force, so that no code is spent on it.
-        if symbol == " "
-            && !modifier.intersects(inking())
-            && let Some((now_fg, now_bg, now)) = self.style
-            && now_bg == bg
-            && !now.intersects(inking())
-        {
-            fg = now_fg;
-            let _ = fg;
-        } else {
-            self.set_style((fg, bg, modifier), out);
+        let blank = symbol == " " && !modifier.intersects(inking());
+        let fits = |(_, paper, now): (Color, Color, Modifier)| {
+            paper == cell.bg && !now.intersects(inking())
+        };
+        if !(blank && self.style.is_some_and(fits)) {
+            self.set_style((cell.fg, cell.bg, modifier), out);
         }
         out.push_str(symbol);
     }

@@ -221,7 +221,7 @@ pub(crate) struct Counts {
     pub(crate) silenced: usize,
 }
 
-/// All alerts, worst and newest first.
+/// All alerts, worst first, then the oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Alerts {
     /// The alerts.
@@ -242,7 +242,7 @@ impl Alerts {
             siblings.iter().map(|(name, all)| (name.clone(), telling_labels(all))).collect();
         let mut rows: Vec<AlertView> = rows.into_iter().map(|row| view_of(row, &telling)).collect();
         rows.sort_by(|a, b| {
-            let age = b.since.cmp(&a.since);
+            let age = a.since.cmp(&b.since);
             a.severity.cmp(&b.severity).then(age).then_with(|| a.row.labels.cmp(&b.row.labels))
         });
         let mut counts = Counts::default();
@@ -414,7 +414,7 @@ mod tests {
         assert_eq!(place_of(&c, &names), "b /d");
         assert_eq!(telling_labels(&[a]), ["instance", "mountpoint"]);
         let odd = labels(&[("alertname", "X"), ("team", "db"), ("severity", "info")]);
-        assert_eq!(place_of(&odd, &telling_labels(&[odd.clone()])), "team=db");
+        assert_eq!(place_of(&odd, &telling_labels(std::slice::from_ref(&odd))), "team=db");
     }
 
     #[test]

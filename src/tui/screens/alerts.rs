@@ -32,7 +32,7 @@ pub(crate) enum Grouping {
 /// What the list is ordered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Sorting {
-    /// Severity, then the newest first.
+    /// Severity, then the oldest first.
     #[default]
     Severity,
     /// The newest first.
@@ -146,15 +146,10 @@ fn rows_of(screen: &AlertsScreen, mut shown: Vec<(usize, &AlertView)>) -> Vec<Ro
         Sorting::Age => shown.sort_by_key(|(_, view)| std::cmp::Reverse(view.since)),
         Sorting::Name => shown.sort_by(|a, b| a.1.row.labels.cmp(&b.1.row.labels)),
     }
-    let key = |view: &AlertView| match screen.grouping {
-        Grouping::Name => view.name.clone(),
-        Grouping::Receiver => view.row.receivers.join(", "),
-        Grouping::None => view.row.fingerprint.clone(),
-    };
     let mut order: Vec<String> = Vec::new();
     let mut groups: BTreeMap<String, Vec<(usize, &AlertView)>> = BTreeMap::new();
     for (index, view) in shown {
-        let key = key(view);
+        let key = group_key(screen.grouping, view);
         let members = groups.entry(key.clone()).or_default();
         if members.is_empty() {
             order.push(key);
@@ -182,11 +177,22 @@ fn rows_of(screen: &AlertsScreen, mut shown: Vec<(usize, &AlertView)>) -> Vec<Ro
     rows
 }
 
-/// The alert that keys act on.
+/// The alert that keys act on; for a group its first member.
 pub(crate) fn current(model: &Model) -> Option<&AlertView> {
     let alerts = model.server.alerts.value.as_ref()?;
     let wanted = model.alerts.detail.as_ref().or(model.alerts.selected.as_ref())?;
-    alerts.get(wanted)
+    alerts.get(wanted).or_else(|| {
+        let grouping = model.alerts.grouping;
+        alerts.rows.iter().find(|view| group_key(grouping, view) == *wanted)
+    })
+}
+
+fn group_key(grouping: Grouping, view: &AlertView) -> String {
+    match grouping {
+        Grouping::Name => view.name.clone(),
+        Grouping::Receiver => view.row.receivers.join(", "),
+        Grouping::None => view.row.fingerprint.clone(),
+    }
 }
 
 /// Asks for the chart when the selection, the zoom or the edge is another one than it was asked
@@ -282,8 +288,9 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             model.alerts.end = explore::panned(action, model.alerts.end, length, model.now());
         }
         Action::Silence => {
+            let group = model.alerts.detail.is_none() && selects_group(model);
             if let Some(fingerprint) = current(model).map(|view| view.row.fingerprint.clone()) {
-                sheet::open_for(model, &fingerprint);
+                sheet::open_for(model, &fingerprint, group);
             }
         }
         Action::Explore => return explore_current(model),
@@ -292,6 +299,14 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         _ => {}
     }
     Vec::new()
+}
+
+/// Whether the selected line is the heading of alerts of one name.
+fn selects_group(model: &Model) -> bool {
+    let alone = |alerts: &Alerts| {
+        model.alerts.selected.as_ref().is_some_and(|wanted| alerts.get(wanted).is_none())
+    };
+    model.alerts.grouping == Grouping::Name && model.server.alerts.value.as_ref().is_some_and(alone)
 }
 
 fn explore_current(model: &mut Model) -> Vec<Effect> {

@@ -16,7 +16,8 @@ pub(super) fn draw_preview(model: &Model, pen: &mut Pen<'_>, area: Rect, view: &
     let title = format!("{}  {}", view.name, view.place);
     pen.rule(area, 0, &title, range_name(model.alerts.range));
     let area = below(area, 1);
-    let used = pen.paragraph(top(indent(area, 1), 2), &view.summary(), Role::Text);
+    let rows = if area.height >= 8 { 2 } else { 1 };
+    let used = pen.paragraph(top(indent(area, 1), rows), &view.summary(), Role::Text);
     let area = below(area, used);
     let facts = if area.height >= 14 { 6 } else { 0 };
     let chart = top(area, area.height.saturating_sub(facts));

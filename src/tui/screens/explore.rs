@@ -2,6 +2,7 @@
 
 use super::proposals::{self, Proposals, Wanted};
 use crate::model::Timestamp;
+use crate::promql::syntax::{self, ParseError};
 use crate::tui::data::{Loadable, lines_of};
 use crate::tui::fmt::{self, Unit};
 use crate::tui::keys::Action;
@@ -46,6 +47,8 @@ pub(crate) struct Explore {
     /// Names of all metrics.
     pub(crate) metrics: Vec<String>,
     proposals: Proposals,
+    /// What is wrong with the text of the prompt.
+    problem: Option<ParseError>,
 }
 
 impl Explore {
@@ -64,7 +67,15 @@ impl Explore {
             history_place: None,
             metrics: Vec::new(),
             proposals: Proposals::default(),
+            problem: None,
         }
+    }
+
+    /// Reads the text of the prompt.
+    fn check(&mut self) {
+        let text = self.prompt.text();
+        let read = syntax::parse(&text, &syntax::Features::ALL);
+        self.problem = read.err().filter(|_| !text.trim().is_empty());
     }
 
     /// Takes an answer.
@@ -181,6 +192,12 @@ pub(crate) fn show(model: &mut Model, expr: &str) -> Vec<Effect> {
 
 /// Asks for the expression of the prompt.
 fn run(model: &mut Model) -> Vec<Effect> {
+    model.explore.check();
+    if let Some(problem) = &model.explore.problem {
+        let text = problem.to_string();
+        model.complain(text);
+        return Vec::new();
+    }
     let expr = model.explore.prompt.text();
     if expr != model.explore.expr {
         model.explore.result = Loadable::default();
@@ -219,6 +236,7 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Back if model.explore.editing => {
             model.explore.editing = false;
             model.explore.proposals = Proposals::default();
+            model.explore.problem = None;
         }
         Action::Complete => return complete(model),
         Action::HistoryUp | Action::HistoryDown => history(model, action),
@@ -275,6 +293,7 @@ pub(crate) fn typed(model: &mut Model) -> Vec<Effect> {
     let now = model.now();
     let explore = &mut model.explore;
     explore.history_place = None;
+    explore.check();
     let request = match &wanted {
         Wanted::Nothing => None,
         Wanted::Metric(_) => {
@@ -334,12 +353,16 @@ pub(crate) fn draw(model: &Model, pen: &mut Pen<'_>, body: Rect) {
         Some(lines) => draw_lines(model, pen, area, lines),
     }
     if explore.editing {
-        explore.proposals.draw(pen, below(body, 1));
+        explore.proposals.draw(pen, below(body, 2));
     }
 }
 
 fn draw_state(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     let explore = &model.explore;
+    if let Some(problem) = &explore.problem {
+        draw_problem(pen, area, &explore.prompt.text(), problem);
+        return;
+    }
     if let Some(error) = &explore.result.error {
         pen.put(area.x + 1, area.y, area.width.saturating_sub(2), error, Role::Error);
         return;
@@ -356,6 +379,23 @@ fn draw_state(model: &Model, pen: &mut Pen<'_>, area: Rect) {
         }
     };
     pen.put_right(area.right(), area.y, area.width / 2, &range, Role::Dim);
+}
+
+/// Marks the wrong span below the prompt, with the message beside it where there is room.
+fn draw_problem(pen: &mut Pen<'_>, area: Rect, text: &str, problem: &ParseError) {
+    let chars = |to: usize| text.char_indices().take_while(|(at, _)| *at < to).count();
+    let (from, to) = (chars(problem.span.start), chars(problem.span.end));
+    let carets = "^".repeat(to.saturating_sub(from).max(1));
+    let (start, width) = (usize::from(area.x) + 3 + from, usize::from(area.width));
+    let (marks, message) = (carets.len(), problem.message.len());
+    let line = if start + marks + 1 + message < width {
+        format!("{:start$}{carets} {}", "", problem.message)
+    } else if message + 1 < start && start + marks < width {
+        format!(" {:before$}{carets}", problem.message, before = start - 1)
+    } else {
+        format!(" {problem}")
+    };
+    pen.put(area.x, area.y, area.width, &line, Role::Error);
 }
 
 fn draw_lines(model: &Model, pen: &mut Pen<'_>, area: Rect, lines: &[Line]) {
@@ -410,7 +450,7 @@ fn fields(lines: &[Line], place: usize, unit: Unit) -> Vec<(String, Role)> {
     vec![
         ((place + 1).to_string(), Role::Series(place)),
         (label, Role::Text),
-        of(values.clone().last().unwrap_or(f64::NAN)),
+        of(values.clone().next_back().unwrap_or(f64::NAN)),
         of(values.clone().fold(f64::INFINITY, f64::min)),
         of(values.clone().fold(f64::NEG_INFINITY, f64::max)),
         of(sum / count as f64),

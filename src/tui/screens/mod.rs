@@ -182,9 +182,15 @@ fn draw_title(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     let right = draw_title_right(model, pen, area, wide);
     let counts = model.server.alerts.value.as_ref().map(|alerts| alerts.counts);
     let Some(counts) = counts else { return };
-    let pieces = counts_line(&counts, wide);
-    let width: u16 = pieces.iter().map(|(text, _)| columns(text)).sum();
-    x = (x + 2).max(area.x + area.width / 3).min(right.saturating_sub(width).max(x + 2));
+    let mut pieces = counts_line(&counts, wide);
+    let width =
+        |pieces: &[(String, Role)]| -> u16 { pieces.iter().map(|(text, _)| columns(text)).sum() };
+    // The least important counts go first where there is no room for all.
+    while pieces.len() > 2 && x + 2 + width(&pieces) > right {
+        pieces.pop();
+    }
+    let latest = right.saturating_sub(width(&pieces)).max(x + 2);
+    x = (x + 2).max(area.x + area.width / 3).min(latest);
     for (text, role) in pieces {
         x = pen.put(x, area.y, right.saturating_sub(x), &text, role);
     }

@@ -152,7 +152,7 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Open => return open(model, item),
         Action::Silence => {
             if let Some(Item::Alert(fingerprint)) = item {
-                super::sheet::open_for(model, &fingerprint);
+                super::sheet::open_for(model, &fingerprint, false);
             }
         }
         _ => {}
@@ -242,32 +242,47 @@ fn draw_firing(
 fn draw_strip(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     pen.rule(area, 0, "Last 24 h", "firing alerts, most at once in 30 min");
     let Some(strip) = &model.overview.strip else { return };
-    let from = model.now().minus(STRIP_SPAN);
-    let zero = |severity: Severity| -> Vec<(Timestamp, f64)> {
-        let mut sums = std::collections::BTreeMap::new();
-        for ms in (0..48).map(|cell| cell * 1_800_000) {
-            sums.insert(from.plus_millis(ms), 0.0);
-        }
-        for series in strip {
-            let found = Severity::of(series.metric.value_of("severity"));
-            let found = if found == Severity::Error { Severity::Critical } else { found };
-            if found == severity {
-                for (ts, value) in &series.values {
-                    *sums.entry(*ts).or_insert(0.0) += value;
-                }
-            }
-        }
-        sums.into_iter().collect()
-    };
+    let (from, to) = (model.now().minus(STRIP_SPAN), model.now());
     let rows = [("crit", Severity::Critical, Role::Crit), ("warn", Severity::Warning, Role::Warn)];
     let most = strip.iter().flat_map(|one| &one.values).map(|(_, v)| *v).fold(4.0, f64::max);
+    let width = area.width.saturating_sub(7);
     for ((word, severity, role), y) in rows.into_iter().zip(area.y + 1..area.bottom()) {
         pen.put(area.x + 1, y, 4, word, Role::Dim);
-        let points = zero(severity);
-        let spark = Spark { points: &points, from, to: model.now(), range: Some((0.0, most)) };
-        spark.draw(pen, area.x + 6, y, area.width.saturating_sub(7), role);
+        let points = strip_points(strip, &severity, (from, to), width);
+        let spark = Spark { points: &points, from, to, range: Some((0.0, most)) };
+        spark.draw(pen, area.x + 6, y, width, role);
     }
     draw_strip_times(model, pen, area, from);
+}
+
+/// One point a column: alerts of a severity that fired in the half hour it lies in. A half hour
+/// without any has no sample, which means none.
+fn strip_points(
+    strip: &[MatrixSeries],
+    severity: &Severity,
+    (from, to): (Timestamp, Timestamp),
+    width: u16,
+) -> Vec<(Timestamp, f64)> {
+    let mut sums = std::collections::BTreeMap::new();
+    for series in strip {
+        let found = Severity::of(series.metric.value_of("severity"));
+        let found = if found == Severity::Error { Severity::Critical } else { found };
+        if found == *severity {
+            for (ts, value) in &series.values {
+                *sums.entry(*ts).or_insert(0.0) += value;
+            }
+        }
+    }
+    let step = i64::try_from(STRIP_STEP.as_millis()).unwrap_or(i64::MAX);
+    let span = to.millis_since(from);
+    let columns = (0..i64::from(width)).map(|column| {
+        let at = from.plus_millis(span * (2 * column + 1) / (2 * i64::from(width)));
+        // A sample covers the half hour before it.
+        let end = at.as_millis().div_euclid(step).saturating_add(1).saturating_mul(step);
+        let value = sums.range(at..=Timestamp::from_millis(end)).next();
+        (at, value.map_or(0.0, |(_, value)| *value))
+    });
+    columns.collect()
 }
 
 fn draw_strip_times(model: &Model, pen: &mut Pen<'_>, area: Rect, from: Timestamp) {

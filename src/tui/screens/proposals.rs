@@ -250,7 +250,7 @@ impl Proposals {
         let height = SHOWN.min(area.height);
         let shown = page(self.selected, self.shown.len(), height);
         let words = self.shown.get(shown.clone()).unwrap_or_default();
-        let width = words.iter().map(|word| columns(word)).max().unwrap_or(0).clamp(12, 60);
+        let width = words.iter().map(|word| columns(word)).max().unwrap_or(0).clamp(30, 60);
         let x = area.x + 3;
         for ((place, word), y) in shown.clone().zip(words).zip(area.y..area.bottom()) {
             let line =

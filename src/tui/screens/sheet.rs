@@ -106,8 +106,8 @@ fn new_sheet(model: &Model, choices: Vec<Choice>) -> Sheet {
 }
 
 /// Opens the sheet for an alert: `alertname` and the labels that tell it from its siblings are
-/// used, the others can be.
-pub(crate) fn open_for(model: &mut Model, fingerprint: &str) {
+/// used, the others can be. For its whole `group` it is `alertname` alone.
+pub(crate) fn open_for(model: &mut Model, fingerprint: &str, group: bool) {
     let alerts = model.server.alerts.value.as_ref();
     let Some(view) = alerts.and_then(|alerts| alerts.get(fingerprint)) else { return };
     let siblings: Vec<&AlertView> = alerts
@@ -129,7 +129,7 @@ pub(crate) fn open_for(model: &mut Model, fingerprint: &str) {
             .collect();
         let new = tells.difference(&told).count() > 0;
         let alone = siblings.is_empty() && name == "instance";
-        let used = name == "alertname" || new || alone;
+        let used = name == "alertname" || (!group && (new || alone));
         told.extend(tells);
         let form = MatcherForm {
             name: name.to_owned(),

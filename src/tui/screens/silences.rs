@@ -88,10 +88,10 @@ pub(super) fn ask_expire(model: &mut Model) {
         return;
     }
     let count = reach(model, &silence.matchers).len();
-    let who = silence.comment.clone();
     let id = silence.id.clone();
-    let question =
-        format!("End the silence \"{who}\" now? {count} alerts notify again.  y: end it   n: back");
+    let comment = crate::tui::widgets::cut(&silence.comment, 22);
+    let notify = if count == 1 { "alert notifies" } else { "alerts notify" };
+    let question = format!("End \"{comment}\" now? {count} {notify} again.  y: end   n: back");
     model.overlays.push(Overlay::Confirm(Confirm { question, about: About::Expire(id) }));
 }
 

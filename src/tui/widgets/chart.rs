@@ -98,19 +98,20 @@ impl Chart<'_> {
         if area.width < 12 || area.height < 3 || self.to <= self.from {
             return;
         }
-        let layout = self.layout(pen.look.charset, area);
+        let letters = !pen.look.theme.color && self.lines.len() > 1;
+        let layout = self.layout(pen.look.charset, area, letters);
         self.draw_axes(pen, area, &layout);
         self.draw_limit(pen, &layout);
         self.draw_event(pen, &layout);
         if layout.charset == Charset::Block && self.lines.len() == 1 {
             self.draw_bars(pen, &layout);
         } else {
-            self.draw_lines(pen, &layout);
+            self.draw_lines(pen, &layout, letters);
         }
-        self.draw_end_labels(pen, &layout);
+        self.draw_end_labels(pen, &layout, letters);
     }
 
-    fn layout(&self, charset: Charset, area: Rect) -> Layout {
+    fn layout(&self, charset: Charset, area: Rect, letters: bool) -> Layout {
         let axis_rows = if area.height >= 7 { 2 } else { 1 };
         let height = area.height - axis_rows;
         let axis = self.value_axis(usize::from(height));
@@ -118,7 +119,8 @@ impl Chart<'_> {
         let left = labels.unwrap_or(0).min(area.width / 3) + 2;
         let wanted = self.end_labels().iter().map(|(_, _, text)| columns(text) + 1).max();
         let limit = self.limit.as_ref().map_or(0, |limit| columns(&limit.text) + 1);
-        let gutter_width = if area.width < 40 { 0 } else { wanted.unwrap_or(0).max(limit) };
+        let wanted = wanted.unwrap_or(0) + if letters { 2 } else { 0 };
+        let gutter_width = if area.width < 40 { 0 } else { wanted.max(limit) };
         let gutter_width = gutter_width.min(area.width / 3);
         let width = area.width - left - gutter_width;
         let plot = Rect { x: area.x + left, y: area.y, width, height };
@@ -222,7 +224,7 @@ impl Chart<'_> {
         }
     }
 
-    fn draw_lines(&self, pen: &mut Pen<'_>, layout: &Layout) {
+    fn draw_lines(&self, pen: &mut Pen<'_>, layout: &Layout, letters: bool) {
         let width = usize::from(layout.plot.width);
         let mut grid = vec![Dots::default(); width * usize::from(layout.plot.height)];
         // The first lines are drawn last, so that they stay visible.
@@ -235,7 +237,6 @@ impl Chart<'_> {
                 }
             });
         }
-        let letters = !pen.look.theme.color && self.lines.len() > 1;
         for (place, dots) in grid.iter().enumerate() {
             let Some(line) = dots.line else { continue };
             let (x, y) = (place % width, place / width);
@@ -310,7 +311,7 @@ impl Chart<'_> {
         labels.collect()
     }
 
-    fn draw_end_labels(&self, pen: &mut Pen<'_>, layout: &Layout) {
+    fn draw_end_labels(&self, pen: &mut Pen<'_>, layout: &Layout, letters: bool) {
         if layout.gutter_width < 2 {
             return;
         }
@@ -322,7 +323,6 @@ impl Chart<'_> {
         labels.sort();
         let limit = self.limit.as_ref().map(|limit| layout.cell_row(limit.value));
         let rows = spread(labels.iter().map(|(row, _, _)| *row), layout.plot, limit);
-        let letters = !pen.look.theme.color && self.lines.len() > 1;
         for ((_, place, text), y) in labels.into_iter().zip(rows) {
             let text = if letters { format!("{} {text}", letter(place)) } else { text };
             let width = layout.gutter_width - 1;
@@ -467,14 +467,13 @@ mod tests {
 
     fn is_dot(symbol: &str) -> bool {
         symbol.chars().any(|c| matches!(c, '\u{2801}'..='\u{28ff}' | '▁'..='█' | '▀'))
-            || matches!(symbol, "'" | "_")
+            || matches!(symbol, "'" | "-" | "." | "_" | "|")
     }
 
     /// The columns of the cells in the topmost three rows that have dots.
     fn high_columns(buf: &Buffer) -> Vec<u16> {
         let area = buf.area;
-        let hit =
-            |x: &u16| (0..3).any(|y| is_dot(buf[(*x, y)].symbol()) || buf[(*x, y)].symbol() == "|");
+        let hit = |x: &u16| (0..3).any(|y| is_dot(buf[(*x, y)].symbol()));
         (area.x + 9..area.right() - 9).filter(hit).collect()
     }
 
@@ -536,7 +535,8 @@ mod tests {
             let edge = before
                 .area
                 .positions()
-                .filter(|at| at.x >= 8 && at.x < plot_end && is_dot(before[*at].symbol()))
+                .filter(|at| at.x >= 8 && at.x < plot_end && at.y < 10)
+                .filter(|at| is_dot(before[*at].symbol()))
                 .map(|at| at.x)
                 .max()
                 .expect("a line");

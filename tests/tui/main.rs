@@ -1,0 +1,410 @@
+//! The screens over a world that stands still: what each shows at each size, what keys do, what
+//! happens when the server goes away, and that nothing makes them panic.
+
+mod world;
+
+use proptest::prelude::*;
+use std::sync::Arc;
+use std::time::Duration;
+use watchbell::sys::sim::VirtualClock;
+use watchbell::tui::{CharsetChoice, Exit, Key, Options, ScreenName, Session, once};
+use world::{NOW, World, disk_full, options};
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (60, 15)];
+
+fn open(world: &Arc<World>, width: u16, height: u16) -> (Session, VirtualClock) {
+    let clock = VirtualClock::at(NOW);
+    let options = options(&clock, CharsetChoice::Braille);
+    (Session::new(world.clone(), options, width, height), clock)
+}
+
+fn with(change: impl FnOnce(&mut Options)) -> Session {
+    let clock = VirtualClock::at(NOW);
+    let mut options = options(&clock, CharsetChoice::Braille);
+    change(&mut options);
+    Session::new(World::busy(), options, 80, 24)
+}
+
+#[test]
+fn every_screen_at_every_size_in_every_charset() {
+    for (charset, charset_name) in
+        [(CharsetChoice::Braille, "braille"), (CharsetChoice::Ascii, "ascii")]
+    {
+        for (width, height) in SIZES {
+            for name in ScreenName::ALL {
+                let clock = VirtualClock::at(NOW);
+                let options = options(&clock, charset);
+                let text = once(World::busy(), name, width, height, options);
+                let snapshot = format!("{name}_{width}x{height}_{charset_name}").to_lowercase();
+                if charset == CharsetChoice::Ascii {
+                    assert!(text.is_ascii(), "{snapshot} has bytes from 0x80 on:\n{text}");
+                }
+                insta::assert_snapshot!(snapshot, text);
+            }
+        }
+    }
+}
+
+#[test]
+fn block_charts() {
+    let clock = VirtualClock::at(NOW);
+    let text =
+        once(World::busy(), ScreenName::Alerts, 80, 24, options(&clock, CharsetChoice::Block));
+    insta::assert_snapshot!("alerts_80x24_block", text);
+}
+
+#[test]
+fn overlays_and_states() {
+    for (name, keys) in [
+        ("detail", "enter"),
+        ("help", "?"),
+        ("palette", ":"),
+        ("silence_sheet", "s"),
+        ("hidden_shown", "z"),
+        ("filter", "/ s e v > = w a r n"),
+        ("filter_none", "/ n o p e enter"),
+        ("grouped_by_nothing", "B B"),
+        ("explore_from_alert", "e"),
+        ("explore_proposals", "3 i ctrl-u n o d e _ l"),
+        ("explore_values", "3 i ctrl-u u p { j o b = \" f"),
+        ("explore_error", "3 i ctrl-u ( ( enter"),
+        ("explore_nothing", "3 i ctrl-u n o t h i n g enter"),
+        ("expire_question", "7 x"),
+    ] {
+        let (mut session, _) = open(&World::busy(), 80, 24);
+        session.keys("2");
+        session.keys(keys);
+        insta::assert_snapshot!(format!("state_{name}"), session.text());
+    }
+    for (width, height) in [(120, 40)] {
+        let (mut session, _) = open(&World::busy(), width, height);
+        session.keys("2 enter");
+        insta::assert_snapshot!("state_detail_120x40", session.text());
+    }
+    let (session, _) = open(&World::quiet(), 80, 24);
+    insta::assert_snapshot!("state_quiet", session.text());
+    let (mut session, _) = open(&World::quiet(), 80, 24);
+    session.keys("2");
+    insta::assert_snapshot!("state_quiet_alerts", session.text());
+    for (width, height) in [(40, 10), (20, 4)] {
+        let (session, _) = open(&World::busy(), width, height);
+        insta::assert_snapshot!(format!("state_tiny_{width}x{height}"), session.text());
+    }
+}
+
+#[test]
+fn opens_on_alerts_when_something_fires_and_on_overview_when_not() {
+    let (session, _) = open(&World::busy(), 80, 24);
+    assert!(session.text().contains("[2 Alerts]"), "{}", session.text());
+    let (session, _) = open(&World::quiet(), 80, 24);
+    assert!(session.text().contains("[1 Over]"), "{}", session.text());
+}
+
+#[test]
+fn two_keys_silence_the_selected_alert_for_two_hours() {
+    let world = World::busy();
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("s enter");
+    let posted = world.posted.lock().unwrap();
+    let silence = posted.first().expect("a silence is made");
+    assert_eq!(silence.ends_at.millis_since(silence.starts_at), 2 * 3_600_000);
+    assert_eq!(
+        (silence.created_by.as_str(), silence.comment.as_str()),
+        ("op1", "on it: op1 03:12")
+    );
+    let matchers: Vec<_> =
+        silence.matchers.iter().map(|one| (one.name.as_str(), one.value.as_str())).collect();
+    assert_eq!(matchers, [("alertname", "DiskFull"), ("instance", "gitserver-0")]);
+}
+
+#[test]
+fn a_silence_for_a_group_leaves_the_place_out() {
+    let world = World::busy();
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("k s enter");
+    let posted = world.posted.lock().unwrap();
+    let matchers: Vec<_> = posted[0].matchers.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(matchers, ["alertname"]);
+}
+
+#[test]
+fn the_sheet_takes_choices_lengths_words_and_more_matchers() {
+    let world = World::busy();
+    let (mut session, _) = open(&world, 80, 24);
+    // Leave the instance out, add a matcher, choose 8 h, add a word to the comment.
+    session.keys("j s g up up up up up up up up up down space tab t e a m = a enter");
+    session.keys("tab 5 tab space o k enter");
+    let posted = world.posted.lock().unwrap();
+    let silence = posted.first().unwrap_or_else(|| panic!("no silence:\n{}", session.text()));
+    assert_eq!(silence.ends_at.millis_since(silence.starts_at), 8 * 3_600_000);
+    assert_eq!(silence.comment, "on it: op1 03:12 ok");
+    let matchers: Vec<_> =
+        silence.matchers.iter().map(|one| (one.name.as_str(), one.value.as_str())).collect();
+    assert_eq!(matchers, [("alertname", "DiskFull"), ("team", "a")]);
+}
+
+#[test]
+fn a_silence_without_matchers_is_refused() {
+    let world = World::busy();
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("7 A enter");
+    assert!(world.posted.lock().unwrap().is_empty());
+    assert!(session.text().contains("needs a matcher"), "{}", session.text());
+}
+
+#[test]
+fn a_silence_ends_only_after_a_yes() {
+    let world = World::busy();
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("7 x n x esc");
+    assert!(world.expired.lock().unwrap().is_empty());
+    session.keys("x y");
+    assert_eq!(*world.expired.lock().unwrap(), ["a01b7742"]);
+}
+
+#[test]
+fn read_only_refuses_to_write_and_says_why() {
+    let mut session = with(|options| options.read_only = true);
+    session.keys("2 s");
+    let text = session.text();
+    assert!(text.contains("read-only: started with --read-only"), "{text}");
+    assert!(text.contains("RO"), "{text}");
+}
+
+#[test]
+fn leaving_asks_about_the_server_only_when_it_runs_here() {
+    let (mut session, _) = open(&World::busy(), 80, 24);
+    session.keys("q");
+    assert_eq!(session.exit(), Some(Exit::Leave));
+    for (keys, exit) in [
+        ("q", None),
+        ("q y", Some(Exit::StopServer)),
+        ("q n", Some(Exit::Leave)),
+        ("q esc", None),
+        ("ctrl-c", Some(Exit::StopServer)),
+        ("3 i ctrl-c", Some(Exit::StopServer)),
+        ("3 i q", None),
+    ] {
+        let mut session = with(|options| options.in_process = true);
+        session.keys(keys);
+        assert_eq!(session.exit(), exit, "{keys}");
+    }
+}
+
+#[test]
+fn q_in_a_detail_goes_back_first() {
+    let (mut session, _) = open(&World::busy(), 80, 24);
+    session.keys("2 enter q");
+    assert_eq!(session.exit(), None);
+    assert!(session.text().contains("ALERT / WHERE"), "{}", session.text());
+}
+
+#[test]
+fn the_selection_follows_its_alert_when_the_order_changes() {
+    let world = World::busy();
+    let (mut session, clock) = open(&world, 80, 24);
+    let selected = |session: &Session| {
+        let text = session.text();
+        text.lines().find(|line| line.starts_with('>')).map(str::to_owned).unwrap_or_default()
+    };
+    assert!(selected(&session).contains("gitserver-0"), "{}", session.text());
+    world.alerts.lock().unwrap().insert(0, disk_full("gitserver-7", 1, "0.99"));
+    *world.revision.lock().unwrap() = 2;
+    clock.advance(Duration::from_secs(2));
+    session.notice();
+    let text = session.text();
+    assert!(text.contains("gitserver-7"), "{text}");
+    assert!(selected(&session).contains("gitserver-0"), "{text}");
+}
+
+#[test]
+fn a_new_critical_alert_rings_once_and_marks_the_tab_until_seen() {
+    let world = World::busy();
+    let (mut session, clock) = open(&world, 80, 24);
+    session.keys("5");
+    world.alerts.lock().unwrap().push(disk_full("gitserver-7", 1, "0.99"));
+    *world.revision.lock().unwrap() = 2;
+    clock.advance(Duration::from_secs(2));
+    session.notice();
+    assert_eq!(session.bells(), 1);
+    assert!(session.text().contains("2 Alerts*"), "{}", session.text());
+    session.keys("2 5");
+    assert!(!session.text().contains("2 Alerts*"), "{}", session.text());
+}
+
+#[test]
+fn old_data_never_looks_live() {
+    let world = World::busy();
+    let (mut session, clock) = open(&world, 80, 24);
+    assert!(session.text().contains("live <5s"), "{}", session.text());
+    // Two evaluation intervals of 15 s without an answer.
+    clock.advance(Duration::from_secs(40));
+    session.resize(80, 24);
+    assert!(session.text().contains("STALE"), "{}", session.text());
+}
+
+#[test]
+fn a_server_that_goes_away_leaves_its_last_picture_and_nothing_is_sent() {
+    let world = World::busy();
+    let (mut session, clock) = open(&world, 80, 24);
+    *world.down.lock().unwrap() = true;
+    clock.advance(Duration::from_secs(2));
+    session.notice();
+    let text = session.text();
+    assert!(text.contains("OFFLINE") && text.contains("gitserver-0"), "{text}");
+    session.keys("s");
+    assert!(session.text().contains("offline: not sent"), "{}", session.text());
+    *world.down.lock().unwrap() = false;
+    clock.advance(Duration::from_secs(20));
+    session.tick();
+    assert!(!session.text().contains("OFFLINE"), "{}", session.text());
+}
+
+#[test]
+fn nothing_changes_by_itself_for_a_while() {
+    let world = World::busy();
+    let (mut session, clock) = open(&world, 80, 24);
+    let mut wakes = 0;
+    let before = session.text();
+    for _ in 0..60 {
+        let idle = session.idle_for();
+        if idle >= Duration::from_secs(60) {
+            break;
+        }
+        clock.advance(idle.max(Duration::from_millis(1)));
+        session.tick();
+        wakes += 1;
+        if clock_seconds(&clock) >= 60 {
+            break;
+        }
+    }
+    assert!(wakes <= 60, "{wakes} wake-ups in a minute");
+    assert_ne!(before, session.text(), "after a minute the clock shows another one");
+}
+
+fn clock_seconds(clock: &VirtualClock) -> u64 {
+    use watchbell::sys::clock::Clock as _;
+    clock.elapsed().as_secs()
+}
+
+#[test]
+fn from_the_alert_to_its_expression_and_back_in_two_keys() {
+    let (mut session, _) = open(&World::busy(), 80, 24);
+    session.keys("e");
+    let text = session.text();
+    assert!(text.contains("> 1 - node_filesystem_avail_bytes"), "{text}");
+    assert!(text.contains("[3 Explore]"), "{text}");
+}
+
+#[test]
+fn what_is_copied_can_be_used_elsewhere() {
+    let (mut session, _) = open(&World::busy(), 80, 24);
+    session.keys("r 7 y");
+    let copied = session.copied();
+    assert_eq!(copied[0], "https://runbooks.example/disk-full");
+    assert!(copied[1].starts_with("amtool silence add --author 'op1'"), "{}", copied[1]);
+}
+
+#[test]
+fn escapes_in_labels_never_reach_the_screen() {
+    let world = World::busy();
+    world.alerts.lock().unwrap().push(disk_full("evil\u{1b}[31m\u{202e}host", 1, "0.99"));
+    let (session, _) = open(&world, 120, 40);
+    let text = session.text();
+    assert!(text.contains("evil\\x1b[31m"), "{text}");
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'));
+}
+
+#[test]
+fn each_state_reads_the_same_without_color() {
+    let (mut session, _) = open(&World::busy(), 80, 24);
+    for keys in ["1", "2", "3", "5", "6", "7", "9"] {
+        session.keys(keys);
+        for cell in &session.picture().content {
+            assert_eq!(cell.fg, ratatui::style::Color::Reset, "{keys}");
+            assert_eq!(cell.bg, ratatui::style::Color::Reset, "{keys}");
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Key(Key),
+    Resize(u16, u16),
+    Answer,
+    Settle,
+    Pass(u64),
+    Notice,
+    Toggle,
+    Paste(String),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let keys = "jkghlGs/z:?q123567 9-enpyxAi0+tRSBe]rp[=\"{(".chars().map(Key::Char);
+    let named = ["enter", "esc", "tab", "shift-tab", "up", "down", "left", "right", "pgdn", "pgup"];
+    let named = named.into_iter().filter_map(Key::parse);
+    let more = [Key::Backspace, Key::Delete, Key::Home, Key::End, Key::Ctrl('u'), Key::Ctrl('w')];
+    let keys: Vec<Key> = keys.chain(named).chain(more).collect();
+    prop_oneof![
+        8 => prop::sample::select(keys).prop_map(Step::Key),
+        2 => (1u16..=300, 1u16..=100).prop_map(|(width, height)| Step::Resize(width, height)),
+        3 => Just(Step::Answer),
+        2 => Just(Step::Settle),
+        1 => (0u64..100).prop_map(Step::Pass),
+        1 => Just(Step::Notice),
+        1 => Just(Step::Toggle),
+        1 => ".{0,12}".prop_map(Step::Paste),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_sequence_of_events_at_any_size_panics(
+        steps in prop::collection::vec(step(), 0..40),
+        width in 1u16..=300,
+        height in 1u16..=100,
+        ascii in any::<bool>(),
+    ) {
+        let world = World::busy();
+        let clock = VirtualClock::at(NOW);
+        let charset = if ascii { CharsetChoice::Ascii } else { CharsetChoice::Block };
+        let mut session = Session::new(world.clone(), options(&clock, charset), width, height);
+        for step in steps {
+            match step {
+                Step::Key(key) => session.press(key),
+                Step::Resize(width, height) => session.resize(width, height),
+                Step::Answer => session.answer_one(),
+                Step::Settle => session.settle(),
+                Step::Pass(seconds) => {
+                    clock.advance(Duration::from_secs(seconds));
+                    session.tick();
+                }
+                Step::Notice => session.notice(),
+                Step::Toggle => {
+                    let mut down = world.down.lock().unwrap();
+                    *down = !*down;
+                    world.alerts.lock().unwrap().reverse();
+                    if *down { world.alerts.lock().unwrap().pop(); }
+                }
+                Step::Paste(text) => session.paste(&text),
+            }
+            session.text();
+        }
+    }
+}
+
+#[test]
+fn an_expression_that_cannot_be_read_is_marked_and_never_sent() {
+    let (mut session, _) = open(&World::busy(), 80, 24);
+    session.keys("3 i ctrl-u s u m ( u p");
+    let text = session.text();
+    assert!(text.contains("> sum(up\n") && text.contains('^'), "{text}");
+    session.keys("enter");
+    let text = session.text();
+    assert!(text.contains("parse error"), "{text}");
+    assert!(text.contains("frontend-0:6060"), "the last picture stays:\n{text}");
+    session.keys(") enter");
+    assert!(!session.text().contains("parse error at"), "{}", session.text());
+}
