@@ -83,7 +83,8 @@ pub enum Effect {
     RecordLeftOut(RecordError),
     /// Something that a screen shows has changed.
     Changed,
-    /// Send a `Tick` when this much elapsed time is reached, or at any event before.
+    /// Send a `Tick` when this much elapsed time is reached. The last effect of every step, and
+    /// `Duration::MAX` when there is nothing to wait for: it replaces the one before.
     WakeAt(Duration),
 }
 
@@ -124,7 +125,7 @@ impl Step {
         self.records.insert((record.table, record.key), record.value);
     }
 
-    fn into_effects(self, wake_at: Option<Duration>) -> Vec<Effect> {
+    fn into_effects(self, wake_at: Duration) -> Vec<Effect> {
         let mut effects = Vec::new();
         let records: Vec<_> = self
             .records
@@ -140,7 +141,7 @@ impl Step {
         if self.changed {
             effects.push(Effect::Changed);
         }
-        effects.extend(wake_at.map(Effect::WakeAt));
+        effects.push(Effect::WakeAt(wake_at));
         effects
     }
 }
@@ -604,7 +605,7 @@ impl Engine {
         }
     }
 
-    fn next_wake(&self, now: Moment) -> Option<Duration> {
+    fn next_wake(&self, now: Moment) -> Duration {
         let busy = self.busy_groups();
         let flushes = self
             .groups
@@ -617,9 +618,9 @@ impl Engine {
             .map(|open| open.delivery.deadline.saturating_add(REPORT_GRACE));
         let forgotten = self.next_forgotten(now.wall).map(|at| {
             // Never at once: a wall clock set back must not make the loop spin.
-            now.elapsed + at.since(now.wall).max(Duration::from_secs(1))
+            now.elapsed.saturating_add(at.since(now.wall).max(Duration::from_secs(1)))
         });
-        flushes.chain(reports).chain(forgotten).min()
+        flushes.chain(reports).chain(forgotten).min().unwrap_or(Duration::MAX)
     }
 
     fn next_forgotten(&self, now: Timestamp) -> Option<Timestamp> {

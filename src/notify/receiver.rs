@@ -98,8 +98,6 @@ impl Receivers {
         self.metrics.latency(kind, self.outside.clock.elapsed().saturating_sub(started));
         let error = failure.map(|(reason, class)| {
             self.metrics.failed(kind, class);
-            let integration = &delivery.integration;
-            tracing::warn!(%integration, attempts, reason, "a notification failed");
             reason
         });
         DeliveryOutcome { error, attempts }

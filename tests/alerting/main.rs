@@ -350,6 +350,23 @@ fn views_say_what_keeps_an_alert_quiet_and_where_it_goes() {
 }
 
 #[test]
+fn every_step_says_when_to_wake_and_never_in_the_past() {
+    use watchbell::alerts::{Effect, Event};
+    let mut world = World::new(ONE);
+    for second in [0, 5, 10, 30, 2_000] {
+        world.run_to(second);
+        let effects = world.engine.step(world.now(), Event::Tick);
+        let Some(Effect::WakeAt(wake)) = effects.last() else { panic!("{effects:?}") };
+        let nothing_open = second == 0 || second == 2_000;
+        assert_eq!(*wake == std::time::Duration::MAX, nothing_open, "at {second}: {wake:?}");
+        assert!(*wake > world.now().elapsed, "at {second}: {wake:?}");
+        if second == 0 {
+            world.fire_until("n=A g=1", 20);
+        }
+    }
+}
+
+#[test]
 fn resolved_alerts_stay_visible_for_a_while_and_are_then_forgotten() {
     let mut world = World::new(ONE);
     world.fire("n=A g=1");
