@@ -117,12 +117,14 @@ impl Engine {
         if !matches!(found, ValueType::Scalar | ValueType::Vector) {
             let found = found.documented();
             return Err(Error::BadData(format!(
-                "invalid expression type \"{found}\" for range query, must be Scalar or instant Vector"
+                "invalid expression type \"{found}\" for range query, must be Scalar or instant \
+                 Vector"
             )));
         }
         let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
         if step == 0 {
-            let message = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+            let message = "zero or negative query resolution step widths are not accepted. Try \
+             a positive integer";
             return Err(Error::BadData(message.to_owned()));
         }
         if end < start {

@@ -59,7 +59,8 @@ fn prometheus_scripts_pass() {
         passed += file_passed;
     }
     println!(
-        "total {passed}/{total}; needs native histograms {histograms}, start timestamps {starts}, listed as open {listed}"
+        "total {passed}/{total}; needs native histograms {histograms}, start timestamps \
+         {starts}, listed as open {listed}"
     );
     assert!(fixed.is_empty(), "these pass, take them out of open.txt: {fixed:?}");
     assert!(wrong.is_empty(), "{} evals fail:\n{}", wrong.len(), wrong.join("\n"));

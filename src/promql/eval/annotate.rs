@@ -41,14 +41,17 @@ pub(super) struct Forced {
 
 pub(super) fn forced_monotonic(metric: &str, forced: &Forced) -> String {
     let text = with_metric(
-        "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)".to_owned(),
+        "input to histogram_quantile needed to be fixed for monotonicity (see \
+         https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
+            .to_owned(),
         metric,
     );
     let (from, to) = (go_default(forced.bucket_min), go_default(forced.bucket_max));
     let diff = go_default(two_digits(forced.diff_max));
     let (first, last) = (rfc3339(forced.first_ts), rfc3339(forced.last_ts));
     format!(
-        "{text}, from buckets {from} to {to}, with a max diff of {diff}, over {} samples from {first} to {last}",
+        "{text}, from buckets {from} to {to}, with a max diff of {diff}, over {} samples from \
+         {first} to {last}",
         forced.count
     )
 }

@@ -241,7 +241,9 @@ impl Join<'_, '_> {
         pair.sort();
         let [first, second] = pair;
         Error::execution(format!(
-            "found duplicate series for the match group {group} on the {side} hand-side of the operation: [{first}, {second}];many-to-many matching not allowed: matching labels must be unique on one side"
+            "found duplicate series for the match group {group} on the {side} hand-side of the \
+             operation: [{first}, {second}];many-to-many matching not allowed: \
+             matching labels must be unique on one side"
         ))
     }
 
@@ -335,7 +337,8 @@ impl Join<'_, '_> {
             let lost = "a cell's step lies in the grid";
             let matched = group.matched.get_mut(*step).expect(lost);
             if one_to_one && *matched {
-                let message = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
+                let message = "multiple matches for labels: many-to-one matching must be \
+                 explicit (group_left/group_right)";
                 return Err(Error::execution(message));
             }
             *matched = true;

@@ -51,16 +51,7 @@ impl Evaluator<'_> {
             | Function::DayOfYear
             | Function::DaysInMonth
             | Function::Month
-            | Function::Year => match args.first() {
-                Some(arg) => {
-                    self.mapped(arg, grid, sink, |_, value| calendar::field(function, value))
-                }
-                None => {
-                    let now = grid.times().map(|ts| ts.div_euclid(1000) as f64);
-                    let mut values = now.map(|now| calendar::field(function, now)).collect();
-                    sink(&Labels::empty(), false, &mut values)
-                }
-            },
+            | Function::Year => self.calendar(function, args, grid, sink),
             Function::Timestamp => self.timestamp(arg(args, 0)?, grid, sink),
             Function::Vector => {
                 let scalars = self.scalar(arg(args, 0)?, grid)?;
@@ -150,6 +141,22 @@ impl Evaluator<'_> {
             }
             emit_nameless(labels, delayed, values, sink)
         })
+    }
+
+    /// A field of the calendar: of the values, or without an argument of the evaluation time.
+    fn calendar(
+        &self,
+        function: Function,
+        args: &[Node],
+        grid: Grid,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Error> {
+        if let Some(times) = args.first() {
+            return self.mapped(times, grid, sink, |_, value| calendar::field(function, value));
+        }
+        let now = grid.times().map(|ts| ts.div_euclid(1000) as f64);
+        let mut values = now.map(|now| calendar::field(function, now)).collect();
+        sink(&Labels::empty(), false, &mut values)
     }
 
     fn clamp(

@@ -26,7 +26,8 @@ pub(super) fn check(expr: &mut Expr) -> Checked {
             }
             let found = quoted(found.documented());
             let message = format!(
-                "unary expression only allowed on expressions of type scalar or instant vector, got {found}"
+                "unary expression only allowed on expressions of type scalar or instant vector, \
+                 got {found}"
             );
             Err(ParseError::new(message, span))
         }

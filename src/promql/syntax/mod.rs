@@ -149,13 +149,15 @@ mod tests {
             ("rat(a[5m])", "1:1: parse error: unknown function with name \"rat\""),
             (
                 "rate(a)",
-                "1:6: parse error: expected type range vector in call to function \"rate\", got instant vector",
+                "1:6: parse error: expected type range vector in call to function \"rate\", got \
+                 instant vector",
             ),
             ("rate()", "1:1: parse error: expected 1 argument(s) in call to \"rate\", got 0"),
             ("sum()", "1:1: parse error: no arguments for aggregate expression provided"),
             (
                 "topk(a)",
-                "1:1: parse error: wrong number of arguments for aggregate expression provided, expected 2, got 1",
+                "1:1: parse error: wrong number of arguments for aggregate expression provided, \
+                 expected 2, got 1",
             ),
             ("1 > 2", "1:2: parse error: comparisons between scalars must use BOOL modifier"),
             (
@@ -169,7 +171,8 @@ mod tests {
             ("a{x=5}", "1:5: parse error: unexpected character inside braces: '5'"),
             (
                 "a{x}",
-                "1:4: parse error: unexpected \"}\" in label matching, expected label matching operator",
+                "1:4: parse error: unexpected \"}\" in label matching, expected label matching \
+                 operator",
             ),
             ("{}", "1:1: parse error: vector selector must contain at least one non-empty matcher"),
             (

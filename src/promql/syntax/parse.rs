@@ -344,7 +344,8 @@ impl<'a> Parser<'a> {
         }
         if op.is_experimental() && !self.features.experimental_functions {
             return fail(format!(
-                "{}() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
+                "{}() is experimental and must be enabled with \
+                 --enable-feature=promql-experimental-functions",
                 op.as_str()
             ));
         }
@@ -358,7 +359,8 @@ impl<'a> Parser<'a> {
                 above(ExprKind::Aggregation(Box::new(aggregation)), span, height + 1)
             }
             (None, _) | (_, Some(_)) => fail(format!(
-                "wrong number of arguments for aggregate expression provided, expected {wanted}, got {found}"
+                "wrong number of arguments for aggregate expression provided, expected \
+                 {wanted}, got {found}"
             )),
         }
     }
@@ -655,7 +657,8 @@ fn set_offset(expr: &mut Expr, offset: Duration) -> Result<(), ParseError> {
         ExprKind::Matrix(matrix) => &mut matrix.selector.offset,
         ExprKind::Subquery(subquery) => &mut subquery.offset,
         _other => {
-            let message = "offset modifier must be preceded by an instant vector selector or range vector selector or a subquery";
+            let message = "offset modifier must be preceded by an instant vector selector or \
+             range vector selector or a subquery";
             return Err(ParseError::new(message, span));
         }
     };
@@ -673,7 +676,8 @@ fn set_at(expr: &mut Expr, at: At) -> Result<(), ParseError> {
         ExprKind::Matrix(matrix) => &mut matrix.selector.at,
         ExprKind::Subquery(subquery) => &mut subquery.at,
         _other => {
-            let message = "@ modifier must be preceded by an instant vector selector or range vector selector or a subquery";
+            let message = "@ modifier must be preceded by an instant vector selector or range \
+             vector selector or a subquery";
             return Err(ParseError::new(message, span));
         }
     };
