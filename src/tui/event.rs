@@ -21,6 +21,7 @@ use ratatui::Terminal;
 use ratatui::layout::Size;
 use std::io::{self, Stdout};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver};
@@ -142,7 +143,7 @@ impl Loop {
         self.apply(Msg::Start)?;
         loop {
             self.wait(&mut signals).await?;
-            self.drain()?;
+            self.drain().await?;
             if let Some(exit) = self.exit {
                 return Ok(exit);
             }
@@ -196,13 +197,17 @@ impl Loop {
     }
 
     /// Applies what else has arrived, keys first.
-    fn drain(&mut self) -> Result<(), Error> {
-        use futures_util::FutureExt as _;
+    async fn drain(&mut self) -> Result<(), Error> {
         while self.exit.is_none() {
             let Some(events) = self.events.as_mut() else { break };
-            match events.next().now_or_never() {
-                Some(Some(Ok(event))) => self.on_event(event)?,
-                Some(Some(Err(_)) | None) | None => break,
+            // Polled with the loop's own waker: the stream remembers the first that it is given.
+            let next = std::future::poll_fn(|ctx| match events.poll_next_unpin(ctx) {
+                Poll::Ready(event) => Poll::Ready(event),
+                Poll::Pending => Poll::Ready(None),
+            });
+            match next.await {
+                Some(Ok(event)) => self.on_event(event)?,
+                Some(Err(_)) | None => break,
             }
         }
         for _ in 0..ANSWERS_MAX {
@@ -243,7 +248,9 @@ impl Loop {
         for effect in update(&mut self.model, msg) {
             match effect {
                 Effect::Ask(slot, generation, request) => {
-                    self.source.send(slot, generation, request);
+                    if let Some(refused) = self.source.send(slot, generation, request) {
+                        self.apply(Msg::Answer(slot, generation, refused))?;
+                    }
                 }
                 Effect::Copy(text) => self.send(&term::copy_code(&text))?,
                 Effect::Bell => self.send("\x07")?,

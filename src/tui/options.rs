@@ -117,6 +117,34 @@ pub enum ColorChoice {
     Never,
 }
 
+impl FromStr for CharsetChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "braille" => Ok(Self::Braille),
+            "block" => Ok(Self::Block),
+            "ascii" => Ok(Self::Ascii),
+            _ => Err(format!("no charset {text:?}; choose one of auto, braille, block, ascii")),
+        }
+    }
+}
+
+impl FromStr for ColorChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            // More colors would only refine the 16.
+            "always" | "16" | "256" | "true" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => Err(format!("no color {text:?}; choose one of auto, never, 16, 256, true")),
+        }
+    }
+}
+
 /// How the screens are started.
 #[derive(Clone, Debug)]
 pub struct Options {

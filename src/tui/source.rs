@@ -192,7 +192,6 @@ pub(crate) struct Source {
     questions: SyncSender<Job>,
     watch: SyncSender<Job>,
     open: HashMap<Slot, Arc<AtomicBool>>,
-    deliver: Deliver,
 }
 
 impl Source {
@@ -208,23 +207,28 @@ impl Source {
         }
         let (watch, jobs) = sync_channel(QUEUE_MAX);
         work("tui-watch", core, &Arc::new(Mutex::new(jobs)), &deliver)?;
-        Ok(Self { questions, watch, open: HashMap::new(), deliver })
+        Ok(Self { questions, watch, open: HashMap::new() })
     }
 
     /// Sends a request on its way; the older one of the same slot is told that nobody waits.
-    pub(crate) fn send(&mut self, slot: Slot, generation: u64, request: Request) {
+    /// Answers at once, with an error, when no worker is left to take it.
+    pub(crate) fn send(
+        &mut self,
+        slot: Slot,
+        generation: u64,
+        request: Request,
+    ) -> Option<Outcome> {
         let call = Call::with_timeout(ANSWER_TIMEOUT);
         if let Some(older) = self.open.insert(slot, Arc::clone(&call.canceled)) {
             older.store(true, Ordering::Relaxed);
         }
         let queue = if slot == Slot::Watch { &self.watch } else { &self.questions };
         let full = match queue.try_send(Job { slot, generation, request, call }) {
-            Ok(()) => return,
+            Ok(()) => return None,
             Err(TrySendError::Full(_)) => "the server does not answer: too many questions wait",
             Err(TrySendError::Disconnected(_)) => "the threads that ask have ended",
         };
-        let error = crate::wire::Error::new(crate::wire::ErrorKind::Busy, full);
-        (self.deliver)(slot, generation, Err(error));
+        Some(Err(crate::wire::Error::new(crate::wire::ErrorKind::Busy, full)))
     }
 }
 

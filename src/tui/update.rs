@@ -129,7 +129,8 @@ fn on_tick(model: &mut Model) -> Vec<Effect> {
         *tries = tries.saturating_add(1);
         *retry_at = model.elapsed + Duration::from_secs(1 << (*tries).min(4));
     }
-    let due = model.refresh_at.is_some_and(|at| at <= model.elapsed);
+    let due = model.refresh_at.take_if(|at| *at <= model.elapsed).is_some();
+    // Going on after a pause asks for everything, so nothing is lost here.
     if (due || retry) && !model.paused { refresh(model) } else { Vec::new() }
 }
 

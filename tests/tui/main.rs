@@ -105,7 +105,7 @@ fn two_keys_silence_the_selected_alert_for_two_hours() {
     let world = World::busy();
     let (mut session, _) = open(&world, 80, 24);
     session.keys("s enter");
-    let posted = world.posted.lock().unwrap();
+    let posted = world.posted.lock().expect("not poisoned");
     let silence = posted.first().expect("a silence is made");
     assert_eq!(silence.ends_at.millis_since(silence.starts_at), 2 * 3_600_000);
     assert_eq!(
@@ -122,7 +122,7 @@ fn a_silence_for_a_group_leaves_the_place_out() {
     let world = World::busy();
     let (mut session, _) = open(&world, 80, 24);
     session.keys("k s enter");
-    let posted = world.posted.lock().unwrap();
+    let posted = world.posted.lock().expect("not poisoned");
     let matchers: Vec<_> = posted[0].matchers.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(matchers, ["alertname"]);
 }
@@ -134,7 +134,7 @@ fn the_sheet_takes_choices_lengths_words_and_more_matchers() {
     // Leave the instance out, add a matcher, choose 8 h, add a word to the comment.
     session.keys("j s g up up up up up up up up up down space tab t e a m = a enter");
     session.keys("tab 5 tab space o k enter");
-    let posted = world.posted.lock().unwrap();
+    let posted = world.posted.lock().expect("not poisoned");
     let silence = posted.first().unwrap_or_else(|| panic!("no silence:\n{}", session.text()));
     assert_eq!(silence.ends_at.millis_since(silence.starts_at), 8 * 3_600_000);
     assert_eq!(silence.comment, "on it: op1 03:12 ok");
@@ -148,7 +148,7 @@ fn a_silence_without_matchers_is_refused() {
     let world = World::busy();
     let (mut session, _) = open(&world, 80, 24);
     session.keys("7 A enter");
-    assert!(world.posted.lock().unwrap().is_empty());
+    assert!(world.posted.lock().expect("not poisoned").is_empty());
     assert!(session.text().contains("needs a matcher"), "{}", session.text());
 }
 
@@ -157,9 +157,9 @@ fn a_silence_ends_only_after_a_yes() {
     let world = World::busy();
     let (mut session, _) = open(&world, 80, 24);
     session.keys("7 x n x esc");
-    assert!(world.expired.lock().unwrap().is_empty());
+    assert!(world.expired.lock().expect("not poisoned").is_empty());
     session.keys("x y");
-    assert_eq!(*world.expired.lock().unwrap(), ["a01b7742"]);
+    assert_eq!(*world.expired.lock().expect("not poisoned"), ["a01b7742"]);
 }
 
 #[test]
@@ -208,8 +208,8 @@ fn the_selection_follows_its_alert_when_the_order_changes() {
         text.lines().find(|line| line.starts_with('>')).map(str::to_owned).unwrap_or_default()
     };
     assert!(selected(&session).contains("gitserver-0"), "{}", session.text());
-    world.alerts.lock().unwrap().insert(0, disk_full("gitserver-7", 1, "0.99"));
-    *world.revision.lock().unwrap() = 2;
+    world.alerts.lock().expect("not poisoned").insert(0, disk_full("gitserver-7", 1, "0.99"));
+    *world.revision.lock().expect("not poisoned") = 2;
     clock.advance(Duration::from_secs(2));
     session.notice();
     let text = session.text();
@@ -222,8 +222,8 @@ fn a_new_critical_alert_rings_once_and_marks_the_tab_until_seen() {
     let world = World::busy();
     let (mut session, clock) = open(&world, 80, 24);
     session.keys("5");
-    world.alerts.lock().unwrap().push(disk_full("gitserver-7", 1, "0.99"));
-    *world.revision.lock().unwrap() = 2;
+    world.alerts.lock().expect("not poisoned").push(disk_full("gitserver-7", 1, "0.99"));
+    *world.revision.lock().expect("not poisoned") = 2;
     clock.advance(Duration::from_secs(2));
     session.notice();
     assert_eq!(session.bells(), 1);
@@ -247,17 +247,36 @@ fn old_data_never_looks_live() {
 fn a_server_that_goes_away_leaves_its_last_picture_and_nothing_is_sent() {
     let world = World::busy();
     let (mut session, clock) = open(&world, 80, 24);
-    *world.down.lock().unwrap() = true;
+    *world.down.lock().expect("not poisoned") = true;
     clock.advance(Duration::from_secs(2));
     session.notice();
     let text = session.text();
     assert!(text.contains("OFFLINE") && text.contains("gitserver-0"), "{text}");
     session.keys("s");
     assert!(session.text().contains("offline: not sent"), "{}", session.text());
-    *world.down.lock().unwrap() = false;
+    *world.down.lock().expect("not poisoned") = false;
     clock.advance(Duration::from_secs(20));
     session.tick();
     assert!(!session.text().contains("OFFLINE"), "{}", session.text());
+}
+
+#[test]
+fn a_pause_holds_the_picture_and_asks_for_nothing() {
+    let world = World::busy();
+    let (mut session, clock) = open(&world, 80, 24);
+    session.keys("p");
+    assert!(session.text().contains("paused"), "{}", session.text());
+    world.alerts.lock().expect("not poisoned").clear();
+    *world.revision.lock().expect("not poisoned") = 7;
+    session.notice();
+    for _ in 0..5 {
+        clock.advance(Duration::from_secs(20));
+        session.tick();
+        assert!(session.idle_for() >= Duration::from_millis(500), "{:?}", session.idle_for());
+    }
+    assert!(session.text().contains("gitserver-0"), "{}", session.text());
+    session.keys("p");
+    assert!(!session.text().contains("gitserver-0"), "{}", session.text());
 }
 
 #[test]
@@ -308,7 +327,11 @@ fn what_is_copied_can_be_used_elsewhere() {
 #[test]
 fn escapes_in_labels_never_reach_the_screen() {
     let world = World::busy();
-    world.alerts.lock().unwrap().push(disk_full("evil\u{1b}[31m\u{202e}host", 1, "0.99"));
+    world.alerts.lock().expect("not poisoned").push(disk_full(
+        "evil\u{1b}[31m\u{202e}host",
+        1,
+        "0.99",
+    ));
     let (session, _) = open(&world, 120, 40);
     let text = session.text();
     assert!(text.contains("evil\\x1b[31m"), "{text}");
@@ -383,10 +406,10 @@ proptest! {
                 }
                 Step::Notice => session.notice(),
                 Step::Toggle => {
-                    let mut down = world.down.lock().unwrap();
+                    let mut down = world.down.lock().expect("not poisoned");
                     *down = !*down;
-                    world.alerts.lock().unwrap().reverse();
-                    if *down { world.alerts.lock().unwrap().pop(); }
+                    world.alerts.lock().expect("not poisoned").reverse();
+                    if *down { world.alerts.lock().expect("not poisoned").pop(); }
                 }
                 Step::Paste(text) => session.paste(&text),
             }

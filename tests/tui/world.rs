@@ -38,7 +38,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn busy() -> Arc<Self> {
         let world = Self::default();
-        *world.alerts.lock().unwrap() = alerts();
+        *world.alerts.lock().expect("not poisoned") = alerts();
         Arc::new(world)
     }
 
@@ -47,7 +47,7 @@ impl World {
     }
 
     fn up<T>(&self, value: T) -> Result<T, Error> {
-        if *self.down.lock().unwrap() {
+        if *self.down.lock().expect("not poisoned") {
             return Err(Error::new(ErrorKind::Busy, "connection refused"));
         }
         Ok(value)
@@ -316,7 +316,7 @@ impl Core for World {
         if query.expr.contains("((") {
             return Err(Error::bad_data("1:3: parse error: unexpected end of input"));
         }
-        let step = i64::try_from(query.step.as_millis()).unwrap().max(1);
+        let step = i64::try_from(query.step.as_millis()).expect("short").max(1);
         let count = query.end.millis_since(query.start) / step;
         let series = metrics_of(&query.expr).into_iter().enumerate().map(|(place, metric)| {
             let at = |n: i64| query.start.plus_millis(n * step);
@@ -379,7 +379,7 @@ impl Core for World {
             evaluation_time: 0.009,
             last_evaluation: Some(NOW.plus_millis(-3_000)),
         };
-        let busy = usize::from(!self.alerts.lock().unwrap().is_empty());
+        let busy = usize::from(!self.alerts.lock().expect("not poisoned").is_empty());
         let node = vec![
             alerting(&row, "DiskFull", "", busy * 2),
             alerting(&row, "InodesLow", "", 0),
@@ -485,17 +485,17 @@ impl Core for World {
     }
 
     fn post_silence(&self, silence: PostableSilence) -> Result<String, Error> {
-        self.posted.lock().unwrap().push(silence);
+        self.posted.lock().expect("not poisoned").push(silence);
         self.up("0123456789".to_owned())
     }
 
     fn expire_silence(&self, id: &str) -> Result<(), Error> {
-        self.expired.lock().unwrap().push(id.to_owned());
+        self.expired.lock().expect("not poisoned").push(id.to_owned());
         self.up(())
     }
 
     fn alert_rows(&self) -> Result<Vec<AlertRow>, Error> {
-        self.up(self.alerts.lock().unwrap().clone())
+        self.up(self.alerts.lock().expect("not poisoned").clone())
     }
 
     fn status(&self) -> Result<WatchStatus, Error> {
@@ -541,6 +541,6 @@ impl Core for World {
     }
 
     fn changes_after(&self, _: u64, _: Duration) -> Result<Changes, Error> {
-        self.up(Changes { revision: *self.revision.lock().unwrap() })
+        self.up(Changes { revision: *self.revision.lock().expect("not poisoned") })
     }
 }

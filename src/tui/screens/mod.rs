@@ -205,10 +205,12 @@ fn draw_title_right(model: &Model, pen: &mut Pen<'_>, area: Rect, wide: bool) ->
     }
     let flags = if model.options.read_only { "RO  " } else { "" };
     let (fresh, role) = model.freshness();
-    let text = format!("{fresh}  {flags}{clock} ");
+    // Padded, so that another bound of the age moves nothing else.
+    let text = format!("{fresh:<9}  {flags}{clock} ");
     let start = area.right().saturating_sub(columns(&text));
-    let end = pen.put(start, area.y, columns(&text), &fresh, role);
-    pen.put(end + 2, area.y, columns(&text), &format!("{flags}{clock}"), Role::Text);
+    pen.put(start, area.y, columns(&text), &fresh, role);
+    let after = start + columns(&fresh).max(9) + 2;
+    pen.put(after, area.y, columns(&text), &format!("{flags}{clock}"), Role::Text);
     start.saturating_sub(1)
 }
 

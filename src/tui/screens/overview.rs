@@ -97,7 +97,8 @@ pub(crate) fn ask(model: &mut Model) -> Vec<Effect> {
     let due = model.overview.strip_asked.is_none_or(|at| model.elapsed >= at + STRIP_STEP / 6);
     if due {
         model.overview.strip_asked = Some(model.elapsed);
-        let query = range(STRIP, now, STRIP_SPAN, STRIP_STEP);
+        // The step after now covers the half hour that is not over yet.
+        let query = range(STRIP, now.plus(STRIP_STEP), STRIP_SPAN + STRIP_STEP, STRIP_STEP);
         effects.extend(update::ask_calmly(model, Slot::Strip, Request::Ranges(vec![query])));
     }
     effects
