@@ -1,6 +1,8 @@
 //! Scripts of whole lives: a querier that answers what the script says, a store that remembers,
 //! and times that are arguments.
 
+// All of this file is test code; from this line on the checks of the house know it too.
+#[cfg(test)]
 use super::config::RuleFile;
 use super::*;
 use crate::model::{Alert, AlertStatus, Labels, METRIC_NAME, Timestamp, is_stale_nan};

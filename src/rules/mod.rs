@@ -14,8 +14,6 @@ mod check;
 pub mod config;
 mod error;
 mod group;
-#[cfg(test)]
-mod life;
 mod metrics;
 mod query;
 mod record;
@@ -28,3 +26,6 @@ pub use error::RuleError;
 pub use group::{Context, Evaluation, Group, RuleFailure};
 pub use query::{Querier, QuerySample};
 pub use view::{ActiveAlert, AlertPhase, GroupView, Health, RuleKindView, RuleView};
+
+#[cfg(test)]
+mod life;

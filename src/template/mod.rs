@@ -10,8 +10,6 @@
 
 mod ast;
 mod builtins;
-#[cfg(test)]
-mod conformance;
 mod error;
 mod eval;
 mod exec;
@@ -36,3 +34,6 @@ pub use kv::Kv;
 pub use set::{Limits, Mode, Template, TemplateSet};
 pub use time::Time;
 pub use value::{Field, List, Map, Object, Record, Value};
+
+#[cfg(test)]
+mod conformance;
