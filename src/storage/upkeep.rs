@@ -110,8 +110,16 @@ impl Storage {
         let spec = BlockSpec { min: start, end, level: 0, id: self.entropy.next_u64() };
         let written = self.blocks.write(spec, &joined);
         self.count_compaction(written.is_ok());
-        for warning in written? {
+        let written = written?;
+        for warning in &written.warnings {
             tracing::warn!(warning, "a block misses samples that the head had lost");
+        }
+        if !written.made {
+            // A chunk reached over the window without a sample in it: go on where there is one.
+            let next = self.head.first_sample_from(end).unwrap_or(end);
+            let span = millis(config.block_span).max(1);
+            self.head.skip_to(end.max(next.div_euclid(span).saturating_mul(span)));
+            return Ok(true);
         }
         self.head.drop_before(end)?;
         self.catalog.save_blocks(&self.blocks.rows())?;
@@ -122,7 +130,8 @@ impl Storage {
         let span = millis(config.block_span).max(1);
         let facts = self.head.facts();
         let newest = facts.max_time?;
-        let oldest = self.head.oldest_after(self.blocks.end())?;
+        let cut_until = self.head.cut_until().max(self.blocks.end());
+        let oldest = self.head.oldest_after(cut_until)?;
         let mut end = (oldest.div_euclid(span).checked_add(1)?).checked_mul(span)?;
         if force {
             let settled = self.clock.now().as_millis().saturating_sub(STILL_COMING_MS);
@@ -131,7 +140,7 @@ impl Storage {
             return None;
         }
         let start = oldest.div_euclid(span) * span;
-        let start = self.blocks.end().map_or(start, |before| before.max(start));
+        let start = cut_until.map_or(start, |before| before.max(start));
         (oldest < end && start < end).then_some((start, end))
     }
 

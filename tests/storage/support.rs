@@ -14,25 +14,25 @@ use watchbell::sys::metrics::Registry;
 use watchbell::sys::sim::{SeededEntropy, VirtualClock};
 
 /// An hour in milliseconds.
-pub const HOUR: i64 = 3_600_000;
+pub(crate) const HOUR: i64 = 3_600_000;
 
 /// When the tests begin.
-pub const START: i64 = 1_750_000_000_000;
+pub(crate) const START: i64 = 1_750_000_000_000;
 
 /// Job, timestamp, bits of the value.
-pub type Samples = BTreeMap<String, BTreeMap<i64, u64>>;
+pub(crate) type Samples = BTreeMap<String, BTreeMap<i64, u64>>;
 
 /// A directory, a clock, and stores in them.
-pub struct Setting {
+pub(crate) struct Setting {
     /// Where the data is.
-    pub dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
     /// What time it is.
-    pub clock: VirtualClock,
+    pub(crate) clock: VirtualClock,
     entropy: Arc<SeededEntropy>,
 }
 
 impl Setting {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
             clock: VirtualClock::at(Timestamp::from_millis(START)),
@@ -40,11 +40,11 @@ impl Setting {
         }
     }
 
-    pub fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.clock.now().as_millis()
     }
 
-    pub fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         let mut config = Config::at(self.dir.path());
         config.wal_sync = WalSync::Off;
         config.min_free_bytes = Some(0);
@@ -52,7 +52,7 @@ impl Setting {
         config
     }
 
-    pub fn try_open(&self, config: Config) -> Result<Storage> {
+    pub(crate) fn try_open(&self, config: Config) -> Result<Storage> {
         let deps = Deps {
             files: Arc::new(SystemFiles),
             clock: Arc::new(self.clock.clone()),
@@ -63,35 +63,35 @@ impl Setting {
     }
 
     #[track_caller]
-    pub fn open_with(&self, config: Config) -> Storage {
+    pub(crate) fn open_with(&self, config: Config) -> Storage {
         self.try_open(config).unwrap()
     }
 
     #[track_caller]
-    pub fn open(&self) -> Storage {
+    pub(crate) fn open(&self) -> Storage {
         self.open_with(self.config())
     }
 }
 
 /// The labels of a job's series.
-pub fn labels(job: &str) -> Labels {
+pub(crate) fn labels(job: &str) -> Labels {
     Labels::from_pairs([("__name__", "m"), ("job", job)])
 }
 
 /// A sample of a job's series.
-pub fn sample(job: &str, ts: i64, value: f64) -> AppendSample {
+pub(crate) fn sample(job: &str, ts: i64, value: f64) -> AppendSample {
     AppendSample { known: None, labels: labels(job), ts: Timestamp::from_millis(ts), value }
 }
 
 /// A commit of samples: job, timestamp, value.
-pub fn commit(list: &[(&str, i64, f64)]) -> Commit {
+pub(crate) fn commit(list: &[(&str, i64, f64)]) -> Commit {
     let samples = list.iter().map(|(job, ts, value)| sample(job, *ts, *value)).collect();
     Commit { samples, ..Commit::default() }
 }
 
 /// Lets `span` pass with a scrape of three series every `every`; answers what was written.
 #[track_caller]
-pub fn fill(setting: &Setting, store: &Storage, span: i64, every: i64) -> Samples {
+pub(crate) fn fill(setting: &Setting, store: &Storage, span: i64, every: i64) -> Samples {
     let mut written = Samples::new();
     let end = setting.now() + span;
     while setting.now() < end {
@@ -109,7 +109,7 @@ pub fn fill(setting: &Setting, store: &Storage, span: i64, every: i64) -> Sample
 
 /// Everything that a store has, and what it warns of.
 #[track_caller]
-pub fn all_and_warnings(store: &Storage) -> (Samples, Vec<String>) {
+pub(crate) fn all_and_warnings(store: &Storage) -> (Samples, Vec<String>) {
     let set = store.select(TimeRange::ALL, &[], usize::MAX).unwrap();
     let mut warnings = set.warnings;
     let mut found = Samples::new();
@@ -125,14 +125,14 @@ pub fn all_and_warnings(store: &Storage) -> (Samples, Vec<String>) {
 
 /// Everything that a store has.
 #[track_caller]
-pub fn all(store: &Storage) -> Samples {
+pub(crate) fn all(store: &Storage) -> Samples {
     let (found, warnings) = all_and_warnings(store);
     assert_eq!(warnings, [""; 0]);
     found
 }
 
 /// The first block's file of this name.
-pub fn find(dir: &Path, name: &str) -> PathBuf {
+pub(crate) fn find(dir: &Path, name: &str) -> PathBuf {
     let blocks = std::fs::read_dir(dir.join("blocks")).unwrap();
     let mut blocks: Vec<_> = blocks.map(|entry| entry.unwrap().path()).collect();
     blocks.sort();

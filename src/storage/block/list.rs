@@ -27,6 +27,15 @@ pub(crate) struct Blocks {
     reads: AtomicU64,
 }
 
+/// What became of a block that was to be written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// Whether there was a sample in its time, and so a block.
+    pub(crate) made: bool,
+    /// What could not be read.
+    pub(crate) warnings: Vec<String>,
+}
+
 impl Blocks {
     /// Finds the blocks in `blocks/`, and removes what was left half-made. A damaged block is
     /// told and left where it is.
@@ -118,17 +127,18 @@ impl Blocks {
         Ok(found)
     }
 
-    /// Writes a block of these series, sorted by labels; what could not be read is answered.
+    /// Writes a block of these series, sorted by labels.
     ///
     /// # Errors
     /// Nothing is left of it.
-    pub(crate) fn write(&self, spec: BlockSpec, series: &[Joined]) -> Result<Vec<String>> {
+    pub(crate) fn write(&self, spec: BlockSpec, series: &[Joined]) -> Result<Written> {
         let (dir, warnings) = write_block(&*self.files, &self.dir, spec, series)?;
+        let made = dir.is_some();
         if let Some(dir) = dir {
             let block = Arc::new(Block::at(&self.files, &dir)?);
             self.replace(&[], Some(block));
         }
-        Ok(warnings)
+        Ok(Written { made, warnings })
     }
 
     /// Merges what is due, one step; whether there was something.

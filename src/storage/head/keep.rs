@@ -8,6 +8,7 @@ use super::snapshot::HeadSeries;
 use super::{Head, State};
 use crate::storage::chunk::ChunkWriter;
 use crate::storage::error::{Error, Result};
+use crate::storage::source::Columns;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -93,6 +94,31 @@ impl Head {
             }
         }
         oldest
+    }
+
+    /// The first sample at or after `from`, found by reading.
+    pub(crate) fn first_sample_from(&self, from: i64) -> Option<i64> {
+        let mut columns = Columns::default();
+        let series = self.cut_series(from, i64::MAX);
+        let first = series.iter().filter_map(|one| {
+            columns.clear();
+            // What cannot be read is told when it is cut.
+            one.read(from, i64::MAX, &mut columns);
+            columns.ts.first().copied()
+        });
+        first.min()
+    }
+
+    /// Until when samples are in blocks or were found to be none.
+    pub(crate) fn cut_until(&self) -> Option<i64> {
+        self.state().read_from
+    }
+
+    /// Takes it that there is no sample before `until` to be cut.
+    pub(crate) fn skip_to(&self, until: i64) {
+        let mut state = self.state_mut();
+        state.read_from = state.read_from.max(Some(until));
+        state.accept_from = state.accept_from.max(Some(until));
     }
 
     /// Drops samples before `until`, which a block has now, and series without newer ones; then

@@ -16,6 +16,8 @@ mod series;
 mod snapshot;
 mod symbols;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub(super) use snapshot::HeadSeries;
 

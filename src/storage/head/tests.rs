@@ -1,0 +1,293 @@
+//! The head on a simulated disk: what a kill or a power cut leaves, and full disks.
+
+use super::{Head, HeadDeps};
+use crate::model::{Labels, TimeRange, Timestamp};
+use crate::storage::append::{AppendError, AppendSample, Commit};
+use crate::storage::config::{Config, WalSync};
+use crate::storage::damage::Damages;
+use crate::storage::source::Columns;
+use crate::storage::store::ReplayProgress;
+use crate::sys::files::Files as _;
+use crate::sys::sim::VirtualClock;
+use crate::sys::sim_files::{Fault, SimFiles};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+const START: i64 = 1_750_000_000_000;
+const DIR: &str = "/data";
+
+/// Job, timestamp, bits.
+type Samples = BTreeMap<(String, i64), u64>;
+
+fn config() -> Config {
+    let mut config = Config::at(DIR);
+    config.wal_sync = WalSync::Off;
+    config.wal_segment_bytes = 2048;
+    config
+}
+
+fn disk() -> SimFiles {
+    let files = SimFiles::new();
+    files.create_dir_all(Path::new(DIR)).unwrap();
+    files.sync_dir(Path::new("/")).unwrap();
+    files
+}
+
+#[track_caller]
+fn open_with(files: &SimFiles, config: &Config) -> (Head, Vec<String>) {
+    let deps = HeadDeps {
+        files: Arc::new(files.clone()),
+        clock: Arc::new(VirtualClock::at(Timestamp::from_millis(START + 3_600_000))),
+    };
+    let dir = Path::new(DIR);
+    let mut damages = Damages::new(Arc::clone(&deps.files), dir.join("quarantine"));
+    let progress = ReplayProgress::new();
+    let head = Head::open(config, dir, &deps, None, &progress, &mut damages).unwrap();
+    (head, damages.into_notes())
+}
+
+#[track_caller]
+fn open(files: &SimFiles) -> (Head, Vec<String>) {
+    open_with(files, &config())
+}
+
+/// Commit number `at`: two to four series, one timestamp, now and then a new series.
+fn commit(at: i64) -> Commit {
+    let jobs = 2 + at % 3 + at / 20;
+    let one = |job: i64| AppendSample {
+        known: None,
+        labels: Labels::from_pairs([("__name__", "m".to_owned()), ("job", format!("j{job}"))]),
+        ts: Timestamp::from_millis(START + at * 1000),
+        value: (at * 100 + job) as f64 / 3.0,
+    };
+    Commit { samples: (0..jobs).map(one).collect(), ..Commit::default() }
+}
+
+fn add(to: &mut Samples, commit: &Commit) {
+    for sample in &commit.samples {
+        let job = sample.labels.value_of("job").to_owned();
+        to.insert((job, sample.ts.as_millis()), sample.value.to_bits());
+    }
+}
+
+#[track_caller]
+fn all(head: &Head) -> Samples {
+    let mut found = Samples::new();
+    for series in head.select(TimeRange::ALL, &[], usize::MAX).unwrap() {
+        let mut columns = Columns::default();
+        assert_eq!(series.read(i64::MIN, i64::MAX, &mut columns), [""; 0]);
+        let job = series.labels.value_of("job");
+        for (ts, value) in columns.ts.iter().zip(&columns.values) {
+            found.insert((job.to_owned(), *ts), value.to_bits());
+        }
+    }
+    found
+}
+
+/// What the first `count` commits hold.
+fn prefix(count: i64) -> Samples {
+    let mut samples = Samples::new();
+    (0..count).for_each(|at| add(&mut samples, &commit(at)));
+    samples
+}
+
+#[test]
+fn a_log_cut_at_any_byte_gives_whole_commits_in_order() {
+    let files = disk();
+    let mut config = config();
+    config.wal_segment_bytes = 1 << 16;
+    let (head, _) = open_with(&files, &config);
+    (0..12).for_each(|at| drop(head.commit(&commit(at), false).unwrap()));
+    drop(head);
+    let path = Path::new(DIR).join("wal/0000000001.log");
+    let whole = files.read(&path, 1 << 20).unwrap();
+    let used = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let prefixes: Vec<Samples> = (0..=12).map(prefix).collect();
+    let mut reached = 0;
+    for cut in 24..=used {
+        let files = files.after_kill();
+        let mut torn = whole[..cut].to_vec();
+        torn.resize(whole.len(), 0);
+        files.overwrite(&path, &torn);
+        let (head, notes) = open_with(&files, &config);
+        let found = all(&head);
+        let place = prefixes.iter().position(|prefix| *prefix == found);
+        let place = place.unwrap_or_else(|| panic!("no prefix at byte {cut}: {found:?}"));
+        assert!(place >= reached, "byte {cut}");
+        assert!(notes.len() <= 1, "{notes:?}");
+        reached = place;
+    }
+    assert_eq!(reached, 12);
+}
+
+#[test]
+fn a_kill_at_any_moment_keeps_every_commit_that_was_answered() {
+    let files = disk();
+    let (head, _) = open(&files);
+    for at in 0..150 {
+        head.commit(&commit(at), false).unwrap();
+        if at % 40 == 39 {
+            head.checkpoint().unwrap();
+        }
+        if at % 7 == 0 {
+            let (again, notes) = open(&files.after_kill());
+            assert_eq!((all(&again), notes.len()), (prefix(at + 1), 0), "after commit {at}");
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_keeps_what_was_synced_as_whole_commits() {
+    let files = disk();
+    let (head, _) = open(&files);
+    let mut synced = 0;
+    for at in 0..150 {
+        head.commit(&commit(at), at % 10 == 9).unwrap();
+        if at % 10 == 9 {
+            synced = at + 1;
+        }
+        if at % 50 == 24 {
+            head.checkpoint().unwrap();
+            synced = at + 1;
+        }
+        let (again, _) = open(&files.after_power_cut());
+        let found = all(&again);
+        let kept = (synced..=at + 1).any(|count| found == prefix(count));
+        assert!(kept, "after commit {at}, {synced} synced: {} samples", found.len());
+    }
+}
+
+#[test]
+fn damage_in_the_middle_is_set_aside_and_the_rest_is_kept() {
+    let files = disk();
+    let (head, _) = open(&files);
+    (0..60).for_each(|at| drop(head.commit(&commit(at), false).unwrap()));
+    drop(head);
+    let dir = Path::new(DIR).join("wal");
+    let segments = files.list(&dir).unwrap();
+    assert!(segments.len() > 3, "{segments:?}");
+    let whole = prefix(60);
+    for segment in &segments[..segments.len() - 1] {
+        let path = dir.join(&segment.name);
+        let bytes = files.read(&path, 1 << 20).unwrap();
+        for at in (24..bytes.len()).step_by(97) {
+            let files = files.after_kill();
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0xff;
+            files.overwrite(&path, &damaged);
+            let (head, notes) = open(&files);
+            let found = all(&head);
+            assert!(
+                found.iter().all(|(key, bits)| whole.get(key) == Some(bits)),
+                "{segment:?} {at}"
+            );
+            assert!(found.len() < whole.len() && !found.is_empty());
+            assert!(!notes.is_empty());
+            let kept = files.list(&Path::new(DIR).join("quarantine")).unwrap();
+            assert!(!kept.is_empty(), "{segment:?} {at}");
+            let last = commit(59).samples[0].ts.as_millis();
+            assert!(
+                found.contains_key(&("j0".to_owned(), last)) || at < 600,
+                "later segments stay"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_never_makes_a_wrong_value() {
+    let files = disk();
+    let (head, _) = open(&files);
+    for at in 0..150 {
+        head.commit(&commit(at), false).unwrap();
+        if at % 30 == 29 {
+            head.checkpoint().unwrap();
+        }
+    }
+    drop(head);
+    let dir = Path::new(DIR).join("head");
+    let name = files.list(&dir).unwrap().into_iter().find(|e| e.name.ends_with(".open")).unwrap();
+    let path = dir.join(name.name);
+    let bytes = files.read(&path, 1 << 20).unwrap();
+    let whole = prefix(150);
+    for at in (0..bytes.len()).step_by(31) {
+        let files = files.after_kill();
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x11;
+        files.overwrite(&path, &damaged);
+        let (head, _) = open(&files);
+        let found = all(&head);
+        assert!(found.iter().all(|(key, bits)| whole.get(key) == Some(bits)), "byte {at}");
+    }
+}
+
+#[test]
+fn a_failing_disk_refuses_commits_and_loses_none_that_was_taken() {
+    for fault in [Fault::Full, Fault::ShortWrite, Fault::SyncFailed] {
+        for nth in 0..40 {
+            let files = disk();
+            let (head, _) = open(&files);
+            let mut taken = Samples::new();
+            files.fail_at(nth, fault);
+            for at in 0..40 {
+                match head.commit(&commit(at), at % 3 == 0) {
+                    Ok(_) => add(&mut taken, &commit(at)),
+                    // A failed sync comes after the commit is visible; the sender repeats it.
+                    Err(AppendError::Log(_)) if fault == Fault::SyncFailed => {
+                        add(&mut taken, &commit(at));
+                    }
+                    Err(AppendError::Log(_)) => {}
+                    Err(err) => panic!("{err}"),
+                }
+                if at % 15 == 14 {
+                    let _ = head.checkpoint();
+                }
+            }
+            assert_eq!(all(&head), taken, "{fault:?} at {nth}");
+            drop(head);
+            let (again, _) = open(&files.after_kill());
+            assert_eq!(all(&again), taken, "{fault:?} at {nth}, reopened");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_heals_when_there_is_room_again() {
+    let files = disk();
+    let (head, _) = open(&files);
+    head.commit(&commit(0), true).unwrap();
+    files.set_capacity(Some(1));
+    let mut refused = 0;
+    for at in 1..40 {
+        refused += i32::from(head.commit(&commit(at), false).is_err());
+    }
+    assert!(refused > 10, "{refused}");
+    files.set_capacity(None);
+    head.commit(&commit(40), true).unwrap();
+    let before = all(&head);
+    drop(head);
+    assert_eq!(all(&open(&files.after_power_cut()).0), before);
+}
+
+#[test]
+fn a_checkpoint_frees_the_log_and_appends_only_what_is_new() {
+    let files = disk();
+    let (head, _) = open(&files);
+    let size = |name: &str, end: &str| -> u64 {
+        let entries = files.list(&Path::new(DIR).join(name)).unwrap();
+        entries.iter().filter(|e| e.name.ends_with(end)).map(|e| e.byte_len).sum()
+    };
+    (0..100).for_each(|at| drop(head.commit(&commit(at), false).unwrap()));
+    head.checkpoint().unwrap();
+    assert_eq!(size("wal", ".log"), 0);
+    let whole = size("head", ".open");
+    head.commit(&commit(100), false).unwrap();
+    head.checkpoint().unwrap();
+    let more = size("head", ".open") - whole;
+    assert!(more < whole / 4, "{more} bytes after {whole}");
+    (101..400).for_each(|at| drop(head.commit(&commit(at), false).unwrap()));
+    head.checkpoint().unwrap();
+    assert!(size("head", ".chunks") > 0);
+    assert_eq!(all(&open(&files.after_power_cut()).0), prefix(400));
+}
