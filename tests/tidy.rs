@@ -106,8 +106,8 @@ fn imports(line: &str) -> Vec<String> {
 fn imports_follow_the_layers() {
     let layers = layers();
     let mut wrong = Vec::new();
-    for source in sources().iter().filter(|source| layers.contains_key(&source.module)) {
-        let allowed = &layers[&source.module];
+    for source in sources() {
+        let Some(allowed) = layers.get(&source.module) else { continue };
         for (number, line) in source.production().filter(|(_, line)| !line.trim().starts_with("//"))
         {
             for path in imports(line) {
@@ -213,6 +213,7 @@ fn functions(source: &SourceFile) -> Vec<(usize, usize)> {
     let lines: Vec<(usize, &str)> = source.production().collect();
     let mut found = Vec::new();
     for (at, (number, line)) in lines.iter().enumerate() {
+        let below = lines.get(at..).unwrap_or_default();
         let code = line.trim_start();
         let indent = line.len() - code.len();
         let starts = ["fn ", "pub fn ", "async fn ", "pub async fn ", "const fn ", "pub const fn "]
@@ -223,7 +224,7 @@ fn functions(source: &SourceFile) -> Vec<(usize, usize)> {
             continue;
         }
         let close = format!("{}}}", " ".repeat(indent));
-        let length = lines[at..].iter().position(|(_, line)| *line == close);
+        let length = below.iter().position(|(_, line)| *line == close);
         found.push((*number, length.map_or(0, |length| length + 1)));
     }
     found

@@ -11,3 +11,5 @@ mod start;
 
 pub use settings::{Settings, default_data, default_socket};
 pub use start::{Running, start};
+
+pub use crate::service::{Options, WalSync};

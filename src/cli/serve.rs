@@ -2,9 +2,8 @@
 
 use super::Status;
 use super::flags::{LogFormat, LogLevel, ServerFlags};
-use crate::app::{self, Settings};
+use crate::app::{self, Options, Settings, WalSync};
 use crate::model::duration;
-use crate::service::{Options, WalSync};
 use crate::sys::log::{Destination, LogSettings};
 use anyhow::Context as _;
 use clap::{Args as _, Command};
