@@ -1,6 +1,7 @@
 //! The store from outside: commits, cuts, restarts and damage on a real file system, with a plain
 //! map as the oracle.
 
+#[cfg(test)]
 mod support;
 
 use proptest::prelude::*;
