@@ -5,6 +5,7 @@
 //! `store.rs`, which joins the parts.
 //!
 //! Never: PromQL, HTTP, why a sample came.
+#![doc = include_str!("FORMAT.md")]
 
 pub mod append;
 mod block;

@@ -1,12 +1,7 @@
 //! The store from outside: commits, cuts, restarts and damage on a real file system, with a plain
 //! map as the oracle.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "in a test, a panic is a failed assertion"
-)]
-
+#[cfg(test)]
 mod support;
 
 use proptest::prelude::*;

@@ -251,11 +251,13 @@ mod tests {
     fn the_index_reads_with_plain_sql() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("index.db");
-        let chunk = ChunkRef { min: 10, max: 20, offset: 24, len: 9 };
-        let series: Vec<_> = ["a", "b"]
-            .map(|job| IndexedSeries {
+        let series: Vec<_> = [("a", 24), ("b", 38)]
+            .map(|(job, offset)| IndexedSeries {
                 labels: Labels::from_pairs([("__name__", "up"), ("job", job)]),
-                chunks: vec![chunk, ChunkRef { min: 30, max: 30, offset: 33, len: 5 }],
+                chunks: vec![
+                    ChunkRef { min: 10, max: 20, offset, len: 9 },
+                    ChunkRef { min: 30, max: 30, offset: offset + 9, len: 5 },
+                ],
             })
             .into();
         write(&path, &series, Facts { series: 2, samples: 8, level: 1 }).unwrap();

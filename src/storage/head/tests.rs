@@ -166,7 +166,7 @@ fn damage_in_the_middle_is_set_aside_and_the_rest_is_kept() {
     drop(head);
     let dir = Path::new(DIR).join("wal");
     let segments = files.list(&dir).unwrap();
-    assert!(segments.len() > 3, "{segments:?}");
+    assert!(segments.len() > 1, "{segments:?}");
     let whole = prefix(60);
     for segment in &segments[..segments.len() - 1] {
         let path = dir.join(&segment.name);
@@ -233,11 +233,15 @@ fn a_failing_disk_refuses_commits_and_loses_none_that_was_taken() {
             for at in 0..40 {
                 match head.commit(&commit(at), at % 3 == 0) {
                     Ok(_) => add(&mut taken, &commit(at)),
-                    // A failed sync comes after the commit is visible; the sender repeats it.
-                    Err(AppendError::Log(_)) if fault == Fault::SyncFailed => {
-                        add(&mut taken, &commit(at));
+                    // A failed sync of the log comes after the commit is visible, one of a new
+                    // segment before; either way what is visible must last.
+                    Err(AppendError::Log(_)) => {
+                        let found = all(&head);
+                        let mut most = taken.clone();
+                        add(&mut most, &commit(at));
+                        assert!(found == taken || found == most, "{fault:?} at {nth}");
+                        taken = found;
                     }
-                    Err(AppendError::Log(_)) => {}
                     Err(err) => panic!("{err}"),
                 }
                 if at % 15 == 14 {
@@ -259,12 +263,12 @@ fn a_full_disk_heals_when_there_is_room_again() {
     head.commit(&commit(0), true).unwrap();
     files.set_capacity(Some(1));
     let mut refused = 0;
-    for at in 1..40 {
+    for at in 1..200 {
         refused += i32::from(head.commit(&commit(at), false).is_err());
     }
     assert!(refused > 10, "{refused}");
     files.set_capacity(None);
-    head.commit(&commit(40), true).unwrap();
+    head.commit(&commit(200), true).unwrap();
     let before = all(&head);
     drop(head);
     assert_eq!(all(&open(&files.after_power_cut()).0), before);

@@ -102,14 +102,14 @@ impl Wal {
         }
         let seq = self.last_seq + 1;
         if self.active.is_none() {
-            self.begin_segment(0)?;
+            self.begin_segment(bytes_at_most(series, samples))?;
         }
         self.encode(seq, series, samples);
         let fits =
             self.active.as_ref().is_some_and(|active| self.buffer.len() as u64 <= active.room);
         if !fits {
             self.close_active();
-            self.begin_segment(self.buffer.len() as u64 * 2)?;
+            self.begin_segment(bytes_at_most(series, samples))?;
             self.encode(seq, series, samples);
         }
         self.write_buffer(seq)?;
@@ -158,7 +158,7 @@ impl Wal {
         // A number is used once, even if making the file fails halfway.
         self.next_segment += 1;
         let file = self.files.create(&path).map_err(Error::io("create log segment", &path))?;
-        let len = self.settings.segment_bytes.max(bytes_min.saturating_add(4096));
+        let len = self.settings.segment_bytes.max(bytes_min);
         let mut head = Vec::new();
         put_file_head(&mut head, MAGIC, VERSION, number);
         let made = file
@@ -221,6 +221,14 @@ impl Wal {
         }
         Ok(())
     }
+}
+
+/// What a commit takes in a fresh segment at most: it has no shapes to lean on there.
+fn bytes_at_most(series: &[NewSeries], samples: &[LogSample]) -> u64 {
+    // Number, run length, time and value of a sample are at most 10, 2, 10 and 9 bytes; a label
+    // is at least three bytes of a set and takes, beside its texts, two lengths and two numbers.
+    let series: usize = series.iter().map(|one| 32 + one.labels.byte_len() * 8).sum();
+    (256 + series + samples.len() * 32) as u64
 }
 
 /// Where the segment of this number lies.
