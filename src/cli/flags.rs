@@ -96,11 +96,9 @@ pub(super) enum Command {
     )]
     Tui(TuiFlags),
     /// Ask a server for values
-    #[command(
-        after_help = "Examples:\n  watchbell query instant 'sum by (job) (up)'\n  watchbell query \
-                            range 'rate(node_cpu_seconds_total[1m])' --start 1h -o csv\n  watchbell \
-                            query labels job"
-    )]
+    #[command(after_help = "Examples:\n  watchbell query instant 'sum by (job) (up)'\n  \
+                      watchbell query range 'irate(node_forks_total[1m])' --start 1h -o csv\n  \
+                      watchbell query labels job")]
     Query(QueryFlags),
     /// Check files before they are used
     #[command(

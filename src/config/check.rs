@@ -2,8 +2,9 @@
 
 use super::alertmanager::load_alertmanager;
 use super::error::Error;
-use super::load::{Paths, load, load_rules};
+use super::load::{Sources, load, load_rules};
 use crate::alerts::config::Options;
+use crate::promql::config::Features;
 use std::path::Path;
 
 /// Checks `prometheus.yml` with everything that it names.
@@ -11,8 +12,8 @@ use std::path::Path;
 /// # Errors
 /// Every fault.
 pub fn check_config(file: &Path) -> Result<Vec<String>, Error> {
-    let paths = Paths { config_file: Some(file.to_owned()), alertmanager_file: None };
-    let config = load(&paths, &Options::default())?;
+    let sources = Sources { config_file: Some(file.to_owned()), ..Sources::default() };
+    let config = load(&sources)?;
     let rules: usize = config.groups.iter().map(|one| one.group.rules.len()).sum();
     let (jobs, groups) = (config.jobs.jobs.len(), config.groups.len());
     let mut lines: Vec<_> = config.notes.iter().map(|note| format!("NOTE: {note}")).collect();
@@ -25,7 +26,7 @@ pub fn check_config(file: &Path) -> Result<Vec<String>, Error> {
 /// # Errors
 /// Every fault.
 pub fn check_rules(file: &Path) -> Result<Vec<String>, Error> {
-    let rules = load_rules(file)?;
+    let rules = load_rules(file, &Features::default())?;
     let count: usize = rules.groups.iter().map(|group| group.rules.len()).sum();
     Ok(vec![format!("SUCCESS: {count} rules found")])
 }

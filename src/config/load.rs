@@ -11,7 +11,8 @@ use crate::alerts::config::Options as AlertOptions;
 use crate::ingest::config::{Checked, check as check_jobs};
 use crate::model::relabel::Rule;
 use crate::model::{Labels, Problem};
-use crate::rules::config::{RuleFile, RuleGroup};
+use crate::promql::config::Features;
+use crate::rules::config::{RuleFile, RuleGroup, check_with};
 use crate::storage::config::TsdbSettings;
 use crate::sys::glob;
 use crate::sys::settings::relabel_rules;
@@ -24,13 +25,17 @@ const DEFAULT: &str = include_str!("../../assets/default.yml");
 /// Prometheus' default between evaluations.
 const EVALUATION_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Which files are read.
+/// Which files are read, and what flags say about them.
 #[derive(Clone, Debug, Default)]
-pub struct Paths {
+pub struct Sources {
     /// `prometheus.yml`; what is built in when missing.
     pub config_file: Option<PathBuf>,
     /// `alertmanager.yml`.
     pub alertmanager_file: Option<PathBuf>,
+    /// What flags say about alerts.
+    pub alerts: AlertOptions,
+    /// What of PromQL rules may use.
+    pub features: Features,
 }
 
 /// A group of rules and where it comes from.
@@ -77,19 +82,20 @@ pub struct Config {
 ///
 /// # Errors
 /// Every fault of every file.
-pub fn load(paths: &Paths, alert_options: &AlertOptions) -> Result<Config, Error> {
-    let (name, text) = match &paths.config_file {
+pub fn load(sources: &Sources) -> Result<Config, Error> {
+    let (name, text) = match &sources.config_file {
         Some(file) => (file.clone(), read(file)?),
         None => (PathBuf::from("(built in)"), DEFAULT.to_owned()),
     };
     let source = Source::parse(&name, &text)?;
     let document: Document = source.typed()?;
     let base = name.parent().unwrap_or(Path::new("")).to_owned();
-    let mut loader = Loader { source: &source, base, faults: Vec::new(), notes: Vec::new() };
+    let mut loader =
+        Loader { sources, source: &source, base, faults: Vec::new(), notes: Vec::new() };
     let jobs = loader.jobs(&document);
     let groups = loader.groups(&document);
     let alert_relabel = loader.alert_relabel(&document);
-    let alertmanager = loader.alertmanager(paths, &document, alert_options);
+    let alertmanager = loader.alertmanager(&document);
     loader.notes.extend(document.not_built());
     let Loader { faults, mut notes, .. } = loader;
     let (Some(jobs), Some(alertmanager), true) = (jobs, alertmanager, faults.is_empty()) else {
@@ -119,14 +125,14 @@ pub fn load(paths: &Paths, alert_options: &AlertOptions) -> Result<Config, Error
 ///
 /// # Errors
 /// Every fault of the file.
-pub(super) fn load_rules(file: &Path) -> Result<RuleFile, Error> {
-    checked_rules(file, &read(file)?)
+pub(super) fn load_rules(file: &Path, features: &Features) -> Result<RuleFile, Error> {
+    checked_rules(file, &read(file)?, features)
 }
 
-fn checked_rules(file: &Path, text: &str) -> Result<RuleFile, Error> {
+fn checked_rules(file: &Path, text: &str, features: &Features) -> Result<RuleFile, Error> {
     let source = Source::parse(file, text)?;
     let rules: RuleFile = source.typed()?;
-    let problems = crate::rules::check(&rules);
+    let problems = check_with(&rules, features);
     if problems.is_empty() { Ok(rules) } else { Err(Error { faults: source.place(problems) }) }
 }
 
@@ -144,6 +150,7 @@ pub(super) fn read(file: &Path) -> Result<String, Error> {
 
 /// Gathers faults while the parts are read.
 struct Loader<'a> {
+    sources: &'a Sources,
     source: &'a Source,
     base: PathBuf,
     faults: Vec<Located>,
@@ -210,7 +217,7 @@ impl Loader<'_> {
         let mut found = Vec::new();
         for pattern in &document.rule_files {
             for file in glob::expand(&self.base.join(pattern)) {
-                match load_rules(&file) {
+                match load_rules(&file, &self.sources.features) {
                     Ok(rules) => add_groups(&mut found, &file.display().to_string(), rules),
                     Err(err) => self.faults.extend(err.faults),
                 }
@@ -218,7 +225,7 @@ impl Loader<'_> {
         }
         for pack in &document.watchbell.packs {
             let name = format!("(built in) {}", pack.name());
-            match checked_rules(Path::new(&name), pack.text()) {
+            match checked_rules(Path::new(&name), pack.text(), &self.sources.features) {
                 Ok(rules) => add_groups(&mut found, &name, rules),
                 Err(err) => self.faults.extend(err.faults),
             }
@@ -234,14 +241,10 @@ impl Loader<'_> {
         })
     }
 
-    fn alertmanager(
-        &mut self,
-        paths: &Paths,
-        document: &Document,
-        options: &AlertOptions,
-    ) -> Option<Alertmanager> {
+    fn alertmanager(&mut self, document: &Document) -> Option<Alertmanager> {
+        let options = &self.sources.alerts;
         let inline = document.watchbell.alertmanager.as_ref();
-        let loaded = match (&paths.alertmanager_file, inline) {
+        let loaded = match (&self.sources.alertmanager_file, inline) {
             (Some(_), Some(_)) => {
                 let text =
                     "--alertmanager.config-file and watchbell.alertmanager are both set; keep one";

@@ -19,5 +19,5 @@ pub use check::{check_alertmanager, check_config, check_rules};
 pub use error::{Error, Located};
 pub use file::Source;
 pub use groups::parse_target_groups;
-pub use load::{Config, LoadedGroup, Paths, load};
+pub use load::{Config, LoadedGroup, Sources, load};
 pub use yaml::Position;

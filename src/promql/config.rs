@@ -1,6 +1,6 @@
 //! The settings of the query engine.
 
-use super::Features;
+pub use super::syntax::Features;
 use std::time::Duration;
 
 /// Limits and defaults of all queries. Flags and the `watchbell` section set them.

@@ -2,6 +2,8 @@
 //!
 //! Source: prometheus, model/rulefmt/rulefmt.go.
 
+pub use super::check::check_with;
+
 use crate::sys::settings::{Scalar, Span};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;

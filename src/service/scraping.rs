@@ -7,7 +7,6 @@ use crate::exposition::Printer;
 use crate::ingest::host::HostCollector;
 use crate::ingest::scrape::{LocalJob, LocalTarget};
 use crate::model::Labels;
-use crate::storage::Storage;
 use crate::sys::metrics::{Family, Registry};
 use crate::sys::{process, tasks};
 use std::path::PathBuf;
@@ -60,19 +59,18 @@ impl LocalTarget for HostMetrics {
 #[derive(Clone, Debug)]
 pub(super) struct OwnMetrics {
     registry: Registry,
-    storage: Arc<Storage>,
     /// The alert engine outlives scraping, but must not be kept alive by it.
     alerting: Weak<Alerting>,
 }
 
 impl OwnMetrics {
-    /// The registry's metrics with those of the store and of the alert engine.
-    pub(super) fn new(registry: Registry, storage: Arc<Storage>, alerting: &Arc<Alerting>) -> Self {
+    /// The registry's metrics with those of the process and of the alert engine.
+    pub(super) fn new(registry: Registry, alerting: &Arc<Alerting>) -> Self {
         let version = env!("CARGO_PKG_VERSION");
         let help = "A metric with a constant value of 1 and what was built as labels.";
         let labels = [("version", PROMETHEUS_VERSION), ("watchbell", version)];
         registry.gauge("prometheus_build_info", help, &labels).set(1.0);
-        Self { registry, storage, alerting: Arc::downgrade(alerting) }
+        Self { registry, alerting: Arc::downgrade(alerting) }
     }
 }
 
@@ -80,10 +78,6 @@ impl LocalTarget for OwnMetrics {
     fn gather(&self) -> Vec<Family> {
         let registry = &self.registry;
         process::record(registry);
-        let help = "Whether the store refuses samples.";
-        let refusing = self.storage.status().refusing.is_some();
-        let gauge = registry.gauge("watchbell_storage_refusing", help, &[]);
-        gauge.set(f64::from(u8::from(refusing)));
         let help = "Panics of tasks and threads.";
         let panics = registry.counter("watchbell_task_panics_total", help, &[]);
         panics.set(tasks::panics_total() as f64);

@@ -9,7 +9,7 @@ use super::revision::Revision;
 use super::ruling::{self, Ruling};
 use super::scraping::{Locals, OwnMetrics};
 use crate::alerts;
-use crate::config::{self, Config, Paths};
+use crate::config::{self, Config, Sources};
 use crate::ingest::discover::HostFiles;
 use crate::ingest::limits::SafetyLimits;
 use crate::ingest::scrape::{self, ScrapeManager};
@@ -98,7 +98,7 @@ impl Service {
     /// # Errors
     /// Every fault of the configuration.
     pub fn new(options: Options, world: World) -> Result<Arc<Self>, config::Error> {
-        let config = config::load(&paths(&options), &alert_options(&options))?;
+        let config = config::load(&sources(&options))?;
         let started = world.clock.now();
         for note in config.notes.iter().chain(&options.warnings) {
             tracing::warn!("{note}");
@@ -185,8 +185,7 @@ impl Service {
 
     fn apply_files(&self) -> Result<(), Error> {
         let options = &self.options;
-        let config =
-            config::load(&paths(options), &alert_options(options)).map_err(Error::Config)?;
+        let config = config::load(&sources(options)).map_err(Error::Config)?;
         let config = Arc::new(config);
         if let Some(parts) = self.parts.get() {
             // What can fail comes first: nothing has changed until all of it exists.
@@ -277,7 +276,7 @@ impl Service {
         let context = self.rule_context(config);
         ruling.start(&config.groups, &context, &config.alert_relabel).map_err(Error::Storage)?;
         let scrapes = ScrapeManager::new(self.scrape_deps(appender, server_seed(state, world)));
-        let own = OwnMetrics::new(world.registry.clone(), storage.clone(), &alerting);
+        let own = OwnMetrics::new(world.registry.clone(), &alerting);
         let locals = Locals::new(world, own.clone());
         Ok(Parts { storage, queries, scrapes, ruling, alerting, own, locals })
     }
@@ -330,20 +329,13 @@ impl Service {
     }
 
     fn query_config(&self, config: &Config) -> promql::Config {
-        let named = |name: &str| self.options.features.iter().any(|feature| feature == name);
-        let features = promql::Features {
-            experimental_functions: named("promql-experimental-functions"),
-            duration_expressions: true,
-            extended_ranges: named("promql-extended-range-selectors"),
-            fill_modifiers: named("promql-binop-fill-modifiers"),
-        };
         promql::Config {
             lookback: self.options.lookback,
             timeout: self.options.query_timeout,
             samples_max: self.options.query_samples,
             evaluation_interval: config.evaluation_interval,
-            features,
-            delayed_name_removal: named("promql-delayed-name-removal"),
+            features: features(&self.options),
+            delayed_name_removal: has_feature(&self.options, "promql-delayed-name-removal"),
             ..promql::Config::default()
         }
     }
@@ -382,16 +374,31 @@ pub(super) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-fn paths(options: &Options) -> Paths {
-    Paths {
+fn sources(options: &Options) -> Sources {
+    Sources {
         config_file: options.config_file.clone(),
         alertmanager_file: options.alertmanager_file.clone(),
+        alerts: alert_options(options),
+        features: features(options),
+    }
+}
+
+fn has_feature(options: &Options, name: &str) -> bool {
+    options.features.iter().any(|feature| feature == name)
+}
+
+fn features(options: &Options) -> promql::Features {
+    promql::Features {
+        experimental_functions: has_feature(options, "promql-experimental-functions"),
+        duration_expressions: true,
+        extended_ranges: has_feature(options, "promql-extended-range-selectors"),
+        fill_modifiers: has_feature(options, "promql-binop-fill-modifiers"),
     }
 }
 
 fn alert_options(options: &Options) -> alerts::Options {
-    let named = |name: &str| options.features.iter().any(|feature| feature == name);
-    let matcher_mode = match (named("classic-mode"), named("utf8-strict-mode")) {
+    let classic = has_feature(options, "classic-mode");
+    let matcher_mode = match (classic, has_feature(options, "utf8-strict-mode")) {
         (true, _) => alerts::matchers::Mode::Classic,
         (false, true) => alerts::matchers::Mode::Utf8Strict,
         (false, false) => alerts::matchers::Mode::Fallback,

@@ -46,87 +46,45 @@ const REASONS: [(Refusal, &str); 6] = [
 
 impl StoreMetrics {
     pub(super) fn register(to: &Registry) -> Self {
-        let float: &[(&str, &str)] = &[("type", "float")];
+        let counter = |name: &str, help| to.counter(&format!("prometheus_tsdb_{name}"), help, &[]);
+        let gauge = |name: &str, help| to.gauge(&format!("prometheus_tsdb_{name}"), help, &[]);
+        let own = |name: &str, help| to.gauge(&format!("watchbell_storage_{name}"), help, &[]);
+        let float = |name: &str, help| {
+            to.counter(&format!("prometheus_tsdb_{name}"), help, &[("type", "float")])
+        };
         let refused = REASONS.map(|(why, reason)| {
             let name = "watchbell_storage_samples_refused_total";
             (why, to.counter(name, "Samples refused, by reason.", &[("reason", reason)]))
         });
-        let counter = |name, help| to.counter(name, help, &[]);
-        let gauge = |name, help| to.gauge(name, help, &[]);
+        let dropped = "watchbell_storage_blocks_dropped_total";
         Self {
-            appended: to.counter(
-                "prometheus_tsdb_head_samples_appended_total",
-                "Samples taken.",
-                float,
-            ),
-            out_of_order: to.counter(
-                "prometheus_tsdb_out_of_order_samples_total",
-                "Samples refused as out of order.",
-                float,
-            ),
-            too_old: to.counter(
-                "prometheus_tsdb_too_old_samples_total",
-                "Samples refused as too old.",
-                float,
-            ),
-            out_of_bound: to.counter(
-                "prometheus_tsdb_out_of_bound_samples_total",
-                "Samples refused as outside the head's bounds.",
-                float,
-            ),
-            log_failures: counter(
-                "prometheus_tsdb_wal_writes_failed_total",
-                "Commits that the log could not take.",
-            ),
-            series_created: counter(
-                "prometheus_tsdb_head_series_created_total",
-                "Series made in the head.",
-            ),
-            compactions: counter("prometheus_tsdb_compactions_total", "Blocks cut or merged."),
-            compactions_failed: counter(
-                "prometheus_tsdb_compactions_failed_total",
-                "Cuts and merges that failed.",
-            ),
-            corruptions: counter(
-                "prometheus_tsdb_wal_corruptions_total",
-                "Damages found when the store was opened.",
-            ),
-            blocks: gauge("prometheus_tsdb_blocks_loaded", "Blocks."),
-            block_bytes: gauge("prometheus_tsdb_storage_blocks_bytes", "Bytes of blocks."),
-            wal_bytes: gauge("prometheus_tsdb_wal_storage_size_bytes", "Bytes of the log."),
-            free_bytes: gauge(
-                "watchbell_storage_free_bytes",
-                "Free bytes of the file system that holds the data.",
-            ),
-            refusing: gauge(
-                "watchbell_storage_refusing",
-                "Whether no samples are taken: the disk is full or the log cannot be written.",
-            ),
-            blocks_dropped: counter(
-                "watchbell_storage_blocks_dropped_total",
-                "Blocks dropped by retention.",
-            ),
-            checkpoints: counter("prometheus_tsdb_checkpoint_creations_total", "Checkpoints."),
-            series: gauge("prometheus_tsdb_head_series", "Series in the head."),
-            chunks: gauge("prometheus_tsdb_head_chunks", "Chunks in the head."),
+            appended: float("head_samples_appended_total", "Samples taken."),
+            out_of_order: float("out_of_order_samples_total", "Samples refused as out of order."),
+            too_old: float("too_old_samples_total", "Samples refused as too old."),
+            out_of_bound: float("out_of_bound_samples_total", "Samples refused as out of bounds."),
+            log_failures: counter("wal_writes_failed_total", "Commits that the log did not take."),
+            series_created: counter("head_series_created_total", "Series made in the head."),
+            compactions: counter("compactions_total", "Blocks cut or merged."),
+            compactions_failed: counter("compactions_failed_total", "Cuts and merges that failed."),
+            corruptions: counter("wal_corruptions_total", "Damages found when it was opened."),
+            blocks: gauge("blocks_loaded", "Blocks."),
+            block_bytes: gauge("storage_blocks_bytes", "Bytes of blocks."),
+            wal_bytes: gauge("wal_storage_size_bytes", "Bytes of the log."),
+            free_bytes: own("free_bytes", "Free bytes of the file system that holds the data."),
+            refusing: own("refusing", "Whether no samples are taken: disk full, or log broken."),
+            blocks_dropped: to.counter(dropped, "Blocks dropped by retention.", &[]),
+            checkpoints: counter("checkpoint_creations_total", "Checkpoints."),
+            series: gauge("head_series", "Series in the head."),
+            chunks: gauge("head_chunks", "Chunks in the head."),
             symbol_bytes: gauge(
-                "prometheus_tsdb_symbol_table_size_bytes",
-                "Bytes of label names and values in the head.",
+                "symbol_table_size_bytes",
+                "Bytes of names and values in the head.",
             ),
-            min_time: gauge("prometheus_tsdb_head_min_time", "Oldest sample of the head, ms."),
-            max_time: gauge("prometheus_tsdb_head_max_time", "Newest sample of the head, ms."),
-            min_time_seconds: gauge(
-                "prometheus_tsdb_head_min_time_seconds",
-                "Oldest sample of the head.",
-            ),
-            max_time_seconds: gauge(
-                "prometheus_tsdb_head_max_time_seconds",
-                "Newest sample of the head.",
-            ),
-            lowest_seconds: gauge(
-                "prometheus_tsdb_lowest_timestamp_seconds",
-                "Oldest sample of all.",
-            ),
+            min_time: gauge("head_min_time", "Oldest sample of the head, ms."),
+            max_time: gauge("head_max_time", "Newest sample of the head, ms."),
+            min_time_seconds: gauge("head_min_time_seconds", "Oldest sample of the head."),
+            max_time_seconds: gauge("head_max_time_seconds", "Newest sample of the head."),
+            lowest_seconds: gauge("lowest_timestamp_seconds", "Oldest sample of all."),
             refused: refused.into(),
         }
     }
