@@ -2,9 +2,8 @@
 
 use crate::ingest::config::{Global, Opaque, ScrapeConfig};
 use crate::model::Labels;
-use crate::notify::config::File;
+use crate::notify::config::{AlertingSettings, File};
 use crate::storage::config::StorageSettings;
-use crate::sys::settings::RelabelSettings;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -19,7 +18,7 @@ pub(super) struct Document {
     pub scrape_config_files: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rule_files: Vec<String>,
-    pub alerting: Alerting,
+    pub alerting: AlertingSettings,
     pub storage: StorageSettings,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remote_write: Vec<Opaque>,
@@ -40,16 +39,6 @@ pub(super) struct Document {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ScrapeFile {
     pub scrape_configs: Vec<ScrapeConfig>,
-}
-
-/// `alerting`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Alerting {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub alert_relabel_configs: Vec<RelabelSettings>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub alertmanagers: Vec<Opaque>,
 }
 
 /// A built-in rule file.
@@ -121,9 +110,7 @@ impl Document {
 
     /// Sections that are known and have no effect here.
     pub(super) fn not_built(&self) -> Vec<String> {
-        let others = !self.alerting.alertmanagers.is_empty();
         let sections = [
-            ("alerting.alertmanagers", others, "alerts go to the built-in Alertmanager alone"),
             ("remote_write", !self.remote_write.is_empty(), "samples are not sent on"),
             ("remote_read", !self.remote_read.is_empty(), "other stores are not read"),
             ("otlp", self.otlp.is_some(), "OTLP is not received"),

@@ -9,13 +9,12 @@ use super::error::{Error, Located};
 use super::file::Source;
 use crate::alerts::config::Options as AlertOptions;
 use crate::ingest::config::{Checked, check as check_jobs};
-use crate::model::relabel::Rule;
 use crate::model::{Labels, Problem};
+use crate::notify::config::Alerting;
 use crate::promql::config::Features;
 use crate::rules::config::{RuleFile, RuleGroup, check_with};
 use crate::storage::config::TsdbSettings;
 use crate::sys::glob;
-use crate::sys::settings::relabel_rules;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,8 +65,10 @@ pub struct Config {
     pub groups: Vec<LoadedGroup>,
     /// `storage.tsdb`.
     pub storage: TsdbSettings,
-    /// Changes every alert on its way to the alert engine.
-    pub alert_relabel: Vec<Rule>,
+    /// What changes every alert on its way out, and Alertmanagers beside the built-in one.
+    pub alerting: Alerting,
+    /// Relative names of files start here.
+    pub base: PathBuf,
     /// Routes and receivers.
     pub alertmanager: Alertmanager,
     /// Whether the host is measured.
@@ -94,11 +95,13 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
         Loader { sources, source: &source, base, faults: Vec::new(), notes: Vec::new() };
     let jobs = loader.jobs(&document);
     let groups = loader.groups(&document);
-    let alert_relabel = loader.alert_relabel(&document);
+    let alerting = loader.alerting(&document);
     let alertmanager = loader.alertmanager(&document);
     loader.notes.extend(document.not_built());
-    let Loader { faults, mut notes, .. } = loader;
-    let (Some(jobs), Some(alertmanager), true) = (jobs, alertmanager, faults.is_empty()) else {
+    let Loader { faults, mut notes, base, .. } = loader;
+    let (Some(jobs), Some(alerting), Some(alertmanager), true) =
+        (jobs, alerting, alertmanager, faults.is_empty())
+    else {
         return Err(Error { faults });
     };
     notes.extend(alertmanager.notes.iter().cloned());
@@ -113,7 +116,8 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
         jobs,
         groups,
         storage: document.storage.tsdb.clone(),
-        alert_relabel,
+        alerting,
+        base,
         alertmanager,
         host_metrics: document.watchbell.host_metrics,
         self_metrics: document.watchbell.self_metrics,
@@ -233,12 +237,21 @@ impl Loader<'_> {
         found
     }
 
-    fn alert_relabel(&mut self, document: &Document) -> Vec<Rule> {
-        let at = "alerting.alert_relabel_configs";
-        relabel_rules(at, &document.alerting.alert_relabel_configs).unwrap_or_else(|problems| {
-            self.faults.extend(self.source.place(problems));
-            Vec::new()
-        })
+    fn alerting(&mut self, document: &Document) -> Option<Alerting> {
+        match document.alerting.check() {
+            Ok(alerting) => {
+                for problem in &alerting.warnings {
+                    self.note(&problem.clone().below("alerting"));
+                }
+                Some(alerting)
+            }
+            Err(problems) => {
+                for problem in problems {
+                    self.fault(&problem.below("alerting"));
+                }
+                None
+            }
+        }
     }
 
     fn alertmanager(&mut self, document: &Document) -> Option<Alertmanager> {

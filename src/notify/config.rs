@@ -3,6 +3,8 @@
 //!
 //! Source: prometheus/alertmanager, config/config.go (Config.UnmarshalYAML).
 
+pub use super::upstream::{Alerting, AlertingSettings};
+
 use crate::alerts::{self, IntegrationPlan, Options, ReceiverPlan, Settings};
 use crate::model::{Labels, Problem};
 use crate::sys::settings::{HttpClientSettings, Secret, TlsSettings};

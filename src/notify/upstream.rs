@@ -307,6 +307,11 @@ impl Upstreams {
         self.targets.is_empty()
     }
 
+    /// Where alerts go.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        self.targets.iter().map(|(endpoint, ..)| endpoint.url.as_str())
+    }
+
     /// Tells everybody at once; failures are logged and counted.
     pub async fn send(&self, alerts: &[Alert]) {
         join_all(self.targets.iter().map(|(endpoint, group, client)| async move {

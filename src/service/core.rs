@@ -111,7 +111,7 @@ impl Service {
             &parts.ruling.views(),
             parts.alerting.alerts_by_labels(),
             &config.external_labels,
-            &config.alert_relabel,
+            &config.alerting.alert_relabel,
             self.world.clock.now(),
         )
     }
@@ -201,9 +201,10 @@ impl Core for Service {
     }
 
     fn alertmanagers(&self) -> Result<AlertmanagersAnswer, Error> {
-        let url = format!("{}/alertmanager/api/v2/alerts", self.options.external_url);
+        let own = format!("{}/alertmanager/api/v2/alerts", self.options.external_url);
+        let urls = std::iter::once(own).chain(self.running()?.forwarding.urls());
         Ok(AlertmanagersAnswer {
-            active_alertmanagers: vec![AlertmanagerTarget { url }],
+            active_alertmanagers: urls.map(|url| AlertmanagerTarget { url }).collect(),
             dropped_alertmanagers: Vec::new(),
         })
     }

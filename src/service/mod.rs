@@ -10,6 +10,7 @@ mod alerting;
 mod core;
 mod error;
 mod forms;
+mod forwarding;
 mod gate;
 mod options;
 mod queries;

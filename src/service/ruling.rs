@@ -1,6 +1,7 @@
 //! Rule groups, running: each at its own slots, its alerts on to the engine, its records in SQLite.
 
 use super::alerting::Alerting;
+use super::forwarding::Forwarding;
 use super::queries::Queries;
 use super::revision::Revision;
 use crate::config::LoadedGroup;
@@ -26,6 +27,7 @@ pub(super) struct Deps {
     pub(super) state: Arc<StateDb>,
     pub(super) clock: SharedClock,
     pub(super) alerting: Arc<Alerting>,
+    pub(super) upstreams: Arc<Forwarding>,
     pub(super) revision: Arc<Revision>,
     pub(super) runtime: Handle,
     pub(super) concurrency: usize,
@@ -239,6 +241,7 @@ fn evaluate(running: &Running, deps: &Deps, at: Timestamp) -> Option<Timestamp> 
     let alerts = relabelled(alerts, &running.shared.alert_relabel);
     // The alert engine stores them before the group's own records are stored: a crash in between
     // repeats alerts that it knows, where the other order would lose them.
+    deps.upstreams.send(&alerts);
     deps.alerting.receive(alerts);
     store(running, deps, records);
     deps.revision.bump();

@@ -3,6 +3,7 @@
 
 use super::alerting::{self, Alerting};
 use super::error::Error;
+use super::forwarding::Forwarding;
 use super::options::{Options, WalSync};
 use super::queries::Queries;
 use super::revision::Revision;
@@ -14,6 +15,7 @@ use crate::ingest::discover::HostFiles;
 use crate::ingest::limits::SafetyLimits;
 use crate::ingest::scrape::{self, ScrapeManager};
 use crate::model::{Problem, Timestamp};
+use crate::notify::upstream::Upstreams;
 use crate::notify::{Outside, Receivers, Templates};
 use crate::promql::{self, Engine};
 use crate::rules;
@@ -88,6 +90,7 @@ pub(super) struct Parts {
     pub(super) scrapes: ScrapeManager,
     pub(super) ruling: Ruling,
     pub(super) alerting: Arc<Alerting>,
+    pub(super) forwarding: Arc<Forwarding>,
     pub(super) own: OwnMetrics,
     locals: Locals,
 }
@@ -190,9 +193,10 @@ impl Service {
         if let Some(parts) = self.parts.get() {
             // What can fail comes first: nothing has changed until all of it exists.
             let receivers = self.receivers(&config)?;
+            parts.forwarding.replace(self.upstreams(&config)?);
             parts.alerting.reconfigure(Arc::new(config.alertmanager.alerts.clone()), receivers);
             let context = self.rule_context(&config);
-            parts.ruling.reload(&config.groups, &context, &config.alert_relabel);
+            parts.ruling.reload(&config.groups, &context, &config.alerting.alert_relabel);
             parts.storage.reconfigure(&config.storage);
             let _runtime = self.world.runtime.enter();
             parts.scrapes.apply(config.jobs.jobs.clone(), parts.locals.jobs(&config));
@@ -263,22 +267,28 @@ impl Service {
         };
         let alerting =
             Alerting::restore(alerts, self.receivers(config)?, deps).map_err(Error::Storage)?;
+        let upstreams = self.upstreams(config)?;
+        let forwarding =
+            Arc::new(Forwarding::new(upstreams, world.runtime.clone(), &world.registry));
         let ruling = Ruling::new(ruling::Deps {
             queries: queries.clone(),
             appender: appender.clone(),
             state: state.clone(),
             clock: world.clock.clone(),
             alerting: alerting.clone(),
+            upstreams: forwarding.clone(),
             revision: self.revision.clone(),
             runtime: world.runtime.clone(),
             concurrency: self.options.rule_concurrency,
         });
         let context = self.rule_context(config);
-        ruling.start(&config.groups, &context, &config.alert_relabel).map_err(Error::Storage)?;
+        ruling
+            .start(&config.groups, &context, &config.alerting.alert_relabel)
+            .map_err(Error::Storage)?;
         let scrapes = ScrapeManager::new(self.scrape_deps(appender, server_seed(state, world)));
         let own = OwnMetrics::new(world.registry.clone(), &alerting);
         let locals = Locals::new(world, own.clone());
-        Ok(Parts { storage, queries, scrapes, ruling, alerting, own, locals })
+        Ok(Parts { storage, queries, scrapes, ruling, alerting, forwarding, own, locals })
     }
 
     fn scrape_deps(&self, appender: SharedAppender, server_seed: u64) -> scrape::Deps {
@@ -303,18 +313,29 @@ impl Service {
             let text = |(name, err): (String, _)| Problem::new(name, format!("{err}"));
             Error::Receivers(faults.into_iter().map(text).collect())
         })?;
-        let world = &self.world;
-        let outside = Outside {
-            http: world.http.clone(),
-            clock: world.clock.clone(),
-            entropy: world.entropy.clone(),
+        let outside = self.outside(&settings.base);
+        let (receivers, problems) =
+            Receivers::new(&settings.receivers, templates, outside, &self.world.registry);
+        if problems.is_empty() { Ok(receivers) } else { Err(Error::Receivers(problems)) }
+    }
+
+    fn upstreams(&self, config: &Config) -> Result<Upstreams, Error> {
+        let outside = self.outside(&config.base);
+        let (upstreams, problems) =
+            Upstreams::new(&config.alerting, &outside, &self.world.registry);
+        if problems.is_empty() { Ok(upstreams) } else { Err(Error::Receivers(problems)) }
+    }
+
+    /// The world as receivers see it; relative names of files start at `base`.
+    fn outside(&self, base: &Path) -> Outside {
+        Outside {
+            http: self.world.http.clone(),
+            clock: self.world.clock.clone(),
+            entropy: self.world.entropy.clone(),
             read_file: Arc::new(|path: &Path| std::fs::read(path)),
             hostname: host_name(),
-            base: settings.base.clone(),
-        };
-        let (receivers, problems) =
-            Receivers::new(&settings.receivers, templates, outside, &world.registry);
-        if problems.is_empty() { Ok(receivers) } else { Err(Error::Receivers(problems)) }
+            base: base.to_owned(),
+        }
     }
 
     fn rule_context(&self, config: &Config) -> rules::Context {
