@@ -98,6 +98,16 @@ impl Params {
             .map(|text| core.parse_matchers(text).map_err(|err| invalid("match[]", &err.message)))
             .collect()
     }
+
+    /// The same, where each must ask for something: not every series there is.
+    pub(super) fn narrow_selectors(&self, core: &dyn Core) -> Result<Vec<Vec<Matcher>>, Error> {
+        let all = self.selectors(core)?;
+        if all.iter().any(|one| one.iter().all(Matcher::matches_empty)) {
+            let text = "match[] must contain at least one non-empty matcher";
+            return Err(invalid("match[]", text));
+        }
+        Ok(all)
+    }
 }
 
 /// `invalid parameter "name": reason`, as clients know it; never said twice.
@@ -117,6 +127,12 @@ fn span(text: &str) -> Result<Duration, String> {
 }
 
 fn parse_time(text: &str) -> Option<Timestamp> {
+    // What clients print of the ends of Go's time, and send back for "all of it".
+    match text {
+        "-292273086-05-16T16:47:06Z" => return Some(Timestamp::MIN),
+        "292277025-08-18T07:12:54.999999999Z" => return Some(Timestamp::MAX),
+        _ => {}
+    }
     if let Ok(seconds) = text.parse::<f64>() {
         return Timestamp::from_seconds(seconds);
     }

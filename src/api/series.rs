@@ -11,7 +11,12 @@ pub(super) fn series(asked: &Asked) -> Result<Response, Error> {
     if asked.params.all("match[]").next().is_none() {
         return Err(Error::bad_data("no match[] parameter provided"));
     }
-    let Some(request) = request(asked)? else { return nothing() };
+    let request = request(asked)?;
+    if let (Some(start), Some(end)) = (asked.params.time("start")?, asked.params.time("end")?)
+        && end < start
+    {
+        return Ok(success(Vec::<()>::new()));
+    }
     let answer = asked.core().series(&asked.call(None), &request)?;
     let data: Vec<_> = answer.data.iter().map(LabelsForm).collect();
     Ok(answered(&crate::wire::Answer { data, warnings: answer.warnings, infos: answer.infos }))
@@ -23,7 +28,7 @@ pub(super) fn drop_series(_: &Asked) -> Result<Response, Error> {
 }
 
 pub(super) fn label_names(asked: &Asked) -> Result<Response, Error> {
-    let Some(request) = request(asked)? else { return nothing() };
+    let request = request(asked)?;
     Ok(answered(&asked.core().label_names(&asked.call(None), &request)?))
 }
 
@@ -32,7 +37,7 @@ pub(super) fn label_values(asked: &Asked) -> Result<Response, Error> {
     if name.is_empty() {
         return Err(Error::bad_data(format!("invalid label name: {:?}", asked.slug)));
     }
-    let Some(request) = request(asked)? else { return nothing() };
+    let request = request(asked)?;
     Ok(answered(&asked.core().label_values(&asked.call(None), &name, &request)?))
 }
 
@@ -56,19 +61,16 @@ pub(super) fn metadata(asked: &Asked) -> Result<Response, Error> {
     Ok(success(found))
 }
 
-/// The request; `None` when it ends before it starts, which upstream answers with nothing.
-fn request(asked: &Asked) -> Result<Option<SeriesRequest>, Error> {
+/// The request. A range that ends before it starts is turned around: upstream looks whether the
+/// store overlaps each of both ends, which is the same question.
+fn request(asked: &Asked) -> Result<SeriesRequest, Error> {
     let params = &asked.params;
-    let matchers = params.selectors(asked.core())?;
+    let matchers = params.narrow_selectors(asked.core())?;
     let limit = params.limit()?;
     let start = params.time("start")?.unwrap_or(Timestamp::MIN);
     let end = params.time("end")?.unwrap_or(Timestamp::MAX);
-    let range = TimeRange::new(start, end);
-    Ok(range.map(|range| SeriesRequest { matchers, range, limit }))
-}
-
-fn nothing() -> Result<Response, Error> {
-    Ok(success(Vec::<()>::new()))
+    let range = TimeRange::new(start, end).or_else(|| TimeRange::new(end, start));
+    Ok(SeriesRequest { matchers, range: range.unwrap_or(TimeRange::ALL), limit })
 }
 
 /// Undoes `U__`: `_2e_` is the character 0x2e and `__` an underscore. A name that is not escaped

@@ -59,6 +59,8 @@ pub(super) fn rules(asked: &Asked) -> Result<Response, Error> {
         files: list("file[]"),
         matchers: params.selectors(asked.core())?,
         exclude_alerts: exclude_alerts.unwrap_or(false),
+        // Ours alone: clients that compare answers with Prometheus' do not ask.
+        limits: params.get("watchbell_limits") == Some("true"),
     };
     Ok(success(asked.core().rules(&request)?))
 }

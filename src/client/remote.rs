@@ -279,7 +279,9 @@ impl Core for Remote {
             RuleKind::Recording => "record".to_owned(),
         });
         let exclude = request.exclude_alerts.then(|| "true".to_owned());
+        let limits = request.limits.then(|| "true".to_owned());
         let mut params = Params::default().maybe("type", kind).maybe("exclude_alerts", exclude);
+        params = params.maybe("watchbell_limits", limits);
         for (name, list) in [
             ("rule_name[]", &request.rule_names),
             ("rule_group[]", &request.rule_groups),

@@ -133,7 +133,9 @@ pub(crate) fn ask(core: &dyn Core, call: &Call, request: Request) -> Outcome {
         Request::Status => Answer::Status(Box::new(core.status()?)),
         Request::Alerts => Answer::Alerts(core.alert_rows()?),
         Request::Targets => Answer::Targets(core.targets(TargetState::Any, None)?),
-        Request::Rules => Answer::Rules(core.rules(&RulesRequest::default())?),
+        Request::Rules => {
+            Answer::Rules(core.rules(&RulesRequest { limits: true, ..RulesRequest::default() })?)
+        }
         Request::Silences => Answer::Silences(core.silences(&[])?),
         Request::Ranges(queries) => {
             // A host without one of the metrics still has the others.

@@ -157,8 +157,8 @@ pub struct GettableAlertStatus {
     pub silenced_by: Vec<String>,
     /// Fingerprints of alerts.
     pub inhibited_by: Vec<String>,
-    /// Names of time intervals.
-    #[serde(default)]
+    /// Names of time intervals; left out when there is none, as before Alertmanager 0.28.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub muted_by: Vec<String>,
 }
 

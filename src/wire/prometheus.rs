@@ -144,6 +144,8 @@ pub struct RulesRequest {
     pub matchers: Vec<Vec<Matcher>>,
     /// Leave the alerts of each rule out.
     pub exclude_alerts: bool,
+    /// Take the comparisons of alerting rules apart (ours).
+    pub limits: bool,
 }
 
 /// The two kinds of rules.

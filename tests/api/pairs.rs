@@ -242,7 +242,7 @@ pub(crate) const PAIRS: &[Pair] = &[
     get(
         "/api/v2/alerts",
         200,
-        r#"[{"labels":{"alertname":"X","sev":"a"},"annotations":{"summary":"s <b> é"},"startsAt":"2023-11-14T22:13:20.000Z","endsAt":"2023-11-14T22:14:20.000Z","updatedAt":"2023-11-14T22:13:20.001Z","generatorURL":"/graph?g0.expr=up&g0.tab=1","fingerprint":"476f33eddce37ce9","receivers":[{"name":"def"}],"status":{"state":"suppressed","silencedBy":["a1b2c3d4-0000-4000-8000-0123456789ab"],"inhibitedBy":[],"mutedBy":[]}}]"#,
+        r#"[{"labels":{"alertname":"X","sev":"a"},"annotations":{"summary":"s <b> é"},"startsAt":"2023-11-14T22:13:20.000Z","endsAt":"2023-11-14T22:14:20.000Z","updatedAt":"2023-11-14T22:13:20.001Z","generatorURL":"/graph?g0.expr=up&g0.tab=1","fingerprint":"476f33eddce37ce9","receivers":[{"name":"def"}],"status":{"state":"suppressed","silencedBy":["a1b2c3d4-0000-4000-8000-0123456789ab"],"inhibitedBy":[]}}]"#,
     ),
     get("/api/v2/alerts?filter=nosense", 400, r#""bad matcher format: nosense""#),
     get("/api/v2/alerts?receiver=(", 400, r#"~failed to parse receiver param"#),

@@ -3,10 +3,18 @@
 use super::math::whole;
 use crate::promql::syntax::Function;
 
+/// 2^63: seconds from here on, and NaN, are no time that upstream can hold.
+const SECONDS_END: f64 = 9_223_372_036_854_775_808.0;
+/// Days and seconds of what upstream makes of such a number on amd64, where the conversion yields
+/// the smallest integer and the calendar wraps around to 292277026596-12-04 15:30:08.
+const BEYOND: (i64, i64) = (106_751_991_167_300, 55_808);
+
 /// The field that `function` asks for, of a time in seconds since the epoch.
 pub(super) fn field(function: Function, seconds: f64) -> f64 {
-    let seconds = whole(seconds);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (days, second) = match seconds.abs() < SECONDS_END {
+        true => (whole(seconds).div_euclid(86_400), whole(seconds).rem_euclid(86_400)),
+        false => BEYOND,
+    };
     let (year, month, day) = civil(days);
     let value = match function {
         Function::Minute => second / 60 % 60,

@@ -83,7 +83,7 @@ fn rule_form(rule: &RuleView, request: &RulesRequest) -> RuleForm {
             RuleForm::Alerting {
                 state: phase.as_str().to_owned(),
                 name,
-                limit: rule_limit(&query),
+                limit: if request.limits { rule_limit(&query) } else { None },
                 query,
                 duration: hold.as_secs_f64(),
                 keep_firing_for: keep_firing_for.as_secs_f64(),

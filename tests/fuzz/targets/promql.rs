@@ -1,0 +1,12 @@
+//! Expressions: any text is refused, or prints to a text that reads as the same tree.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use watchbell::promql::syntax::{Features, parse};
+
+fuzz_target!(|text: &str| {
+    let Ok(tree) = parse(text, &Features::ALL) else { return };
+    let printed = tree.to_string();
+    let again = parse(&printed, &Features::ALL).expect("what is printed can be read");
+    assert_eq!(again.to_string(), printed);
+});
