@@ -464,10 +464,16 @@ impl Checker<'_> {
                 if !is_legacy_label_name(name) {
                     self.problem(&at, format!("invalid label name {name:?}"));
                 }
-                match Matcher::new(name.as_str(), op, value.0.as_str()) {
-                    Ok(matcher) => found.push(matcher),
-                    Err(err) => self.problem(at, err.to_string()),
+                if let Err(err) = Matcher::new(name.as_str(), op, value.0.as_str()) {
+                    self.problem(at, err.to_string());
+                    continue;
                 }
+                // Upstream writes the anchors of the older form into group keys.
+                let value = match op.is_regex() {
+                    true => format!("^(?:{})$", value.0),
+                    false => value.0.clone(),
+                };
+                found.extend(Matcher::new(name.as_str(), op, value));
             }
         }
         for (place, text) in list.iter().enumerate() {

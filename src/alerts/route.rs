@@ -146,7 +146,7 @@ route:
             &[("alertname", "A"), ("team", "x"), ("sev", "a")],
             &[
                 ("xa", r#"{}/{team="x"}/{sev=~"a|b"}:{}"#),
-                ("old", r#"{}/{sev=~"a.*",team="x"}:{alertname="A"}"#),
+                ("old", r#"{}/{sev=~"^(?:a.*)$",team="x"}:{alertname="A"}"#),
             ],
         );
         check(
@@ -170,7 +170,7 @@ route:
                 "{}",
                 r#"{}/{team="x"}/0"#,
                 r#"{}/{team="x"}/0/{sev=~"a|b"}/0"#,
-                r#"{}/{sev=~"a.*",team="x"}/1"#,
+                r#"{}/{sev=~"^(?:a.*)$",team="x"}/1"#,
                 r#"{}/{team="x"}/2"#,
                 r#"{}/{team="x"}/3"#,
             ]

@@ -175,6 +175,8 @@ impl SystemClient {
             .referer(false)
             .retry(reqwest::retry::never())
             .tcp_nodelay(true)
+            // As Go writes them: a small receiver may compare names by letter.
+            .http1_title_case_headers()
             .pool_idle_timeout(Duration::from_secs(300));
         if !http2 {
             builder = builder.http1_only();

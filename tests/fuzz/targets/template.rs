@@ -3,13 +3,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use watchbell::model::Timestamp;
-use watchbell::template::{Limits, Mode, Template, Value, alertmanager_functions};
+use watchbell::template::{Limits, Mode, TemplateSet, Value, alertmanager_functions};
 
 fuzz_target!(|text: &str| {
     let functions = alertmanager_functions(Timestamp::EPOCH);
-    if let Ok(template) = Template::parse("fuzz", text, &functions) {
-        for mode in [Mode::Text, Mode::Html] {
-            let _ = template.execute(&Value::Nil, &functions, mode, Limits::default());
-        }
+    let set = TemplateSet::new();
+    for mode in [Mode::Text, Mode::Html] {
+        let _ = set.render(text, &Value::Nil, &functions, mode, Limits::default());
     }
 });

@@ -14,7 +14,7 @@ use watchbell::sys::metrics::Registry;
 fuzz_target!(|bytes: &[u8]| {
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join("wal")).expect("a log folder");
-    fs::write(folder.path().join("wal/0000000000000001"), bytes).expect("a segment");
+    fs::write(folder.path().join("wal/0000000001.log"), bytes).expect("a segment");
     let deps = Deps {
         files: Arc::new(SystemFiles),
         clock: Arc::new(SystemClock::new()),
