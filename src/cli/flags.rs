@@ -1,5 +1,6 @@
 //! The table of commands and flags; help, completions and the flags page come from it.
 
+use crate::ingest::limits::SafetyLimits;
 use crate::model::duration;
 use crate::sys::settings::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -197,6 +198,24 @@ pub(super) struct ServerFlags {
     /// Rule groups that are evaluated at a time
     #[arg(long = "rules.max-concurrent-evals", value_name = "COUNT", default_value_t = 4)]
     pub rule_concurrency: usize,
+    /// The longest answer of a target, decompressed
+    #[arg(long = "scrape.max-body-bytes", value_name = "SIZE", default_value = "32MB", value_parser = size)]
+    pub body_max: u64,
+    /// Samples of one scrape
+    #[arg(long = "scrape.max-samples", value_name = "COUNT", default_value_t = 200_000)]
+    pub samples_max: usize,
+    /// Series of one target
+    #[arg(long = "scrape.max-series", value_name = "COUNT", default_value_t = 200_000)]
+    pub series_max: usize,
+    /// Labels of one series
+    #[arg(long = "scrape.max-labels", value_name = "COUNT", default_value_t = 64)]
+    pub labels_max: usize,
+    /// Bytes of a label's name
+    #[arg(long = "scrape.max-label-name-bytes", value_name = "COUNT", default_value_t = 128)]
+    pub label_name_max: usize,
+    /// Bytes of a label's value
+    #[arg(long = "scrape.max-label-value-bytes", value_name = "COUNT", default_value_t = 4096)]
+    pub label_value_max: usize,
     /// How long notifications and ended silences are kept
     #[arg(long = "data.retention", value_name = "TIME", default_value = "120h", value_parser = span)]
     pub data_retention: Duration,
@@ -209,6 +228,20 @@ pub(super) struct ServerFlags {
     /// logfmt or json
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
     pub log_format: LogFormat,
+}
+
+impl ServerFlags {
+    /// What a target or a sender may bring.
+    pub(super) fn limits(&self) -> SafetyLimits {
+        SafetyLimits {
+            body_bytes_max: usize::try_from(self.body_max).unwrap_or(usize::MAX),
+            samples_max: self.samples_max,
+            series_max: self.series_max,
+            labels_max: self.labels_max,
+            label_name_bytes_max: self.label_name_max,
+            label_value_bytes_max: self.label_value_max,
+        }
+    }
 }
 
 /// How much is logged.
@@ -430,6 +463,12 @@ mod tests {
     #[test]
     fn the_table_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn limits_have_the_defaults_that_they_document() {
+        let cli = Cli::try_parse_from(["watchbell"]).expect("no flag is needed");
+        assert_eq!(cli.server.limits(), SafetyLimits::default());
     }
 
     #[test]

@@ -7,7 +7,6 @@ use super::scraping::printed;
 use super::start::{PROMETHEUS_VERSION, Parts, Service, host_name};
 use crate::alerts::SilenceError;
 use crate::alerts::matchers;
-use crate::ingest::limits::SafetyLimits;
 use crate::ingest::receive::{self, ReceiveError};
 use crate::ingest::scrape::LocalTarget as _;
 use crate::model::{Labels, Matcher, Regex, SilenceId, Timestamp};
@@ -304,7 +303,7 @@ impl Core for Service {
             Some(&request.content_type),
             Some(&request.content_encoding),
             &request.body,
-            &SafetyLimits::default(),
+            &self.options.limits,
         )
         .map_err(|err| receive_error(&err))?;
         let committed = parts.storage.commit_synced(&received.commit).map_err(append_error)?;

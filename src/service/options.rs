@@ -1,5 +1,6 @@
 //! What the parts need from flags.
 
+use crate::ingest::limits::SafetyLimits;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub struct Options {
     pub rule_concurrency: usize,
     /// How long notifications and ended silences are kept.
     pub data_retention: Duration,
+    /// What a target or a sender may bring.
+    pub limits: SafetyLimits,
     /// Features by name.
     pub features: Vec<String>,
     /// Flags and values, for the flags page.

@@ -3,32 +3,65 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+/// What only moves ages and values wakes the screens this often at most: scrapes do so anyway.
+const QUIET: Duration = Duration::from_secs(5);
+
 /// The number and its waiters.
 #[derive(Debug, Default)]
 pub(super) struct Revision {
-    number: Mutex<u64>,
+    number: Mutex<Number>,
     changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Number {
+    value: u64,
+    /// When it last grew, on the monotonic clock, as far as callers told.
+    grown_at: Duration,
 }
 
 impl Revision {
     /// Something has changed.
     pub(super) fn bump(&self) {
-        *self.number.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.number.lock().unwrap_or_else(PoisonError::into_inner).value += 1;
+        self.changed.notify_all();
+    }
+
+    /// Something small has changed: told at `now` unless something was told shortly before.
+    pub(super) fn nudge(&self, now: Duration) {
+        {
+            let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
+            if now < number.grown_at + QUIET {
+                return;
+            }
+            number.grown_at = now;
+            number.value += 1;
+        }
         self.changed.notify_all();
     }
 
     /// Waits until the number is past `after`, or `patience` is over; says which it is now.
     pub(super) fn wait_after(&self, after: u64, patience: Duration) -> u64 {
         let number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(number, patience, |number| *number <= after);
+        let waited =
+            self.changed.wait_timeout_while(number, patience, |number| number.value <= after);
         let (number, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        *number
+        number.value
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_changes_are_told_together() {
+        let revision = Revision::default();
+        for (second, expected) in [(10, 1), (11, 1), (14, 1), (15, 2), (16, 2)] {
+            revision.nudge(Duration::from_secs(second));
+            assert_eq!(revision.wait_after(9, Duration::ZERO), expected, "{second}");
+        }
+    }
 
     #[test]
     fn a_waiter_sees_the_change_it_waited_for() {

@@ -243,8 +243,12 @@ fn evaluate(running: &Running, deps: &Deps, at: Timestamp) -> Option<Timestamp> 
     // repeats alerts that it knows, where the other order would lose them.
     deps.upstreams.send(&alerts);
     deps.alerting.receive(alerts);
+    let has_changed = !records.is_empty();
     store(running, deps, records);
-    deps.revision.bump();
+    match has_changed {
+        true => deps.revision.bump(),
+        false => deps.revision.nudge(deps.clock.elapsed()),
+    }
     Some(next)
 }
 

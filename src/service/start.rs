@@ -12,7 +12,6 @@ use super::scraping::{Locals, OwnMetrics};
 use crate::alerts;
 use crate::config::{self, Config, Sources};
 use crate::ingest::discover::HostFiles;
-use crate::ingest::limits::SafetyLimits;
 use crate::ingest::scrape::{self, ScrapeManager};
 use crate::model::{Problem, Timestamp};
 use crate::notify::upstream::Upstreams;
@@ -231,6 +230,9 @@ impl Service {
             WalSync::Every(span) => storage::config::WalSync::Every(span),
             WalSync::Off => storage::config::WalSync::Off,
         };
+        settings.labels_max = options.limits.labels_max;
+        settings.label_name_bytes_max = options.limits.label_name_bytes_max;
+        settings.label_value_bytes_max = options.limits.label_value_bytes_max;
         settings.apply(&config.storage);
         let deps = storage::Deps {
             files: Arc::new(SystemFiles),
@@ -292,7 +294,7 @@ impl Service {
     }
 
     fn scrape_deps(&self, appender: SharedAppender, server_seed: u64) -> scrape::Deps {
-        let revision = self.revision.clone();
+        let (revision, clock) = (self.revision.clone(), self.world.clock.clone());
         scrape::Deps {
             clock: self.world.clock.clone(),
             http: self.world.http.clone(),
@@ -302,8 +304,8 @@ impl Service {
             parse_groups: Arc::new(config::parse_target_groups),
             files: Arc::new(HostFiles),
             user_agent: format!("Prometheus/{PROMETHEUS_VERSION}"),
-            safety: SafetyLimits::default(),
-            on_commit: Arc::new(move || revision.bump()),
+            safety: self.options.limits,
+            on_commit: Arc::new(move || revision.nudge(clock.elapsed())),
         }
     }
 
