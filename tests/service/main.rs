@@ -1,0 +1,250 @@
+//! The whole line in one process: a scripted target, rules, the alert engine and a web hook, on a
+//! clock that the test moves, through the one door that screens and HTTP use.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use watchbell::ingest::limits::SafetyLimits;
+use watchbell::model::Timestamp;
+use watchbell::service::{Options, Service, WalSync, World};
+use watchbell::sys::http::HttpError;
+use watchbell::sys::metrics::Registry;
+use watchbell::sys::sim::{SeededEntropy, VirtualClock};
+use watchbell::sys::sim_http::ScriptedHttp;
+use watchbell::sys::tasks::Shutdown;
+use watchbell::wire::{Call, Core, InstantQuery, PostableSilence, QueryData, Readiness};
+
+const TARGET: &str = "http://10.0.0.1:9100/metrics";
+const HOOK: &str = "http://10.0.0.2/hook";
+const CONFIG: &str = "
+global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
+rule_files: [rules.yml]
+scrape_configs:
+- job_name: node
+  static_configs: [{targets: ['10.0.0.1:9100']}]
+";
+const RULES: &str = "
+groups:
+- name: g
+  rules:
+  - {record: 'job:up:sum', expr: 'sum by (job) (up)'}
+  - alert: Down
+    expr: up == 0
+    for: 3s
+    labels: {severity: page}
+    annotations: {summary: '{{ $labels.instance }} is down'}
+";
+const ROUTES: &str = "
+route: {receiver: hook, group_wait: 1s, group_interval: 2s, repeat_interval: 1h}
+receivers:
+- name: hook
+  webhook_configs: [{url: 'http://10.0.0.2/hook'}]
+";
+
+struct Scene {
+    clock: VirtualClock,
+    http: Arc<ScriptedHttp>,
+    folder: tempfile::TempDir,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text) in [("p.yml", CONFIG), ("rules.yml", RULES), ("a.yml", ROUTES)] {
+            std::fs::write(folder.path().join(name), text).expect("writes");
+        }
+        let http = Arc::new(ScriptedHttp::new());
+        http.on(TARGET, ScriptedHttp::answer(200, "text/plain; version=0.0.4", "heat 21.5\n"));
+        http.on(HOOK, ScriptedHttp::answer(200, "text/plain", ""));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let clock = VirtualClock::at(Timestamp::from_millis(1_700_000_000_000));
+        Self { clock, http, folder, runtime }
+    }
+
+    fn start(&self) -> Arc<Service> {
+        let world = World {
+            clock: Arc::new(self.clock.clone()),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            http: self.http.clone(),
+            registry: Registry::new(),
+            runtime: self.runtime.handle().clone(),
+            shutdown: Shutdown::new(),
+        };
+        let service = Service::new(options(self.folder.path()), world).expect("a valid file");
+        assert!(matches!(service.readiness(), Readiness::Starting(_)));
+        service.open().expect("opens");
+        assert_eq!(service.readiness(), Readiness::Ready);
+        service
+    }
+
+    /// Lets time pass a quarter of a second at a time until `holds`, waiting for real work only on
+    /// the service's own word that something changed.
+    #[track_caller]
+    fn until(&self, service: &Service, what: &str, holds: impl Fn(&Service) -> bool) {
+        for _ in 0..2_000 {
+            if holds(service) {
+                return;
+            }
+            let before = service.changes_after(0, Duration::ZERO).expect("answers").revision;
+            self.clock.advance(Duration::from_millis(250));
+            service.changes_after(before, Duration::from_millis(20)).expect("answers");
+        }
+        panic!("{what} did not happen");
+    }
+
+    /// What the web hook was told: status of each message.
+    fn told(&self) -> Vec<String> {
+        let hooks = self.http.requests().into_iter().filter(|request| request.url == HOOK);
+        hooks
+            .map(|request| {
+                let body: serde_json::Value =
+                    serde_json::from_slice(&request.body).expect("the payload is JSON");
+                body.get("status").and_then(|one| one.as_str()).unwrap_or("none").to_owned()
+            })
+            .collect()
+    }
+}
+
+fn options(folder: &Path) -> Options {
+    Options {
+        config_file: Some(folder.join("p.yml")),
+        alertmanager_file: Some(folder.join("a.yml")),
+        data: folder.join("data"),
+        retention_time: None,
+        retention_size: None,
+        wal_sync: WalSync::Off,
+        min_free: Some(0),
+        external_url: "http://localhost:9090".to_owned(),
+        lookback: Duration::from_secs(300),
+        query_timeout: Duration::from_secs(30),
+        query_concurrency: 4,
+        query_samples: 1_000_000,
+        resend_delay: Duration::from_secs(5),
+        outage_tolerance: Duration::from_secs(3600),
+        rule_concurrency: 2,
+        data_retention: Duration::from_secs(3600),
+        limits: SafetyLimits::default(),
+        features: Vec::new(),
+        flags: BTreeMap::new(),
+        warnings: Vec::new(),
+        listen: Vec::new(),
+    }
+}
+
+/// The values of an instant query, in the order of the answer.
+fn values(core: &dyn Core, expr: &str) -> Vec<f64> {
+    let call = Call::with_timeout(Duration::from_secs(30));
+    let answer = core.query(&call, &InstantQuery::now(expr)).expect("a valid query");
+    match answer.data {
+        QueryData::Vector(samples) => samples.iter().map(|sample| sample.value).collect(),
+        other => panic!("{expr} is a {}", other.type_name()),
+    }
+}
+
+#[test]
+fn a_stopped_target_pages_once_and_resolves() {
+    let world = Scene::new();
+    let service = world.start();
+    world.until(&service, "a scrape", |core| values(core, "heat") == [21.5]);
+    world.until(&service, "a recording", |core| values(core, "job:up:sum") == [1.0]);
+    assert_eq!(world.told(), Vec::<String>::new());
+
+    world.http.on_error(TARGET, HttpError::Connect("dial tcp: connection refused".to_owned()));
+    world.until(&service, "the alert", |core| {
+        values(core, "ALERTS{alertname=\"Down\",alertstate=\"firing\"}") == [1.0]
+    });
+    world.until(&service, "the page", |_| world.told() == ["firing"]);
+    assert_eq!(values(service.as_ref(), "heat"), Vec::<f64>::new(), "its series ended");
+    let rows = service.alert_rows().expect("rows");
+    let row = rows.first().expect("one alert");
+    assert_eq!(row.annotations.get("summary"), Some("10.0.0.1:9100 is down"));
+    assert_eq!(row.limit.as_ref().map(|limit| limit.left.as_str()), Some("up"));
+
+    world.http.on(TARGET, ScriptedHttp::answer(200, "text/plain; version=0.0.4", "heat 20\n"));
+    world.until(&service, "the end", |_| world.told() == ["firing", "resolved"]);
+    service.close();
+}
+
+#[test]
+fn what_was_shown_and_decided_is_there_after_a_crash() {
+    let world = Scene::new();
+    let service = world.start();
+    world.until(&service, "a scrape", |core| values(core, "heat") == [21.5]);
+    world.http.on_error(TARGET, HttpError::Timeout);
+    world.until(&service, "the page", |_| world.told() == ["firing"]);
+    let shown = values(service.as_ref(), "count_over_time(heat[1h])");
+    let now = service.status().expect("status").now;
+    let silence = service
+        .post_silence(PostableSilence {
+            id: None,
+            matchers: vec![watchbell::wire::MatcherForm {
+                name: "severity".to_owned(),
+                value: "page".to_owned(),
+                is_regex: false,
+                is_equal: true,
+            }],
+            starts_at: now,
+            ends_at: now.plus(Duration::from_secs(3600)),
+            created_by: "test".to_owned(),
+            comment: "kept".to_owned(),
+            annotations: watchbell::model::Labels::empty(),
+        })
+        .expect("a silence");
+    // Nothing is closed: the next one reads what a killed process leaves, in a copy of the folder.
+    let copy = Scene::new();
+    copy_folder(&world.folder.path().join("data"), &copy.folder.path().join("data"));
+    copy.clock.set_wall(now);
+    copy.http.on_error(TARGET, HttpError::Timeout);
+    let again = copy.start();
+    assert_eq!(values(again.as_ref(), "count_over_time(heat[1h])"), shown);
+    let kept = again.silence(&silence).expect("the silence is there");
+    assert_eq!((kept.comment.as_str(), kept.status.state.as_str()), ("kept", "active"));
+    copy.until(&again, "the alert goes on", |core| {
+        values(core, "ALERTS{alertname=\"Down\",alertstate=\"firing\"}") == [1.0]
+    });
+    // Silenced, and the log knows that it was told: nobody hears of it again.
+    assert_eq!(copy.told(), Vec::<String>::new());
+    again.close();
+    service.close();
+}
+
+#[test]
+fn a_bad_file_leaves_the_running_configuration_in_force() {
+    let world = Scene::new();
+    let service = world.start();
+    world.until(&service, "a scrape", |core| values(core, "heat") == [21.5]);
+    let rules = world.folder.path().join("rules.yml");
+    std::fs::write(&rules, "groups:\n- name: g\n  rulez: []\n").expect("writes");
+    let err = service.reload().expect_err("a bad file");
+    assert!(
+        err.message.contains(":3:3: unknown field \"rulez\"; did you mean \"rules\"?"),
+        "{err}"
+    );
+    let status = service.status().expect("status");
+    assert!(status.config_error.is_some_and(|text| text.contains("rulez")));
+    assert_eq!(service.rules(&Default::default()).expect("rules").groups.len(), 1);
+    std::fs::write(&rules, "groups: []\n").expect("writes");
+    service.reload().expect("a good file");
+    assert_eq!(service.status().expect("status").config_error, None);
+    assert_eq!(service.rules(&Default::default()).expect("rules").groups.len(), 0);
+    service.close();
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let place = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy_folder(&entry.path(), &place);
+        } else if entry.file_name() != "lock" {
+            std::fs::copy(entry.path(), place).expect("copies");
+        }
+    }
+}
