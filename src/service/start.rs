@@ -368,6 +368,7 @@ impl Service {
         let revision = self.revision.clone();
         let runtime = self.world.runtime.clone();
         let work = move || {
+            let mut refusing = None;
             loop {
                 let stop = runtime.block_on(async {
                     tokio::select! {
@@ -382,6 +383,12 @@ impl Service {
                     tracing::error!(%err, "the store's upkeep failed; it is tried again");
                     revision.bump();
                 }
+                let now_refusing = storage.status().refusing;
+                if now_refusing != refusing {
+                    tell_refusing(now_refusing.as_deref());
+                    revision.bump();
+                    refusing = now_refusing;
+                }
                 if let Err(err) = state.prune_history(clock.now()) {
                     tracing::warn!(%err, "old history stays");
                 }
@@ -389,6 +396,14 @@ impl Service {
         };
         tasks::spawn_thread("keeping", work).map_err(Error::Thread)?;
         Ok(())
+    }
+}
+
+/// Whether samples are taken is told when it changes, not at every sample.
+fn tell_refusing(reason: Option<&str>) {
+    match reason {
+        Some(reason) => tracing::error!(reason, "no samples are taken in; queries go on"),
+        None => tracing::info!("samples are taken in again"),
     }
 }
 
