@@ -39,7 +39,7 @@ wants "host and own metrics are up" 'job="watchbell".* => 1 ' ask up
 wants "live cpu" 'node_cpu_seconds_total\{.*mode="idle"' ask 'node_cpu_seconds_total'
 wants "rate over live data" '=> [0-9.]+ ' ask 'sum(rate(node_cpu_seconds_total[1m]))'
 wants "the watchdog fires" 'alertstate="firing"' ask 'ALERTS{alertname="Watchdog"}'
-wants "a screen" 'Overview' "$binary" tui --once overview --width 80 --height 24
+wants "a screen" 'Firing now' "$binary" tui --once overview --width 80 --height 24
 before=$(ask 'min(min_over_time(timestamp(up)[1h:1s]))' | sed 's/.*=> \([0-9.]*\) .*/\1/')
 kill -9 "$server"; wait "$server" 2>/dev/null || true
 start

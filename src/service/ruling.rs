@@ -241,9 +241,10 @@ fn evaluate(running: &Running, deps: &Deps, at: Timestamp) -> Option<Timestamp> 
     let alerts = relabelled(alerts, &running.shared.alert_relabel);
     // The alert engine stores them before the group's own records are stored: a crash in between
     // repeats alerts that it knows, where the other order would lose them.
+    // Firing and resolved alerts are told at once; pending ones and values can wait a little.
+    let has_changed = !alerts.is_empty();
     deps.upstreams.send(&alerts);
     deps.alerting.receive(alerts);
-    let has_changed = !records.is_empty();
     store(running, deps, records);
     match has_changed {
         true => deps.revision.bump(),
