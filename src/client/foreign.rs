@@ -119,7 +119,7 @@ fn rule_rows(group: &RuleGroupForm, rule: &RuleForm) -> Vec<AlertRow> {
             rule_file: group.file.clone(),
             rule_group: group.name.clone(),
             interval_seconds: group.interval,
-            ..empty_row(&alert.labels)
+            ..AlertRow::bare(&alert.labels)
         }
     };
     alerts.iter().map(row).collect()
@@ -130,7 +130,7 @@ fn outside_row(alert: &GettableAlert) -> AlertRow {
         annotations: alert.annotations.clone(),
         active_at: Some(alert.starts_at),
         fired_at: Some(alert.starts_at),
-        ..empty_row(&alert.labels)
+        ..AlertRow::bare(&alert.labels)
     };
     add_sent(&mut row, alert);
     row
@@ -150,33 +150,6 @@ fn add_sent(row: &mut AlertRow, alert: &GettableAlert) {
         } else {
             AlertState::Muted
         };
-    }
-}
-
-fn empty_row(labels: &crate::model::Labels) -> AlertRow {
-    AlertRow {
-        fingerprint: labels.fingerprint().to_string(),
-        labels: labels.clone(),
-        annotations: crate::model::Labels::empty(),
-        state: AlertState::Firing,
-        value: None,
-        active_at: None,
-        fired_at: None,
-        resolved_at: None,
-        for_seconds: 0.0,
-        expr: String::new(),
-        limit: None,
-        rule_file: String::new(),
-        rule_group: String::new(),
-        interval_seconds: 0.0,
-        receivers: Vec::new(),
-        route: String::new(),
-        group_key: String::new(),
-        silenced_by: Vec::new(),
-        inhibited_by: Vec::new(),
-        muted_by: Vec::new(),
-        deliveries: Vec::new(),
-        next_flush: None,
     }
 }
 

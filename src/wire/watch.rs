@@ -118,6 +118,36 @@ pub struct AlertRow {
     pub next_flush: Option<Timestamp>,
 }
 
+impl AlertRow {
+    /// A firing alert of which only the labels are known.
+    pub fn bare(labels: &Labels) -> Self {
+        Self {
+            fingerprint: labels.fingerprint().to_string(),
+            labels: labels.clone(),
+            annotations: Labels::empty(),
+            state: AlertState::Firing,
+            value: None,
+            active_at: None,
+            fired_at: None,
+            resolved_at: None,
+            for_seconds: 0.0,
+            expr: String::new(),
+            limit: None,
+            rule_file: String::new(),
+            rule_group: String::new(),
+            interval_seconds: 0.0,
+            receivers: Vec::new(),
+            route: String::new(),
+            group_key: String::new(),
+            silenced_by: Vec::new(),
+            inhibited_by: Vec::new(),
+            muted_by: Vec::new(),
+            deliveries: Vec::new(),
+            next_flush: None,
+        }
+    }
+}
+
 /// How a receiver does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReceiverStatus {

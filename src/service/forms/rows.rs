@@ -62,30 +62,7 @@ fn sent_labels(labels: &Labels, external: &Labels, relabelling: &[Rule]) -> Labe
 }
 
 fn rule_row(alert: &ActiveAlert) -> AlertRow {
-    AlertRow {
-        fingerprint: alert.labels.fingerprint().to_string(),
-        labels: alert.labels.clone(),
-        annotations: alert.annotations.clone(),
-        state: AlertState::Pending,
-        value: None,
-        active_at: Some(alert.active_at),
-        fired_at: None,
-        resolved_at: None,
-        for_seconds: 0.0,
-        expr: String::new(),
-        limit: None,
-        rule_file: String::new(),
-        rule_group: String::new(),
-        interval_seconds: 0.0,
-        receivers: Vec::new(),
-        route: String::new(),
-        group_key: String::new(),
-        silenced_by: Vec::new(),
-        inhibited_by: Vec::new(),
-        muted_by: Vec::new(),
-        deliveries: Vec::new(),
-        next_flush: None,
-    }
+    AlertRow { state: AlertState::Pending, ..AlertRow::bare(&alert.labels) }
 }
 
 fn engine_row(view: &AlertView) -> AlertRow {
@@ -101,19 +78,11 @@ fn engine_row(view: &AlertView) -> AlertRow {
     let alert = &view.alert;
     AlertRow {
         fingerprint: view.fingerprint.to_string(),
-        labels: alert.labels.clone(),
         annotations: alert.annotations.clone(),
         state,
-        value: None,
         active_at: Some(alert.starts_at),
         fired_at: Some(alert.starts_at),
         resolved_at: (view.status == AlertStatus::Resolved).then_some(alert.ends_at),
-        for_seconds: 0.0,
-        expr: String::new(),
-        limit: None,
-        rule_file: String::new(),
-        rule_group: String::new(),
-        interval_seconds: 0.0,
         receivers: view.receivers.clone(),
         route: first.map(|group| group.route.clone()).unwrap_or_default(),
         group_key: first.map(|group| group.group.to_string()).unwrap_or_default(),
@@ -122,6 +91,7 @@ fn engine_row(view: &AlertView) -> AlertRow {
         muted_by: quiet.muted_by.clone(),
         deliveries: view.deliveries.iter().map(delivery).collect(),
         next_flush: view.groups.iter().map(|group| group.next_flush).min(),
+        ..AlertRow::bare(&alert.labels)
     }
 }
 
