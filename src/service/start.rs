@@ -241,9 +241,9 @@ impl Service {
             registry: self.world.registry.clone(),
         };
         let storage = Storage::open(settings, &deps, &self.progress).map_err(Error::Storage)?;
-        for damage in storage.status().damages {
-            self.notice(damage);
-        }
+        // The store has logged them; the screens show them as long as this process lives.
+        let damages = storage.status().damages;
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).extend(damages);
         Ok(Arc::new(storage))
     }
 
