@@ -115,6 +115,10 @@ mod tests {
             ("[a-c]x", "bx", true),
             ("[^a-c]x", "bx", false),
             ("a*b*c", "aXXbYYc", true),
+            ("*.yml", ".yml", true),
+            ("*.yml", "a.yml.bak", false),
+            ("a*b*.json", "a1c2.json", false),
+            ("a*a.yml", "a.yml", false),
             ("\\*", "*", true),
             ("\\*", "x", false),
         ] {
