@@ -10,7 +10,7 @@ use crate::sys::http::SystemHttp;
 use crate::sys::metrics::Registry;
 use crate::sys::signal::{Asked, Signals};
 use crate::sys::tasks::{self, Shutdown};
-use crate::sys::{log, ports};
+use crate::sys::{log, ports, process};
 use crate::wire::Core;
 use anyhow::Context as _;
 use std::io::ErrorKind;
@@ -36,6 +36,7 @@ pub struct Running {
 /// # Errors
 /// The configuration is wrong, the address is taken, or the store cannot be opened.
 pub fn start(settings: Settings) -> anyhow::Result<Running> {
+    process::keep_files_private();
     log::init(&settings.log).context("cannot open the log file")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -22,6 +22,12 @@ pub struct ProcessFacts {
     pub start_seconds: f64,
 }
 
+/// From now on, files that this process makes are its owner's alone: samples, labels and state may
+/// hold what other users of the host should not read.
+pub fn keep_files_private() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
 /// Reads the facts.
 pub fn facts() -> ProcessFacts {
     read().unwrap_or_default()
