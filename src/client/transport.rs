@@ -15,8 +15,11 @@ use std::time::Duration;
 
 /// The longest answer that is taken.
 const BODY_BYTES_MAX: usize = 128 << 20;
-/// How often a waiting call looks whether anybody still wants the answer.
+/// How soon a waiting call first looks whether anybody still wants the answer; each look doubles
+/// the time to the next, since a long poll would otherwise keep an idle screen awake.
 const CANCEL_POLL: Duration = Duration::from_millis(50);
+/// The longest time between two looks: an unwanted answer holds a thread no longer than this.
+const CANCEL_POLL_MAX: Duration = Duration::from_secs(2);
 /// What the way may take beyond the call's own time.
 const WAY: Duration = Duration::from_secs(5);
 
@@ -184,12 +187,14 @@ impl Server {
         };
         let sent = self.runtime.wait(async {
             let mut pending = self.client.send(request);
+            let mut pause = CANCEL_POLL;
             loop {
-                match select(pending, self.clock.sleep(CANCEL_POLL)).await {
+                match select(pending, self.clock.sleep(pause)).await {
                     Either::Left((answer, _)) => return Some(answer),
                     Either::Right(((), _)) if call.is_canceled() => return None,
                     Either::Right(((), rest)) => pending = rest,
                 }
+                pause = (pause * 2).min(CANCEL_POLL_MAX);
             }
         });
         match sent {
