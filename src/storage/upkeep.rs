@@ -107,8 +107,15 @@ impl Storage {
         self.head.accept_from(end);
         let series = self.head.cut_series(start, end - 1);
         let joined = join(series.into_iter().map(Part::Head).collect());
-        let spec = BlockSpec { min: start, end, level: 0, id: self.entropy.next_u64() };
-        let written = self.blocks.write(spec, &joined);
+        let spec = BlockSpec {
+            min: start,
+            end,
+            level: 0,
+            id: self.entropy.next_u64(),
+            sources: Vec::new(),
+            cut_end: Some(end),
+        };
+        let written = self.blocks.write(spec, joined.into_iter());
         self.count_compaction(written.is_ok());
         let written = written?;
         for warning in &written.warnings {
@@ -130,7 +137,7 @@ impl Storage {
         let span = millis(config.block_span).max(1);
         let facts = self.head.facts();
         let newest = facts.max_time?;
-        let cut_until = self.head.cut_until().max(self.blocks.end());
+        let cut_until = self.head.cut_until().max(self.blocks.cut_end());
         let oldest = self.head.oldest_after(cut_until)?;
         let mut end = (oldest.div_euclid(span).checked_add(1)?).checked_mul(span)?;
         if force {

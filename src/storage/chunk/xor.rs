@@ -47,8 +47,9 @@ pub(super) struct TimeWriter {
     delta: i64,
 }
 
+/// Writes values as XOR with the one before.
 #[derive(Clone, Debug, Default)]
-struct ValueWriter {
+pub(super) struct ValueWriter {
     last: u64,
     leading: u8,
     /// Length of the window; 0 as long as there is none.
@@ -171,7 +172,7 @@ impl TimeWriter {
 }
 
 impl ValueWriter {
-    fn put(&mut self, out: &mut BitWriter, bits: u64, first: bool) {
+    pub(super) fn put(&mut self, out: &mut BitWriter, bits: u64, first: bool) {
         if first {
             self.last = bits;
             out.put(bits, 64);
@@ -234,16 +235,18 @@ impl TimeReader {
     }
 }
 
+/// Reads what `ValueWriter` wrote.
 #[derive(Debug, Default)]
-struct ValueReader {
+pub(super) struct ValueReader {
     last: Option<u64>,
     leading: u32,
     len: u32,
 }
 
 impl ValueReader {
+    /// The next value's bits; `None` at the end.
     #[inline]
-    fn next(&mut self, bits: &mut BitReader<'_>) -> Option<u64> {
+    pub(super) fn next(&mut self, bits: &mut BitReader<'_>) -> Option<u64> {
         let Some(last) = self.last else {
             self.last = Some(bits.get(64)?);
             return self.last;
