@@ -42,7 +42,11 @@ fn t80_the_same_sample_again_is_fine_and_another_value_is_a_duplicate() {
     let setting = Setting::new();
     let store = setting.open();
     let at = setting.now();
-    let first = store.commit(&support::commit(&[("a", at, stale_nan())])).unwrap();
+    // A marker begins no series.
+    let none = store.commit(&support::commit(&[("a", at - 5, stale_nan())])).unwrap();
+    assert_eq!((none.refs, none.created, none.taken), (vec![None], 0, 0));
+    let list = [("a", at - 5, 1.0), ("a", at, stale_nan())];
+    let first = store.commit(&support::commit(&list)).unwrap();
     for (ts, value, expected) in [
         (at, stale_nan(), None),
         (at, f64::NAN, Some(Refusal::Duplicate)),
@@ -61,7 +65,7 @@ fn t80_the_same_sample_again_is_fine_and_another_value_is_a_duplicate() {
             assert!(done.refs.iter().all(|found| *found == first.refs[0]));
         }
     }
-    assert_eq!(support::all(&store)["a"].len(), 2);
+    assert_eq!(support::all(&store)["a"].len(), 3);
     assert_eq!(store.status().refused_total, 6);
 }
 
