@@ -18,6 +18,7 @@ pub mod dir;
 mod error;
 mod head;
 mod metrics;
+mod pack;
 mod postings;
 mod select;
 pub mod source;

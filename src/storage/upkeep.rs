@@ -105,8 +105,9 @@ impl Storage {
         let Some((start, end)) = self.next_cut(config, force) else { return Ok(false) };
         // From here on nothing may come that the block would miss.
         self.head.accept_from(end);
-        let series = self.head.cut_series(start, end - 1);
-        let joined = join(series.into_iter().map(Part::Head).collect());
+        let order = self.head.cut_order(start, end - 1);
+        let series = order.into_iter().filter_map(|one| self.head.cut_one(one, start, end - 1));
+        let joined = join(series.map(Part::Head).collect());
         let spec = BlockSpec { min: start, end, level: 0, id: self.entropy.next_u64() };
         let written = self.blocks.write(spec, &joined);
         self.count_compaction(written.is_ok());

@@ -10,7 +10,7 @@ pub(super) use bits::{BitReader, BitWriter};
 mod constant;
 mod xor;
 
-pub(super) use xor::{ChunkWriter, WriterState};
+pub(super) use xor::ChunkWriter;
 
 use super::source::Columns;
 use std::sync::Arc;
@@ -102,20 +102,12 @@ impl Chunk {
         }
         writer.seal()
     }
-
-    /// Appends samples with `from <= ts <= to` to `out`.
-    ///
-    /// # Errors
-    /// The bytes are no chunk of that count; what was read until then stays in `out`.
-    pub(super) fn decode(&self, from: i64, to: i64, out: &mut Columns) -> Result<(), ChunkError> {
-        decode(self.encoding, self.count, &self.bytes, from, to, out)
-    }
 }
 
-/// As `Chunk::decode`, of bytes that lie elsewhere.
+/// Appends the samples of a chunk with `from <= ts <= to` to `out`.
 ///
 /// # Errors
-/// As `Chunk::decode`.
+/// The bytes are no chunk of that count; nothing is appended.
 pub(super) fn decode(
     encoding: Encoding,
     count: u16,
@@ -180,6 +172,11 @@ mod tests {
     }
 
     #[track_caller]
+    fn decode_all(chunk: &Chunk, from: i64, to: i64, out: &mut Columns) {
+        decode(chunk.encoding, chunk.count, &chunk.bytes, from, to, out).unwrap();
+    }
+
+    #[track_caller]
     fn bits(columns: &Columns) -> Vec<u64> {
         columns.values.iter().map(|value| value.to_bits()).collect()
     }
@@ -190,7 +187,7 @@ mod tests {
             let floats: Vec<f64> = values.iter().map(|bits| f64::from_bits(*bits)).collect();
             let chunk = Chunk::encode(&ts, &floats);
             let mut out = Columns::default();
-            chunk.decode(i64::MIN, i64::MAX, &mut out).unwrap();
+            decode_all(&chunk, i64::MIN, i64::MAX, &mut out);
             prop_assert_eq!(&out.ts, &ts);
             prop_assert_eq!(bits(&out), values);
             prop_assert_eq!((chunk.min, chunk.max), (ts[0], *ts.last().unwrap()));
@@ -201,7 +198,7 @@ mod tests {
             let floats: Vec<f64> = values.iter().map(|bits| f64::from_bits(*bits)).collect();
             let (a, b) = (a.min(ts.len() - 1), b.min(ts.len() - 1));
             let mut out = Columns::default();
-            Chunk::encode(&ts, &floats).decode(ts[a], ts[b], &mut out).unwrap();
+            decode_all(&Chunk::encode(&ts, &floats), ts[a], ts[b], &mut out);
             let expected = if a <= b { &ts[a..=b] } else { &[] };
             prop_assert_eq!(&out.ts[..], expected);
         }

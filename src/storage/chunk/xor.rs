@@ -31,15 +31,6 @@ pub(crate) struct ChunkWriter {
     min: i64,
 }
 
-/// What a writer knows besides its bytes; enough to go on with them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WriterState {
-    /// Number of samples.
-    pub(crate) count: u16,
-    /// Number of bits that are used.
-    pub(crate) bit_len: usize,
-}
-
 #[derive(Clone, Debug, Default)]
 pub(super) struct TimeWriter {
     /// The timestamp before; `None` at the start.
@@ -56,61 +47,6 @@ struct ValueWriter {
 }
 
 impl ChunkWriter {
-    /// Number of samples.
-    pub(crate) const fn count(&self) -> u16 {
-        self.count
-    }
-
-    /// The first timestamp; meaningless without samples.
-    pub(crate) const fn min(&self) -> i64 {
-        self.min
-    }
-
-    /// The last timestamp, `None` without samples.
-    pub(crate) const fn max(&self) -> Option<i64> {
-        self.times.last
-    }
-
-    /// Bits of the last value; meaningless without samples.
-    pub(crate) const fn last_value_bits(&self) -> u64 {
-        self.values.last
-    }
-
-    /// What its bytes do not say.
-    pub(crate) fn state(&self) -> WriterState {
-        WriterState { count: self.count, bit_len: self.out.bit_len() }
-    }
-
-    /// The bytes so far.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.out.bytes()
-    }
-
-    /// Goes on where a writer with this state and these bytes stopped; `None` when they make no
-    /// sense.
-    pub(crate) fn resume(state: WriterState, bytes: Vec<u8>) -> Option<Self> {
-        let mut bits = BitReader::new(&bytes);
-        let mut times = TimeReader::default();
-        let mut values = ValueReader::default();
-        let mut min = 0;
-        for place in 0..state.count {
-            let ts = times.next(&mut bits)?;
-            values.next(&mut bits)?;
-            if place == 0 {
-                min = ts;
-            }
-        }
-        let ValueReader { last, leading, len, .. } = values;
-        let (leading, len) = (u8::try_from(leading).ok()?, u8::try_from(len).ok()?);
-        Some(Self {
-            out: BitWriter::resume(bytes, state.bit_len)?,
-            times: TimeWriter { last: times.last, delta: times.delta },
-            values: ValueWriter { last: last.unwrap_or_default(), leading, len },
-            count: state.count,
-            min,
-        })
-    }
-
     /// Appends a sample; the caller sees to it that `ts` rises.
     pub(crate) fn push(&mut self, ts: i64, value: f64) {
         if self.count == 0 {
@@ -289,28 +225,6 @@ pub(super) fn decode(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_writer_goes_on_where_it_stopped(
-            values in proptest::collection::vec((1_i64..100_000, any::<u64>()), 1..150),
-            at in 0_usize..150,
-        ) {
-            let (mut whole, mut parts) = (ChunkWriter::default(), ChunkWriter::default());
-            let mut ts = 1_700_000_000_000;
-            for (place, (step, bits)) in values.iter().enumerate() {
-                ts += step;
-                if place == at {
-                    parts = ChunkWriter::resume(parts.state(), parts.bytes().to_vec()).unwrap();
-                }
-                whole.push(ts, f64::from_bits(*bits));
-                parts.push(ts, f64::from_bits(*bits));
-            }
-            prop_assert_eq!(whole.to_chunk(), parts.to_chunk());
-            prop_assert_eq!(parts.last_value_bits(), values.last().unwrap().1);
-        }
-    }
 
     #[test]
     fn a_steady_counter_takes_less_than_three_bytes_a_sample() {
@@ -318,6 +232,7 @@ mod tests {
         for at in 0..120 {
             writer.push(1_700_000_000_000 + at * 15_000, 1e6 + (at * 37) as f64);
         }
-        assert!(writer.bytes().len() < 360, "{}", writer.bytes().len());
+        let chunk = writer.seal();
+        assert!(chunk.bytes.len() < 360, "{}", chunk.bytes.len());
     }
 }

@@ -145,7 +145,7 @@ impl Judge<'_> {
         let last = match found {
             Some(number) => match self.newest.get(&number) {
                 Some(newest) => Some(*newest),
-                None => table.get(number).and_then(|series| series.last),
+                None => table.get(number).and_then(super::series::Series::last),
             },
             None => None,
         };

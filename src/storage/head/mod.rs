@@ -11,6 +11,9 @@ mod admit;
 mod checkpoint;
 mod chunk_file;
 mod keep;
+mod load;
+mod open;
+mod places;
 mod restore;
 mod series;
 mod snapshot;
@@ -23,19 +26,27 @@ pub(super) use snapshot::HeadSeries;
 
 use self::admit::{Admission, Limits};
 use self::keep::Keeper;
+use self::open::{ChunkBytes, OpenChunk};
 use self::snapshot::FileTable;
 use self::table::Table;
 use super::append::{AppendError, Commit, Committed, Refusal, SeriesRef};
-use super::chunk::CHUNK_SAMPLES_MAX;
 use super::config::{Config, WalSync};
 use super::error::Error;
 use super::wal::{LogSample, NewSeries, Syncer, Wal};
 use crate::sys::clock::SharedClock;
 use crate::sys::files::SharedFiles;
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// The writer's list of samples keeps its memory up to this length.
+const SCRATCH_SAMPLES_MAX: usize = 1 << 15;
+
+/// Bytes of full chunks that wait for the next maintenance at most, about: a back-fill fills more.
+const PENDING_BYTES_MAX: usize = 1 << 20;
 
 /// What the head takes from the world.
 #[derive(Clone, Debug)]
@@ -74,6 +85,8 @@ struct Writer {
 #[derive(Debug, Default)]
 struct State {
     table: Table,
+    /// No sample is older.
+    min_time: Option<i64>,
     max_time: Option<i64>,
     /// Older samples are refused: they belong to a block that is cut or being cut.
     accept_from: Option<i64>,
@@ -81,9 +94,15 @@ struct State {
     read_from: Option<i64>,
     /// Open files of full chunks.
     chunk_files: Arc<FileTable>,
-    /// Numbers of series with full chunks in memory.
-    sealed: Vec<u64>,
-    chunks: u64,
+    /// The newest time in each of them.
+    file_max: BTreeMap<NonZeroU32, i64>,
+    /// Full chunks that no file has yet, by series, the oldest first.
+    pending: BTreeMap<u64, Vec<Arc<ChunkBytes>>>,
+    pending_bytes: usize,
+    /// Series with an open chunk.
+    open_chunks: u64,
+    /// Full chunks that were written.
+    full_chunks: u64,
 }
 
 /// Counts and bounds of the head.
@@ -126,10 +145,11 @@ impl Head {
             self.sync_to(seq)?;
         }
         self.show(&admission.new_series, &samples);
-        if samples.capacity() <= 1 << 20 {
+        if samples.capacity() <= SCRATCH_SAMPLES_MAX {
             writer.samples = samples;
         }
         drop(writer);
+        self.relieve();
         if synced {
             self.sync_to(seq)?;
         }
@@ -152,8 +172,8 @@ impl Head {
         let state = self.state();
         HeadFacts {
             series: state.table.len(),
-            chunks: state.chunks,
-            min_time: state.min_time(),
+            chunks: state.open_chunks + state.full_chunks,
+            min_time: state.min_time.max(state.min_time.and(state.read_from)),
             max_time: state.max_time,
             symbol_bytes: state.table.symbols.byte_len(),
             has_cut: state.accept_from.is_some(),
@@ -181,10 +201,24 @@ impl Head {
     fn show(&self, new_series: &[NewSeries], samples: &[LogSample]) {
         let mut state = self.state_mut();
         for series in new_series {
-            state.table.insert(series.number, &series.labels);
+            // Admission has found that it is new.
+            let _ = state.table.insert(series.number, &series.labels);
         }
         for sample in samples {
             state.push(*sample);
+        }
+    }
+
+    /// Writes full chunks out when many have come, if nobody does it already.
+    fn relieve(&self) {
+        if self.state().pending_bytes <= PENDING_BYTES_MAX {
+            return;
+        }
+        if let Ok(mut keeper) = self.keeper.try_lock()
+            && let Err(err) = self.move_full_chunks(keeper.chunks())
+        {
+            // They are in the log; the next maintenance tries again, and tells.
+            tracing::debug!(error = %err, "cannot write full chunks");
         }
     }
 
@@ -228,29 +262,40 @@ impl Drop for Head {
 }
 
 impl State {
-    /// Appends a sample of the log, unless the series has it or a newer one.
-    fn push(&mut self, sample: LogSample) {
-        let Some(series) = self.table.get_mut(sample.series) else { return };
-        if series.last.is_some_and(|(ts, _)| sample.ts <= ts) {
-            return;
+    /// Appends a sample of the log, unless the series has it or a newer one; whether the series
+    /// is known.
+    fn push(&mut self, sample: LogSample) -> bool {
+        let LogSample { series: number, ts, bits } = sample;
+        let Some(series) = self.table.get_mut(number) else { return false };
+        if series.last().is_some_and(|(last, _)| ts <= last) {
+            return true;
         }
-        let full = series.full.len();
-        if series.push(sample.ts, sample.bits, CHUNK_SAMPLES_MAX) {
-            self.chunks += 1;
+        if series.open.is_full() {
+            let chunk = series.take_open();
+            seal(&mut self.pending, &mut self.pending_bytes, number, &chunk);
+            self.open_chunks -= 1;
         }
-        if series.full.len() > full {
-            self.sealed.push(sample.series);
+        self.open_chunks += u64::from(series.open.count() == 0);
+        if series.start > ts {
+            series.start = ts;
+            self.min_time = Some(self.min_time.map_or(ts, |min| min.min(ts)));
         }
-        self.max_time = self.max_time.max(Some(sample.ts));
+        series.open.push(ts, bits);
+        self.max_time = self.max_time.max(Some(ts));
+        true
     }
+}
 
-    fn min_time(&self) -> Option<i64> {
-        let oldest = self.table.iter().filter_map(series::Series::min_time).min();
-        match self.read_from {
-            Some(from) => oldest.map(|oldest| oldest.max(from)),
-            None => oldest,
-        }
-    }
+/// Keeps a chunk that is full until it is in a file.
+fn seal(
+    pending: &mut BTreeMap<u64, Vec<Arc<ChunkBytes>>>,
+    bytes: &mut usize,
+    number: u64,
+    chunk: &OpenChunk,
+) {
+    let chunk = chunk.to_bytes();
+    *bytes += chunk.bytes.len();
+    pending.entry(number).or_default().push(Arc::new(chunk));
 }
 
 fn log_error(err: Error) -> AppendError {
