@@ -180,7 +180,7 @@ impl Storage {
         let blocks = Blocks::open(&files, dir.join("blocks"), &mut damages)?;
         let catalog = Catalog::open(&*files, &dir)?;
         let head_deps = HeadDeps { files: Arc::clone(&files), clock: Arc::clone(&deps.clock) };
-        let cut_until = blocks.end();
+        let cut_until = blocks.cut_end();
         let head = Head::open(&config, &dir, &head_deps, cut_until, progress, &mut damages)?;
         metrics.corruptions.add(damages.count() as f64);
         let storage = Self {

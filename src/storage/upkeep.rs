@@ -106,10 +106,18 @@ impl Storage {
         // From here on nothing may come that the block would miss.
         self.head.accept_from(end);
         let order = self.head.cut_order(start, end - 1);
+        // One series at a time, so that a cut takes no memory for all.
         let series = order.into_iter().filter_map(|one| self.head.cut_one(one, start, end - 1));
-        let joined = join(series.map(Part::Head).collect());
-        let spec = BlockSpec { min: start, end, level: 0, id: self.entropy.next_u64() };
-        let written = self.blocks.write(spec, &joined);
+        let joined = series.flat_map(|one| join(vec![Part::Head(one)]));
+        let spec = BlockSpec {
+            min: start,
+            end,
+            level: 0,
+            id: self.entropy.next_u64(),
+            sources: Vec::new(),
+            cut_end: Some(end),
+        };
+        let written = self.blocks.write(spec, joined);
         self.count_compaction(written.is_ok());
         let written = written?;
         for warning in &written.warnings {
@@ -131,7 +139,7 @@ impl Storage {
         let span = millis(config.block_span).max(1);
         let facts = self.head.facts();
         let newest = facts.max_time?;
-        let cut_until = self.head.cut_until().max(self.blocks.end());
+        let cut_until = self.head.cut_until().max(self.blocks.cut_end());
         let oldest = self.head.oldest_after(cut_until)?;
         let mut end = (oldest.div_euclid(span).checked_add(1)?).checked_mul(span)?;
         if force {

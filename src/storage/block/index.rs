@@ -1,45 +1,40 @@
 //! A block's index, `index.db`: SQLite, written once, then opened as immutable.
 //!
 //! Series are numbered from 1 in the order of their labels, so that an ascending list of numbers
-//! is a sorted list of label sets. Symbols are numbered in the order of their texts. Chunks of a
-//! run of series are one blob: for each series the count of its chunks, and for each chunk the
-//! distance of its first timestamp to the last one before, its span, the gap to the end of the
-//! chunk before in the file, and its length.
+//! is a sorted list of label sets. Symbols are numbered in the order of their texts. The spans of
+//! a run of series are one blob: for each series its first timestamp, its length in time and its
+//! first page as distances to those of the series before, and how many pages follow.
 
+use super::chunks::Span;
 use crate::model::Labels;
 use crate::storage::codec::{Reader, put_signed, put_varint};
 use rusqlite::{Connection, OpenFlags, params};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// The format of `index.db`, in its `user_version`.
 pub(super) const INDEX_VERSION: u32 = 1;
 
-/// Series of one chunk run.
+/// Series of one run of spans.
 pub(super) const RUN_SERIES: u32 = 256;
 
-/// Where a chunk is, and its time.
+/// Where a page is in `chunks`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ChunkRef {
-    pub(super) min: i64,
-    pub(super) max: i64,
+pub(super) struct PageRef {
     pub(super) offset: u64,
     pub(super) len: u32,
 }
 
-/// One series of a block that is being written.
-#[derive(Clone, Debug)]
-pub(super) struct IndexedSeries {
-    pub(super) labels: Labels,
-    pub(super) chunks: Vec<ChunkRef>,
-}
-
 /// Facts of a block.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     pub(super) series: u64,
     pub(super) samples: u64,
     pub(super) level: u32,
+    /// Names of the blocks that it was merged from; they go when this one is there.
+    pub(super) sources: Vec<String>,
+    /// Up to where the head's samples were taken over; `None` when none were.
+    pub(super) cut_end: Option<i64>,
 }
 
 const SCHEMA: &str = "
@@ -47,129 +42,176 @@ const SCHEMA: &str = "
     CREATE TABLE series (id INTEGER PRIMARY KEY, labels BLOB NOT NULL);
     CREATE TABLE posting (name INTEGER NOT NULL, value INTEGER NOT NULL, count INTEGER NOT NULL,
                           ids BLOB NOT NULL, PRIMARY KEY (name, value)) WITHOUT ROWID;
-    CREATE TABLE chunk_run (first INTEGER PRIMARY KEY, chunks BLOB NOT NULL);
+    CREATE TABLE page (id INTEGER PRIMARY KEY, offset INTEGER NOT NULL, length INTEGER NOT NULL);
+    CREATE TABLE span_run (first INTEGER PRIMARY KEY, spans BLOB NOT NULL);
     CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE source (block TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE VIEW label AS
         SELECT n.text AS name, v.text AS value, p.count AS series_count
         FROM posting p JOIN symbol n ON n.id = p.name JOIN symbol v ON v.id = p.value;
     CREATE VIEW metric AS
         SELECT value AS name, series_count FROM label WHERE name = '__name__';";
 
-/// Writes the index of these series, which are in order of their labels.
-///
-/// # Errors
-/// Those of SQLite.
-pub(super) fn write(path: &Path, series: &[IndexedSeries], facts: Facts) -> rusqlite::Result<()> {
-    let mut connection = Connection::open(path)?;
-    // The file counts only once it is whole and synced, so SQLite need not guard the way there.
-    connection.pragma_update(None, "journal_mode", "OFF")?;
-    connection.pragma_update(None, "synchronous", "OFF")?;
-    let transaction = connection.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
-    transaction.pragma_update(None, "user_version", INDEX_VERSION)?;
-    let symbols = write_symbols(&transaction, series)?;
-    write_series(&transaction, series, &symbols)?;
-    write_chunk_runs(&transaction, series)?;
+/// Collects the series of a block: labels as symbols, about 30 bytes a series.
+#[derive(Debug, Default)]
+pub(super) struct IndexWriter {
+    symbols: HashMap<Box<str>, u32>,
+    /// Symbols of names and values in turn; numbered as they came.
+    labels: Vec<u8>,
+    ends: Vec<usize>,
+    spans: Vec<Span>,
+    pub(super) pages: Vec<PageRef>,
+}
+
+impl IndexWriter {
+    /// Adds the next series.
+    pub(super) fn put(&mut self, labels: &Labels, span: Span) {
+        for (name, value) in labels {
+            for text in [name, value] {
+                let id = self.symbol(text);
+                put_varint(&mut self.labels, u64::from(id));
+            }
+        }
+        self.ends.push(self.labels.len());
+        self.spans.push(span);
+    }
+
+    fn symbol(&mut self, text: &str) -> u32 {
+        if let Some(id) = self.symbols.get(text) {
+            return *id;
+        }
+        let id = u32::try_from(self.symbols.len()).expect("fewer than 2^32 texts");
+        self.symbols.insert(text.into(), id);
+        id
+    }
+
+    /// Number of series.
+    pub(super) const fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Writes the index.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub(super) fn write(&self, path: &Path, facts: &Facts) -> rusqlite::Result<()> {
+        let mut connection = Connection::open(path)?;
+        // The file counts only once it is whole and synced, so SQLite need not guard the way
+        // there.
+        connection.pragma_update(None, "journal_mode", "OFF")?;
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(SCHEMA)?;
+        transaction.pragma_update(None, "user_version", INDEX_VERSION)?;
+        let order = self.write_symbols(&transaction)?;
+        self.write_series(&transaction, &order)?;
+        self.write_pages(&transaction)?;
+        self.write_spans(&transaction)?;
+        write_facts(&transaction, facts)?;
+        transaction.commit()?;
+        connection.close().map_err(|(_, err)| err)
+    }
+
+    /// Writes the symbols in order of their texts; answers the new number of each.
+    fn write_symbols(&self, to: &Connection) -> rusqlite::Result<Vec<u32>> {
+        let mut texts: Vec<(&str, u32)> =
+            self.symbols.iter().map(|(text, id)| (&**text, *id)).collect();
+        texts.sort_unstable();
+        let mut order = vec![0; texts.len()];
+        let mut insert = to.prepare("INSERT INTO symbol VALUES (?1, ?2)")?;
+        for (id, (text, came)) in (1_u32..).zip(texts) {
+            insert.execute(params![id, text])?;
+            if let Some(place) = usize::try_from(came).ok().and_then(|at| order.get_mut(at)) {
+                *place = id;
+            }
+        }
+        Ok(order)
+    }
+
+    fn write_series(&self, to: &Connection, order: &[u32]) -> rusqlite::Result<()> {
+        let mut insert = to.prepare("INSERT INTO series VALUES (?1, ?2)")?;
+        let mut postings: BTreeMap<(u32, u32), (u32, u32, Vec<u8>)> = BTreeMap::new();
+        let mut start = 0;
+        for (id, end) in (1_u32..).zip(&self.ends) {
+            let mut reader = Reader::new(self.labels.get(start..*end).unwrap_or_default());
+            let mut symbol = || {
+                let came = reader.number()?;
+                order.get(came).copied()
+            };
+            let mut coded = Vec::new();
+            while let (Some(name), Some(value)) = (symbol(), symbol()) {
+                put_varint(&mut coded, u64::from(name));
+                put_varint(&mut coded, u64::from(value));
+                let (count, last, ids) = postings.entry((name, value)).or_default();
+                put_varint(ids, u64::from(id - *last));
+                (*count, *last) = (*count + 1, id);
+            }
+            insert.execute(params![id, coded])?;
+            start = *end;
+        }
+        let mut insert = to.prepare("INSERT INTO posting VALUES (?1, ?2, ?3, ?4)")?;
+        for ((name, value), (count, _, ids)) in postings {
+            insert.execute(params![name, value, count, ids])?;
+        }
+        Ok(())
+    }
+
+    fn write_pages(&self, to: &Connection) -> rusqlite::Result<()> {
+        let mut insert = to.prepare("INSERT INTO page VALUES (?1, ?2, ?3)")?;
+        for (id, page) in (0_u32..).zip(&self.pages) {
+            let offset = i64::try_from(page.offset).unwrap_or(i64::MAX);
+            insert.execute(params![id, offset, page.len])?;
+        }
+        Ok(())
+    }
+
+    fn write_spans(&self, to: &Connection) -> rusqlite::Result<()> {
+        let mut insert = to.prepare("INSERT INTO span_run VALUES (?1, ?2)")?;
+        let run_series = usize::try_from(RUN_SERIES).expect("256 fits");
+        for (run, first) in self.spans.chunks(run_series).zip((1_u32..).step_by(run_series)) {
+            let mut coded = Vec::new();
+            let (mut min, mut length, mut page) = (0_i64, 0_u64, 0_u32);
+            for span in run {
+                let own_length = span.max.abs_diff(span.min);
+                put_signed(&mut coded, span.min.wrapping_sub(min));
+                put_signed(&mut coded, own_length.wrapping_sub(length).cast_signed());
+                put_varint(&mut coded, u64::from(span.page - page));
+                put_varint(&mut coded, u64::from(span.more_pages));
+                (min, length, page) = (span.min, own_length, span.page);
+            }
+            insert.execute(params![first, coded])?;
+        }
+        Ok(())
+    }
+}
+
+fn write_facts(to: &Connection, facts: &Facts) -> rusqlite::Result<()> {
     let numbers = [
         ("series", i64::try_from(facts.series).unwrap_or(i64::MAX)),
         ("samples", i64::try_from(facts.samples).unwrap_or(i64::MAX)),
         ("level", i64::from(facts.level)),
     ];
-    for (name, value) in numbers {
-        transaction.execute("INSERT INTO fact VALUES (?1, ?2)", params![name, value])?;
+    let cut_end = facts.cut_end.map(|end| ("cut_end", end));
+    for (name, value) in numbers.into_iter().chain(cut_end) {
+        to.execute("INSERT INTO fact VALUES (?1, ?2)", params![name, value])?;
     }
-    transaction.commit()?;
-    connection.close().map_err(|(_, err)| err)
-}
-
-fn write_symbols<'a>(
-    to: &Connection,
-    series: &'a [IndexedSeries],
-) -> rusqlite::Result<HashMap<&'a str, u32>> {
-    let texts = series.iter().flat_map(|one| one.labels.iter());
-    let texts: BTreeSet<&str> = texts.flat_map(|(name, value)| [name, value]).collect();
-    let mut insert = to.prepare("INSERT INTO symbol VALUES (?1, ?2)")?;
-    let mut symbols = HashMap::with_capacity(texts.len());
-    for (id, text) in (1_u32..).zip(texts) {
-        insert.execute(params![id, text])?;
-        symbols.insert(text, id);
-    }
-    Ok(symbols)
-}
-
-fn write_series(
-    to: &Connection,
-    series: &[IndexedSeries],
-    symbols: &HashMap<&str, u32>,
-) -> rusqlite::Result<()> {
-    let mut insert = to.prepare("INSERT INTO series VALUES (?1, ?2)")?;
-    let mut postings: BTreeMap<(u32, u32), Vec<u32>> = BTreeMap::new();
-    let symbol = |text: &str| symbols.get(text).copied().unwrap_or_default();
-    for (id, one) in (1_u32..).zip(series) {
-        let mut coded = Vec::new();
-        for (name, value) in &one.labels {
-            let (name, value) = (symbol(name), symbol(value));
-            put_varint(&mut coded, u64::from(name));
-            put_varint(&mut coded, u64::from(value));
-            postings.entry((name, value)).or_default().push(id);
-        }
-        insert.execute(params![id, coded])?;
-    }
-    let mut insert = to.prepare("INSERT INTO posting VALUES (?1, ?2, ?3, ?4)")?;
-    for ((name, value), ids) in postings {
-        let mut coded = Vec::new();
-        let mut before = 0;
-        for id in &ids {
-            put_varint(&mut coded, u64::from(id - before));
-            before = *id;
-        }
-        let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
-        insert.execute(params![name, value, count, coded])?;
+    for block in &facts.sources {
+        to.execute("INSERT OR IGNORE INTO source VALUES (?1)", params![block])?;
     }
     Ok(())
 }
 
-fn write_chunk_runs(to: &Connection, series: &[IndexedSeries]) -> rusqlite::Result<()> {
-    let mut insert = to.prepare("INSERT INTO chunk_run VALUES (?1, ?2)")?;
-    let run_series = usize::try_from(RUN_SERIES).expect("256 fits");
-    for (run, first) in series.chunks(run_series).zip((1_u32..).step_by(run_series)) {
-        let mut coded = Vec::new();
-        let mut end = 0;
-        for one in run {
-            put_varint(&mut coded, one.chunks.len() as u64);
-            let mut last = 0_i64;
-            for chunk in &one.chunks {
-                put_signed(&mut coded, chunk.min.wrapping_sub(last));
-                put_varint(&mut coded, chunk.max.abs_diff(chunk.min));
-                put_varint(&mut coded, chunk.offset.wrapping_sub(end));
-                put_varint(&mut coded, u64::from(chunk.len));
-                last = chunk.max;
-                end = chunk.offset + u64::from(chunk.len);
-            }
-        }
-        insert.execute(params![first, coded])?;
-    }
-    Ok(())
-}
-
-/// Reads a chunk run; `None` when the bytes make no sense.
-pub(super) fn read_chunk_run(coded: &[u8]) -> Option<Vec<Vec<ChunkRef>>> {
+/// Reads a run of spans; `None` when the bytes make no sense.
+pub(super) fn read_span_run(coded: &[u8]) -> Option<Vec<Span>> {
     let mut reader = Reader::new(coded);
     let mut all = Vec::new();
-    let mut end = 0_u64;
+    let (mut min, mut length, mut page) = (0_i64, 0_u64, 0_u32);
     while !reader.is_empty() {
-        let mut chunks = Vec::new();
-        let mut last = 0_i64;
-        for _ in 0..reader.count()? {
-            let min = last.wrapping_add(reader.signed()?);
-            let max = min.checked_add_unsigned(reader.varint()?)?;
-            let offset = end.checked_add(reader.varint()?)?;
-            let len = u32::try_from(reader.varint()?).ok()?;
-            end = offset.checked_add(u64::from(len))?;
-            last = max;
-            chunks.push(ChunkRef { min, max, offset, len });
-        }
-        all.push(chunks);
+        min = min.wrapping_add(reader.signed()?);
+        length = length.wrapping_add(reader.signed()?.cast_unsigned());
+        page = page.checked_add(u32::try_from(reader.varint()?).ok()?)?;
+        let more_pages = u32::try_from(reader.varint()?).ok()?;
+        all.push(Span { min, max: min.checked_add_unsigned(length)?, page, more_pages });
     }
     Some(all)
 }
@@ -218,21 +260,40 @@ pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn read_facts(connection: &Connection) -> rusqlite::Result<(u32, Facts)> {
     let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let mut facts = Facts::default();
+    if version > INDEX_VERSION {
+        return Ok((version, facts));
+    }
     let mut statement = connection.prepare("SELECT name, value FROM fact")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;
         let value: i64 = row.get(1)?;
-        let value = u64::try_from(value).unwrap_or(0);
         match name.as_str() {
-            "series" => facts.series = value,
-            "samples" => facts.samples = value,
+            "series" => facts.series = value.unsigned_abs(),
+            "samples" => facts.samples = value.unsigned_abs(),
             "level" => facts.level = u32::try_from(value).unwrap_or(0),
+            "cut_end" => facts.cut_end = Some(value),
             // A later version may add facts without changing the format.
             _later => {}
         }
     }
+    let mut statement = connection.prepare("SELECT block FROM source")?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    facts.sources = rows.collect::<rusqlite::Result<_>>()?;
     Ok((version, facts))
+}
+
+/// The pages of an index, by number.
+///
+/// # Errors
+/// Those of SQLite.
+pub(super) fn read_pages(connection: &Connection) -> rusqlite::Result<Vec<PageRef>> {
+    let mut statement = connection.prepare("SELECT offset, length FROM page ORDER BY id")?;
+    let rows = statement.query_map([], |row| {
+        let offset: i64 = row.get(0)?;
+        Ok(PageRef { offset: offset.unsigned_abs(), len: row.get(1)? })
+    })?;
+    rows.collect()
 }
 
 #[cfg(test)]
@@ -243,7 +304,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_blob_is_refused_or_read(bytes: Vec<u8>) {
-            let _ = (read_chunk_run(&bytes), read_posting(&bytes));
+            let _ = (read_span_run(&bytes), read_posting(&bytes));
         }
     }
 
@@ -251,25 +312,27 @@ mod tests {
     fn the_index_reads_with_plain_sql() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("index.db");
-        let series: Vec<_> = [("a", 24), ("b", 38)]
-            .map(|(job, offset)| IndexedSeries {
-                labels: Labels::from_pairs([("__name__", "up"), ("job", job)]),
-                chunks: vec![
-                    ChunkRef { min: 10, max: 20, offset, len: 9 },
-                    ChunkRef { min: 30, max: 30, offset: offset + 9, len: 5 },
-                ],
-            })
-            .into();
-        write(&path, &series, Facts { series: 2, samples: 8, level: 1 }).unwrap();
-        let index = open(&path).unwrap();
-        assert_eq!(read_facts(&index).unwrap(), (1, Facts { series: 2, samples: 8, level: 1 }));
-        let count: i64 = index
+        let mut index = IndexWriter::default();
+        let spans = [
+            Span { min: 10, max: 30, page: 0, more_pages: 0 },
+            Span { min: 5, max: 90, page: 0, more_pages: 2 },
+        ];
+        for (job, span) in ["b", "a"].iter().zip(spans) {
+            index.put(&Labels::from_pairs([("__name__", "up"), ("job", job)]), span);
+        }
+        index.pages = vec![PageRef { offset: 24, len: 9 }, PageRef { offset: 33, len: 7 }];
+        let sources = vec!["0-1-ab".to_owned()];
+        let facts = Facts { series: 2, samples: 8, level: 1, sources, cut_end: Some(-7) };
+        index.write(&path, &facts).unwrap();
+        let found = open(&path).unwrap();
+        assert_eq!(read_facts(&found).unwrap(), (1, facts));
+        assert_eq!(read_pages(&found).unwrap(), index.pages);
+        let count: i64 = found
             .query_row("SELECT series_count FROM metric WHERE name = 'up'", [], |row| row.get(0))
             .unwrap();
         assert_eq!(count, 2);
         let run: Vec<u8> =
-            index.query_row("SELECT chunks FROM chunk_run", [], |row| row.get(0)).unwrap();
-        let expected: Vec<_> = series.iter().map(|one| one.chunks.clone()).collect();
-        assert_eq!(read_chunk_run(&run), Some(expected));
+            found.query_row("SELECT spans FROM span_run", [], |row| row.get(0)).unwrap();
+        assert_eq!(read_span_run(&run), Some(spans.to_vec()));
     }
 }

@@ -1,15 +1,16 @@
 //! All blocks, in order of time; few of them open at once.
 
-use super::merge::{next_merge, span_max};
+use super::merge::{Merged, next_merge, span_max};
 use super::read::{Block, BlockSeries};
-use super::write::{BlockSpec, write_block};
+use super::write::{BlockSpec, BlockWriter};
 use crate::model::Matcher;
 use crate::storage::catalog::BlockRow;
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
-use crate::storage::select::{Joined, Part, join};
-use crate::storage::source::SourceError;
+use crate::storage::select::Joined;
+use crate::storage::source::{Columns, SourceError};
 use crate::sys::files::SharedFiles;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -51,7 +52,7 @@ impl Blocks {
                 files.remove_dir_all(&path).map_err(Error::io("remove", &path))?;
                 continue;
             }
-            match Block::at(files, &path) {
+            match Block::at(files, &path, damages) {
                 Ok(block) => list.push(Arc::new(block)),
                 Err(err @ Error::Newer { .. }) => return Err(err),
                 Err(err) => damages.note(format!("block left out: {}", err.with_causes())),
@@ -71,6 +72,30 @@ impl Blocks {
     /// The end of the newest block.
     pub(crate) fn end(&self) -> Option<i64> {
         self.list().iter().map(|block| block.end).max()
+    }
+
+    /// Up to where the samples of the head are in blocks.
+    pub(crate) fn cut_end(&self) -> Option<i64> {
+        self.list().iter().filter_map(|block| block.facts.cut_end).max()
+    }
+
+    /// Begins a block; `add` makes it one of these.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(crate) fn begin(&self, spec: BlockSpec) -> Result<BlockWriter> {
+        BlockWriter::begin(&self.files, &self.dir, spec)
+    }
+
+    /// Takes in blocks that were written: all of them become visible at once.
+    ///
+    /// # Errors
+    /// One cannot be read back; none is visible.
+    pub(crate) fn add(&self, dirs: &[PathBuf]) -> Result<()> {
+        let read = dirs.iter().map(|dir| Block::whole(&self.files, dir).map(Arc::new));
+        let made = read.collect::<Result<Vec<_>>>()?;
+        self.replace(&[], made);
+        Ok(())
     }
 
     /// Bytes of all blocks.
@@ -127,18 +152,36 @@ impl Blocks {
         Ok(found)
     }
 
-    /// Writes a block of these series, sorted by labels.
+    /// Writes a block of those samples of these series, sorted by labels, that lie in its time.
     ///
     /// # Errors
     /// Nothing is left of it.
-    pub(crate) fn write(&self, spec: BlockSpec, series: &[Joined]) -> Result<Written> {
-        let (dir, warnings) = write_block(&*self.files, &self.dir, spec, series)?;
+    pub(crate) fn write(
+        &self,
+        spec: BlockSpec,
+        series: impl Iterator<Item = Joined>,
+    ) -> Result<Written> {
+        let (dir, warnings) = self.write_series(spec, series)?;
         let made = dir.is_some();
-        if let Some(dir) = dir {
-            let block = Arc::new(Block::at(&self.files, &dir)?);
-            self.replace(&[], Some(block));
-        }
+        self.add(dir.as_slice())?;
         Ok(Written { made, warnings })
+    }
+
+    fn write_series(
+        &self,
+        spec: BlockSpec,
+        series: impl Iterator<Item = Joined>,
+    ) -> Result<(Option<PathBuf>, Vec<String>)> {
+        let (min, max) = (spec.min, spec.end.saturating_sub(1));
+        let mut writer = self.begin(spec)?;
+        let mut columns = Columns::default();
+        let mut warnings = Vec::new();
+        for one in series {
+            columns.clear();
+            warnings.extend(one.read_into(min, max, &mut columns));
+            writer.put(&one.labels, &columns)?;
+        }
+        Ok((writer.finish()?, warnings))
     }
 
     /// Merges what is due, one step; whether there was something.
@@ -157,26 +200,24 @@ impl Blocks {
         else {
             return Ok(false);
         };
-        let mut parts = Vec::new();
-        for block in &group {
-            let series = block.select(i64::MIN, i64::MAX, &[], usize::MAX).map_err(|err| {
-                Error::Damaged { path: block.dir().to_owned(), what: err.to_string() }
-            })?;
-            parts.extend(series.into_iter().map(Part::Block));
-        }
         let spec = BlockSpec {
             min: group.iter().map(|block| block.min).min().unwrap_or_default(),
             end: group.iter().map(|block| block.end).max().unwrap_or_default(),
             level: group.iter().map(|block| block.facts.level).max().unwrap_or_default() + 1,
             id,
+            sources: group.iter().map(|block| block.name.clone()).collect(),
+            cut_end: group.iter().filter_map(|block| block.facts.cut_end).max(),
         };
-        let (dir, warnings) = write_block(&*self.files, &self.dir, spec, &join(parts))?;
-        if let (Some(why), Some(dir)) = (warnings.first(), &dir) {
+        let mut merged = Merged::of(&group);
+        let (dir, warnings) = self.write_series(spec, &mut merged)?;
+        if let Some(why) = merged.failure().or_else(|| warnings.first().cloned()) {
             // Merging would drop for good what another look may still save.
-            self.files.remove_dir_all(dir).map_err(Error::io("remove", dir))?;
-            return Err(Error::Damaged { path: self.dir.clone(), what: why.clone() });
+            if let Some(dir) = &dir {
+                self.files.remove_dir_all(dir).map_err(Error::io("remove", dir))?;
+            }
+            return Err(Error::Damaged { path: self.dir.clone(), what: why });
         }
-        let made = dir.map(|dir| Block::at(&self.files, &dir)).transpose()?;
+        let made = dir.map(|dir| Block::whole(&self.files, &dir)).transpose()?;
         self.replace(&group, made.map(Arc::new));
         for block in &group {
             self.remove_dir(block)?;
@@ -221,7 +262,7 @@ impl Blocks {
         Ok(dropped.len())
     }
 
-    fn replace(&self, gone: &[Arc<Block>], made: Option<Arc<Block>>) {
+    fn replace(&self, gone: &[Arc<Block>], made: impl IntoIterator<Item = Arc<Block>>) {
         let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
         let stays = |block: &&Arc<Block>| !gone.iter().any(|one| Arc::ptr_eq(one, block));
         let mut new: Vec<_> = list.iter().filter(stays).cloned().chain(made).collect();
@@ -247,17 +288,12 @@ impl Blocks {
     }
 }
 
-/// Removes blocks whose time another block of a higher level covers: they were merged into it,
-/// and the process died before it could remove them.
+/// Removes blocks that another one names as its sources: they were merged into it, and the
+/// process died before it could remove them.
 fn remove_merged(files: &SharedFiles, list: &mut Vec<Arc<Block>>) -> Result<()> {
-    let covered = |block: &Block| {
-        list.iter().any(|other| {
-            other.facts.level > block.facts.level
-                && other.min <= block.min
-                && other.end >= block.end
-        })
-    };
-    let gone: Vec<_> = list.iter().filter(|block| covered(block)).cloned().collect();
+    let merged: BTreeSet<String> =
+        list.iter().flat_map(|block| block.facts.sources.iter().cloned()).collect();
+    let gone: Vec<_> = list.iter().filter(|block| merged.contains(&block.name)).cloned().collect();
     for block in &gone {
         let path: &Path = block.dir();
         files.remove_dir_all(path).map_err(Error::io("remove", path))?;

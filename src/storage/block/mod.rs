@@ -1,8 +1,9 @@
 //! Blocks: what is older than the head, in immutable directories
 //! `blocks/<min>-<max>-<id>/{chunks,index.db}`.
 //!
-//! Owns `blocks/`. Start reading at `write.rs` (how a block is born), then `index.rs` (its SQLite
-//! index) and `read.rs`; `list.rs` holds all blocks, `merge.rs` says which become one.
+//! Owns `blocks/`. Start reading at `write.rs` (how a block is born), then `page.rs` (how samples
+//! lie in it), `index.rs` (its SQLite index) and `read.rs`; `list.rs` holds all blocks, `merge.rs`
+//! says which become one, `rebuild.rs` makes a lost index anew.
 //!
 //! Never: changes a block; puts samples into SQLite.
 
@@ -10,7 +11,9 @@ mod chunks;
 mod index;
 mod list;
 mod merge;
+mod page;
 mod read;
+mod rebuild;
 mod write;
 
 pub(super) use list::Blocks;

@@ -1,11 +1,13 @@
 //! Reading a block: its index through SQLite, its chunks by position, each checked when read.
 
-use super::chunks::{MAGIC, TRAILER_BYTES, Trailer, VERSION, parse_chunk};
-use super::index::{self, ChunkRef, Facts, INDEX_VERSION, RUN_SERIES};
+use super::chunks::{MAGIC, Span, TRAILER_BYTES, Trailer, VERSION};
+use super::index::{self, Facts, INDEX_VERSION, PageRef, RUN_SERIES};
+use super::page::Page;
+use super::rebuild::rebuild;
 use super::write::INDEX_BYTES_MAX;
 use crate::model::{Labels, Matcher};
-use crate::storage::chunk;
 use crate::storage::codec::Reader as ByteReader;
+use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
 use crate::storage::postings::{Ids, LabelIndex, matching, union};
 use crate::storage::source::{Columns, SourceError};
@@ -41,11 +43,18 @@ pub(crate) struct Block {
     used: AtomicU64,
 }
 
+/// Bytes of unpacked pages that an open block remembers: what runs over its series in order
+/// needs the last one only, several at once a few.
+const CACHED_PAGE_BYTES_MAX: usize = 512 << 10;
+
 /// An open block.
 #[derive(Debug)]
 struct Opened {
     name: String,
     chunks: SharedFile,
+    page_refs: Vec<PageRef>,
+    /// Pages read last, the newest at the end.
+    pages: Mutex<Vec<(u32, Arc<Page>)>>,
     /// Lock order: `index`, then `cache`.
     index: Mutex<Connection>,
     cache: Mutex<Cache>,
@@ -64,23 +73,52 @@ struct Cache {
 pub(crate) struct BlockSeries {
     /// Its labels.
     pub(crate) labels: Labels,
-    chunks: Vec<ChunkRef>,
+    number: u32,
+    span: Span,
     block: Arc<Opened>,
 }
 
 impl Block {
-    /// The block in `dir`; its index is looked into once.
+    /// The block in `dir`; its index is looked into once, and made anew when it is lost, which
+    /// is told.
     ///
     /// # Errors
-    /// The name is no block's, a file is missing or damaged, or of a later version.
-    pub(super) fn at(files: &SharedFiles, dir: &Path) -> Result<Self> {
+    /// The name is no block's, the chunk file is missing or has nothing whole, or it is of a later
+    /// version.
+    pub(super) fn at(files: &SharedFiles, dir: &Path, damages: &mut Damages) -> Result<Self> {
+        match Self::whole(files, dir) {
+            Err(Error::Damaged { .. } | Error::Io { .. } | Error::Sql { .. })
+                if Self::name_of(dir).is_ok() && files.open(&dir.join("chunks")).is_ok() =>
+            {
+                damages.note(rebuild(files, dir)?);
+                Self::whole(files, dir)
+            }
+            other => other,
+        }
+    }
+
+    fn name_of(dir: &Path) -> Result<(String, (i64, i64))> {
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let (min, end) = parse_name(&name).ok_or_else(|| Error::Damaged {
+        let times = parse_name(&name).ok_or_else(|| Error::Damaged {
             path: dir.to_owned(),
             what: "its name is not <min>-<max>-<id>".to_owned(),
         })?;
+        Ok((name, times))
+    }
+
+    /// The block in `dir`, which is whole: a block that was just written.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(super) fn whole(files: &SharedFiles, dir: &Path) -> Result<Self> {
+        let (name, (min, end)) = Self::name_of(dir)?;
         let (_, trailer) = open_chunks(&**files, &dir.join("chunks"))?;
         let path = dir.join("index.db");
+        let index = files.open_read_only(&path).map_err(Error::io("open", &path))?;
+        if index.byte_len().map_err(Error::io("read", &path))? != trailer.index_bytes {
+            let what = "it is not as long as the chunk file says".to_owned();
+            return Err(Error::Damaged { path, what });
+        }
         let connection = index::open(&path).map_err(Error::sql("open", &path))?;
         let (found, facts) = index::read_facts(&connection).map_err(Error::sql("read", &path))?;
         if found > INDEX_VERSION {
@@ -119,11 +157,10 @@ impl Block {
         let ids = matching(&*opened, matchers)?;
         let mut found = Vec::new();
         for run in ids.chunk_by(|a, b| (a - 1) / RUN_SERIES == (b - 1) / RUN_SERIES) {
-            opened.read_run(run, |labels, chunks| {
-                let overlapping = |chunk: &&ChunkRef| chunk.min <= to && chunk.max >= from;
-                let chunks: Vec<_> = chunks.iter().filter(overlapping).copied().collect();
-                if !chunks.is_empty() {
-                    found.push(BlockSeries { labels, chunks, block: Arc::clone(&opened) });
+            opened.read_run(run, |number, labels, span| {
+                if span.min <= to && span.max >= from {
+                    let block = Arc::clone(&opened);
+                    found.push(BlockSeries { labels, number, span, block });
                 }
             })?;
             if found.len() > series_max {
@@ -131,6 +168,30 @@ impl Block {
             }
         }
         Ok(found)
+    }
+
+    /// All its series, a run at a time: what a merge reads.
+    ///
+    /// # Errors
+    /// The block cannot be read.
+    pub(super) fn series_of_run(
+        &self,
+        run: u32,
+    ) -> std::result::Result<Vec<BlockSeries>, SourceError> {
+        let opened = self.open()?;
+        let first = run * RUN_SERIES + 1;
+        let last = first.saturating_add(RUN_SERIES - 1).min(opened.series);
+        let ids: Vec<u32> = (first..=last).collect();
+        let mut found = Vec::with_capacity(ids.len());
+        opened.read_run(&ids, |number, labels, span| {
+            found.push(BlockSeries { labels, number, span, block: Arc::clone(&opened) });
+        })?;
+        Ok(found)
+    }
+
+    /// Number of runs.
+    pub(super) fn run_count(&self) -> u32 {
+        u32::try_from(self.facts.series.div_ceil(u64::from(RUN_SERIES))).unwrap_or(u32::MAX)
     }
 
     /// Adds all label names to `into`.
@@ -193,7 +254,17 @@ impl Block {
         if let Some(opened) = &*opened {
             return Ok(Arc::clone(opened));
         }
-        let made = Opened::open(self).map_err(|err| SourceError::Read(err.with_causes()))?;
+        let made = match Opened::open(self) {
+            Err(Error::Damaged { .. } | Error::Sql { .. }) => {
+                // All that it says stands in the chunk file as well.
+                rebuild(&self.files, &self.dir).and_then(|note| {
+                    tracing::warn!(damage = note, "found damage");
+                    Opened::open(self)
+                })
+            }
+            other => other,
+        };
+        let made = made.map_err(|err| SourceError::Read(err.with_causes()))?;
         Ok(Arc::clone(opened.insert(Arc::new(made))))
     }
 
@@ -227,21 +298,29 @@ fn open_chunks(files: &dyn Files, path: &Path) -> Result<(SharedFile, Trailer)> 
     Ok((file, Trailer::decode(&trailer, path)?))
 }
 
+/// Checks the index against the checksum in the chunk file, since SQLite has none.
+fn check_index(files: &dyn Files, path: &Path, trailer: Trailer) -> Result<()> {
+    let bytes = files.read(path, INDEX_BYTES_MAX).map_err(Error::io("read", path))?;
+    if crc32c::crc32c(&bytes) == trailer.index_crc {
+        return Ok(());
+    }
+    let what = "its checksum is not the one in the chunk file".to_owned();
+    Err(Error::Damaged { path: path.to_owned(), what })
+}
+
 impl Opened {
     fn open(block: &Block) -> Result<Self> {
         let (chunks, trailer) = open_chunks(&*block.files, &block.dir.join("chunks"))?;
         let path = block.dir.join("index.db");
-        let bytes = block.files.read(&path, INDEX_BYTES_MAX).map_err(Error::io("read", &path))?;
-        if crc32c::crc32c(&bytes) != trailer.index_crc {
-            let what = "its checksum is not the one in the chunk file".to_owned();
-            return Err(Error::Damaged { path, what });
-        }
-        drop(bytes);
+        check_index(&*block.files, &path, trailer)?;
         let connection = index::open(&path).map_err(Error::sql("open", &path))?;
         let symbols = read_symbols(&connection).map_err(Error::sql("read", &path))?;
+        let page_refs = index::read_pages(&connection).map_err(Error::sql("read", &path))?;
         Ok(Self {
             name: block.name.clone(),
             chunks,
+            page_refs,
+            pages: Mutex::default(),
             index: Mutex::new(connection),
             cache: Mutex::default(),
             symbols,
@@ -321,21 +400,19 @@ impl Opened {
         ids
     }
 
-    /// Tells labels and chunks of series `ids`, which lie in one run.
+    /// Tells number, labels and span of series `ids`, which lie in one run.
     fn read_run(
         &self,
         ids: &[u32],
-        mut tell: impl FnMut(Labels, &[ChunkRef]),
+        mut tell: impl FnMut(u32, Labels, Span),
     ) -> std::result::Result<(), SourceError> {
         let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(()) };
         let run_first = (first - 1) / RUN_SERIES * RUN_SERIES + 1;
         let index = self.index();
         let coded: Vec<u8> = index
-            .query_row("SELECT chunks FROM chunk_run WHERE first = ?1", [run_first], |row| {
-                row.get(0)
-            })
+            .query_row("SELECT spans FROM span_run WHERE first = ?1", [run_first], |row| row.get(0))
             .map_err(|err| self.unreadable(&err))?;
-        let run = index::read_chunk_run(&coded).ok_or_else(|| self.senseless())?;
+        let run = index::read_span_run(&coded).ok_or_else(|| self.senseless())?;
         let read = || {
             let mut statement =
                 index.prepare("SELECT id, labels FROM series WHERE id BETWEEN ?1 AND ?2")?;
@@ -349,8 +426,12 @@ impl Opened {
                 continue;
             }
             let labels = self.labels(&coded).ok_or_else(|| self.senseless())?;
+            if labels.is_empty() {
+                // Its labels were lost with a part of the chunk file.
+                continue;
+            }
             let place = usize::try_from(id - run_first).unwrap_or(usize::MAX);
-            tell(labels, run.get(place).ok_or_else(|| self.senseless())?);
+            tell(id, labels, *run.get(place).ok_or_else(|| self.senseless())?);
         }
         Ok(())
     }
@@ -416,30 +497,43 @@ impl BlockSeries {
     /// Appends samples with `from <= ts <= to` to `out`; says what could not be read.
     pub(crate) fn read(&self, from: i64, to: i64, out: &mut Columns) -> Vec<String> {
         let mut warnings = Vec::new();
-        let mut record = Vec::new();
-        for chunk in self.chunks.iter().filter(|chunk| chunk.min <= to && chunk.max >= from) {
-            if let Err(why) = self.read_chunk(*chunk, from, to, &mut record, out) {
+        for page in self.span.page..=self.span.page.saturating_add(self.span.more_pages) {
+            let read = self.block.page(page);
+            if let Err(why) = read.and_then(|page| page.decode(self.number, from, to, out)) {
                 warnings.push(format!(
-                    "a chunk of {} in block {} from {} to {} is missing: {why}",
-                    self.labels, self.block.name, chunk.min, chunk.max
+                    "chunks of {} in block {} are missing: page {page}: {why}",
+                    self.labels, self.block.name
                 ));
             }
         }
         warnings
     }
+}
 
-    fn read_chunk(
-        &self,
-        chunk: ChunkRef,
-        from: i64,
-        to: i64,
-        record: &mut Vec<u8>,
-        out: &mut Columns,
-    ) -> std::result::Result<(), String> {
-        record.resize(usize::try_from(chunk.len).map_err(|err| err.to_string())?, 0);
-        self.block.chunks.read_exact_at(record, chunk.offset).map_err(|err| err.to_string())?;
-        let (encoding, count, bytes) = parse_chunk(record)?;
-        chunk::decode(encoding, count, bytes, from, to, out).map_err(|err| err.to_string())
+impl Opened {
+    /// A page, read and checked unless it was a moment ago.
+    fn page(&self, number: u32) -> std::result::Result<Arc<Page>, String> {
+        if let Some(page) = self.cached_page(number) {
+            return Ok(page);
+        }
+        let place = usize::try_from(number).ok().and_then(|at| self.page_refs.get(at));
+        let place = place.ok_or("the index does not know it")?;
+        let mut record = vec![0; usize::try_from(place.len).map_err(|err| err.to_string())?];
+        self.chunks.read_exact_at(&mut record, place.offset).map_err(|err| err.to_string())?;
+        let page = Arc::new(Page::read(&record, u64::from(number))?);
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.push((number, Arc::clone(&page)));
+        let mut bytes = pages.iter().map(|(_, page)| page.byte_len()).sum::<usize>();
+        while pages.len() > 1 && bytes > CACHED_PAGE_BYTES_MAX {
+            bytes -= pages.remove(0).1.byte_len();
+        }
+        Ok(page)
+    }
+
+    fn cached_page(&self, number: u32) -> Option<Arc<Page>> {
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = pages.iter().rev().find(|(cached, _)| *cached == number);
+        found.map(|(_, page)| Arc::clone(page))
     }
 }
 

@@ -1,23 +1,27 @@
-//! How a block is born: written under a temporary name, synced, renamed.
+//! A block is born: under a temporary name, synced, then named, then its directory synced.
+//!
+//! Series come one at a time in order of their labels, so that memory does not grow with samples:
+//! what is kept is the index, about 50 bytes a series.
 
-use super::chunks::{MAGIC, Trailer, VERSION, put_chunk};
-use super::index::{self, ChunkRef, Facts, IndexedSeries};
-use crate::storage::chunk::{CHUNK_SAMPLES_MAX, Chunk};
+use super::chunks::{LabelsWriter, MAGIC, Span, Trailer, VERSION, put_facts};
+use super::index::{Facts, IndexWriter, PageRef};
+use super::page::PageWriter;
+use crate::model::Labels;
+use crate::storage::chunk::body::BODY_SAMPLES_MAX;
 use crate::storage::error::{Error, Result};
-use crate::storage::select::Joined;
 use crate::storage::source::Columns;
 use crate::storage::wal::frame::put_file_head;
-use crate::sys::files::{Files, SharedFile};
+use crate::sys::files::{SharedFile, SharedFiles};
 use std::path::{Path, PathBuf};
 
-/// Chunks are written in pieces of about this size.
+/// Pages are written in pieces of about this size.
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// An index larger than this is not read to check it.
 pub(super) const INDEX_BYTES_MAX: u64 = 16 << 30;
 
 /// Which block is to be written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct BlockSpec {
     /// Its first millisecond.
     pub(crate) min: i64,
@@ -27,6 +31,11 @@ pub(crate) struct BlockSpec {
     pub(crate) level: u32,
     /// A random number that makes its name its own.
     pub(crate) id: u64,
+    /// Names of the blocks that it takes the place of.
+    pub(crate) sources: Vec<String>,
+    /// Up to where the head's samples are in it or in blocks before; `None` when they did not
+    /// come from the head.
+    pub(crate) cut_end: Option<i64>,
 }
 
 impl BlockSpec {
@@ -36,88 +45,156 @@ impl BlockSpec {
     }
 }
 
-/// Writes a block of those samples of `series`, sorted by labels, that lie in its time. Answers
-/// its directory, `None` when there was no sample, and what could not be read.
+/// Writes one block. Dropped before `finish`, it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct BlockWriter {
+    files: SharedFiles,
+    blocks_dir: PathBuf,
+    temporary: PathBuf,
+    spec: BlockSpec,
+    out: ChunkOut,
+    page: PageWriter,
+    labels: LabelsWriter,
+    label_records: Vec<u8>,
+    index: IndexWriter,
+    samples: u64,
+    done: bool,
+}
+
+impl BlockWriter {
+    /// Begins a block in `blocks/`.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(crate) fn begin(files: &SharedFiles, blocks_dir: &Path, spec: BlockSpec) -> Result<Self> {
+        let temporary = blocks_dir.join(format!("tmp-{}", spec.name()));
+        files.create_dir_all(&temporary).map_err(Error::io("create directory", &temporary))?;
+        let path = temporary.join("chunks");
+        let file = files.create(&path).map_err(Error::io("create", &path))?;
+        let mut out = ChunkOut { file, path, buffer: Vec::new(), flushed: 0 };
+        put_file_head(&mut out.buffer, MAGIC, VERSION, spec.id);
+        Ok(Self {
+            files: files.clone(),
+            blocks_dir: blocks_dir.to_owned(),
+            temporary,
+            spec,
+            out,
+            page: PageWriter::default(),
+            labels: LabelsWriter::default(),
+            label_records: Vec::new(),
+            index: IndexWriter::default(),
+            samples: 0,
+            done: false,
+        })
+    }
+
+    /// Adds a series; each comes once, in rising order of labels, with its samples in order of
+    /// time and inside the block's. A series without samples is left out.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(crate) fn put(&mut self, labels: &Labels, columns: &Columns) -> Result<()> {
+        let (Some(min), Some(max)) = (columns.ts.first(), columns.ts.last()) else {
+            return Ok(());
+        };
+        let number = u32::try_from(self.index.len() + 1).expect("fewer than 2^32 series");
+        let (mut first_page, mut last_page) = (None, 0);
+        let chunks = columns.ts.chunks(BODY_SAMPLES_MAX);
+        for (ts, values) in chunks.zip(columns.values.chunks(BODY_SAMPLES_MAX)) {
+            if self.page.is_full() {
+                self.end_page()?;
+            }
+            last_page = self.page_number();
+            first_page.get_or_insert(last_page);
+            self.page.put(number, ts, values);
+        }
+        let page = first_page.unwrap_or(last_page);
+        let span = Span { min: *min, max: *max, page, more_pages: last_page - page };
+        self.index.put(labels, span);
+        self.labels.put(&mut self.label_records, labels, span);
+        self.samples += columns.len() as u64;
+        Ok(())
+    }
+
+    /// Names the block and answers its directory; `None` when there was no sample.
+    ///
+    /// # Errors
+    /// The disk refuses; nothing is left.
+    pub(crate) fn finish(mut self) -> Result<Option<PathBuf>> {
+        if self.index.len() == 0 {
+            return Ok(None);
+        }
+        self.end_page()?;
+        self.labels.flush(&mut self.label_records);
+        let records = std::mem::take(&mut self.label_records);
+        self.out.buffer.extend_from_slice(&records);
+        let facts = Facts {
+            series: self.index.len() as u64,
+            samples: self.samples,
+            level: self.spec.level,
+            sources: self.spec.sources.clone(),
+            cut_end: self.spec.cut_end,
+        };
+        put_facts(&mut self.out.buffer, &facts);
+        self.out.flush()?;
+        let index_path = self.temporary.join("index.db");
+        self.index.write(&index_path, &facts).map_err(Error::sql("write", &index_path))?;
+        let trailer = trailer_of(&self.files, &index_path, self.out.flushed)?;
+        self.out.buffer.extend_from_slice(&trailer.encode());
+        self.out.flush()?;
+        self.out.file.sync_data().map_err(Error::io("sync", &self.out.path))?;
+        let dir = &self.temporary;
+        self.files.sync_dir(dir).map_err(Error::io("sync directory", dir))?;
+        let named = self.blocks_dir.join(self.spec.name());
+        self.files
+            .rename(&self.temporary, &named)
+            .and_then(|()| self.files.sync_dir(&self.blocks_dir))
+            .map_err(Error::io("name block", &named))?;
+        self.done = true;
+        Ok(Some(named))
+    }
+
+    fn page_number(&self) -> u32 {
+        u32::try_from(self.index.pages.len()).expect("fewer than 2^32 pages")
+    }
+
+    fn end_page(&mut self) -> Result<()> {
+        if self.page.is_empty() {
+            return Ok(());
+        }
+        let number = u64::from(self.page_number());
+        let offset = self.out.flushed + self.out.buffer.len() as u64;
+        let start = self.out.buffer.len();
+        self.page.flush(&mut self.out.buffer, number);
+        let len = u32::try_from(self.out.buffer.len() - start).expect("a page is below 1 MiB");
+        self.index.pages.push(PageRef { offset, len });
+        if self.out.buffer.len() >= BUFFER_BYTES {
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for BlockWriter {
+    fn drop(&mut self) {
+        if !self.done {
+            // What is left would be removed at the next start anyway.
+            let _ = self.files.remove_dir_all(&self.temporary);
+        }
+    }
+}
+
+/// Syncs an index and answers the trailer that vouches for it.
 ///
 /// # Errors
-/// Nothing is left of it.
-pub(crate) fn write_block(
-    files: &dyn Files,
-    blocks_dir: &Path,
-    spec: BlockSpec,
-    series: &[Joined],
-) -> Result<(Option<PathBuf>, Vec<String>)> {
-    let temporary = blocks_dir.join(format!("tmp-{}", spec.name()));
-    let written = write_into(files, &temporary, spec, series);
-    let named = match written {
-        Ok((true, warnings)) => {
-            let dir = blocks_dir.join(spec.name());
-            files
-                .rename(&temporary, &dir)
-                .and_then(|()| files.sync_dir(blocks_dir))
-                .map_err(Error::io("name block", &dir))
-                .map(|()| (Some(dir), warnings))
-        }
-        Ok((false, warnings)) => Ok((None, warnings)),
-        Err(err) => Err(err),
-    };
-    if !matches!(named, Ok((Some(_), _))) {
-        // What is left would be removed at the next start anyway.
-        let _ = files.remove_dir_all(&temporary);
-    }
-    named
+/// The disk refuses.
+pub(super) fn trailer_of(files: &SharedFiles, index: &Path, chunk_bytes: u64) -> Result<Trailer> {
+    let bytes = files.read(index, INDEX_BYTES_MAX).map_err(Error::io("read back", index))?;
+    files.open(index).and_then(|file| file.sync_data()).map_err(Error::io("sync", index))?;
+    Ok(Trailer { chunk_bytes, index_bytes: bytes.len() as u64, index_crc: crc32c::crc32c(&bytes) })
 }
 
-fn write_into(
-    files: &dyn Files,
-    dir: &Path,
-    spec: BlockSpec,
-    series: &[Joined],
-) -> Result<(bool, Vec<String>)> {
-    files.create_dir_all(dir).map_err(Error::io("create directory", dir))?;
-    let path = dir.join("chunks");
-    let file = files.create(&path).map_err(Error::io("create", &path))?;
-    let mut out = ChunkOut { file, path, buffer: Vec::new(), flushed: 0 };
-    put_file_head(&mut out.buffer, MAGIC, VERSION, spec.id);
-    let mut indexed = Vec::new();
-    let mut warnings = Vec::new();
-    let mut columns = Columns::default();
-    let mut samples = 0_u64;
-    for one in series {
-        columns.clear();
-        warnings.extend(one.read_into(spec.min, spec.end.saturating_sub(1), &mut columns));
-        if columns.is_empty() {
-            continue;
-        }
-        samples += columns.len() as u64;
-        let chunks = out.put_series(&columns)?;
-        indexed.push(IndexedSeries { labels: one.labels.clone(), chunks });
-    }
-    if indexed.is_empty() {
-        return Ok((false, warnings));
-    }
-    out.flush()?;
-    let index_path = dir.join("index.db");
-    let facts = Facts { series: indexed.len() as u64, samples, level: spec.level };
-    index::write(&index_path, &indexed, facts).map_err(Error::sql("write", &index_path))?;
-    let bytes =
-        files.read(&index_path, INDEX_BYTES_MAX).map_err(Error::io("read back", &index_path))?;
-    let trailer = Trailer {
-        chunk_bytes: out.flushed,
-        index_bytes: bytes.len() as u64,
-        index_crc: crc32c::crc32c(&bytes),
-    };
-    out.buffer.extend_from_slice(&trailer.encode());
-    out.flush()?;
-    out.file.sync_data().map_err(Error::io("sync", &out.path))?;
-    files
-        .open(&index_path)
-        .and_then(|index| index.sync_data())
-        .map_err(Error::io("sync", &index_path))?;
-    files.sync_dir(dir).map_err(Error::io("sync directory", dir))?;
-    Ok((true, warnings))
-}
-
+#[derive(Debug)]
 struct ChunkOut {
     file: SharedFile,
     path: PathBuf,
@@ -126,26 +203,6 @@ struct ChunkOut {
 }
 
 impl ChunkOut {
-    fn put_series(&mut self, columns: &Columns) -> Result<Vec<ChunkRef>> {
-        let mut refs = Vec::new();
-        let len = usize::from(CHUNK_SAMPLES_MAX);
-        for (ts, values) in columns.ts.chunks(len).zip(columns.values.chunks(len)) {
-            let chunk = Chunk::encode(ts, values);
-            let start = self.buffer.len();
-            put_chunk(&mut self.buffer, &chunk);
-            refs.push(ChunkRef {
-                min: chunk.min,
-                max: chunk.max,
-                offset: self.flushed + start as u64,
-                len: u32::try_from(self.buffer.len() - start).expect("a chunk is a few KiB"),
-            });
-        }
-        if self.buffer.len() >= BUFFER_BYTES {
-            self.flush()?;
-        }
-        Ok(refs)
-    }
-
     fn flush(&mut self) -> Result<()> {
         self.file
             .write_all_at(&self.buffer, self.flushed)

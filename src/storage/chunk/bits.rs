@@ -76,11 +76,6 @@ impl BitWriter {
     pub(crate) fn bit_len(&self) -> usize {
         self.bytes.len() * 8 - if self.used == 0 { 0 } else { 8 - usize::from(self.used) }
     }
-
-    /// The finished bytes.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
 }
 
 /// Reads bits; `None` past the end.
@@ -182,7 +177,7 @@ mod tests {
             for (place, (value, count)) in runs.iter().enumerate() {
                 if place == at {
                     let bits = parts.bit_len();
-                    parts = BitWriter::resume(parts.into_bytes(), bits).unwrap();
+                    parts = BitWriter::resume(parts.bytes().to_vec(), bits).unwrap();
                 }
                 whole.put(*value, *count);
                 parts.put(*value, *count);

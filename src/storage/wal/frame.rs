@@ -90,6 +90,12 @@ pub(crate) fn check_file_head(
     Ok(true)
 }
 
+/// The one record that `bytes` hold, if they hold one and nothing else.
+pub(crate) fn parse_frame(bytes: &[u8]) -> Option<Frame<'_>> {
+    let (frame, end) = Frames::new(bytes, 0).frame_at(0)?;
+    (end == bytes.len()).then_some(frame)
+}
+
 /// Walks over the records of `bytes` from `at` on. Sequence numbers below `seq_min` are taken
 /// for leftovers and not for records when looking for the end of a damage.
 #[derive(Debug)]
