@@ -300,6 +300,16 @@ mod tests {
         })
     }
 
+    #[test]
+    fn negative_zero_stays_negative() {
+        for values in [[0.0, -0.0, 1.0, 2.0], [-0.0; 4], [1.5, -0.0, -0.0, 0.0]] {
+            let (encoding, body) = encode_values(&values);
+            let (mut out, range) = (Columns::default(), (i64::MIN, i64::MAX));
+            decode(&encode_times(&[1, 2, 3, 4]), encoding, &body, 4, range, &mut out).unwrap();
+            assert_eq!(bits(&out.values), bits(&values), "{encoding:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn every_bit_comes_back((ts, values) in series(), a in 0_usize..600, b in 0_usize..600) {

@@ -133,8 +133,12 @@ fn exponent_of(values: &[f64], exceptions_max: usize) -> Option<usize> {
 fn integer(value: f64, exponent: usize) -> Option<i64> {
     let power = POWERS.get(exponent)?;
     let scaled = (value * power).round();
-    let fits = scaled.abs() <= INTEGER_MAX && (scaled / power).to_bits() == value.to_bits();
-    fits.then_some(scaled as i64)
+    if scaled.abs() > INTEGER_MAX {
+        return None;
+    }
+    // By way of the integer: it has no negative zero.
+    let whole = scaled as i64;
+    ((whole as f64 / power).to_bits() == value.to_bits()).then_some(whole)
 }
 
 fn gcd(a: u64, b: u64) -> u64 {
