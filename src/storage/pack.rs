@@ -57,8 +57,7 @@ pub(super) fn put_value(out: &mut BitWriter, mode: &mut Mode, last: u64, bits: u
     if let Some(told) = mode.told(last, bits) {
         let needed = 64 - told.leading_zeros();
         if needed <= width && width < needed + SLACK_BITS {
-            out.put(0b10, 2);
-            out.put(told, width);
+            put_behind(out, 0b10, 2, told, width);
             return;
         }
     }
@@ -134,10 +133,18 @@ fn put_anew(out: &mut BitWriter, mode: &mut Mode, last: u64, bits: u64) {
     };
     let width = 64 - told.leading_zeros();
     *mode = Mode { scale, width: low_byte(u64::from(width)) };
-    out.put(0b110, 3);
-    out.put(u64::from(scale), 3);
-    out.put(u64::from(width - 1), 6);
-    out.put(told, width);
+    let head = 0b110 << 9 | u64::from(scale) << 6 | u64::from(width - 1);
+    put_behind(out, head, 12, told, width);
+}
+
+/// Appends bits behind a prefix: at once where one word holds both.
+fn put_behind(out: &mut BitWriter, prefix: u64, prefix_width: u32, bits: u64, width: u32) {
+    if prefix_width + width <= 64 {
+        out.put(prefix << width | bits, prefix_width + width);
+    } else {
+        out.put(prefix, prefix_width);
+        out.put(bits, width);
+    }
 }
 
 /// The zigzag difference at this scale, if both values come back from it.
@@ -194,8 +201,8 @@ impl Times {
             -524_288..=524_287 => (0b1110, 4, 20),
             i64::MIN..=-524_289 | 524_288.. => (0b1111, 4, 64),
         };
-        out.put(prefix, len);
-        out.put(dod.cast_unsigned(), width);
+        let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
+        put_behind(out, prefix, len, dod.cast_unsigned() & mask, width);
     }
 
     /// The next time; `None` when the bits end.

@@ -17,16 +17,22 @@ use crate::storage::wal::record::kind;
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Series of one run: about a quarter of a millisecond under the lock.
 const RUN_PLACES: u32 = 1024;
 
 /// A checkpoint ends chunks of so many samples: their bytes go to a chunk file once, instead of
-/// to the checkpoint and later to a chunk file.
-const RIPE_SAMPLES: u8 = 40;
+/// to the checkpoint and later to a chunk file, and they leave memory sooner. Measured with
+/// 250,000 series at 5 s and a checkpoint each two minutes, bytes written a sample and bytes of
+/// memory a series at most: 40 samples 5.7 and 420, RIPE.
+const RIPE_SAMPLES: u8 = 20;
 
 /// And chunks of so many bytes.
-const RIPE_BYTES: usize = 192;
+const RIPE_BYTES: usize = 160;
+
+/// Samples in the log at most, about: replay takes 40 to 60 ns each, and a start half a second.
+const LOGGED_MAX: u64 = 6_000_000;
 
 /// What the maintaining thread owns.
 #[derive(Debug)]
@@ -65,9 +71,9 @@ impl Head {
         self.checkpoint_with(&mut self.keeper())
     }
 
-    /// Whether a failed sync makes a checkpoint urgent.
+    /// Whether a failed sync or a long log makes a checkpoint urgent.
     pub(crate) fn checkpoint_due(&self) -> bool {
-        self.syncer.checkpoint_due()
+        self.syncer.checkpoint_due() || self.logged.load(Ordering::Relaxed) >= LOGGED_MAX
     }
 
     /// Refuses further commits, makes a last checkpoint and syncs.
@@ -192,10 +198,10 @@ impl Head {
     }
 
     fn checkpoint_with(&self, keeper: &mut Keeper) -> Result<()> {
-        let seq = {
+        let (seq, logged) = {
             let mut writer = self.writer();
             writer.wal.close_active();
-            writer.wal.last_seq()
+            (writer.wal.last_seq(), self.logged.load(Ordering::Relaxed))
         };
         let mut pass = keeper.checkpoint.begin()?;
         if let Err(err) = self.write_checkpoint(keeper, &mut pass, seq) {
@@ -203,6 +209,7 @@ impl Head {
             return Err(err);
         }
         keeper.checkpoint.finish(pass)?;
+        self.logged.fetch_sub(logged, Ordering::Relaxed);
         keeper.gone.clear();
         self.syncer.checkpoint_done();
         self.writer().wal.free_through(seq)

@@ -38,12 +38,16 @@ use crate::sys::files::SharedFiles;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The writer's list of samples keeps its memory up to this length.
 const SCRATCH_SAMPLES_MAX: usize = 1 << 15;
+
+/// Replaying a new series takes about as long as so many samples.
+const REPLAY_SAMPLES_A_SERIES: usize = 20;
 
 /// Bytes of full chunks that wait for the next maintenance at most, about: a back-fill fills more.
 const PENDING_BYTES_MAX: usize = 1 << 20;
@@ -69,6 +73,8 @@ pub(super) struct Head {
     writer: Mutex<Writer>,
     state: RwLock<State>,
     syncer: Arc<Syncer>,
+    /// What replay would have to do since the last checkpoint, in samples.
+    logged: AtomicU64,
     sync_thread: Mutex<Option<JoinHandle<Option<()>>>>,
 }
 
@@ -145,6 +151,8 @@ impl Head {
             self.sync_to(seq)?;
         }
         self.show(&admission.new_series, &samples);
+        let work = samples.len() + admission.new_series.len() * REPLAY_SAMPLES_A_SERIES;
+        self.logged.fetch_add(work as u64, Ordering::Relaxed);
         if samples.capacity() <= SCRATCH_SAMPLES_MAX {
             writer.samples = samples;
         }

@@ -19,6 +19,7 @@ use crate::sys::files::Files;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
 impl Head {
@@ -47,10 +48,14 @@ impl Head {
         let next_file = open_chunk_files(&*files, &head_dir, &mut state, &loaded, damages)?;
         let mut lost = Lost::default();
         let mut aliases = NumberMap::default();
+        let mut replayed = 0;
         let (segments, last_seq) =
             replay(&*files, &wal_dir, loaded.end.seq, progress, damages, |told| match told {
                 Replayed::Series(record) => state.replay_series(&record, &mut aliases),
-                Replayed::Commit(samples) => state.replay_commit(samples, &aliases, &mut lost),
+                Replayed::Commit(samples) => {
+                    replayed += samples.len() as u64;
+                    state.replay_commit(samples, &aliases, &mut lost);
+                }
             })?;
         lost.tell(damages);
 
@@ -71,6 +76,7 @@ impl Head {
             writer: Mutex::new(Writer { wal, closed: false, samples: Vec::new() }),
             state: RwLock::new(state),
             syncer,
+            logged: AtomicU64::new(replayed),
             sync_thread: Mutex::new(None),
         };
         head.start_sync_thread()?;
