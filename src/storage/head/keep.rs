@@ -8,7 +8,7 @@ use super::checkpoint::{self, CheckpointLog, End, Pass};
 use super::chunk_file::{ChunkFiles, TakenBy, Unwritten, path_of};
 use super::snapshot::HeadSeries;
 use super::table::place_of;
-use super::{Head, State, seal};
+use super::{FileFacts, Head, State, seal};
 use crate::storage::codec::{put_signed, put_varint};
 use crate::storage::error::{Error, Result};
 use crate::storage::source::Columns;
@@ -238,9 +238,10 @@ impl Head {
         let state = self.state();
         let next_generation = state.table.next_generation();
         put_frame(&mut out, seq, kind::FILES, |out| {
-            for (number, max) in &state.file_max {
+            for (number, FileFacts { newest, chunks }) in &state.file_facts {
                 put_varint(out, u64::from(number.get()));
-                put_signed(out, *max);
+                put_signed(out, *newest);
+                put_varint(out, *chunks);
             }
         });
         drop(state);
@@ -268,11 +269,11 @@ impl Head {
             let mut state = self.state_mut();
             let kept = active.active_number();
             let old = state
-                .file_max
+                .file_facts
                 .iter()
-                .filter(|(number, max)| **max < until && kept != Some(**number));
+                .filter(|(number, facts)| facts.newest < until && kept != Some(**number));
             let unused: Vec<NonZeroU32> = old.map(|(number, _)| *number).collect();
-            state.file_max.retain(|number, _| !unused.contains(number));
+            state.file_facts.retain(|number, _| !unused.contains(number));
             Arc::make_mut(&mut state.chunk_files).retain(|number, _| !unused.contains(number));
             unused
         };
@@ -332,13 +333,14 @@ impl State {
         if !self.chunk_files.contains_key(&by.number) {
             Arc::make_mut(&mut self.chunk_files).insert(by.number, by.file);
         }
-        let newest = self.file_max.entry(by.number).or_insert(i64::MIN);
+        let none = FileFacts { newest: i64::MIN, chunks: 0 };
+        let file = self.file_facts.entry(by.number).or_insert(none);
         for Unwritten { number, chain, chunks } in run {
             if let Some(series) = self.table.get_mut(number) {
                 series.set_chain(chain);
             }
-            *newest = (*newest).max(chain.max);
-            self.full_chunks += chunks.len() as u64;
+            file.newest = file.newest.max(chain.max);
+            file.chunks += chunks.len() as u64;
             let bytes: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
             self.pending_bytes = self.pending_bytes.saturating_sub(bytes);
             if let Some(waiting) = self.pending.get_mut(&number) {

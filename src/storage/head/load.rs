@@ -1,11 +1,11 @@
 //! Reading a checkpoint: see `checkpoint.rs` for what it is.
 
-use super::State;
 use super::checkpoint::{End, MAGIC, VERSION, list};
 use super::open::OpenChunk;
 use super::series::{Chain, Place};
 use super::symbols::NumberMap;
 use super::table::PairId;
+use super::{FileFacts, State};
 use crate::storage::codec::Reader;
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
@@ -25,9 +25,9 @@ const FILE_BYTES_MAX: u64 = 8 << 30;
 pub(super) struct Loaded {
     /// Where the log begins.
     pub(super) end: End,
-    /// Files of full chunks, and the newest time in each. Without a checkpoint, or when it does
+    /// Files of full chunks. Without a checkpoint, or when it does
     /// not say: `None`.
-    pub(super) files: Option<BTreeMap<NonZeroU32, i64>>,
+    pub(super) files: Option<BTreeMap<NonZeroU32, FileFacts>>,
     /// The number of the next checkpoint file.
     pub(super) next_file: u64,
 }
@@ -74,7 +74,7 @@ struct Loader<'a> {
     path: &'a Path,
     damages: &'a mut Damages,
     opens: NumberMap<u64, OpenBytes>,
-    files: Option<BTreeMap<NonZeroU32, i64>>,
+    files: Option<BTreeMap<NonZeroU32, FileFacts>>,
 }
 
 impl Loader<'_> {
@@ -222,12 +222,13 @@ fn read_place(reader: &mut Reader<'_>) -> Option<Option<Place>> {
     Some(Some(Place { file, offset, len }))
 }
 
-fn read_files(payload: &[u8]) -> Option<BTreeMap<NonZeroU32, i64>> {
+fn read_files(payload: &[u8]) -> Option<BTreeMap<NonZeroU32, FileFacts>> {
     let mut reader = Reader::new(payload);
     let mut files = BTreeMap::new();
     while !reader.is_empty() {
         let number = NonZeroU32::new(u32::try_from(reader.varint()?).ok()?)?;
-        files.insert(number, reader.signed()?);
+        let (newest, chunks) = (reader.signed()?, reader.varint()?);
+        files.insert(number, FileFacts { newest, chunks });
     }
     Some(files)
 }

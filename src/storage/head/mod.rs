@@ -100,15 +100,21 @@ struct State {
     read_from: Option<i64>,
     /// Open files of full chunks.
     chunk_files: Arc<FileTable>,
-    /// The newest time in each of them.
-    file_max: BTreeMap<NonZeroU32, i64>,
+    /// What is in each of them.
+    file_facts: BTreeMap<NonZeroU32, FileFacts>,
     /// Full chunks that no file has yet, by series, the oldest first.
     pending: BTreeMap<u64, Vec<Arc<ChunkBytes>>>,
     pending_bytes: usize,
     /// Series with an open chunk.
     open_chunks: u64,
-    /// Full chunks that were written.
-    full_chunks: u64,
+}
+
+/// What is in a file of full chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileFacts {
+    /// The newest time; once a block has all up to there, the file can go.
+    newest: i64,
+    chunks: u64,
 }
 
 /// Counts and bounds of the head.
@@ -180,7 +186,7 @@ impl Head {
         let state = self.state();
         HeadFacts {
             series: state.table.len(),
-            chunks: state.open_chunks + state.full_chunks,
+            chunks: state.chunks(),
             min_time: state.min_time.max(state.min_time.and(state.read_from)),
             max_time: state.max_time,
             symbol_bytes: state.table.symbols.byte_len(),
@@ -270,6 +276,13 @@ impl Drop for Head {
 }
 
 impl State {
+    /// Chunks, among them those in files that wait for the rest of their file to be in a block.
+    fn chunks(&self) -> u64 {
+        let waiting: usize = self.pending.values().map(Vec::len).sum();
+        let written: u64 = self.file_facts.values().map(|file| file.chunks).sum();
+        self.open_chunks + waiting as u64 + written
+    }
+
     /// Appends a sample of the log, unless the series has it or a newer one; whether the series
     /// is known.
     fn push(&mut self, sample: LogSample) -> bool {

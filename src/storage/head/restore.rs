@@ -8,7 +8,8 @@ use super::load::{self, Loaded};
 use super::series::Series;
 use super::snapshot::FileTable;
 use super::symbols::NumberMap;
-use super::{Head, HeadDeps, State, Writer};
+use super::table::place_of;
+use super::{FileFacts, Head, HeadDeps, State, Writer};
 use crate::storage::config::Config;
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
@@ -131,15 +132,16 @@ fn open_chunk_files(
         let path = chunk_file::path_of(dir, number);
         // What the checkpoint does not name the log has; when damage hides what it names, all
         // stays.
-        let max = match &loaded.files {
+        let unknown = FileFacts { newest: i64::MAX, chunks: 0 };
+        let facts = match &loaded.files {
             Some(named) => named.get(&number).copied(),
-            None => (damages.count() > 0).then_some(i64::MAX),
+            None => (damages.count() > 0).then_some(unknown),
         };
-        match max {
-            Some(max) => {
+        match facts {
+            Some(facts) => {
                 let file = files.open_read_only(&path).map_err(Error::io("open", &path))?;
                 table.insert(number, file);
-                state.file_max.insert(number, max);
+                state.file_facts.insert(number, facts);
             }
             None => files.remove(&path).map_err(Error::io("remove", &path))?,
         }
@@ -154,6 +156,9 @@ fn open_chunk_files(
     Ok(next)
 }
 
+/// Places between two series that a reader believes in: those between may be in a lost record.
+const PLACES_LOST_MAX: u32 = 1 << 20;
+
 impl State {
     /// Puts the series of a record that are new, and tells of those that are here under another
     /// number.
@@ -167,6 +172,9 @@ impl State {
         self.table.reserve(record.len());
         let mut pairs = Vec::new();
         for (number, places) in record.series() {
+            if place_of(number) > self.table.places_end().saturating_add(PLACES_LOST_MAX) {
+                continue;
+            }
             pairs.clear();
             let place = |place: &u32| ids.get(usize::try_from(*place).ok()?).copied();
             pairs.extend(places.iter().filter_map(place));
