@@ -12,7 +12,7 @@
 
 use super::series::{Chain, Place, Series};
 use super::table::Table;
-use crate::storage::codec::{put_signed, put_varint};
+use crate::storage::codec::{Steps, put_signed, put_varint};
 use crate::storage::error::{Error, Result};
 use crate::storage::wal::frame::{FILE_HEAD, put_file_head, put_frame};
 use crate::storage::wal::record::kind;
@@ -180,7 +180,7 @@ pub(super) fn put_places(
     let (mut full, mut open) = (FullWriter::default(), OpenWriter::default());
     for place in places {
         let Some(series) = table.at_place_mut(place) else { continue };
-        if (whole && series.chain().newest != [None; 2]) || !series.saved_full {
+        if series.chain().newest != [None; 2] && (whole || !series.saved_full) {
             full.put(series);
         }
         if series.open.count() > 0 && (whole || series.saved_count != series.open.count()) {
@@ -218,43 +218,42 @@ fn put_new_series(
 #[derive(Debug, Default)]
 struct FullWriter {
     out: Vec<u8>,
-    number: u64,
+    numbers: Steps,
     start: i64,
     max: i64,
+    /// Where the two chunks of the series before end: file and offset.
+    ends: [(u32, u32); 2],
 }
 
 impl FullWriter {
     fn put(&mut self, series: &Series) {
         let Chain { newest, max } = series.chain();
         let (last, bits) = series.last().unwrap_or((max, 0));
-        put_signed(&mut self.out, series.number.wrapping_sub(self.number).cast_signed());
+        self.numbers.put(&mut self.out, series.number);
         put_signed(&mut self.out, series.start.wrapping_sub(self.start));
         put_signed(&mut self.out, max.wrapping_sub(self.max));
         put_signed(&mut self.out, last.wrapping_sub(max));
         // The first bytes of a float are those that are never zero.
         put_varint(&mut self.out, bits.swap_bytes());
-        for place in newest {
-            put_place(&mut self.out, place);
+        for (place, end) in newest.into_iter().zip(&mut self.ends) {
+            let Some(Place { file, offset, len }) = place else {
+                self.out.push(0);
+                continue;
+            };
+            put_varint(&mut self.out, u64::from(len));
+            put_signed(&mut self.out, i64::from(file.get()) - i64::from(end.0));
+            put_signed(&mut self.out, i64::from(offset) - i64::from(end.1));
+            *end = (file.get(), offset.saturating_add(u32::from(len)));
         }
-        (self.number, self.start, self.max) = (series.number, series.start, max);
+        (self.start, self.max) = (series.start, max);
     }
-}
-
-fn put_place(out: &mut Vec<u8>, place: Option<Place>) {
-    let Some(place) = place else {
-        out.push(0);
-        return;
-    };
-    put_varint(out, u64::from(place.file.get()));
-    put_varint(out, u64::from(place.offset));
-    put_varint(out, u64::from(place.len));
 }
 
 /// Writes OPEN_CHUNKS, as `FullWriter` does.
 #[derive(Debug, Default)]
 struct OpenWriter {
     out: Vec<u8>,
-    number: u64,
+    numbers: Steps,
     min: i64,
 }
 
@@ -263,13 +262,13 @@ impl OpenWriter {
         let open = &series.open;
         let min = open.min().unwrap_or_default();
         let from = if whole { 0 } else { usize::from(series.saved_bytes) };
-        put_signed(&mut self.out, series.number.wrapping_sub(self.number).cast_signed());
+        self.numbers.put(&mut self.out, series.number);
         put_signed(&mut self.out, min.wrapping_sub(self.min));
         put_varint(&mut self.out, from as u64);
         self.out.push(open.count());
         put_varint(&mut self.out, open.bit_len() as u64);
         self.out.extend_from_slice(open.bytes().get(from..).unwrap_or_default());
-        (self.number, self.min) = (series.number, min);
+        self.min = min;
         series.saved_count = open.count();
         // The last byte may still change.
         series.saved_bytes = u16::try_from(open.bit_len() / 8).unwrap_or(0);

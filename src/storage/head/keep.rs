@@ -25,13 +25,14 @@ const RUN_PLACES: u32 = 1024;
 /// A checkpoint ends chunks of so many samples: their bytes go to a chunk file once, instead of
 /// to the checkpoint and later to a chunk file, and they leave memory sooner. Measured with
 /// 250,000 series at 5 s and a checkpoint each two minutes, bytes written a sample and bytes of
-/// memory a series at most: 40 samples 5.7 and 420, RIPE.
+/// memory a series at most: 40 samples 5.0 and 400, 20 samples 5.1 and 368.
 const RIPE_SAMPLES: u8 = 20;
 
 /// And chunks of so many bytes.
 const RIPE_BYTES: usize = 160;
 
-/// Samples in the log at most, about: replay takes 40 to 60 ns each, and a start half a second.
+/// Samples in the log at most, about. Measured with 250,000 series: their checkpoint is loaded in
+/// 0.15 s, and a sample of the log replayed in 45 ns.
 const LOGGED_MAX: u64 = 6_000_000;
 
 /// What the maintaining thread owns.

@@ -6,7 +6,7 @@ use super::series::{Chain, Place};
 use super::symbols::NumberMap;
 use super::table::PairId;
 use super::{FileFacts, State};
-use crate::storage::codec::Reader;
+use crate::storage::codec::{Reader, Steps};
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
 use crate::storage::wal::frame::{FILE_HEAD, Found, Frame, Frames, check_file_head};
@@ -143,14 +143,16 @@ impl Loader<'_> {
 
     fn apply_full(&mut self, payload: &[u8]) -> Option<()> {
         let mut reader = Reader::new(payload);
-        let (mut number, mut start, mut max) = (0_u64, 0_i64, 0_i64);
+        let (mut numbers, mut start, mut max) = (Steps::default(), 0_i64, 0_i64);
+        let mut ends = [(0_i64, 0_i64); 2];
         while !reader.is_empty() {
-            number = number.wrapping_add(reader.signed()?.cast_unsigned());
+            let number = numbers.get(&mut reader)?;
             start = start.wrapping_add(reader.signed()?);
             max = max.wrapping_add(reader.signed()?);
             let last = max.wrapping_add(reader.signed()?);
             let bits = reader.varint()?.swap_bytes();
-            let newest = [read_place(&mut reader)?, read_place(&mut reader)?];
+            let [newer, older] = &mut ends;
+            let newest = [read_place(&mut reader, newer)?, read_place(&mut reader, older)?];
             let Some(series) = self.state.table.get_mut(number) else { continue };
             series.set_chain(Chain { newest, max });
             series.saved_full = true;
@@ -165,9 +167,9 @@ impl Loader<'_> {
 
     fn apply_open(&mut self, payload: &[u8]) -> Option<()> {
         let mut reader = Reader::new(payload);
-        let (mut number, mut min) = (0_u64, 0_i64);
+        let (mut numbers, mut min) = (Steps::default(), 0_i64);
         while !reader.is_empty() {
-            number = number.wrapping_add(reader.signed()?.cast_unsigned());
+            let number = numbers.get(&mut reader)?;
             min = min.wrapping_add(reader.signed()?);
             let from = reader.number()?;
             let count = reader.byte()?;
@@ -212,14 +214,18 @@ impl Loader<'_> {
     }
 }
 
+/// Reads a place that is told from where the one before ends.
 #[expect(clippy::option_option, reason = "unreadable, none, or one")]
-fn read_place(reader: &mut Reader<'_>) -> Option<Option<Place>> {
-    let Some(file) = NonZeroU32::new(u32::try_from(reader.varint()?).ok()?) else {
-        return Some(None);
-    };
-    let offset = u32::try_from(reader.varint()?).ok()?;
+fn read_place(reader: &mut Reader<'_>, end: &mut (i64, i64)) -> Option<Option<Place>> {
     let len = u16::try_from(reader.varint()?).ok()?;
-    Some(Some(Place { file, offset, len }))
+    if len == 0 {
+        return Some(None);
+    }
+    let file = end.0.checked_add(reader.signed()?)?;
+    let offset = end.1.checked_add(reader.signed()?)?;
+    *end = (file, offset.checked_add(i64::from(len))?);
+    let file = NonZeroU32::new(u32::try_from(file).ok()?)?;
+    Some(Some(Place { file, offset: u32::try_from(offset).ok()?, len }))
 }
 
 fn read_files(payload: &[u8]) -> Option<BTreeMap<NonZeroU32, FileFacts>> {

@@ -46,9 +46,6 @@ use std::time::Duration;
 /// The writer's list of samples keeps its memory up to this length.
 const SCRATCH_SAMPLES_MAX: usize = 1 << 15;
 
-/// Replaying a new series takes about as long as so many samples.
-const REPLAY_SAMPLES_A_SERIES: usize = 20;
-
 /// Bytes of full chunks that wait for the next maintenance at most, about: a back-fill fills more.
 const PENDING_BYTES_MAX: usize = 1 << 20;
 
@@ -73,7 +70,8 @@ pub(super) struct Head {
     writer: Mutex<Writer>,
     state: RwLock<State>,
     syncer: Arc<Syncer>,
-    /// What replay would have to do since the last checkpoint, in samples.
+    /// Samples in the log since the last checkpoint. New series are not counted: they take as
+    /// long to load from a checkpoint.
     logged: AtomicU64,
     sync_thread: Mutex<Option<JoinHandle<Option<()>>>>,
 }
@@ -157,8 +155,7 @@ impl Head {
             self.sync_to(seq)?;
         }
         self.show(&admission.new_series, &samples);
-        let work = samples.len() + admission.new_series.len() * REPLAY_SAMPLES_A_SERIES;
-        self.logged.fetch_add(work as u64, Ordering::Relaxed);
+        self.logged.fetch_add(samples.len() as u64, Ordering::Relaxed);
         if samples.capacity() <= SCRATCH_SAMPLES_MAX {
             writer.samples = samples;
         }

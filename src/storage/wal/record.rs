@@ -10,7 +10,7 @@
 use super::LogSample;
 use crate::model::Labels;
 use crate::storage::chunk::{BitReader, BitWriter};
-use crate::storage::codec::{Reader, put_signed, put_varint};
+use crate::storage::codec::{Reader, Steps, put_signed, put_varint};
 use crate::storage::pack::{Mode, get_value, put_value};
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::hash::{Hash as _, Hasher as _};
@@ -136,11 +136,8 @@ impl Shapes {
         put_varint(out, id);
         put_varint(out, samples.len() as u64);
         let mut series = Vec::new();
-        let mut before = 0;
-        for sample in samples {
-            put_signed(&mut series, sample.series.wrapping_sub(before).cast_signed());
-            before = sample.series;
-        }
+        let mut numbers = Steps::default();
+        samples.iter().for_each(|sample| numbers.put(&mut series, sample.series));
         out.extend_from_slice(&series);
         let shape = WrittenShape {
             id,
@@ -190,16 +187,16 @@ impl WrittenShape {
     }
 }
 
-/// Series numbers as distances.
+/// The series of a SHAPE record.
 #[derive(Debug)]
 struct SeriesList<'a> {
     reader: Reader<'a>,
-    before: u64,
+    numbers: Steps,
 }
 
 impl<'a> SeriesList<'a> {
-    const fn new(bytes: &'a [u8]) -> Self {
-        Self { reader: Reader::new(bytes), before: 0 }
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { reader: Reader::new(bytes), numbers: Steps::default() }
     }
 }
 
@@ -207,8 +204,7 @@ impl Iterator for SeriesList<'_> {
     type Item = u64;
 
     fn next(&mut self) -> Option<u64> {
-        self.before = self.before.wrapping_add(self.reader.signed()?.cast_unsigned());
-        Some(self.before)
+        self.numbers.get(&mut self.reader)
     }
 }
 
@@ -216,13 +212,12 @@ impl Iterator for SeriesList<'_> {
 pub(crate) fn put_inline(out: &mut Vec<u8>, samples: &[LogSample]) {
     let runs = samples.chunk_by(|a, b| a.series == b.series);
     put_varint(out, runs.clone().count() as u64);
-    let mut series = 0_u64;
+    let mut numbers = Steps::default();
     let mut before: &[LogSample] = &[];
     let mut bits = BitWriter::default();
     for run in runs {
         let Some(first) = run.first() else { continue };
-        put_signed(out, first.series.wrapping_sub(series).cast_signed());
-        series = first.series;
+        numbers.put(out, first.series);
         let same = run.iter().map(|one| one.ts).eq(before.iter().map(|one| one.ts));
         put_varint(out, (run.len() as u64) << 1 | u64::from(same));
         if !same {
@@ -330,12 +325,12 @@ pub(crate) fn read_inline(payload: &[u8], out: &mut Vec<LogSample>) -> Option<()
     let mut reader = Reader::new(payload);
     // Each sample takes a bit at least.
     let samples_max = COMMIT_SAMPLES_MAX.min(payload.len().saturating_mul(8));
-    let mut series = 0_u64;
+    let mut numbers = Steps::default();
     let mut samples: Vec<LogSample> = Vec::new();
     let mut runs = Vec::new();
     let mut before = 0..0;
     for _ in 0..reader.count()? {
-        series = series.wrapping_add(reader.signed()?.cast_unsigned());
+        let series = numbers.get(&mut reader)?;
         let head = reader.number()?;
         let (len, same) = (head >> 1, head & 1 == 1);
         if samples.len().checked_add(len)? > samples_max || (same && len != before.len()) {

@@ -1,7 +1,7 @@
 //! Records of new series: each text once, each pair of name and value once, then series as lists
 //! of pairs.
 
-use crate::storage::codec::{Reader, put_signed, put_text, put_varint};
+use crate::storage::codec::{Reader, Steps, put_text, put_varint};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ pub(crate) struct SeriesWriter<'a> {
     text_bytes: Vec<u8>,
     pair_bytes: Vec<u8>,
     series_bytes: Vec<u8>,
-    before: u64,
+    numbers: Steps,
     count: u64,
 }
 
@@ -27,7 +27,7 @@ impl<'a> SeriesWriter<'a> {
         number: u64,
         labels: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     ) {
-        put_signed(&mut self.series_bytes, number.wrapping_sub(self.before).cast_signed());
+        self.numbers.put(&mut self.series_bytes, number);
         put_varint(&mut self.series_bytes, labels.clone().count() as u64);
         for (name, value) in labels {
             let key = (self.text(name), self.text(value));
@@ -39,7 +39,6 @@ impl<'a> SeriesWriter<'a> {
             }
             put_varint(&mut self.series_bytes, pair);
         }
-        self.before = number;
         self.count += 1;
     }
 
@@ -92,9 +91,9 @@ impl<'a> SeriesRecord<'a> {
             .collect::<Option<_>>()?;
         let ranks = name_ranks(&pairs);
         let mut record = Self { pairs, ..Self::default() };
-        let mut number = 0_u64;
+        let mut numbers = Steps::default();
         for _ in 0..reader.count()? {
-            number = number.wrapping_add(reader.signed()?.cast_unsigned());
+            let number = numbers.get(&mut reader)?;
             let start = record.ids.len();
             let mut above = 0;
             for _ in 0..reader.count().filter(|count| *count <= LABELS_MAX)? {
