@@ -12,6 +12,10 @@ pub(super) fn check_host(settings: &ApiSettings, request: &Request) -> Result<()
     };
     let Some(host) = request.header("host").filter(|_| over_loopback) else { return Ok(()) };
     let name = without_port(host);
+    // A name without a dot is a host's or a container's: nobody outside can own it and rebind it.
+    if !name.is_empty() && !name.contains(['.', ':']) {
+        return Ok(());
+    }
     let own = ["localhost", "127.0.0.1", "[::1]", "::1"];
     let external = external_host(settings);
     let mut allowed = own
@@ -95,6 +99,8 @@ mod tests {
             (HERE, "[::1]:9090", true),
             (HERE, "BOX:9090", true),
             (HERE, "mon.example", true),
+            (HERE, "prometheus:9090", true),
+            (HERE, "", false),
             (HERE, "evil.example:9090", false),
             (HERE, "127.0.0.1.evil.example", false),
             (THERE, "anything.example", true),

@@ -145,7 +145,7 @@ pub fn decode(
 /// the sender does not try again; the rest is kept.
 pub fn answer(received: &Received, committed: &Committed) -> WriteAnswer {
     let refused = committed.refused.first().map(|(place, why)| {
-        let labels = received.commit.samples.get(*place).map(|sample| sample.labels.to_string());
+        let labels = received.commit.labels_at(*place).map(Labels::to_string);
         match why {
             Refusal::TooFarAhead => "out of bounds: timestamp is too far in the future".to_owned(),
             Refusal::SeriesLimit | Refusal::BadLabels => {
@@ -256,9 +256,12 @@ fn take_series(
     received.exemplars += series.exemplars.len();
     match checked_labels(series.labels, limits) {
         Ok(labels) => {
+            if series.samples.is_empty() {
+                return Ok(());
+            }
+            let key = received.commit.name(labels);
             let samples = series.samples.into_iter().map(|sample| AppendSample {
-                known: None,
-                labels: labels.clone(),
+                series: key,
                 ts: Timestamp::from_millis(sample.timestamp),
                 value: sample.value,
             });
@@ -381,7 +384,8 @@ mod tests {
         let received = read(&body(vec![sent])).expect("reads");
         let samples = &received.commit.samples;
         assert_eq!(samples.len(), 2);
-        assert_eq!(samples[0].labels.to_string(), r#"{__name__="up", job="j"}"#);
+        let labels = received.commit.labels_at(0).expect("named");
+        assert_eq!(labels.to_string(), r#"{__name__="up", job="j"}"#);
         assert_eq!((samples[0].value, samples[0].ts), (1.0, Timestamp::from_millis(5)));
         assert_eq!(samples[1].value.to_bits(), STALE_NAN_BITS);
         let answered = answer(&received, &Committed::default());

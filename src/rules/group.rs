@@ -13,11 +13,11 @@ use super::rule::{Kind, Rule, Written};
 use super::state::{self, Mark};
 use super::view::{AlertPhase, GroupView, Health, RuleKindView, RuleView};
 use crate::model::{Alert, Fingerprint, Labels, Timestamp, stale_nan};
-use crate::storage::append::{AppendSample, Appender, Commit, Committed};
+use crate::storage::append::{Appender, Commit, Committed};
 use crate::sys::clock::Clock;
 use crate::sys::metrics::Registry;
 use crate::template::{RuleContext, rule_functions, table_link};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -216,8 +216,7 @@ impl Group {
     pub fn last_words(&self, stopped: Timestamp) -> Commit {
         let all = self.rules.iter().flat_map(|rule| &rule.written).chain(&self.orphans);
         let at = stopped.minus(self.query_offset);
-        let samples = all.map(|(labels, known)| marker(labels.clone(), *known, at));
-        Commit { samples: samples.collect(), ..Commit::default() }
+        Commit::of(all.map(|labels| marker(labels, at)))
     }
 
     /// Forgets the metrics of a removed group.
@@ -390,9 +389,7 @@ impl Group {
         }
         let ts = at.minus(self.query_offset);
         let orphans = std::mem::take(&mut self.orphans);
-        let samples =
-            orphans.iter().map(|(labels, known)| marker(labels.clone(), *known, ts)).collect();
-        let commit = Commit { samples, ..Commit::default() };
+        let commit = Commit::of(orphans.iter().map(|labels| marker(labels, ts)));
         if appender.commit(&commit).is_err() {
             self.orphans = orphans;
         }
@@ -440,21 +437,14 @@ fn write(
     appender: &dyn Appender,
 ) -> Result<(), RuleError> {
     let count = series.len();
-    let mut samples: Vec<AppendSample> = series
-        .into_iter()
-        .map(|(labels, value)| {
-            let known = rule.written.get(&labels).copied().flatten();
-            AppendSample { known, labels, ts, value }
-        })
-        .collect();
-    let now: Written = samples.iter().map(|sample| (sample.labels.clone(), None)).collect();
-    let vanished = rule.written.iter().filter(|(labels, _)| !now.contains_key(*labels));
-    samples.extend(vanished.map(|(labels, known)| marker(labels.clone(), *known, ts)));
-    if samples.is_empty() {
+    let now: Written = series.iter().map(|(labels, _)| labels.clone()).collect();
+    let vanished = rule.written.difference(&now).map(|labels| marker(labels, ts));
+    let samples = series.into_iter().map(|(labels, value)| (labels, ts, value));
+    let commit = Commit::of(samples.chain(vanished));
+    if commit.samples.is_empty() {
         rule.written = now;
         return Ok(());
     }
-    let commit = Commit { samples, ..Commit::default() };
     let done = appender.commit(&commit).map_err(|err| RuleError::Append(err.to_string()))?;
     rule.written = accepted(&commit, &done, count);
     let refused = done.refused.iter().filter(|(place, _)| *place < count);
@@ -468,26 +458,14 @@ fn write(
 
 /// The series among the first `count` samples that the store took.
 fn accepted(commit: &Commit, done: &Committed, count: usize) -> Written {
-    let refs = done.refs.iter().copied().chain(std::iter::repeat(None));
-    let refused = |place: usize| done.refused.iter().any(|(at, _)| *at == place);
-    commit
-        .samples
-        .iter()
-        .take(count)
-        .zip(refs)
-        .enumerate()
-        .filter(|(place, _)| done.refused.is_empty() || !refused(*place))
-        .map(|(_, (sample, known))| (sample.labels.clone(), known))
-        .collect()
+    let refused: BTreeSet<usize> = done.refused.iter().map(|(place, _)| *place).collect();
+    let taken = (0..count).filter(|place| !refused.contains(place));
+    taken.filter_map(|place| commit.labels_at(place).cloned()).collect()
 }
 
 /// The end of a series.
-fn marker(
-    labels: Labels,
-    known: Option<crate::storage::append::SeriesRef>,
-    ts: Timestamp,
-) -> AppendSample {
-    AppendSample { known, labels, ts, value: stale_nan() }
+fn marker(labels: &Labels, ts: Timestamp) -> (Labels, Timestamp, f64) {
+    (labels.clone(), ts, stale_nan())
 }
 
 fn view_rule(rule: &Rule) -> RuleView {

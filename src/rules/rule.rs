@@ -5,8 +5,7 @@ use super::config::{RuleConfig, RuleGroup};
 use super::view::Health;
 use crate::model::{Fingerprint, Labels, Timestamp};
 use crate::promql::syntax::{self, Features};
-use crate::storage::append::SeriesRef;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A rule.
@@ -34,8 +33,8 @@ pub(super) struct Rule {
     pub(super) written: Written,
 }
 
-/// Series with the store's references to them.
-pub(super) type Written = BTreeMap<Labels, Option<SeriesRef>>;
+/// Series that were written.
+pub(super) type Written = BTreeSet<Labels>;
 
 /// What a rule makes of its expression.
 #[derive(Debug)]

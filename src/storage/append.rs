@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// A series that the store knows, remembered between commits so that labels are looked up once.
 ///
-/// It may go out of date (the series left the head); then `Commit` looks the labels up again.
+/// It may go out of date when the series leaves the head; see `AppendError::Stale`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SeriesRef(u64);
 
@@ -23,13 +23,20 @@ impl SeriesRef {
     }
 }
 
+/// Which series a sample belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeriesKey {
+    /// The one of an earlier commit's answer.
+    Known(SeriesRef),
+    /// The one with the labels at this place of `Commit::labels`.
+    New(u32),
+}
+
 /// One sample of a commit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct AppendSample {
-    /// The series as it was known to an earlier commit, if it was.
-    pub known: Option<SeriesRef>,
-    /// The series' labels.
-    pub labels: Labels,
+    /// Whose it is.
+    pub series: SeriesKey,
     /// When.
     pub ts: Timestamp,
     /// What; any bits.
@@ -39,12 +46,39 @@ pub struct AppendSample {
 /// All samples that become visible together.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
+    /// Label sets that the sender has no reference for: each is looked up, or made with its first
+    /// sample that is taken.
+    pub labels: Vec<Labels>,
     /// The samples, at most one for a series and timestamp.
     pub samples: Vec<AppendSample>,
     /// What is said about metrics, by name.
     pub metadata: Vec<(String, Metadata)>,
-    /// Take samples of any age (import); otherwise the limits of `Config` hold.
-    pub any_age: bool,
+}
+
+impl Commit {
+    /// Samples of series that are known by their labels only.
+    pub fn of(samples: impl IntoIterator<Item = (Labels, Timestamp, f64)>) -> Self {
+        let mut commit = Self::default();
+        for (labels, ts, value) in samples {
+            let series = commit.name(labels);
+            commit.samples.push(AppendSample { series, ts, value });
+        }
+        commit
+    }
+
+    /// The key for samples of a series with these labels.
+    pub fn name(&mut self, labels: Labels) -> SeriesKey {
+        self.labels.push(labels);
+        SeriesKey::New(u32::try_from(self.labels.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// The labels of the sample at `place`, when it names them.
+    pub fn labels_at(&self, place: usize) -> Option<&Labels> {
+        match self.samples.get(place)?.series {
+            SeriesKey::Known(_) => None,
+            SeriesKey::New(at) => self.labels.get(usize::try_from(at).ok()?),
+        }
+    }
 }
 
 /// Why one sample was refused.
@@ -81,10 +115,12 @@ impl Refusal {
 /// What became of a commit.
 #[derive(Clone, Debug, Default)]
 pub struct Committed {
-    /// The reference of each sample's series, in order; `None` where the sample was refused.
+    /// For each of `Commit::labels`, in order, its series; `None` when there is none.
     pub refs: Vec<Option<SeriesRef>>,
     /// Places of refused samples, and why.
     pub refused: Vec<(usize, Refusal)>,
+    /// Samples that were new and taken.
+    pub taken: usize,
     /// Series that were new.
     pub created: usize,
 }
@@ -102,12 +138,16 @@ pub enum AppendError {
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
+    /// A series that the sender knows by reference has left the head. Send it again by labels.
+    #[error("a series is no longer known by its reference")]
+    Stale,
 }
 
 /// A store as writers see it. Methods block.
 pub trait Appender: Send + Sync + fmt::Debug {
     /// Writes the commit to the log, then makes it visible. When this returns, a process kill
-    /// loses nothing of it; a power cut at most the last sync interval.
+    /// loses nothing of it; a power cut at most the last sync interval. A staleness marker for a
+    /// series that is not there ends nothing, and is neither taken nor refused.
     ///
     /// # Errors
     /// See `AppendError`; single samples are refused in `Committed`.
@@ -118,6 +158,9 @@ pub trait Appender: Send + Sync + fmt::Debug {
     /// # Errors
     /// As `commit`.
     fn commit_synced(&self, commit: &Commit) -> Result<Committed, AppendError>;
+
+    /// The series that have these labels, in order; makes none.
+    fn find(&self, labels: &[Labels]) -> Vec<Option<SeriesRef>>;
 }
 
 /// The store as parts hold it.

@@ -91,8 +91,7 @@ impl StoreMetrics {
 
     /// Counts what became of a commit.
     pub(super) fn committed(&self, committed: &Committed) {
-        let taken = committed.refs.len().saturating_sub(committed.refused.len());
-        self.appended.add(taken as f64);
+        self.appended.add(committed.taken as f64);
         if committed.created > 0 {
             self.series_created.add(committed.created as f64);
         }

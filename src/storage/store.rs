@@ -1,6 +1,6 @@
 //! The store as the rest of the process sees it: head, blocks and catalogue behind one door.
 
-use super::append::{AppendError, Appender, Commit, Committed};
+use super::append::{AppendError, Appender, Commit, Committed, SeriesRef};
 use super::block::Blocks;
 use super::catalog::Catalog;
 use super::config::{Config, TsdbSettings};
@@ -368,6 +368,10 @@ impl Appender for Storage {
 
     fn commit_synced(&self, commit: &Commit) -> std::result::Result<Committed, AppendError> {
         self.take(commit, true)
+    }
+
+    fn find(&self, labels: &[Labels]) -> Vec<Option<SeriesRef>> {
+        self.head.find(labels)
     }
 }
 

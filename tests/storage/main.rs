@@ -7,10 +7,10 @@ mod support;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use support::{HOUR, START, Setting, labels, sample};
+use support::{HOUR, START, Setting, labels};
 use watchbell::model::{MatchOp, Matcher, Metadata, MetricType, TimeRange, Timestamp, stale_nan};
 use watchbell::storage::Error;
-use watchbell::storage::append::{AppendError, Appender, Commit, Refusal};
+use watchbell::storage::append::{AppendError, Appender, Commit, Refusal, SeriesKey};
 use watchbell::storage::source::{Source, SourceError};
 
 #[test]
@@ -42,7 +42,11 @@ fn t80_the_same_sample_again_is_fine_and_another_value_is_a_duplicate() {
     let setting = Setting::new();
     let store = setting.open();
     let at = setting.now();
-    let first = store.commit(&support::commit(&[("a", at, stale_nan())])).unwrap();
+    // A marker begins no series.
+    let none = store.commit(&support::commit(&[("a", at - 5, stale_nan())])).unwrap();
+    assert_eq!((none.refs, none.created, none.taken), (vec![None], 0, 0));
+    let list = [("a", at - 5, 1.0), ("a", at, stale_nan())];
+    let first = store.commit(&support::commit(&list)).unwrap();
     for (ts, value, expected) in [
         (at, stale_nan(), None),
         (at, f64::NAN, Some(Refusal::Duplicate)),
@@ -52,13 +56,16 @@ fn t80_the_same_sample_again_is_fine_and_another_value_is_a_duplicate() {
     ] {
         let mut commit = support::commit(&[("a", ts, value)]);
         for known in [None, first.refs[0]] {
-            commit.samples[0].known = known;
+            if let Some(known) = known {
+                commit.samples[0].series = SeriesKey::Known(known);
+                commit.labels.clear();
+            }
             let done = store.commit(&commit).unwrap();
             assert_eq!(done.refused.first().map(|(_, why)| *why), expected, "{ts} {value}");
-            assert_eq!(done.refs[0].is_none(), expected.is_some());
+            assert!(done.refs.iter().all(|found| *found == first.refs[0]));
         }
     }
-    assert_eq!(support::all(&store)["a"].len(), 2);
+    assert_eq!(support::all(&store)["a"].len(), 3);
     assert_eq!(store.status().refused_total, 6);
 }
 
@@ -103,8 +110,9 @@ fn labels_that_no_series_may_have_are_refused_and_the_series_limit_holds() {
     let store = setting.open_with(config);
     let at = setting.now();
     let mut commit = support::commit(&[("a", at, 1.0), ("b", at, 1.0), ("c", at, 1.0)]);
-    let mut nameless = sample("x", at, 1.0);
-    nameless.labels = watchbell::model::Labels::from_pairs([("job", "x")]);
+    commit.labels.push(watchbell::model::Labels::from_pairs([("job", "x")]));
+    let mut nameless = commit.samples[0];
+    nameless.series = SeriesKey::New(3);
     commit.samples.push(nameless);
     let done = store.commit(&commit).unwrap();
     assert_eq!(done.refused, [(2, Refusal::SeriesLimit), (3, Refusal::BadLabels)]);
@@ -343,20 +351,14 @@ proptest! {
             match step {
                 Step::Commit(list) => {
                     let now = setting.now();
-                    let commit = Commit {
-                        samples: list
-                            .iter()
-                            .map(|(series, back, value)| {
-                                let ts = now - i64::from(*back) * 1000;
-                                sample(&format!("s{series}"), ts, f64::from(*value))
-                            })
-                            .collect(),
-                        ..Commit::default()
-                    };
+                    let commit = Commit::of(list.iter().map(|(series, back, value)| {
+                        let ts = Timestamp::from_millis(now - i64::from(*back) * 1000);
+                        (labels(&format!("s{series}")), ts, f64::from(*value))
+                    }));
                     let done = store.commit(&commit).unwrap();
-                    for (sample, taken) in commit.samples.iter().zip(&done.refs) {
-                        if taken.is_some() {
-                            let name = sample.labels.value_of("job").to_owned();
+                    for (place, sample) in commit.samples.iter().enumerate() {
+                        if done.refused.iter().all(|(refused, _)| *refused != place) {
+                            let name = commit.labels_at(place).unwrap().value_of("job").to_owned();
                             let bits = sample.value.to_bits();
                             oracle.entry(name).or_default().insert(sample.ts.as_millis(), bits);
                         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use watchbell::model::{Labels, TimeRange, Timestamp};
-use watchbell::storage::append::{AppendSample, Appender, Commit};
+use watchbell::storage::append::{Appender, Commit};
 use watchbell::storage::config::{Config, WalSync};
 use watchbell::storage::source::{Columns, Source};
 use watchbell::storage::{Deps, ReplayProgress, Result, Storage};
@@ -78,15 +78,11 @@ pub(crate) fn labels(job: &str) -> Labels {
     Labels::from_pairs([("__name__", "m"), ("job", job)])
 }
 
-/// A sample of a job's series.
-pub(crate) fn sample(job: &str, ts: i64, value: f64) -> AppendSample {
-    AppendSample { known: None, labels: labels(job), ts: Timestamp::from_millis(ts), value }
-}
-
 /// A commit of samples: job, timestamp, value.
 pub(crate) fn commit(list: &[(&str, i64, f64)]) -> Commit {
-    let samples = list.iter().map(|(job, ts, value)| sample(job, *ts, *value)).collect();
-    Commit { samples, ..Commit::default() }
+    Commit::of(
+        list.iter().map(|(job, ts, value)| (labels(job), Timestamp::from_millis(*ts), *value)),
+    )
 }
 
 /// Lets `span` pass with a scrape of three series every `every`; answers what was written.

@@ -1,58 +1,90 @@
-//! What a target's series are known by, so that a steady scrape neither reads labels nor relabels.
+//! What a target's lines lead to, so that a steady scrape neither reads labels nor relabels.
 //!
-//! Two maps: the text of a line leads to a series, and a series is known by its labels after
-//! relabelling, which is what staleness is decided by (T5). Both are keyed by a 64-bit hash with a
-//! key of this process: the texts themselves would cost more memory than all the rest, and no
-//! target can aim for a collision. Series are numbered; a number is freed only in a sweep, which
-//! takes all lines that lead to it in the same step.
+//! A target answers the same lines in the same order, so the lines of the last good scrape are
+//! kept in that order, 16 bytes each: a hash of the line's series part, with a key of this
+//! process, and the store's reference. A line that is where it was costs one comparison. From the
+//! first line that is not, an index of the rest is made for this one scrape, and the lines are
+//! written down anew.
+//!
+//! The texts themselves would cost more memory than all the rest, and no target can aim for a
+//! collision of hashes whose key it does not know.
 
 use crate::exposition::Normalize;
-use crate::model::{Labels, Metadata};
+use crate::model::Metadata;
 use crate::storage::append::SeriesRef;
-use rustc_hash::FxHashMap;
+use bitvec::vec::BitVec;
+use foldhash::quality::RandomState;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hash, Hasher as _, RandomState};
-
-/// A line that relabelling drops.
-const DROPPED: u32 = u32::MAX;
-
-/// Lines that may lie unused before a sweep pays.
-const SLACK: usize = 1_000;
-
-/// A series' number in the cache.
-pub(super) type SeriesId = u32;
+use std::hash::{BuildHasher as _, Hash};
 
 /// What is known of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
     /// Its series.
-    Series(SeriesId),
+    Series(SeriesRef),
     /// That relabelling drops it.
     Dropped,
     /// Nothing.
     Unknown,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// One line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Line {
-    series: SeriesId,
-    /// The scrape that had it last.
-    seen: u32,
+    key: u64,
+    leads_to: LeadsTo,
 }
 
-#[derive(Clone, Debug)]
-struct Series {
-    labels: Labels,
-    known: Option<SeriesRef>,
-    /// The scrape that had it last, and the one before, for scrapes that fail in the middle.
-    seen: u32,
-    seen_before: u32,
-    /// Its own timestamp in the scrape `seen`.
-    own_ts: Option<i64>,
-    /// Whether its end is to be marked, as the scrape `seen` has it.
-    tracked: bool,
-    /// Whether its end is to be marked, as of the last scrape that succeeded.
-    live: bool,
+/// Where a line leads: a series' number, and what holds for it, in its highest bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct LeadsTo(u64);
+
+impl LeadsTo {
+    const DROPPED: Self = Self(u64::MAX);
+    /// The end of the series is to be marked.
+    const TRACKED: u64 = 1 << 63;
+    /// The store refused the last sample.
+    const REFUSED: u64 = 1 << 62;
+    /// The number is a place among the labels of the commit under way.
+    const NEW: u64 = 1 << 61;
+    const FLAGS: u64 = Self::TRACKED | Self::REFUSED | Self::NEW;
+
+    const fn is_dropped(self) -> bool {
+        self.0 == Self::DROPPED.0
+    }
+
+    const fn has(self, flag: u64) -> bool {
+        !self.is_dropped() && self.0 & flag != 0
+    }
+
+    const fn with(self, flag: u64, holds: bool) -> Self {
+        if self.is_dropped() {
+            self
+        } else if holds {
+            Self(self.0 | flag)
+        } else {
+            Self(self.0 & !flag)
+        }
+    }
+
+    const fn series(self) -> SeriesRef {
+        SeriesRef::from_number(self.0 & !Self::FLAGS)
+    }
+
+    const fn known(self) -> Known {
+        if self.is_dropped() { Known::Dropped } else { Known::Series(self.series()) }
+    }
+}
+
+/// The scrape under way, from the first line that is not where it was.
+#[derive(Debug, Default)]
+struct Moved {
+    lines: Vec<Line>,
+    /// Places of the lines of the last good scrape that have not come yet.
+    places: FxHashMap<u64, u32>,
+    /// Lines of the last good scrape that have come.
+    came: BitVec,
 }
 
 /// What is said about a metric, and whether the store has heard it.
@@ -60,53 +92,47 @@ struct Series {
 pub(super) struct Said {
     pub(super) metadata: Metadata,
     pub(super) is_new: bool,
-    seen: u32,
 }
 
-/// The series of one target.
+/// The lines of one target.
 #[derive(Debug, Default)]
 pub(super) struct SeriesCache {
     keys: RandomState,
-    lines: FxHashMap<u64, Line>,
-    series: Vec<Series>,
-    free: Vec<SeriesId>,
-    by_labels: FxHashMap<u64, SeriesId>,
+    /// Those of the last good scrape, in order.
+    lines: Vec<Line>,
+    /// The ends of all their series are marked already.
+    is_ended: bool,
+    /// Lines lead elsewhere by now: relabelling changed.
+    is_forgotten: bool,
+    /// Some line is marked as refused.
+    has_refused: bool,
+    /// How many lines are where they were, so far.
+    cursor: usize,
+    moved: Option<Moved>,
     said: HashMap<String, Said>,
-    /// The number of the scrape under way; the first is 1.
-    scrape: u32,
-    /// The last scrape that succeeded.
-    last_ok: u32,
-    lines_seen: usize,
-    live: usize,
-    live_seen: usize,
-    added: u64,
-    fresh_lines: Vec<u64>,
-    fresh_series: Vec<SeriesId>,
-    becoming: Vec<SeriesId>,
+    /// Keys of the comments of the last scrape, in order, and how many came again.
+    comments: Vec<u64>,
+    comments_seen: usize,
 }
 
 impl SeriesCache {
     /// Begins a scrape.
     pub(super) fn begin(&mut self) {
-        self.scrape = self.scrape.wrapping_add(1);
-        self.lines_seen = 0;
-        self.live_seen = 0;
-        self.added = 0;
-        self.fresh_lines.clear();
-        self.fresh_series.clear();
-        self.becoming.clear();
+        self.cursor = 0;
+        self.comments_seen = 0;
+        self.moved = self
+            .is_forgotten
+            .then(|| Moved { came: BitVec::repeat(false, self.lines.len()), ..Moved::default() });
     }
 
     /// The key of a line's series part.
     pub(super) fn line_key(&self, raw: &[u8], normalize: Normalize) -> u64 {
-        let mut hasher = self.keys.build_hasher();
-        hasher.write(raw);
-        hasher.write_u8(match normalize {
-            Normalize::Nothing => 0,
-            Normalize::Bounds => 1,
-            Normalize::Quantiles => 2,
-        });
-        hasher.finish()
+        let key = self.keys.hash_one(raw);
+        match normalize {
+            Normalize::Nothing => key,
+            Normalize::Bounds => key ^ 1,
+            Normalize::Quantiles => key ^ 2,
+        }
     }
 
     /// The key of anything else that stands for a line.
@@ -114,238 +140,165 @@ impl SeriesCache {
         self.keys.hash_one(line)
     }
 
-    /// What is known of the line with this key.
-    pub(super) fn look_up(&mut self, key: u64) -> Known {
-        let Some(line) = self.lines.get_mut(&key) else { return Known::Unknown };
-        if line.seen != self.scrape {
-            line.seen = self.scrape;
-            self.lines_seen += 1;
-        }
-        if line.series == DROPPED { Known::Dropped } else { Known::Series(line.series) }
-    }
-
-    /// Number of remembered lines.
-    pub(super) fn line_count(&self) -> usize {
-        self.lines.len()
-    }
-
-    /// Number of series that this scrape has added to the cache.
-    pub(super) fn fresh_count(&self) -> usize {
-        self.fresh_series.len()
-    }
-
-    /// Remembers that relabelling drops a line.
-    pub(super) fn insert_dropped(&mut self, key: u64) {
-        self.insert_line(key, DROPPED);
-    }
-
-    /// Remembers the series of a line.
-    pub(super) fn insert(&mut self, key: u64, labels: Labels) -> SeriesId {
-        let id = self.series_of(labels);
-        self.insert_line(key, id);
-        id
-    }
-
-    fn insert_line(&mut self, key: u64, series: SeriesId) {
-        self.lines.insert(key, Line { series, seen: self.scrape });
-        self.lines_seen += 1;
-        self.fresh_lines.push(key);
-    }
-
-    fn series_of(&mut self, labels: Labels) -> SeriesId {
-        let key = self.keys.hash_one(&labels);
-        if let Some(id) = self.by_labels.get(&key)
-            && self.at(*id).is_some_and(|series| series.labels == labels)
-        {
-            return *id;
-        }
-        let series = Series {
-            labels,
-            known: None,
-            seen: 0,
-            seen_before: 0,
-            own_ts: None,
-            tracked: false,
-            live: false,
-        };
-        let id = match self.free.pop() {
-            Some(id) => {
-                if let Some(place) = self.at_mut(id) {
-                    *place = series;
+    /// What is known of the next line; its end is to be marked if it is `tracked`.
+    pub(super) fn look_up(&mut self, key: u64, tracked: bool) -> Known {
+        if self.moved.is_none() {
+            match self.lines.get(self.cursor) {
+                Some(line)
+                    if line.key == key
+                        && (line.leads_to.is_dropped()
+                            || line.leads_to.has(LeadsTo::TRACKED) == tracked) =>
+                {
+                    self.cursor += 1;
+                    return line.leads_to.known();
                 }
-                id
+                Some(_) | None => {}
             }
-            None => {
-                self.series.push(series);
-                // Limits hold the number of series far below 2^32.
-                SeriesId::try_from(self.series.len() - 1).unwrap_or(DROPPED)
-            }
+        }
+        let lines = &self.lines;
+        let cursor = self.cursor;
+        let moved = self.moved.get_or_insert_with(|| Moved::after(lines, cursor));
+        let place = moved.places.remove(&key).and_then(|place| usize::try_from(place).ok());
+        let Some((place, line)) = place.and_then(|place| Some((place, lines.get(place)?))) else {
+            return Known::Unknown;
         };
-        self.by_labels.insert(key, id);
-        self.fresh_series.push(id);
-        id
+        moved.came.set(place, true);
+        let leads_to = line.leads_to.with(LeadsTo::TRACKED, tracked);
+        moved.lines.push(Line { key, leads_to });
+        leads_to.known()
     }
 
-    /// Notes that the scrape has a sample of the series. `false` when it already had one with the
-    /// same timestamp (T11: the first wins).
-    pub(super) fn touch(&mut self, id: SeriesId, own_ts: Option<i64>, tracked: bool) -> bool {
-        let (scrape, last_ok) = (self.scrape, self.last_ok);
-        let Some(series) = self.at_mut(id) else { return false };
-        if series.seen == scrape {
-            let repeated = series.own_ts == own_ts;
-            series.own_ts = own_ts;
-            return !repeated;
-        }
-        series.seen_before = series.seen;
-        series.seen = scrape;
-        series.own_ts = own_ts;
-        series.tracked = tracked;
-        let (is_added, live) = (series.seen_before != last_ok || last_ok == 0, series.live);
-        self.added += u64::from(is_added);
-        if tracked && live {
-            self.live_seen += 1;
-        } else if tracked {
-            self.becoming.push(id);
-        }
-        true
+    /// Number of lines of the scrape so far.
+    pub(super) fn line_count(&self) -> usize {
+        self.moved.as_ref().map_or(self.cursor, |moved| moved.lines.len())
     }
 
-    /// Labels and reference of a series.
-    pub(super) fn series(&self, id: SeriesId) -> Option<(&Labels, Option<SeriesRef>)> {
-        self.at(id).map(|series| (&series.labels, series.known))
+    /// Remembers that relabelling drops the line that was looked up last.
+    pub(super) fn learn_dropped(&mut self, key: u64) {
+        self.learn(Line { key, leads_to: LeadsTo::DROPPED });
     }
 
-    /// Remembers what the store calls a series.
-    pub(super) fn set_known(&mut self, id: SeriesId, known: SeriesRef) {
-        if let Some(series) = self.at_mut(id) {
-            series.known = Some(known);
+    /// Remembers that the line that was looked up last leads to the series whose labels are at
+    /// this place of the commit.
+    pub(super) fn learn_new(&mut self, key: u64, place: u32, tracked: bool) {
+        let leads_to = LeadsTo(LeadsTo::NEW | u64::from(place));
+        self.learn(Line { key, leads_to: leads_to.with(LeadsTo::TRACKED, tracked) });
+    }
+
+    fn learn(&mut self, line: Line) {
+        if let Some(moved) = &mut self.moved {
+            moved.lines.push(line);
         }
     }
 
-    /// The store refused the sample: the series' end is not to be marked.
-    pub(super) fn refused(&mut self, id: SeriesId) {
-        if let Some(series) = self.at_mut(id)
-            && std::mem::take(&mut series.live)
-        {
-            self.live = self.live.saturating_sub(1);
+    /// T5: series whose lines the last good scrape had and this one has not; each once. A line may
+    /// have changed and lead to the same series: the caller takes those away.
+    pub(super) fn missing(&self) -> Vec<SeriesRef> {
+        if self.is_ended || (self.moved.is_none() && self.cursor == self.lines.len()) {
+            return Vec::new();
         }
+        let came = |place: usize| match &self.moved {
+            Some(moved) => moved.came.get(place).is_some_and(|bit| *bit),
+            None => place < self.cursor,
+        };
+        let mut missing = self.live(|place| !came(place));
+        let here: FxHashSet<SeriesRef> = match &self.moved {
+            Some(moved) => known(&moved.lines).collect(),
+            None => known(self.lines.get(..self.cursor).unwrap_or_default()).collect(),
+        };
+        missing.retain(|series| !here.contains(series));
+        missing
     }
 
-    /// Series that this scrape has and the last good one had not.
-    pub(super) const fn added(&self) -> u64 {
-        self.added
+    /// T2, T7: all series whose end is to be marked when there is no scrape; each once.
+    pub(super) fn all_live(&self) -> Vec<SeriesRef> {
+        if self.is_ended { Vec::new() } else { self.live(|_| true) }
     }
 
-    /// T5: the series whose end this scrape shows, if it succeeds.
-    pub(super) fn ended(&self) -> impl Iterator<Item = (&Labels, Option<SeriesRef>)> {
-        let none = self.live_seen == self.live;
-        let scrape = self.scrape;
-        self.series
-            .iter()
-            .filter(move |series| {
-                !none && series.live && !(series.seen == scrape && series.tracked)
-            })
-            .map(|series| (&series.labels, series.known))
+    fn live(&self, wanted: impl Fn(usize) -> bool) -> Vec<SeriesRef> {
+        let lines = self.lines.iter().enumerate().filter(|(place, _)| wanted(*place));
+        let live = lines
+            .map(|(_, line)| line.leads_to)
+            .filter(|leads_to| leads_to.has(LeadsTo::TRACKED) && !leads_to.has(LeadsTo::REFUSED));
+        let mut series: Vec<SeriesRef> = live.map(LeadsTo::series).collect();
+        series.sort_unstable_by_key(|series| series.number());
+        series.dedup();
+        series
     }
 
-    /// T2, T7: all series whose end is to be marked when there is no scrape.
-    pub(super) fn all_live(&self) -> impl Iterator<Item = (&Labels, Option<SeriesRef>)> {
-        let live = self.series.iter().filter(|series| series.live);
-        live.map(|series| (&series.labels, series.known))
-    }
-
-    /// The scrape succeeded and is written.
-    pub(super) fn succeeded(&mut self) {
-        let scrape = self.scrape;
-        if self.live_seen != self.live {
-            for series in &mut self.series {
-                series.live &= series.seen == scrape && series.tracked;
-            }
-            self.live = self.live_seen;
+    /// The scrape succeeded and is written: `refs` are those of the labels of the commit, and
+    /// `refused` the places of its samples that were not taken. Each line that is not dropped has
+    /// one sample, in order, before all others of the commit.
+    pub(super) fn succeeded(&mut self, refs: &[Option<SeriesRef>], refused: &[usize]) {
+        let moved = self.moved.take();
+        let is_moved = moved.is_some();
+        match moved {
+            Some(moved) => self.lines = moved.lines,
+            None => self.lines.truncate(self.cursor),
         }
-        for id in std::mem::take(&mut self.becoming) {
-            if let Some(series) = self.at_mut(id) {
-                series.live = true;
-                self.live += 1;
-            }
+        if self.has_refused || !refused.is_empty() {
+            self.mark_refused(refused);
         }
-        self.last_ok = scrape;
-        for said in self.said.values_mut() {
+        if is_moved {
+            self.lines.retain_mut(|line| line.resolve(refs));
+            self.lines.shrink_to_fit();
+        }
+        self.is_ended = false;
+        self.is_forgotten = false;
+        self.comments.truncate(self.comments_seen);
+        for said in self.said.values_mut().filter(|said| said.is_new) {
             said.is_new = false;
         }
-        if self.lines.len() > 2 * self.lines_seen + SLACK {
-            self.sweep();
+    }
+
+    fn mark_refused(&mut self, refused: &[usize]) {
+        let refused: FxHashSet<usize> = refused.iter().copied().collect();
+        self.has_refused = !refused.is_empty();
+        let lines = self.lines.iter_mut().filter(|line| !line.leads_to.is_dropped());
+        for (place, line) in lines.enumerate() {
+            line.leads_to = line.leads_to.with(LeadsTo::REFUSED, refused.contains(&place));
         }
     }
 
     /// The scrape failed and the ends of all series are written.
     pub(super) fn failed(&mut self) {
         self.abandoned();
-        for series in &mut self.series {
-            series.live = false;
-        }
-        self.live = 0;
+        self.is_ended = true;
     }
 
     /// The scrape came to nothing: forgets what it brought.
     pub(super) fn abandoned(&mut self) {
-        for key in std::mem::take(&mut self.fresh_lines) {
-            self.lines.remove(&key);
-        }
-        for id in std::mem::take(&mut self.fresh_series) {
-            self.remove(id);
-        }
-        self.becoming.clear();
-        let scrape = self.scrape;
-        for series in self.series.iter_mut().filter(|series| series.seen == scrape) {
-            series.seen = series.seen_before;
-        }
+        self.moved = None;
     }
 
-    /// Forgets what lines lead to; series and their staleness stay. For a change of relabelling.
+    /// Forgets what lines lead to; the series' ends are still marked. For a change of
+    /// relabelling, and when the store has forgotten a series.
     pub(super) fn forget_lines(&mut self) {
-        self.lines.clear();
+        self.is_forgotten = true;
     }
 
-    /// Removes lines and series that the last scrape did not have.
-    fn sweep(&mut self) {
-        let scrape = self.scrape;
-        self.lines.retain(|_, line| line.seen == scrape);
-        self.lines.shrink_to_fit();
-        let gone: Vec<SeriesId> = (0..)
-            .zip(&self.series)
-            .filter(|(_, series)| series.seen != scrape && !series.labels.is_empty())
-            .map(|(id, _)| id)
-            .collect();
-        for id in gone {
-            self.remove(id);
+    /// Whether the last scrape had this comment at the same place.
+    pub(super) fn heard(&mut self, comment: impl Hash) -> bool {
+        let key = self.keys.hash_one(comment);
+        let place = self.comments_seen;
+        self.comments_seen += 1;
+        match self.comments.get_mut(place) {
+            Some(known) if *known == key => return true,
+            Some(known) => *known = key,
+            None => self.comments.push(key),
         }
-        self.said.retain(|_, said| said.seen == scrape);
+        false
     }
 
-    fn remove(&mut self, id: SeriesId) {
-        let Some(series) = self.at_mut(id) else { return };
-        let labels = std::mem::take(&mut series.labels);
-        series.live = false;
-        let key = self.keys.hash_one(&labels);
-        if self.by_labels.get(&key) == Some(&id) {
-            self.by_labels.remove(&key);
-        }
-        self.free.push(id);
-    }
-
-    /// What is said about a metric, to be changed; `None` when too many metrics are known.
+    /// What is said about a metric, to be changed.
     pub(super) fn said(&mut self, name: &str, metrics_max: usize) -> Option<&mut Said> {
         if !self.said.contains_key(name) {
             if self.said.len() >= metrics_max {
-                return None;
+                self.said.clear();
             }
             self.said.insert(name.to_owned(), Said::default());
         }
-        let scrape = self.scrape;
-        let said = self.said.get_mut(name)?;
-        said.seen = scrape;
-        Some(said)
+        self.said.get_mut(name)
     }
 
     /// What the store has not heard yet.
@@ -353,12 +306,43 @@ impl SeriesCache {
         let new = self.said.iter().filter(|(_, said)| said.is_new);
         new.map(|(name, said)| (name.clone(), said.metadata.clone())).collect()
     }
+}
 
-    fn at(&self, id: SeriesId) -> Option<&Series> {
-        self.series.get(usize::try_from(id).ok()?)
+impl Moved {
+    /// After `cursor` lines that were where they had been.
+    fn after(lines: &[Line], cursor: usize) -> Self {
+        let mut came = BitVec::repeat(false, lines.len());
+        if let Some(seen) = came.get_mut(..cursor) {
+            seen.fill(true);
+        }
+        let rest = (0_u32..).zip(lines).skip(cursor);
+        let mut places = FxHashMap::default();
+        for (place, line) in rest {
+            // Of equal lines the first comes first.
+            places.entry(line.key).or_insert(place);
+        }
+        let lines = lines.get(..cursor).unwrap_or_default().to_vec();
+        Self { lines, places, came }
     }
+}
 
-    fn at_mut(&mut self, id: SeriesId) -> Option<&mut Series> {
-        self.series.get_mut(usize::try_from(id).ok()?)
+impl Line {
+    /// Puts the store's reference in the place of a new series; whether it has one.
+    fn resolve(&mut self, refs: &[Option<SeriesRef>]) -> bool {
+        if !self.leads_to.has(LeadsTo::NEW) {
+            return true;
+        }
+        let place = usize::try_from(self.leads_to.series().number());
+        let found = place.ok().and_then(|place| refs.get(place).copied().flatten());
+        let flags = self.leads_to.0 & LeadsTo::FLAGS & !LeadsTo::NEW;
+        self.leads_to = LeadsTo(found.map_or(0, SeriesRef::number) | flags);
+        found.is_some()
     }
+}
+
+/// The series that lines lead to, as far as they are known.
+fn known(lines: &[Line]) -> impl Iterator<Item = SeriesRef> {
+    let leads_to = lines.iter().map(|line| line.leads_to);
+    let known = leads_to.filter(|one| !one.is_dropped() && !one.has(LeadsTo::NEW));
+    known.map(LeadsTo::series)
 }

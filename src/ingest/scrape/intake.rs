@@ -2,13 +2,13 @@
 
 use super::super::config::{NameValidation, ScrapeJob};
 use super::super::limits::{HELP_BYTES_MAX, METADATA_MAX, SafetyLimits};
-use super::cache::{Known, SeriesCache, SeriesId};
+use super::cache::{Known, SeriesCache};
 use crate::exposition::{Entry, Format, Pairs, Parser, SampleLine, normalized};
 use crate::model::{
     Labels, LabelsBuilder, METRIC_NAME, MetricType, Timestamp, is_legacy_label_name,
     is_legacy_metric_name, relabel,
 };
-use crate::storage::append::AppendSample;
+use crate::storage::append::{AppendSample, Commit, SeriesKey};
 use crate::sys::metrics::Family;
 use std::borrow::Cow;
 
@@ -52,13 +52,11 @@ pub(super) struct Intake<'a> {
     terms: Terms<'a>,
     cache: &'a mut SeriesCache,
     ts: Timestamp,
-    /// What will be committed, and whose it is.
-    pub(super) samples: Vec<AppendSample>,
-    pub(super) places: Vec<SeriesId>,
+    /// What will be committed.
+    pub(super) commit: Commit,
     /// Samples before and after relabelling.
     pub(super) scraped: u64,
     pub(super) kept: u64,
-    pub(super) duplicates: u64,
     pub(super) notes: Vec<String>,
 }
 
@@ -74,11 +72,9 @@ impl<'a> Intake<'a> {
             terms,
             cache,
             ts,
-            samples: Vec::with_capacity(room),
-            places: Vec::with_capacity(room),
+            commit: Commit { samples: Vec::with_capacity(room), ..Commit::default() },
             scraped: 0,
             kept: 0,
-            duplicates: 0,
             notes: Vec::new(),
         }
     }
@@ -147,61 +143,66 @@ impl<'a> Intake<'a> {
         read: impl FnOnce(&mut Pairs<'l>) -> Result<(), String>,
     ) -> Result<(), Rejected> {
         self.scraped += 1;
-        let id = match self.cache.look_up(key) {
-            Known::Series(id) => Some(id),
+        let tracked = own_ts.is_none() || self.terms.job.track_timestamps_staleness;
+        let series = match self.cache.look_up(key, tracked) {
+            Known::Series(series) => {
+                self.kept += 1;
+                SeriesKey::Known(series)
+            }
             Known::Dropped => return Ok(()),
             Known::Unknown => {
                 let mut pairs = Pairs::new();
                 read(&mut pairs).map_err(Rejected::Other)?;
-                self.learn(key, &pairs)?
+                match self.learn(key, tracked, &pairs)? {
+                    Some(series) => series,
+                    None => return Ok(()),
+                }
             }
         };
-        let Some(id) = id else { return Ok(()) };
-        self.kept += 1;
-        if self.is_over() {
-            return Ok(());
-        }
-        let tracked = own_ts.is_none() || self.terms.job.track_timestamps_staleness;
-        if !self.cache.touch(id, own_ts.map(Timestamp::as_millis), tracked) {
-            self.duplicates += 1;
-            return Ok(());
-        }
-        let ts = own_ts.unwrap_or(self.ts);
-        if let Some((labels, known)) = self.cache.series(id) {
-            self.samples.push(AppendSample { known, labels: labels.clone(), ts, value });
-            self.places.push(id);
+        if !self.is_over() {
+            let ts = own_ts.unwrap_or(self.ts);
+            self.commit.samples.push(AppendSample { series, ts, value });
         }
         Ok(())
     }
 
-    /// The series of a line that is not known; `None` when it is dropped.
-    fn learn(&mut self, key: u64, pairs: &Pairs<'_>) -> Result<Option<SeriesId>, Rejected> {
+    /// The series of a line that is not known; `None` when nothing is kept of it.
+    fn learn(
+        &mut self,
+        key: u64,
+        tracked: bool,
+        pairs: &Pairs<'_>,
+    ) -> Result<Option<SeriesKey>, Rejected> {
         // T9: past the limit samples are only counted, so nothing more is remembered.
         let may_remember =
             self.cache.line_count() < LINES_PER_SAMPLE_MAX * self.terms.safety.samples_max;
         let Some(labels) = self.labels(pairs)? else {
             if may_remember {
-                self.cache.insert_dropped(key);
+                self.cache.learn_dropped(key);
             }
             return Ok(None);
         };
-        if self.is_over_with(self.kept + 1) || !may_remember {
-            self.kept += 1;
-            return Ok(None);
-        }
-        if self.cache.fresh_count() >= self.terms.safety.series_max {
-            let limit = self.terms.safety.series_max;
-            let text = format!("series limit exceeded: more than {limit} (--scrape.max-series)");
-            return Err(Rejected::Samples(text));
-        }
         if self.terms.own_series.contains(&labels) {
             self.note(format!(
                 "the target exposes {labels}, which the scrape writes itself; dropped"
             ));
-            self.cache.insert_dropped(key);
+            self.cache.learn_dropped(key);
             return Ok(None);
         }
-        Ok(Some(self.cache.insert(key, labels)))
+        self.kept += 1;
+        if self.is_over() || !may_remember {
+            return Ok(None);
+        }
+        if self.commit.labels.len() >= self.terms.safety.series_max {
+            let limit = self.terms.safety.series_max;
+            let text = format!("series limit exceeded: more than {limit} (--scrape.max-series)");
+            return Err(Rejected::Samples(text));
+        }
+        let series = self.commit.name(labels);
+        if let SeriesKey::New(place) = series {
+            self.cache.learn_new(key, place, tracked);
+        }
+        Ok(Some(series))
     }
 
     /// The labels of a series as they are stored; `None` when relabelling drops it.
@@ -266,13 +267,9 @@ impl<'a> Intake<'a> {
     }
 
     fn is_over(&self) -> bool {
-        self.is_over_with(self.kept)
-    }
-
-    fn is_over_with(&self, kept: u64) -> bool {
         let own = self.terms.job.limits.samples;
         let safety = u64::try_from(self.terms.safety.samples_max).unwrap_or(u64::MAX);
-        (own > 0 && kept > own) || kept > safety
+        (own > 0 && self.kept > own) || self.kept > safety
     }
 
     fn check_sample_count(&self) -> Result<(), Rejected> {
@@ -299,6 +296,9 @@ impl<'a> Intake<'a> {
         help: Option<&str>,
         unit: Option<&str>,
     ) {
+        if self.cache.heard((name, kind, help, unit)) {
+            return;
+        }
         let Some(said) = self.cache.said(name, METADATA_MAX) else { return };
         let known = &mut said.metadata;
         let help = help.map(|help| cut(help, HELP_BYTES_MAX));

@@ -24,6 +24,8 @@ mod worker;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod support;
+#[cfg(test)]
 mod tests;
 
 pub use manager::{Deps, ScrapeManager};

@@ -7,8 +7,8 @@ use super::intake::{Intake, Rejected, Terms};
 use super::report::{Figures, Report};
 use super::view::{Health, TargetView};
 use super::worker::{Settings, Shared, Source};
-use crate::model::{Labels, Timestamp, stale_nan};
-use crate::storage::append::{AppendSample, Commit, SeriesRef};
+use crate::model::{Timestamp, stale_nan};
+use crate::storage::append::{AppendError, AppendSample, Commit, SeriesKey, SeriesRef};
 use std::time::Duration;
 
 /// What a target remembers between scrapes.
@@ -40,48 +40,61 @@ pub(super) struct Done {
 impl Scrape<'_> {
     /// Takes the answer in and commits.
     pub(super) fn run(&self, memory: &mut Memory, answer: Result<Answer, Failure>) -> Done {
-        memory.cache.begin();
-        let own_series = memory.report.labels().to_vec();
-        let target = &self.settings.target;
-        let terms = Terms {
-            job: &self.settings.job,
-            safety: &self.shared.safety,
-            target: &target.labels,
-            own_series: &own_series,
-        };
-        let mut intake = Intake::new(terms, &mut memory.cache, self.ts, memory.room);
         let mut figures = Figures {
-            timeout_seconds: target.timeout.as_secs_f64(),
+            timeout_seconds: self.settings.target.timeout.as_secs_f64(),
             sample_limit: self.settings.job.limits.samples,
             ..Figures::default()
         };
-        let taken = match answer {
+        match answer {
             Ok(answer) => {
                 figures.body_bytes = body_bytes(&answer);
-                self.intake(&mut intake, &answer)
+                match self.take(memory, &answer, figures) {
+                    Err(Again) => {
+                        // Series have left the head since the last scrape: by labels, then.
+                        memory.cache.forget_lines();
+                        memory.report.forget();
+                        let error = || Done::lost(self.ts, figures);
+                        self.take(memory, &answer, figures).unwrap_or_else(|Again| error())
+                    }
+                    Ok(done) => done,
+                }
             }
             Err(failure) => {
+                memory.cache.begin();
                 figures.body_bytes = if failure.too_large { -1.0 } else { 0.0 };
                 if failure.too_large {
                     self.shared.meters.over_body_limit.inc();
                 }
-                Err(Rejected::Other(failure.text))
+                self.write_failed(memory, &Rejected::Other(failure.text), figures, Vec::new())
             }
+        }
+    }
+
+    fn take(&self, memory: &mut Memory, answer: &Answer, figures: Figures) -> Result<Done, Again> {
+        memory.cache.begin();
+        let own_series = memory.report.labels().to_vec();
+        let terms = Terms {
+            job: &self.settings.job,
+            safety: &self.shared.safety,
+            target: &self.settings.target.labels,
+            own_series: &own_series,
         };
+        let mut intake = Intake::new(terms, &mut memory.cache, self.ts, memory.room);
+        let taken = self.intake(&mut intake, answer);
+        let mut figures = figures;
         (figures.scraped, figures.kept) = (intake.scraped, intake.kept);
-        self.shared.meters.duplicates.add(count(intake.duplicates));
         let notes = std::mem::take(&mut intake.notes);
-        let (samples, places) = (intake.samples, intake.places);
-        figures.added = memory.cache.added();
+        let commit = intake.commit;
+        figures.added = commit.labels.len() as u64;
         match taken {
             Ok(()) => {
-                memory.room = samples.len() + own_series.len();
-                self.write(memory, samples, &places, figures, notes)
+                memory.room = commit.samples.len() + own_series.len();
+                self.write(memory, commit, figures, notes)
             }
             Err(rejected) => {
                 // What was collected goes first: it may be large.
-                drop(samples);
-                self.write_failed(memory, &rejected, figures, notes)
+                drop(commit);
+                Ok(self.write_failed(memory, &rejected, figures, notes))
             }
         }
     }
@@ -106,40 +119,48 @@ impl Scrape<'_> {
     fn write(
         &self,
         memory: &mut Memory,
-        mut samples: Vec<AppendSample>,
-        places: &[u32],
+        mut commit: Commit,
         mut figures: Figures,
         notes: Vec<String>,
-    ) -> Done {
-        samples.extend(memory.cache.ended().map(|series| end(series, self.ts)));
-        let report_at = samples.len();
+    ) -> Result<Done, Again> {
+        let own_samples = commit.samples.len();
+        let missing = self.missing(memory, &commit);
+        commit.samples.extend(missing.into_iter().map(|series| end(series, self.ts)));
         figures.up = true;
         figures.duration_seconds = self.seconds_since_start();
-        samples.extend(memory.report.samples(&figures, self.ts));
-        let commit = Commit { samples, metadata: memory.cache.news(), any_age: false };
+        let report_at = memory.report.put(&mut commit, &figures, self.ts);
+        commit.metadata = memory.cache.news();
         match self.shared.appender.commit(&commit) {
             Ok(committed) => {
                 self.shared.meters.refused(&committed);
-                memory.cache.succeeded();
-                for (id, known) in places.iter().zip(&committed.refs) {
-                    if let Some(known) = known {
-                        memory.cache.set_known(*id, *known);
-                    }
-                }
-                for (place, _) in &committed.refused {
-                    if let Some(id) = places.get(*place) {
-                        memory.cache.refused(*id);
-                    }
-                }
-                memory.report.learn(committed.refs.get(report_at..).unwrap_or_default());
-                Done { ts: self.ts, figures, error: String::new(), notes, committed: true }
+                let refused = committed.refused.iter().map(|(place, _)| *place);
+                let refused: Vec<usize> = refused.filter(|place| *place < own_samples).collect();
+                memory.cache.succeeded(&committed.refs, &refused);
+                memory.report.learn(&committed, report_at);
+                let error = String::new();
+                Ok(Done { ts: self.ts, figures, error, notes, committed: true })
+            }
+            Err(AppendError::Stale) => {
+                memory.cache.abandoned();
+                Err(Again)
             }
             Err(err) => {
                 memory.cache.abandoned();
                 figures.up = false;
-                Done { ts: self.ts, figures, error: err.to_string(), notes, committed: false }
+                let error = err.to_string();
+                Ok(Done { ts: self.ts, figures, error, notes, committed: false })
             }
         }
+    }
+
+    /// T5: the series that are gone. A line that changed may lead to the same series as before.
+    fn missing(&self, memory: &Memory, commit: &Commit) -> Vec<SeriesRef> {
+        let mut missing = memory.cache.missing();
+        if !missing.is_empty() && !commit.labels.is_empty() {
+            let here = self.shared.appender.find(&commit.labels);
+            missing.retain(|series| !here.contains(&Some(*series)));
+        }
+        missing
     }
 
     /// T2: nothing of the scrape stays; the ends of all series and `up` 0 are written.
@@ -155,18 +176,24 @@ impl Scrape<'_> {
             Rejected::Labels(_) => self.shared.meters.over_label_limit.inc(),
             Rejected::Other(_) => {}
         }
-        let mut samples: Vec<AppendSample> =
-            memory.cache.all_live().map(|series| end(series, self.ts)).collect();
-        let report_at = samples.len();
         figures.duration_seconds = self.seconds_since_start();
-        samples.extend(memory.report.samples(&figures, self.ts));
-        let commit = Commit { samples, ..Commit::default() };
         let mut error = rejected.text().to_owned();
-        let written = self.shared.appender.commit(&commit);
+        let write = |report: &mut Report| {
+            let ends = memory.cache.all_live().into_iter().map(|series| end(series, self.ts));
+            let mut commit = Commit { samples: ends.collect(), ..Commit::default() };
+            let report_at = report.put(&mut commit, &figures, self.ts);
+            let committed = self.shared.appender.commit(&commit)?;
+            report.learn(&committed, report_at);
+            Ok::<_, AppendError>(committed)
+        };
+        let mut written = write(&mut memory.report);
+        if matches!(written, Err(AppendError::Stale)) {
+            memory.report.forget();
+            written = write(&mut memory.report);
+        }
         match &written {
             Ok(committed) => {
                 self.shared.meters.refused(committed);
-                memory.report.learn(committed.refs.get(report_at..).unwrap_or_default());
                 memory.cache.failed();
             }
             Err(err) => {
@@ -182,7 +209,16 @@ impl Scrape<'_> {
     }
 }
 
+/// The store has forgotten a series that the target's memory knows by reference.
+struct Again;
+
 impl Done {
+    /// The store forgot series twice in one scrape, which only a cut in between explains.
+    fn lost(ts: Timestamp, figures: Figures) -> Self {
+        let error = AppendError::Stale.to_string();
+        Self { ts, figures, error, notes: Vec::new(), committed: false }
+    }
+
     /// Puts what others may see into `view`.
     pub(super) fn show(&self, settings: &Settings, view: &mut TargetView) {
         let health = if self.error.is_empty() { Health::Up } else { Health::Down };
@@ -209,21 +245,21 @@ impl Done {
 
 /// T7: a removed target's series end at the first scrape that was missed.
 pub(super) fn mark_ends(shared: &Shared, memory: &Memory, missed: Timestamp) {
-    let mut samples: Vec<AppendSample> =
-        memory.cache.all_live().map(|series| end(series, missed)).collect();
-    samples.extend(memory.report.ends(missed));
-    if samples.is_empty() {
+    let ends = memory.cache.all_live().into_iter().map(|series| end(series, missed));
+    let mut commit = Commit { samples: ends.collect(), ..Commit::default() };
+    memory.report.put_ends(&mut commit, missed);
+    if commit.samples.is_empty() {
         return;
     }
-    match shared.appender.commit(&Commit { samples, ..Commit::default() }) {
+    match shared.appender.commit(&commit) {
         // Where the series went on elsewhere its marker is out of order, and rightly refused.
         Ok(_) => (shared.on_commit)(),
         Err(err) => tracing::warn!(%err, "cannot mark the ends of a removed target's series"),
     }
 }
 
-fn end((labels, known): (&Labels, Option<SeriesRef>), ts: Timestamp) -> AppendSample {
-    AppendSample { known, labels: labels.clone(), ts, value: stale_nan() }
+fn end(series: SeriesRef, ts: Timestamp) -> AppendSample {
+    AppendSample { series: SeriesKey::Known(series), ts, value: stale_nan() }
 }
 
 fn body_bytes(answer: &Answer) -> f64 {

@@ -1,7 +1,7 @@
 //! The series that a scrape writes about itself: `up` and its kin, with the target's labels only.
 
 use crate::model::{Labels, METRIC_NAME, Timestamp, stale_nan};
-use crate::storage::append::{AppendSample, SeriesRef};
+use crate::storage::append::{AppendSample, Commit, Committed, SeriesKey, SeriesRef};
 
 const NAMES: [&str; 5] = [
     "up",
@@ -66,35 +66,38 @@ impl Report {
         &self.labels
     }
 
-    /// The samples that say `figures`.
-    pub(super) fn samples(&self, figures: &Figures, ts: Timestamp) -> Vec<AppendSample> {
-        let values = figures.values();
-        self.with_values(values.into_iter(), ts)
+    /// Adds the samples that say `figures`; answers where their labels begin, for `learn`.
+    pub(super) fn put(&self, commit: &mut Commit, figures: &Figures, ts: Timestamp) -> usize {
+        let labels_at = commit.labels.len();
+        for ((labels, known), value) in self.labels.iter().zip(&self.known).zip(figures.values()) {
+            let series = known.map_or_else(|| commit.name(labels.clone()), SeriesKey::Known);
+            commit.samples.push(AppendSample { series, ts, value });
+        }
+        labels_at
     }
 
-    /// The samples that mark the end of those that were ever written (T7).
-    pub(super) fn ends(&self, ts: Timestamp) -> Vec<AppendSample> {
-        let mut ends = self.with_values(std::iter::repeat(stale_nan()), ts);
-        ends.retain(|sample| sample.known.is_some());
-        ends
+    /// Adds the samples that mark the end of those that were ever written (T7).
+    pub(super) fn put_ends(&self, commit: &mut Commit, ts: Timestamp) {
+        let known = self.known.iter().flatten();
+        let end = |known: &SeriesRef| AppendSample {
+            series: SeriesKey::Known(*known),
+            ts,
+            value: stale_nan(),
+        };
+        commit.samples.extend(known.map(end));
     }
 
-    /// Remembers what the store calls the series; `refs` are those of `samples`, in order.
-    pub(super) fn learn(&mut self, refs: &[Option<SeriesRef>]) {
-        for (known, found) in self.known.iter_mut().zip(refs) {
-            *known = found.or(*known);
+    /// Remembers what the store calls the series.
+    pub(super) fn learn(&mut self, committed: &Committed, labels_at: usize) {
+        let refs = committed.refs.get(labels_at..).unwrap_or_default();
+        let unknown = self.known.iter_mut().filter(|known| known.is_none());
+        for (known, found) in unknown.zip(refs) {
+            *known = *found;
         }
     }
 
-    fn with_values(&self, values: impl Iterator<Item = f64>, ts: Timestamp) -> Vec<AppendSample> {
-        let series = self.labels.iter().zip(&self.known).zip(values);
-        series
-            .map(|((labels, known), value)| AppendSample {
-                known: *known,
-                labels: labels.clone(),
-                ts,
-                value,
-            })
-            .collect()
+    /// Forgets what the store calls the series.
+    pub(super) fn forget(&mut self) {
+        self.known.fill(None);
     }
 }

@@ -3,6 +3,7 @@
 use super::super::config::{Global, ScrapeConfig, ScrapeJob, TargetGroup, check};
 use super::super::discover::{HostFiles, ParseGroups};
 use super::super::limits::SafetyLimits;
+use super::support::{Names, Written};
 use super::*;
 use crate::model::Problem;
 use crate::model::{Labels, MetricType, Timestamp, is_stale_nan};
@@ -142,32 +143,38 @@ fn response(content_type: &str, body: &str) -> Response {
 /// Keeps every commit and hands it to the test.
 #[derive(Debug)]
 struct Recorder {
-    commits: mpsc::UnboundedSender<Commit>,
+    commits: mpsc::UnboundedSender<Written>,
+    names: Names,
     fail: Arc<Mutex<bool>>,
 }
 
 impl Appender for Recorder {
     fn commit(&self, commit: &Commit) -> Result<Committed, AppendError> {
         if *self.fail.lock().expect("whole") {
-            let _ = self.commits.send(Commit::default());
+            let _ = self.commits.send(Written::default());
             return Err(AppendError::Refusing("disk full".to_owned()));
         }
         let far = |ts: Timestamp| ts > START.plus_millis(3_600_000);
         let places = commit.samples.iter().enumerate();
-        let refused: Vec<_> = places
+        let mut refused: Vec<_> = places
             .filter(|(_, sample)| far(sample.ts))
             .map(|(place, _)| (place, Refusal::TooFarAhead))
             .collect();
-        let refs = commit.samples.iter().map(|sample| {
-            (!far(sample.ts)).then(|| SeriesRef::from_number(sample.labels.fingerprint().bits()))
-        });
-        let committed = Committed { refs: refs.collect(), refused, created: 0 };
-        let _ = self.commits.send(commit.clone());
-        Ok(committed)
+        let (written, duplicates) = self.names.written(commit);
+        refused.extend(duplicates.into_iter().map(|place| (place, Refusal::Duplicate)));
+        let taken = written.samples.iter().filter(|row| !far(row.ts));
+        taken.for_each(|row| self.names.make(&row.labels));
+        let refs = self.names.find(&commit.labels);
+        let _ = self.commits.send(written);
+        Ok(Committed { refs, refused, ..Committed::default() })
     }
 
     fn commit_synced(&self, commit: &Commit) -> Result<Committed, AppendError> {
         self.commit(commit)
+    }
+
+    fn find(&self, labels: &[Labels]) -> Vec<Option<SeriesRef>> {
+        self.names.find(labels)
     }
 }
 
@@ -175,7 +182,7 @@ struct Bench {
     manager: ScrapeManager,
     clock: VirtualClock,
     script: Script,
-    commits: mpsc::UnboundedReceiver<Commit>,
+    commits: mpsc::UnboundedReceiver<Written>,
     /// One word for each commit whose target's view is up to date.
     told: mpsc::UnboundedReceiver<()>,
     sleepers: Arc<Sleepers>,
@@ -200,7 +207,11 @@ impl Bench {
         let manager = ScrapeManager::new(Deps {
             clock: Arc::new(TestClock { time: clock.clone(), sleepers: Arc::clone(&sleepers) }),
             http: Arc::new(script.clone()),
-            appender: Arc::new(Recorder { commits: commit_sender, fail: Arc::clone(&fail) }),
+            appender: Arc::new(Recorder {
+                commits: commit_sender,
+                names: Names::default(),
+                fail: Arc::clone(&fail),
+            }),
             registry: registry.clone(),
             server_seed: 1,
             parse_groups: parse,
@@ -236,7 +247,7 @@ impl Bench {
 
     /// Lets time pass until the next scrape or mark, and answers its commit. Time stands still
     /// while anything works.
-    async fn next(&mut self) -> Commit {
+    async fn next(&mut self) -> Written {
         loop {
             tokio::select! {
                 biased;
@@ -267,7 +278,7 @@ fn jobs(yaml: &str) -> Vec<ScrapeJob> {
 }
 
 /// Samples without the scrape's own series except `up`, without the target's labels.
-fn shown(commit: &Commit) -> Vec<String> {
+fn shown(commit: &Written) -> Vec<String> {
     let scrape_ts = commit.samples.last().map(|sample| sample.ts);
     let mut lines: Vec<String> = commit
         .samples
@@ -295,7 +306,7 @@ fn shown(commit: &Commit) -> Vec<String> {
     lines
 }
 
-fn figure(commit: &Commit, name: &str) -> f64 {
+fn figure(commit: &Written, name: &str) -> f64 {
     let found = commit.samples.iter().find(|s| s.labels.metric_name() == Some(name));
     found.unwrap_or_else(|| panic!("no {name}")).value
 }
@@ -698,7 +709,6 @@ async fn t44_a_reload_disturbs_nothing_that_did_not_change() {
     let second = bench.next().await;
     assert_eq!(second.samples[0].ts.millis_since(first), 5_000);
     assert_eq!(shown(&second), ["a 1", "b stale", "up 1"], "what relabelling drops now, ends");
-    assert!(second.samples[0].known.is_some());
     // Away and back again before its ends are marked: nothing happened.
     bench.apply("[]");
     bench.apply(&with_keys(rules));

@@ -136,9 +136,9 @@ fn integer(value: f64, exponent: usize) -> Option<i64> {
     if scaled.abs() > INTEGER_MAX {
         return None;
     }
-    // By way of the integer: it has no negative zero.
-    let whole = scaled as i64;
-    ((whole as f64 / power).to_bits() == value.to_bits()).then_some(whole)
+    // Back from the integer, which knows no negative zero; NaN becomes 0.
+    let integer = scaled as i64;
+    (integer as f64 / power).to_bits().eq(&value.to_bits()).then_some(integer)
 }
 
 fn gcd(a: u64, b: u64) -> u64 {

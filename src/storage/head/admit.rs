@@ -10,9 +10,10 @@
 //!
 //! Source: prometheus, tsdb/head_append.go (appendable), and reliability.md for the bounds.
 
-use super::{State, Verdict};
-use crate::model::{Labels, Timestamp};
-use crate::storage::append::{Commit, Committed, Refusal, SeriesRef};
+use super::State;
+use super::table::place_of;
+use crate::model::{Labels, STALE_NAN_BITS, Timestamp};
+use crate::storage::append::{AppendSample, Commit, Committed, Refusal, SeriesKey, SeriesRef};
 use crate::storage::config::Config;
 use crate::storage::wal::{LogSample, NewSeries};
 use rustc_hash::FxHashMap;
@@ -34,6 +35,7 @@ pub(super) struct Limits {
 pub(super) struct Admission {
     pub(super) committed: Committed,
     pub(super) new_series: Vec<NewSeries>,
+    is_stale: bool,
 }
 
 impl Limits {
@@ -52,37 +54,74 @@ impl Limits {
     }
 }
 
-/// Decides about each sample; those that change something are appended to `taken`.
+/// A known series has left the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stale;
+
+/// Which series a commit has touched already, by their place in the slab; kept between commits
+/// for its memory.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    words: Vec<u64>,
+}
+
+impl Touched {
+    /// Marks a series; whether it was marked before.
+    fn insert(&mut self, number: u64) -> bool {
+        let place = place_of(number) as usize;
+        if place / 64 >= self.words.len() {
+            self.words.resize(place / 64 + 1, 0);
+        }
+        let Some(word) = self.words.get_mut(place / 64) else { return false };
+        let bit = 1 << (place % 64);
+        let before = *word & bit != 0;
+        *word |= bit;
+        before
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Some(word) = self.words.get_mut(place_of(number) as usize / 64) {
+            *word = 0;
+        }
+    }
+}
+
+/// Decides about each sample; those that change something are appended to `taken`, which is
+/// empty.
 pub(super) fn admit(
     state: &State,
     limits: &Limits,
     now: Timestamp,
     commit: &Commit,
+    touched: &mut Touched,
     taken: &mut Vec<LogSample>,
-) -> Admission {
-    let bounds = Bounds::of(state, limits, now, commit.any_age);
-    let mut judge = Judge {
+) -> Result<Admission, Stale> {
+    let judge = Judge {
         state,
         limits,
-        bounds,
+        bounds: Bounds::of(state, limits, now),
+        named: commit.labels.iter().map(|labels| Named::of(state, labels)).collect(),
         numbers: Box::new(state.table.next_numbers()),
         made: FxHashMap::default(),
-        newest: FxHashMap::default(),
+        touched,
+        newest: None,
         new_series: Vec::new(),
     };
-    let mut committed = Committed::default();
-    for (place, sample) in commit.samples.iter().enumerate() {
-        let verdict = judge.judge(sample.known, &sample.labels, sample.ts, sample.value, taken);
-        match verdict {
-            Ok(series) => committed.refs.push(Some(series)),
-            Err(why) => {
-                committed.refs.push(None);
-                committed.refused.push((place, why));
-            }
+    let admission = judge.run(commit, taken);
+    let named = |at: u32| {
+        let place = usize::try_from(at).ok()?;
+        admission.committed.refs.get(place).copied().flatten()
+    };
+    for sample in &commit.samples {
+        let series = match sample.series {
+            SeriesKey::Known(known) => Some(known),
+            SeriesKey::New(at) => named(at),
+        };
+        if let Some(series) = series {
+            touched.remove(series.number());
         }
     }
-    committed.created = judge.new_series.len();
-    Admission { committed, new_series: judge.new_series }
+    if admission.is_stale { Err(Stale) } else { Ok(admission) }
 }
 
 /// The times that are taken.
@@ -93,10 +132,9 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn of(state: &State, limits: &Limits, now: Timestamp, any_age: bool) -> Self {
+    fn of(state: &State, limits: &Limits, now: Timestamp) -> Self {
         let behind_head = state.max_time.map(|max| max.saturating_sub(limits.too_old_after));
         let from = match (behind_head, state.accept_from) {
-            (_, cut) if any_age => cut.unwrap_or(i64::MIN),
             (None, cut) => cut.unwrap_or(i64::MIN),
             (Some(behind), None) => {
                 behind.min(now.as_millis().saturating_sub(limits.fresh_store_reach))
@@ -107,81 +145,155 @@ impl Bounds {
     }
 }
 
+/// A label set of the commit.
+#[derive(Clone, Copy, Debug)]
+enum Named {
+    /// With this hash, and no series so far.
+    Unknown(u64),
+    /// Of this series.
+    Series(u64),
+}
+
+impl Named {
+    fn of(state: &State, labels: &Labels) -> Self {
+        let hash = state.table.hash(labels);
+        state.table.find(labels, hash).map_or(Self::Unknown(hash), Self::Series)
+    }
+
+    const fn series(self) -> Option<SeriesRef> {
+        match self {
+            Self::Unknown(_) => None,
+            Self::Series(number) => Some(SeriesRef::from_number(number)),
+        }
+    }
+}
+
+/// Why a sample is not taken.
+enum Verdict {
+    Refused(Refusal),
+    Stale,
+}
+
+impl From<Refusal> for Verdict {
+    fn from(why: Refusal) -> Self {
+        Self::Refused(why)
+    }
+}
+
 struct Judge<'a> {
     state: &'a State,
     limits: &'a Limits,
     bounds: Bounds,
+    named: Vec<Named>,
     numbers: Box<dyn Iterator<Item = u64> + 'a>,
     /// Series that this commit makes; labels come from clients, but the map lives for one commit
     /// and is keyed by the seeded hash.
     made: FxHashMap<u64, Vec<usize>>,
-    /// The newest sample of each series that this commit has touched.
-    newest: FxHashMap<u64, (i64, u64)>,
+    touched: &'a mut Touched,
+    /// The newest sample of each series that this commit has touched; made when one comes twice.
+    newest: Option<FxHashMap<u64, (i64, u64)>>,
     new_series: Vec<NewSeries>,
 }
 
 impl Judge<'_> {
-    fn judge(
-        &mut self,
-        known: Option<SeriesRef>,
-        labels: &Labels,
-        ts: Timestamp,
-        value: f64,
-        taken: &mut Vec<LogSample>,
-    ) -> Verdict {
-        let (ts, bits) = (ts.as_millis(), value.to_bits());
-        let table = &self.state.table;
-        let found = known.and_then(|known| table.get(known.number()));
-        let found = match found {
-            Some(series) => Some(series.number),
-            None => {
-                let hash = table.hash(labels);
-                match table.find(labels, hash) {
-                    Some(number) => Some(number),
-                    None => self.find_made(hash, labels),
+    fn run(mut self, commit: &Commit, taken: &mut Vec<LogSample>) -> Admission {
+        let mut admission = Admission::default();
+        for (place, sample) in commit.samples.iter().enumerate() {
+            match self.judge(commit, sample, taken) {
+                Ok(()) => {}
+                Err(Verdict::Refused(why)) => admission.committed.refused.push((place, why)),
+                Err(Verdict::Stale) => {
+                    admission.is_stale = true;
+                    break;
                 }
             }
-        };
-        let last = match found {
-            Some(number) => match self.newest.get(&number) {
-                Some(newest) => Some(*newest),
-                None => table.get(number).and_then(super::series::Series::last),
+        }
+        admission.committed.refs = self.named.iter().map(|named| named.series()).collect();
+        admission.committed.created = self.new_series.len();
+        admission.committed.taken = taken.len();
+        admission.new_series = self.new_series;
+        admission
+    }
+
+    fn judge(
+        &mut self,
+        commit: &Commit,
+        sample: &AppendSample,
+        taken: &mut Vec<LogSample>,
+    ) -> Result<(), Verdict> {
+        let (ts, bits) = (sample.ts.as_millis(), sample.value.to_bits());
+        let state = self.state;
+        let (number, last) = match sample.series {
+            SeriesKey::Known(known) => match state.table.get(known.number()) {
+                Some(series) => (Some(series.number), series.last()),
+                None if bits == STALE_NAN_BITS => return Ok(()),
+                None => return Err(Verdict::Stale),
             },
-            None => None,
+            SeriesKey::New(at) => {
+                let labels = usize::try_from(at).ok().and_then(|at| commit.labels.get(at));
+                let number = self.look_up(at, labels.ok_or(Refusal::BadLabels)?);
+                if number.is_none() && bits == STALE_NAN_BITS {
+                    return Ok(());
+                }
+                (number, number.and_then(|number| state.table.get(number)?.last()))
+            }
         };
-        if let (Some(number), Some((last_ts, last_bits))) = (found, last) {
+        let comes_again = number.is_some_and(|number| self.touched.insert(number));
+        let last = if comes_again { self.newest(number, taken).or(last) } else { last };
+        if let Some((last_ts, last_bits)) = last {
             if ts == last_ts && bits == last_bits {
-                return Ok(SeriesRef::from_number(number));
+                return Ok(());
             }
             if ts == last_ts {
-                return Err(Refusal::Duplicate);
+                return Err(Refusal::Duplicate.into());
             }
             if ts < last_ts {
-                return Err(Refusal::OutOfOrder);
+                return Err(Refusal::OutOfOrder.into());
             }
         }
         if ts > self.bounds.to {
-            return Err(Refusal::TooFarAhead);
+            return Err(Refusal::TooFarAhead.into());
         }
         if ts < self.bounds.from {
-            return Err(Refusal::TooOld);
+            return Err(Refusal::TooOld.into());
         }
-        let number = match found {
-            Some(number) => number,
-            None => self.make(labels)?,
+        let series = match (number, sample.series) {
+            (Some(number), _) => number,
+            (None, SeriesKey::New(at)) => self.make(at, commit)?,
+            (None, SeriesKey::Known(_)) => return Err(Verdict::Stale),
         };
-        self.newest.insert(number, (ts, bits));
-        taken.push(LogSample { series: number, ts, bits });
-        Ok(SeriesRef::from_number(number))
+        if let Some(newest) = &mut self.newest {
+            newest.insert(series, (ts, bits));
+        }
+        taken.push(LogSample { series, ts, bits });
+        Ok(())
     }
 
-    fn find_made(&self, hash: u64, labels: &Labels) -> Option<u64> {
-        let places = self.made.get(&hash)?;
-        let mut made = places.iter().filter_map(|place| self.new_series.get(*place));
-        made.find(|series| series.labels == *labels).map(|series| series.number)
+    /// The newest sample of a series that this commit has touched before.
+    fn newest(&mut self, number: Option<u64>, taken: &[LogSample]) -> Option<(i64, u64)> {
+        let all = || taken.iter().map(|one| (one.series, (one.ts, one.bits))).collect();
+        self.newest.get_or_insert_with(all).get(&number?).copied()
     }
 
-    fn make(&mut self, labels: &Labels) -> Result<u64, Refusal> {
+    /// The series of a label set, if there is one by now.
+    fn look_up(&mut self, at: u32, labels: &Labels) -> Option<u64> {
+        let named = self.named.get_mut(usize::try_from(at).ok()?)?;
+        if let Named::Unknown(hash) = *named {
+            // Another set of this commit may be equal.
+            let places = self.made.get(&hash)?;
+            let mut made = places.iter().filter_map(|place| self.new_series.get(*place));
+            let found = made.find(|series| series.labels == *labels)?.number;
+            *named = Named::Series(found);
+        }
+        match *named {
+            Named::Series(number) => Some(number),
+            Named::Unknown(_) => None,
+        }
+    }
+
+    fn make(&mut self, at: u32, commit: &Commit) -> Result<u64, Refusal> {
+        let place = usize::try_from(at).map_err(|_| Refusal::BadLabels)?;
+        let labels = commit.labels.get(place).ok_or(Refusal::BadLabels)?;
         self.check_labels(labels)?;
         if self.state.table.len() + self.new_series.len() >= self.limits.series_max {
             return Err(Refusal::SeriesLimit);
@@ -190,6 +302,10 @@ impl Judge<'_> {
         let hash = self.state.table.hash(labels);
         self.made.entry(hash).or_default().push(self.new_series.len());
         self.new_series.push(NewSeries { number, labels: labels.clone() });
+        if let Some(named) = self.named.get_mut(place) {
+            *named = Named::Series(number);
+        }
+        self.touched.insert(number);
         Ok(number)
     }
 

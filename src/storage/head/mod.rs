@@ -24,15 +24,16 @@ mod tests;
 
 pub(super) use snapshot::HeadSeries;
 
-use self::admit::{Admission, Limits};
+use self::admit::{Admission, Limits, Touched};
 use self::keep::Keeper;
 use self::open::{ChunkBytes, OpenChunk};
 use self::snapshot::FileTable;
 use self::table::Table;
-use super::append::{AppendError, Commit, Committed, Refusal, SeriesRef};
+use super::append::{AppendError, Commit, Committed, SeriesRef};
 use super::config::{Config, WalSync};
 use super::error::Error;
 use super::wal::{LogSample, NewSeries, Syncer, Wal};
+use crate::model::Labels;
 use crate::sys::clock::SharedClock;
 use crate::sys::files::SharedFiles;
 use std::collections::BTreeMap;
@@ -81,8 +82,9 @@ pub(super) struct Head {
 struct Writer {
     wal: Wal,
     closed: bool,
-    /// Kept between commits for its memory.
+    /// Kept between commits for their memory.
     samples: Vec<LogSample>,
+    touched: Touched,
 }
 
 /// What readers see.
@@ -139,7 +141,13 @@ impl Head {
         }
         let mut samples = std::mem::take(&mut writer.samples);
         samples.clear();
-        let admission = self.admit(commit, &mut samples);
+        let admission = match self.admit(commit, &mut writer.touched, &mut samples) {
+            Ok(admission) => admission,
+            Err(admit::Stale) => {
+                writer.samples = samples;
+                return Err(AppendError::Stale);
+            }
+        };
         if samples.is_empty() && admission.new_series.is_empty() {
             writer.samples = samples;
             drop(writer);
@@ -203,10 +211,22 @@ impl Head {
         self.syncer.sync_to(seq).map_err(|err| AppendError::Log(err.to_string()))
     }
 
-    fn admit(&self, commit: &Commit, samples: &mut Vec<LogSample>) -> Admission {
+    /// The series that have these labels.
+    pub(super) fn find(&self, labels: &[Labels]) -> Vec<Option<SeriesRef>> {
+        let state = self.state();
+        let find = |labels: &Labels| state.table.find(labels, state.table.hash(labels));
+        labels.iter().map(|labels| find(labels).map(SeriesRef::from_number)).collect()
+    }
+
+    fn admit(
+        &self,
+        commit: &Commit,
+        touched: &mut Touched,
+        samples: &mut Vec<LogSample>,
+    ) -> Result<Admission, admit::Stale> {
         let state = self.state();
         let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner);
-        admit::admit(&state, &limits, self.clock.now(), commit, samples)
+        admit::admit(&state, &limits, self.clock.now(), commit, touched, samples)
     }
 
     fn show(&self, new_series: &[NewSeries], samples: &[LogSample]) {
@@ -319,6 +339,3 @@ fn seal(
 fn log_error(err: Error) -> AppendError {
     AppendError::Log(err.with_causes())
 }
-
-/// The result for one sample of a commit.
-type Verdict = Result<SeriesRef, Refusal>;

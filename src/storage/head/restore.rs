@@ -74,7 +74,12 @@ impl Head {
             wal_sync: config.wal_sync,
             limits: RwLock::new(Limits::of(config)),
             keeper: Mutex::new(keeper),
-            writer: Mutex::new(Writer { wal, closed: false, samples: Vec::new() }),
+            writer: Mutex::new(Writer {
+                wal,
+                closed: false,
+                samples: Vec::new(),
+                touched: super::admit::Touched::default(),
+            }),
             state: RwLock::new(state),
             syncer,
             logged: AtomicU64::new(replayed),

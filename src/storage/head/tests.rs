@@ -2,7 +2,7 @@
 
 use super::{Head, HeadDeps};
 use crate::model::{Labels, TimeRange, Timestamp};
-use crate::storage::append::{AppendError, AppendSample, Commit};
+use crate::storage::append::{AppendError, Commit};
 use crate::storage::config::{Config, WalSync};
 use crate::storage::damage::Damages;
 use crate::storage::source::Columns;
@@ -58,18 +58,17 @@ fn open(files: &SimFiles) -> (Head, Vec<String>) {
 /// Commit number `at`: two to four series, one timestamp, now and then a new series.
 fn commit(at: i64) -> Commit {
     let jobs = 2 + at % 3 + at / 20;
-    let one = |job: i64| AppendSample {
-        known: None,
-        labels: Labels::from_pairs([("__name__", "m".to_owned()), ("job", format!("j{job}"))]),
-        ts: Timestamp::from_millis(START + at * 1000),
-        value: (at * 100 + job) as f64 / 3.0,
+    let one = |job: i64| {
+        let labels = Labels::from_pairs([("__name__", "m".to_owned()), ("job", format!("j{job}"))]);
+        let ts = Timestamp::from_millis(START + at * 1000);
+        (labels, ts, (at * 100 + job) as f64 / 3.0)
     };
-    Commit { samples: (0..jobs).map(one).collect(), ..Commit::default() }
+    Commit::of((0..jobs).map(one))
 }
 
 fn add(to: &mut Samples, commit: &Commit) {
-    for sample in &commit.samples {
-        let job = sample.labels.value_of("job").to_owned();
+    for (place, sample) in commit.samples.iter().enumerate() {
+        let job = commit.labels_at(place).unwrap().value_of("job").to_owned();
         to.insert((job, sample.ts.as_millis()), sample.value.to_bits());
     }
 }
