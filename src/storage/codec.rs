@@ -120,6 +120,29 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Series numbers that rise by the same step are a byte each: the difference of differences.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Steps {
+    last: u64,
+    step: u64,
+}
+
+impl Steps {
+    /// Appends a number.
+    pub(super) fn put(&mut self, out: &mut Vec<u8>, number: u64) {
+        let step = number.wrapping_sub(self.last);
+        put_signed(out, step.wrapping_sub(self.step).cast_signed());
+        *self = Self { last: number, step };
+    }
+
+    /// Reads the next number.
+    pub(super) fn get(&mut self, reader: &mut Reader<'_>) -> Option<u64> {
+        self.step = self.step.wrapping_add(reader.signed()?.cast_unsigned());
+        self.last = self.last.wrapping_add(self.step);
+        Some(self.last)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +160,16 @@ mod tests {
             prop_assert_eq!(reader.signed(), Some(b));
             prop_assert_eq!(reader.text(), Some(text.as_str()));
             prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn numbers_come_back(numbers: Vec<u64>) {
+            let (mut out, mut put, mut get) = (Vec::new(), Steps::default(), Steps::default());
+            numbers.iter().for_each(|number| put.put(&mut out, *number));
+            let mut reader = Reader::new(&out);
+            for number in numbers {
+                prop_assert_eq!(get.get(&mut reader), Some(number));
+            }
         }
 
         #[test]

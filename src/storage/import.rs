@@ -1,12 +1,12 @@
 //! Old data: written as blocks, whatever its age and order.
 //!
-//! Samples are collected as Gorilla chunks by series, so that hundreds of millions fit the budget.
+//! Samples are collected as the head's chunks, by series, so that hundreds of millions fit the budget.
 //! When it is full, and at the end, they become blocks; all of them become visible together at
 //! the end. Blocks may overlap those that are there: reads and merges join them.
 
 use super::block::BlockSpec;
-use super::chunk::{Chunk, ChunkWriter};
 use super::error::Result;
+use super::head::{ChunkBytes, OpenChunk};
 use super::source::Columns;
 use super::store::Storage;
 use crate::model::{Labels, Metadata};
@@ -16,9 +16,6 @@ use std::path::PathBuf;
 /// Memory that collected samples take at most, before they become blocks; their series take about
 /// 400 bytes each besides.
 const BUDGET_BYTES: usize = 256 << 20;
-
-/// Samples of a collected chunk.
-const CHUNK_SAMPLES: u16 = 1024;
 
 /// A sample in a growing chunk is never larger.
 const SAMPLE_BYTES: usize = 18;
@@ -60,8 +57,8 @@ pub struct Imported {
 #[derive(Debug)]
 struct Collected {
     labels: Labels,
-    chunks: Vec<Chunk>,
-    open: ChunkWriter,
+    chunks: Vec<ChunkBytes>,
+    open: OpenChunk,
 }
 
 impl Storage {
@@ -89,7 +86,7 @@ impl Importer<'_> {
         if place >= self.storage.config().series_max {
             return None;
         }
-        let (chunks, open) = (Vec::new(), ChunkWriter::default());
+        let (chunks, open) = (Vec::new(), OpenChunk::default());
         self.series.push(Collected { labels: labels.clone(), chunks, open });
         self.by_labels.insert(labels, place);
         Some(ImportSeries(place))
@@ -107,15 +104,15 @@ impl Importer<'_> {
     /// The budget was full, and a block could not be written.
     pub fn push(&mut self, series: ImportSeries, ts: i64, value: f64) -> Result<()> {
         let Some(series) = self.series.get_mut(series.0) else { return Ok(()) };
-        let rises = series.open.max().is_none_or(|last| last < ts);
-        if !rises || series.open.count() >= CHUNK_SAMPLES {
+        let rises = series.open.last().is_none_or(|(last, _)| last < ts);
+        if !rises || series.open.is_full() {
             let grown = usize::from(series.open.count()) * SAMPLE_BYTES;
-            let chunk = std::mem::take(&mut series.open).seal();
-            self.bytes =
-                (self.bytes + chunk.bytes.len() + size_of::<Chunk>()).saturating_sub(grown);
+            let chunk = std::mem::take(&mut series.open).to_bytes();
+            let kept = chunk.bytes.len() + size_of::<ChunkBytes>();
+            self.bytes = (self.bytes + kept).saturating_sub(grown);
             series.chunks.push(chunk);
         }
-        series.open.push(ts, value);
+        series.open.push(ts, value.to_bits());
         self.bytes += SAMPLE_BYTES;
         self.done.samples += 1;
         self.done.oldest = Some(self.done.oldest.map_or(ts, |oldest| oldest.min(ts)));
@@ -144,7 +141,7 @@ impl Importer<'_> {
     fn spill(&mut self) -> Result<()> {
         for series in &mut self.series {
             if series.open.count() > 0 {
-                series.chunks.push(std::mem::take(&mut series.open).seal());
+                series.chunks.push(std::mem::take(&mut series.open).to_bytes());
             }
         }
         let span = self.window_span();
@@ -217,7 +214,7 @@ impl Collected {
         for chunk in self.chunks.iter().filter(|chunk| chunk.min <= to && chunk.max >= from) {
             // It was encoded a moment ago.
             let read = chunk.decode(from, to, out);
-            debug_assert!(read.is_ok(), "BUG: a chunk does not come back");
+            debug_assert!(read.is_some(), "BUG: a chunk does not come back");
         }
         if out.ts.is_sorted_by(|a, b| a < b) {
             return;

@@ -21,6 +21,7 @@ mod error;
 mod head;
 pub mod import;
 mod metrics;
+mod pack;
 mod postings;
 mod select;
 pub mod source;

@@ -127,8 +127,10 @@ impl Storage {
         let Some((start, end)) = self.next_cut(config, force) else { return Ok(false) };
         // From here on nothing may come that the block would miss.
         self.head.accept_from(end);
-        let series = self.head.cut_series(start, end - 1);
-        let joined = join(series.into_iter().map(Part::Head).collect());
+        let order = self.head.cut_order(start, end - 1);
+        // One series at a time, so that a cut takes no memory for all.
+        let series = order.into_iter().filter_map(|one| self.head.cut_one(one, start, end - 1));
+        let joined = series.flat_map(|one| join(vec![Part::Head(one)]));
         let spec = BlockSpec {
             min: start,
             end,
@@ -137,7 +139,7 @@ impl Storage {
             sources: Vec::new(),
             cut_end: Some(end),
         };
-        let written = self.blocks.write(spec, joined.into_iter());
+        let written = self.blocks.write(spec, joined);
         self.count_compaction(written.is_ok());
         let written = written?;
         for warning in &written.warnings {

@@ -26,6 +26,14 @@ impl BitWriter {
         Some(Self { bytes, used })
     }
 
+    /// Grows a full buffer by `step` bytes, not by its own length: for buffers of which there are
+    /// many.
+    pub(crate) fn make_room(&mut self, step: usize) {
+        if self.bytes.capacity() == self.bytes.len() {
+            self.bytes.reserve_exact(step);
+        }
+    }
+
     /// Appends the low `count` (at most 64) bits of `value`, the highest first.
     pub(crate) fn put(&mut self, value: u64, count: u32) {
         debug_assert!(count <= 64, "BUG: more bits than a word has");

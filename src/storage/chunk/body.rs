@@ -98,7 +98,7 @@ pub(crate) fn decode(
         out.ts.truncate(start);
         out.values.truncate(start);
     }
-    done.ok_or(ChunkError::Damaged)
+    done.ok_or(ChunkError)
 }
 
 fn decode_groups(
@@ -262,12 +262,52 @@ fn patch(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::series;
     use super::*;
+    use crate::model::{ORDINARY_NAN_BITS, STALE_NAN_BITS};
     use proptest::prelude::*;
 
     fn bits(values: &[f64]) -> Vec<u64> {
         values.iter().map(|value| value.to_bits()).collect()
+    }
+
+    fn value() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            any::<u64>(),
+            (0_i64..100_000).prop_map(|number| (number as f64).to_bits()),
+            (0_i64..100_000).prop_map(|number| (number as f64 / 100.0).to_bits()),
+            Just(0.0_f64.to_bits()),
+            Just((-0.0_f64).to_bits()),
+            Just(STALE_NAN_BITS),
+            Just(ORDINARY_NAN_BITS),
+            Just(f64::INFINITY.to_bits()),
+        ]
+    }
+
+    fn step() -> impl Strategy<Value = i64> {
+        prop_oneof![8 => Just(15_000_i64), 2 => 14_990_i64..15_010, 1 => 1_i64..100, 1 => 1_i64..(1 << 40)]
+    }
+
+    fn series() -> impl Strategy<Value = (Vec<i64>, Vec<u64>)> {
+        let first = prop_oneof![any::<i32>().prop_map(i64::from), Just(i64::MIN), Just(1 << 41)];
+        (first, proptest::collection::vec((step(), value()), 1..500)).prop_map(|(first, rest)| {
+            let mut ts = first;
+            let mut times = Vec::new();
+            for (step, _) in &rest {
+                times.push(ts);
+                ts += step;
+            }
+            (times, rest.into_iter().map(|(_, bits)| bits).collect())
+        })
+    }
+
+    #[test]
+    fn negative_zero_stays_negative() {
+        for values in [[0.0, -0.0, 1.0, 2.0], [-0.0; 4], [1.5, -0.0, -0.0, 0.0]] {
+            let (encoding, body) = encode_values(&values);
+            let (mut out, range) = (Columns::default(), (i64::MIN, i64::MAX));
+            decode(&encode_times(&[1, 2, 3, 4]), encoding, &body, 4, range, &mut out).unwrap();
+            assert_eq!(bits(&out.values), bits(&values), "{encoding:?}");
+        }
     }
 
     proptest! {

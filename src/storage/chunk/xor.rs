@@ -1,51 +1,12 @@
-//! Gorilla: timestamps as deltas of deltas, values as XOR with the one before.
-//!
-//! The first timestamp takes 64 bits. Each later one stores `dod = delta - delta_before` behind a
-//! prefix, in two's complement:
-//!
-//! | prefix | bits | `dod`, milliseconds |
-//! |---|---|---|
-//! | `0` | 0 | 0: a regular series |
-//! | `10` | 7 | -64..=63: jitter of a scrape |
-//! | `110` | 14 | -8192..=8191 |
-//! | `1110` | 20 | -524288..=524287 |
-//! | `1111` | 64 | anything |
+//! Gorilla: values as XOR with the one before.
 //!
 //! The first value takes 64 bits. Each later one stores `x = bits ^ bits_before`: `0` for no
 //! change; `10` and the meaningful bits in the window of the value before; or `11`, five bits of
 //! leading zeros (at most 31), six bits of length (0 stands for 64) and the meaningful bits.
 //!
-//! Source: Pelkonen et al., VLDB 2015, section 4.1; widths chosen for milliseconds.
+//! Source: Pelkonen et al., VLDB 2015, section 4.1.
 
 use super::bits::{BitReader, BitWriter};
-use super::{Chunk, ChunkError, Encoding};
-use crate::storage::source::Columns;
-
-/// A chunk that still grows.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ChunkWriter {
-    out: BitWriter,
-    times: TimeWriter,
-    values: ValueWriter,
-    count: u16,
-    min: i64,
-}
-
-/// What a writer knows besides its bytes; enough to go on with them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WriterState {
-    /// Number of samples.
-    pub(crate) count: u16,
-    /// Number of bits that are used.
-    pub(crate) bit_len: usize,
-}
-
-#[derive(Clone, Debug, Default)]
-pub(super) struct TimeWriter {
-    /// The timestamp before; `None` at the start.
-    last: Option<i64>,
-    delta: i64,
-}
 
 /// Writes values as XOR with the one before.
 #[derive(Clone, Debug, Default)]
@@ -54,121 +15,6 @@ pub(super) struct ValueWriter {
     leading: u8,
     /// Length of the window; 0 as long as there is none.
     len: u8,
-}
-
-impl ChunkWriter {
-    /// Number of samples.
-    pub(crate) const fn count(&self) -> u16 {
-        self.count
-    }
-
-    /// The first timestamp; meaningless without samples.
-    pub(crate) const fn min(&self) -> i64 {
-        self.min
-    }
-
-    /// The last timestamp, `None` without samples.
-    pub(crate) const fn max(&self) -> Option<i64> {
-        self.times.last
-    }
-
-    /// Bits of the last value; meaningless without samples.
-    pub(crate) const fn last_value_bits(&self) -> u64 {
-        self.values.last
-    }
-
-    /// What its bytes do not say.
-    pub(crate) fn state(&self) -> WriterState {
-        WriterState { count: self.count, bit_len: self.out.bit_len() }
-    }
-
-    /// The bytes so far.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.out.bytes()
-    }
-
-    /// Goes on where a writer with this state and these bytes stopped; `None` when they make no
-    /// sense.
-    pub(crate) fn resume(state: WriterState, bytes: Vec<u8>) -> Option<Self> {
-        let mut bits = BitReader::new(&bytes);
-        let mut times = TimeReader::default();
-        let mut values = ValueReader::default();
-        let mut min = 0;
-        for place in 0..state.count {
-            let ts = times.next(&mut bits)?;
-            values.next(&mut bits)?;
-            if place == 0 {
-                min = ts;
-            }
-        }
-        let ValueReader { last, leading, len, .. } = values;
-        let (leading, len) = (u8::try_from(leading).ok()?, u8::try_from(len).ok()?);
-        Some(Self {
-            out: BitWriter::resume(bytes, state.bit_len)?,
-            times: TimeWriter { last: times.last, delta: times.delta },
-            values: ValueWriter { last: last.unwrap_or_default(), leading, len },
-            count: state.count,
-            min,
-        })
-    }
-
-    /// Appends a sample; the caller sees to it that `ts` rises.
-    pub(crate) fn push(&mut self, ts: i64, value: f64) {
-        if self.count == 0 {
-            self.min = ts;
-        }
-        self.times.put(&mut self.out, ts);
-        self.values.put(&mut self.out, value.to_bits(), self.count == 0);
-        self.count = self.count.checked_add(1).expect("a chunk is sealed long before 65,535");
-    }
-
-    /// The finished chunk of what is there so far; the writer may go on.
-    pub(crate) fn to_chunk(&self) -> Chunk {
-        Chunk {
-            encoding: Encoding::Xor,
-            count: self.count,
-            min: self.min,
-            max: self.times.last.unwrap_or(self.min),
-            bytes: self.out.bytes().into(),
-        }
-    }
-
-    /// The finished chunk.
-    pub(crate) fn seal(self) -> Chunk {
-        self.to_chunk()
-    }
-}
-
-impl TimeWriter {
-    pub(super) fn put(&mut self, out: &mut BitWriter, ts: i64) {
-        let Some(last) = self.last.replace(ts) else {
-            out.put(ts.cast_unsigned(), 64);
-            return;
-        };
-        // Wrapping keeps every pair of timestamps exact; the reader wraps back.
-        let delta = ts.wrapping_sub(last);
-        let dod = delta.wrapping_sub(self.delta);
-        self.delta = delta;
-        match dod {
-            0 => out.put(0, 1),
-            -64..=63 => {
-                out.put(0b10, 2);
-                out.put(dod.cast_unsigned(), 7);
-            }
-            -8192..=8191 => {
-                out.put(0b110, 3);
-                out.put(dod.cast_unsigned(), 14);
-            }
-            -524_288..=524_287 => {
-                out.put(0b1110, 4);
-                out.put(dod.cast_unsigned(), 20);
-            }
-            i64::MIN..=-524_289 | 524_288.. => {
-                out.put(0b1111, 4);
-                out.put(dod.cast_unsigned(), 64);
-            }
-        }
-    }
 }
 
 impl ValueWriter {
@@ -202,39 +48,6 @@ impl ValueWriter {
     }
 }
 
-/// Reads what `TimeWriter` wrote.
-#[derive(Debug, Default)]
-pub(super) struct TimeReader {
-    last: Option<i64>,
-    delta: i64,
-}
-
-impl TimeReader {
-    /// The next timestamp; `None` at the end, or when it would not rise.
-    #[inline]
-    pub(super) fn next(&mut self, bits: &mut BitReader<'_>) -> Option<i64> {
-        let Some(last) = self.last else {
-            self.last = Some(bits.get(64)?.cast_signed());
-            return self.last;
-        };
-        let width = match (bits.bit()?, ()) {
-            (false, ()) => 0,
-            (true, ()) if !bits.bit()? => 7,
-            (true, ()) if !bits.bit()? => 14,
-            (true, ()) if !bits.bit()? => 20,
-            (true, ()) => 64,
-        };
-        if width > 0 {
-            let shift = 64 - width;
-            let dod = (bits.get(width)? << shift).cast_signed() >> shift;
-            self.delta = self.delta.wrapping_add(dod);
-        }
-        let ts = last.wrapping_add(self.delta);
-        self.last = (ts > last).then_some(ts);
-        self.last
-    }
-}
-
 /// Reads what `ValueWriter` wrote.
 #[derive(Debug, Default)]
 pub(super) struct ValueReader {
@@ -263,64 +76,5 @@ impl ValueReader {
         let shift = 64_u32.checked_sub(self.leading + self.len).filter(|_| self.len > 0)?;
         self.last = Some(last ^ (bits.get(self.len)? << shift));
         self.last
-    }
-}
-
-pub(super) fn decode(
-    count: u16,
-    bytes: &[u8],
-    from: i64,
-    to: i64,
-    out: &mut Columns,
-) -> Result<(), ChunkError> {
-    let mut bits = BitReader::new(bytes);
-    let mut times = TimeReader::default();
-    let mut values = ValueReader::default();
-    for _ in 0..count {
-        let ts = times.next(&mut bits).ok_or(ChunkError::Damaged)?;
-        let value = values.next(&mut bits).ok_or(ChunkError::Damaged)?;
-        if ts > to {
-            break;
-        }
-        if ts >= from {
-            out.push(ts, f64::from_bits(value));
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_writer_goes_on_where_it_stopped(
-            values in proptest::collection::vec((1_i64..100_000, any::<u64>()), 1..150),
-            at in 0_usize..150,
-        ) {
-            let (mut whole, mut parts) = (ChunkWriter::default(), ChunkWriter::default());
-            let mut ts = 1_700_000_000_000;
-            for (place, (step, bits)) in values.iter().enumerate() {
-                ts += step;
-                if place == at {
-                    parts = ChunkWriter::resume(parts.state(), parts.bytes().to_vec()).unwrap();
-                }
-                whole.push(ts, f64::from_bits(*bits));
-                parts.push(ts, f64::from_bits(*bits));
-            }
-            prop_assert_eq!(whole.to_chunk(), parts.to_chunk());
-            prop_assert_eq!(parts.last_value_bits(), values.last().unwrap().1);
-        }
-    }
-
-    #[test]
-    fn a_steady_counter_takes_less_than_three_bytes_a_sample() {
-        let mut writer = ChunkWriter::default();
-        for at in 0..120 {
-            writer.push(1_700_000_000_000 + at * 15_000, 1e6 + (at * 37) as f64);
-        }
-        assert!(writer.bytes().len() < 360, "{}", writer.bytes().len());
     }
 }

@@ -225,7 +225,7 @@ impl Judge<'_> {
         let state = self.state;
         let (number, last) = match sample.series {
             SeriesKey::Known(known) => match state.table.get(known.number()) {
-                Some(series) => (Some(series.number), series.last),
+                Some(series) => (Some(series.number), series.last()),
                 None if bits == STALE_NAN_BITS => return Ok(()),
                 None => return Err(Verdict::Stale),
             },
@@ -235,7 +235,7 @@ impl Judge<'_> {
                 if number.is_none() && bits == STALE_NAN_BITS {
                     return Ok(());
                 }
-                (number, number.and_then(|number| state.table.get(number)?.last))
+                (number, number.and_then(|number| state.table.get(number)?.last()))
             }
         };
         let comes_again = number.is_some_and(|number| self.touched.insert(number));

@@ -1,10 +1,14 @@
 //! Files of full chunks, `head/<number>.chunks`: appended to, read back on demand.
+//!
+//! A record is found by its place alone, which the series has, or a later record of it.
 
-use super::series::{FullChunk, Place};
-use crate::storage::codec::{Reader, low_byte, put_signed, put_varint};
+use super::open::ChunkBytes;
+use super::series::{Chain, Place};
+use crate::storage::codec::{Reader, put_signed, put_varint};
 use crate::storage::error::{Error, Result};
-use crate::storage::wal::frame::{FILE_HEAD, parse_frame, put_file_head, put_frame};
+use crate::storage::wal::frame::{FILE_HEAD, put_file_head};
 use crate::sys::files::{SharedFile, SharedFiles};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +16,7 @@ const MAGIC: [u8; 8] = *b"wbell-hc";
 const VERSION: u32 = 1;
 
 /// Past this a new file is begun, so that old ones can go.
-const FILE_BYTES_MAX: u64 = 64 << 20;
+const FILE_BYTES_MAX: u32 = 64 << 20;
 
 /// The file that is appended to.
 #[derive(Debug)]
@@ -20,35 +24,54 @@ pub(super) struct ChunkFiles {
     files: SharedFiles,
     dir: PathBuf,
     active: Option<ActiveFile>,
-    next: u64,
+    next: NonZeroU32,
+    /// Kept between calls for its memory.
+    buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct ActiveFile {
-    number: u64,
+    number: NonZeroU32,
     file: SharedFile,
-    offset: u64,
+    offset: u32,
     dirty: bool,
 }
 
+/// Full chunks of one series, the oldest first, that follow a chain in files.
+#[derive(Clone, Debug)]
+pub(super) struct Unwritten {
+    /// The series.
+    pub(super) number: u64,
+    /// What it has in files.
+    pub(super) chain: Chain,
+    /// What follows.
+    pub(super) chunks: Vec<Arc<ChunkBytes>>,
+}
+
+/// The file that took what was appended.
+#[derive(Clone, Debug)]
+pub(super) struct TakenBy {
+    /// Its number.
+    pub(super) number: NonZeroU32,
+    /// To read from.
+    pub(super) file: SharedFile,
+}
+
 /// Where the file of this number lies.
-pub(super) fn path_of(dir: &Path, number: u64) -> PathBuf {
+pub(super) fn path_of(dir: &Path, number: NonZeroU32) -> PathBuf {
     dir.join(format!("{number:010}.chunks"))
 }
 
 impl ChunkFiles {
-    pub(super) const fn new(files: SharedFiles, dir: PathBuf, next: u64) -> Self {
-        Self { files, dir, active: None, next }
+    pub(super) const fn new(files: SharedFiles, dir: PathBuf, next: NonZeroU32) -> Self {
+        Self { files, dir, active: None, next, buffer: Vec::new() }
     }
 
-    /// Appends full chunks in memory; answers their places, and the file.
+    /// Appends chunks, and moves the chains to their ends.
     ///
     /// # Errors
     /// Nothing counts as written; the next call begins a new file.
-    pub(super) fn append(
-        &mut self,
-        chunks: &[(u64, FullChunk)],
-    ) -> Result<(Vec<Place>, u64, SharedFile)> {
+    pub(super) fn append(&mut self, run: &mut [Unwritten]) -> Result<TakenBy> {
         if self.active.as_ref().is_some_and(|active| active.offset > FILE_BYTES_MAX) {
             self.sync()?;
             self.active = None;
@@ -57,25 +80,31 @@ impl ChunkFiles {
             self.active = Some(self.begin()?);
         }
         let active = self.active.as_mut().expect("set above");
-        let mut out = Vec::new();
-        let mut places = Vec::new();
-        for (number, chunk) in chunks {
-            let start = out.len();
-            put_chunk(&mut out, *number, chunk);
-            places.push(Place::File {
-                file: active.number,
-                offset: active.offset + start as u64,
-                len: u32::try_from(out.len() - start).expect("a chunk is far below 4 GiB"),
-            });
+        let out = &mut self.buffer;
+        out.clear();
+        for series in run {
+            for chunk in &series.chunks {
+                let start = out.len();
+                put_record(out, active.number, series.number, &series.chain, chunk);
+                let place = Place {
+                    file: active.number,
+                    offset: active.offset + u32_of(start),
+                    len: u16::try_from(out.len() - start).expect("120 samples are below 4 KiB"),
+                };
+                let [before, _] = series.chain.newest;
+                series.chain = Chain { newest: [Some(place), before], max: chunk.max };
+            }
         }
-        if let Err(err) = active.file.write_all_at(&out, active.offset) {
+        if let Err(err) = active.file.write_all_at(out, u64::from(active.offset)) {
             let path = path_of(&self.dir, active.number);
             self.active = None;
             return Err(Error::io("write", &path)(err));
         }
-        active.offset += out.len() as u64;
+        active.offset += u32_of(out.len());
         active.dirty = true;
-        Ok((places, active.number, Arc::clone(&active.file)))
+        let taken = TakenBy { number: active.number, file: Arc::clone(&active.file) };
+        self.buffer.shrink_to(256 << 10);
+        Ok(taken)
     }
 
     /// Syncs what was appended.
@@ -102,47 +131,151 @@ impl ChunkFiles {
     }
 
     /// The file that is appended to now, which must stay.
-    pub(super) fn active_number(&self) -> Option<u64> {
+    pub(super) fn active_number(&self) -> Option<NonZeroU32> {
         self.active.as_ref().map(|active| active.number)
     }
 
     fn begin(&mut self) -> Result<ActiveFile> {
         let number = self.next;
-        self.next += 1;
+        self.next = number.checked_add(1).expect("fewer than 2^32 files of 64 MiB");
         let path = path_of(&self.dir, number);
         let file = self.files.create(&path).map_err(Error::io("create", &path))?;
         let mut head = Vec::new();
-        put_file_head(&mut head, MAGIC, VERSION, number);
+        put_file_head(&mut head, MAGIC, VERSION, u64::from(number.get()));
         let made = file
             .write_all_at(&head, 0)
             .and_then(|()| file.sync_data())
             .and_then(|()| self.files.sync_dir(&self.dir));
         made.map_err(Error::io("make", &path))?;
-        Ok(ActiveFile { number, file, offset: FILE_HEAD as u64, dirty: false })
+        Ok(ActiveFile { number, file, offset: u32_of(FILE_HEAD), dirty: false })
     }
 }
 
-fn put_chunk(out: &mut Vec<u8>, number: u64, chunk: &FullChunk) {
-    let Place::Memory(bytes) = &chunk.place else { return };
-    put_frame(out, number, chunk.encoding.tag(), |out| {
-        out.push(low_byte(u64::from(chunk.count)));
-        out.push(low_byte(u64::from(chunk.count >> 8)));
-        put_signed(out, chunk.min);
-        put_varint(out, chunk.max.abs_diff(chunk.min));
-        out.extend_from_slice(bytes);
-    });
+fn u32_of(len: usize) -> u32 {
+    u32::try_from(len).expect("a file is little over 64 MiB")
 }
 
-/// The samples of a full chunk's record; `None` when it is damaged or another chunk's.
-pub(super) fn bytes_of<'a>(record: &'a [u8], number: u64, chunk: &FullChunk) -> Option<&'a [u8]> {
-    let frame = parse_frame(record)?;
-    let mut reader = Reader::new(frame.payload);
-    let count = u16::from_le_bytes(reader.array()?);
+fn put_record(
+    out: &mut Vec<u8>,
+    file: NonZeroU32,
+    number: u64,
+    before: &Chain,
+    chunk: &ChunkBytes,
+) {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    out.push(chunk.count);
+    put_signed(out, chunk.min);
+    for place in before.newest {
+        let Some(place) = place else {
+            out.push(0);
+            continue;
+        };
+        put_varint(out, u64::from(file.get() - place.file.get()) + 1);
+        put_varint(out, u64::from(place.offset));
+        put_varint(out, u64::from(place.len));
+    }
+    if before.newest.iter().any(Option::is_some) {
+        put_varint(out, chunk.min.abs_diff(before.max));
+    }
+    out.extend_from_slice(&chunk.bytes);
+    let crc = checksum(number, out.get(start + 4..).unwrap_or_default());
+    if let Some(head) = out.get_mut(start..start + 4) {
+        head.copy_from_slice(&crc.to_le_bytes());
+    }
+}
+
+/// A record as it was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Record<'a> {
+    /// First timestamp.
+    pub(super) min: i64,
+    /// Samples.
+    pub(super) count: u8,
+    /// The samples.
+    pub(super) bytes: &'a [u8],
+    /// What came before it.
+    pub(super) before: Chain,
+}
+
+/// Reads the record of a chunk of this series in this file; `None` when it is damaged or another
+/// series'.
+pub(super) fn read_record(record: &[u8], file: NonZeroU32, number: u64) -> Option<Record<'_>> {
+    let mut reader = Reader::new(record);
+    let crc = reader.u32()?;
+    if checksum(number, reader.rest()) != crc {
+        return None;
+    }
+    let count = reader.byte()?;
     let min = reader.signed()?;
-    let span = reader.varint()?;
-    let same = frame.seq == number
-        && frame.kind == chunk.encoding.tag()
-        && (count, min) == (chunk.count, chunk.min)
-        && span == chunk.max.abs_diff(chunk.min);
-    same.then(|| reader.rest())
+    let newest = [read_place(&mut reader, file)?, read_place(&mut reader, file)?];
+    let max = match newest {
+        [None, None] => i64::MIN,
+        _ => min.checked_sub_unsigned(reader.varint()?)?,
+    };
+    Some(Record { min, count, bytes: reader.rest(), before: Chain { newest, max } })
+}
+
+#[expect(clippy::option_option, reason = "unreadable, none, or one")]
+fn read_place(reader: &mut Reader<'_>, file: NonZeroU32) -> Option<Option<Place>> {
+    let distance = reader.varint()?;
+    let Some(distance) = distance.checked_sub(1) else { return Some(None) };
+    let file = file.get().checked_sub(u32::try_from(distance).ok()?)?;
+    Some(Some(Place {
+        file: NonZeroU32::new(file)?,
+        offset: u32::try_from(reader.varint()?).ok()?,
+        len: u16::try_from(reader.varint()?).ok()?,
+    }))
+}
+
+/// Of the series' number too, so that one series' chunk is never read as another's.
+fn checksum(number: u64, rest: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&number.to_le_bytes()), rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn place() -> impl Strategy<Value = Option<Place>> {
+        let one = (1_u32..100, any::<u32>(), any::<u16>()).prop_map(|(file, offset, len)| Place {
+            file: NonZeroU32::new(file).unwrap(),
+            offset,
+            len,
+        });
+        proptest::option::of(one)
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_comes_back_or_is_refused(
+            number: u64,
+            (min, gap) in (-1_000_000_i64..1 << 50, 0_i64..1 << 40),
+            (count, bytes) in (1_u8..120, proptest::collection::vec(any::<u8>(), 0..60)),
+            newest in (place(), place()),
+            (flip, bit) in (any::<usize>(), 0_u32..8),
+        ) {
+            let file = NonZeroU32::new(100).unwrap();
+            let newest = [newest.0, newest.1];
+            let max = if newest == [None; 2] { i64::MIN } else { min - gap };
+            let before = Chain { newest, max };
+            let chunk = ChunkBytes { min, max: min, count, bytes: bytes.clone().into() };
+            let mut out = Vec::new();
+            put_record(&mut out, file, number, &before, &chunk);
+            let expected = Record { min, count, bytes: &bytes, before };
+            prop_assert_eq!(read_record(&out, file, number), Some(expected));
+            prop_assert_eq!(read_record(&out, file, number ^ 1), None);
+            let at = flip % out.len();
+            out[at] ^= 1 << bit;
+            prop_assert_eq!(read_record(&out, file, number), None);
+        }
+
+        #[test]
+        fn any_bytes_are_refused_or_read(bytes: Vec<u8>, number: u64) {
+            let mut record = checksum(number, &bytes).to_le_bytes().to_vec();
+            record.extend_from_slice(&bytes);
+            let _ = read_record(&record, NonZeroU32::MIN, number);
+        }
+    }
 }

@@ -11,6 +11,9 @@ mod admit;
 mod checkpoint;
 mod chunk_file;
 mod keep;
+mod load;
+mod open;
+mod places;
 mod restore;
 mod series;
 mod snapshot;
@@ -19,6 +22,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(super) use open::{ChunkBytes, OpenChunk};
 pub(super) use snapshot::HeadSeries;
 
 use self::admit::{Admission, Limits, Touched};
@@ -26,17 +30,25 @@ use self::keep::Keeper;
 use self::snapshot::FileTable;
 use self::table::Table;
 use super::append::{AppendError, Commit, Committed, SeriesRef};
-use super::chunk::CHUNK_SAMPLES_MAX;
 use super::config::{Config, WalSync};
 use super::error::Error;
 use super::wal::{LogSample, NewSeries, Syncer, Wal};
 use crate::model::Labels;
 use crate::sys::clock::SharedClock;
 use crate::sys::files::SharedFiles;
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// The writer's list of samples keeps its memory up to this length.
+const SCRATCH_SAMPLES_MAX: usize = 1 << 15;
+
+/// Bytes of full chunks that wait for the next maintenance at most, about: a back-fill fills more.
+const PENDING_BYTES_MAX: usize = 1 << 20;
 
 /// What the head takes from the world.
 #[derive(Clone, Debug)]
@@ -59,6 +71,9 @@ pub(super) struct Head {
     writer: Mutex<Writer>,
     state: RwLock<State>,
     syncer: Arc<Syncer>,
+    /// Samples in the log since the last checkpoint. New series are not counted: they take as
+    /// long to load from a checkpoint.
+    logged: AtomicU64,
     sync_thread: Mutex<Option<JoinHandle<Option<()>>>>,
 }
 
@@ -76,6 +91,8 @@ struct Writer {
 #[derive(Debug, Default)]
 struct State {
     table: Table,
+    /// No sample is older.
+    min_time: Option<i64>,
     max_time: Option<i64>,
     /// Older samples are refused: they belong to a block that is cut or being cut.
     accept_from: Option<i64>,
@@ -83,8 +100,20 @@ struct State {
     read_from: Option<i64>,
     /// Open files of full chunks.
     chunk_files: Arc<FileTable>,
-    /// Numbers of series with full chunks in memory.
-    sealed: Vec<u64>,
+    /// What is in each of them.
+    file_facts: BTreeMap<NonZeroU32, FileFacts>,
+    /// Full chunks that no file has yet, by series, the oldest first.
+    pending: BTreeMap<u64, Vec<Arc<ChunkBytes>>>,
+    pending_bytes: usize,
+    /// Series with an open chunk.
+    open_chunks: u64,
+}
+
+/// What is in a file of full chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileFacts {
+    /// The newest time; once a block has all up to there, the file can go.
+    newest: i64,
     chunks: u64,
 }
 
@@ -134,10 +163,12 @@ impl Head {
             self.sync_to(seq)?;
         }
         self.show(&admission.new_series, &samples);
-        if samples.capacity() <= 1 << 20 {
+        self.logged.fetch_add(samples.len() as u64, Ordering::Relaxed);
+        if samples.capacity() <= SCRATCH_SAMPLES_MAX {
             writer.samples = samples;
         }
         drop(writer);
+        self.relieve();
         if synced {
             self.sync_to(seq)?;
         }
@@ -160,8 +191,8 @@ impl Head {
         let state = self.state();
         HeadFacts {
             series: state.table.len(),
-            chunks: state.chunks,
-            min_time: state.min_time(),
+            chunks: state.chunks(),
+            min_time: state.min_time.max(state.min_time.and(state.read_from)),
             max_time: state.max_time,
             symbol_bytes: state.table.symbols.byte_len(),
             has_cut: state.accept_from.is_some(),
@@ -201,10 +232,24 @@ impl Head {
     fn show(&self, new_series: &[NewSeries], samples: &[LogSample]) {
         let mut state = self.state_mut();
         for series in new_series {
-            state.table.insert(series.number, &series.labels);
+            // Admission has found that it is new.
+            let _ = state.table.insert(series.number, &series.labels);
         }
         for sample in samples {
             state.push(*sample);
+        }
+    }
+
+    /// Writes full chunks out when many have come, if nobody does it already.
+    fn relieve(&self) {
+        if self.state().pending_bytes <= PENDING_BYTES_MAX {
+            return;
+        }
+        if let Ok(mut keeper) = self.keeper.try_lock()
+            && let Err(err) = self.move_full_chunks(keeper.chunks())
+        {
+            // They are in the log; the next maintenance tries again, and tells.
+            tracing::debug!(error = %err, "cannot write full chunks");
         }
     }
 
@@ -248,29 +293,47 @@ impl Drop for Head {
 }
 
 impl State {
-    /// Appends a sample of the log, unless the series has it or a newer one.
-    fn push(&mut self, sample: LogSample) {
-        let Some(series) = self.table.get_mut(sample.series) else { return };
-        if series.last.is_some_and(|(ts, _)| sample.ts <= ts) {
-            return;
-        }
-        let full = series.full.len();
-        if series.push(sample.ts, sample.bits, CHUNK_SAMPLES_MAX) {
-            self.chunks += 1;
-        }
-        if series.full.len() > full {
-            self.sealed.push(sample.series);
-        }
-        self.max_time = self.max_time.max(Some(sample.ts));
+    /// Chunks, among them those in files that wait for the rest of their file to be in a block.
+    fn chunks(&self) -> u64 {
+        let waiting: usize = self.pending.values().map(Vec::len).sum();
+        let written: u64 = self.file_facts.values().map(|file| file.chunks).sum();
+        self.open_chunks + waiting as u64 + written
     }
 
-    fn min_time(&self) -> Option<i64> {
-        let oldest = self.table.iter().filter_map(series::Series::min_time).min();
-        match self.read_from {
-            Some(from) => oldest.map(|oldest| oldest.max(from)),
-            None => oldest,
+    /// Appends a sample of the log, unless the series has it or a newer one; whether the series
+    /// is known.
+    fn push(&mut self, sample: LogSample) -> bool {
+        let LogSample { series: number, ts, bits } = sample;
+        let Some(series) = self.table.get_mut(number) else { return false };
+        if series.last().is_some_and(|(last, _)| ts <= last) {
+            return true;
         }
+        if series.open.is_full() {
+            let chunk = series.take_open();
+            seal(&mut self.pending, &mut self.pending_bytes, number, &chunk);
+            self.open_chunks -= 1;
+        }
+        self.open_chunks += u64::from(series.open.count() == 0);
+        if series.start > ts {
+            series.start = ts;
+            self.min_time = Some(self.min_time.map_or(ts, |min| min.min(ts)));
+        }
+        series.open.push(ts, bits);
+        self.max_time = self.max_time.max(Some(ts));
+        true
     }
+}
+
+/// Keeps a chunk that is full until it is in a file.
+fn seal(
+    pending: &mut BTreeMap<u64, Vec<Arc<ChunkBytes>>>,
+    bytes: &mut usize,
+    number: u64,
+    chunk: &OpenChunk,
+) {
+    let chunk = chunk.to_bytes();
+    *bytes += chunk.bytes.len();
+    pending.entry(number).or_default().push(Arc::new(chunk));
 }
 
 fn log_error(err: Error) -> AppendError {

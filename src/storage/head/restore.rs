@@ -1,22 +1,26 @@
 //! Opening the head: the checkpoint, then what the log has beyond it.
 
 use super::admit::Limits;
-use super::checkpoint::{self, CheckpointLog, End, Restored, RestoredSeries};
+use super::checkpoint::CheckpointLog;
 use super::chunk_file::{self, ChunkFiles};
 use super::keep::Keeper;
-use super::series::Place;
+use super::load::{self, Loaded};
+use super::series::Series;
 use super::snapshot::FileTable;
 use super::symbols::NumberMap;
-use super::{Head, HeadDeps, State, Writer};
-use crate::model::Labels;
+use super::table::place_of;
+use super::{FileFacts, Head, HeadDeps, State, Writer};
 use crate::storage::config::Config;
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
 use crate::storage::store::ReplayProgress;
+use crate::storage::wal::series::SeriesRecord;
 use crate::storage::wal::{LogSample, Replayed, Wal, WalSettings, replay};
 use crate::sys::files::Files;
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
 impl Head {
@@ -41,16 +45,18 @@ impl Head {
         remove_temporary(&*files, &head_dir)?;
 
         let mut state = State { accept_from: cut_until, read_from: cut_until, ..State::default() };
-        let (loaded, next_checkpoint) = checkpoint::load(&*files, &head_dir, damages)?;
-        let (series, end) = loaded.unwrap_or_default();
-        let next_file = open_chunk_files(&*files, &head_dir, &mut state, &series)?;
-        state.restore(series, end, damages);
+        let loaded = load::load(&*files, &head_dir, &mut state, damages)?;
+        let next_file = open_chunk_files(&*files, &head_dir, &mut state, &loaded, damages)?;
         let mut lost = Lost::default();
         let mut aliases = NumberMap::default();
+        let mut replayed = 0;
         let (segments, last_seq) =
-            replay(&*files, &wal_dir, end.seq, progress, damages, |told| match told {
-                Replayed::Series(list) => state.replay_series(list, &mut aliases),
-                Replayed::Commit(samples) => state.replay_commit(samples, &aliases, &mut lost),
+            replay(&*files, &wal_dir, loaded.end.seq, progress, damages, |told| match told {
+                Replayed::Series(record) => state.replay_series(&record, &mut aliases),
+                Replayed::Commit(samples) => {
+                    replayed += samples.len() as u64;
+                    state.replay_commit(samples, &aliases, &mut lost);
+                }
             })?;
         lost.tell(damages);
 
@@ -59,7 +65,7 @@ impl Head {
         let syncer = Arc::clone(wal.syncer());
         let keeper = Keeper::new(
             ChunkFiles::new(Arc::clone(&files), head_dir.clone(), next_file),
-            CheckpointLog::new(Arc::clone(&files), head_dir, next_checkpoint),
+            CheckpointLog::new(Arc::clone(&files), head_dir, loaded.next_file),
         );
         let head = Self {
             files,
@@ -76,6 +82,7 @@ impl Head {
             }),
             state: RwLock::new(state),
             syncer,
+            logged: AtomicU64::new(replayed),
             sync_thread: Mutex::new(None),
         };
         head.start_sync_thread()?;
@@ -112,81 +119,88 @@ fn remove_temporary(files: &dyn Files, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens the chunk files that the checkpoint names, removes others, and answers the next number.
+/// Opens the chunk files, removes what was written after the checkpoint, and answers the next
+/// number.
 fn open_chunk_files(
     files: &dyn Files,
     dir: &Path,
     state: &mut State,
-    series: &RestoredSeries,
-) -> Result<u64> {
-    let places = series.values().flat_map(|series| &series.full).map(|chunk| &chunk.place);
-    let named: BTreeSet<u64> = places
-        .filter_map(|place| match place {
-            Place::File { file, .. } => Some(*file),
-            Place::Memory(_) => None,
-        })
-        .collect();
+    loaded: &Loaded,
+    damages: &mut Damages,
+) -> Result<NonZeroU32> {
     let mut table = FileTable::new();
-    let mut next = 1;
+    let mut next = NonZeroU32::MIN;
     for entry in files.list(dir).map_err(Error::io("list", dir))? {
-        let number = entry.name.strip_suffix(".chunks").and_then(|name| name.parse::<u64>().ok());
+        let number = entry.name.strip_suffix(".chunks").and_then(|name| name.parse().ok());
         let Some(number) = number else { continue };
-        next = next.max(number + 1);
+        next = next.max(NonZeroU32::saturating_add(number, 1));
         let path = chunk_file::path_of(dir, number);
-        if named.contains(&number) {
-            let file = files.open_read_only(&path).map_err(Error::io("open", &path))?;
-            table.insert(number, file);
-        } else {
-            // Written after the last checkpoint: the log has its samples.
-            files.remove(&path).map_err(Error::io("remove", &path))?;
+        // What the checkpoint does not name the log has; when damage hides what it names, all
+        // stays.
+        let unknown = FileFacts { newest: i64::MAX, chunks: 0 };
+        let facts = match &loaded.files {
+            Some(named) => named.get(&number).copied(),
+            None => (damages.count() > 0).then_some(unknown),
+        };
+        match facts {
+            Some(facts) => {
+                let file = files.open_read_only(&path).map_err(Error::io("open", &path))?;
+                table.insert(number, file);
+                state.file_facts.insert(number, facts);
+            }
+            None => files.remove(&path).map_err(Error::io("remove", &path))?,
+        }
+    }
+    for lost in loaded.files.iter().flat_map(|named| named.keys()) {
+        if !table.contains_key(lost) {
+            let path = chunk_file::path_of(dir, *lost);
+            damages.note(format!("chunk file {} is gone, with what it held", path.display()));
         }
     }
     state.chunk_files = Arc::new(table);
     Ok(next)
 }
 
+/// Places between two series that a reader believes in: those between may be in a lost record.
+const PLACES_LOST_MAX: u32 = 1 << 20;
+
 impl State {
-    fn restore(&mut self, series: RestoredSeries, end: End, damages: &mut Damages) {
-        let mut broken = 0_u64;
-        for (number, restored) in series {
-            broken += u64::from(!self.restore_one(number, restored));
-        }
-        self.table.raise_generation(end.next_generation);
-        if broken > 0 {
-            damages.note(format!("{broken} open chunks of the checkpoint make no sense"));
-        }
-    }
-
-    fn restore_one(&mut self, number: u64, mut restored: Restored) -> bool {
-        let has_open = restored.has_open();
-        let open = restored.take_open();
-        let whole = open.is_some() || !has_open;
-        let Some(series) = self.table.insert(number, &restored.labels) else { return whole };
-        series.full = restored.full;
-        series.saved_labels = true;
-        series.last = series.full.last().map(|chunk| (chunk.max, 0));
-        if let Some(open) = open {
-            series.last = open.max().map(|max| (max, open.last_value_bits()));
-            series.open = open;
-        }
-        self.chunks += series.full.len() as u64 + u64::from(series.open.count() > 0);
-        let newest = series.last.map(|(ts, _)| ts);
-        self.max_time = self.max_time.max(newest);
-        whole
-    }
-
-    fn replay_series(&mut self, list: Vec<(u64, Labels)>, aliases: &mut NumberMap<u64, u64>) {
-        for (number, labels) in list {
-            if self.table.insert(number, &labels).is_some() {
+    /// Puts the series of a record that are new, and tells of those that are here under another
+    /// number.
+    pub(super) fn insert_record(
+        &mut self,
+        record: &SeriesRecord<'_>,
+        mut put: impl FnMut(&mut Series),
+        mut known: impl FnMut(u64, u64),
+    ) {
+        let ids = load::pairs_of(record, self);
+        self.table.reserve(record.len());
+        let mut pairs = Vec::new();
+        for (number, places) in record.series() {
+            if place_of(number) > self.table.places_end().saturating_add(PLACES_LOST_MAX) {
                 continue;
             }
-            // The series had left the head and come back under this number, and the checkpoint
-            // that would have said so was not finished.
-            let hash = self.table.hash(&labels);
-            if let Some(known) = self.table.find(&labels, hash) {
-                aliases.insert(number, known);
+            pairs.clear();
+            let place = |place: &u32| ids.get(usize::try_from(*place).ok()?).copied();
+            pairs.extend(places.iter().filter_map(place));
+            match self.table.insert_pairs(number, &pairs) {
+                Ok(series) => put(series),
+                Err(other) => known(number, other),
             }
         }
+        ids.into_iter().for_each(|pair| self.table.forget_unused(pair));
+    }
+
+    fn replay_series(&mut self, record: &SeriesRecord<'_>, aliases: &mut NumberMap<u64, u64>) {
+        // One that is here already had left the head and come back under this number, and the
+        // checkpoint that would have said so was not finished.
+        self.insert_record(
+            record,
+            |_| {},
+            |number, known| {
+                aliases.insert(number, known);
+            },
+        );
     }
 
     fn replay_commit(
@@ -199,13 +213,25 @@ impl State {
             if self.read_from.is_some_and(|from| sample.ts < from) {
                 continue;
             }
-            let number = aliases.get(&sample.series).copied().unwrap_or(sample.series);
-            if self.table.get(number).is_none() {
+            let number = if aliases.is_empty() {
+                sample.series
+            } else {
+                aliases.get(&sample.series).copied().unwrap_or(sample.series)
+            };
+            if !self.push(LogSample { series: number, ..*sample }) {
                 lost.samples += 1;
                 lost.series.insert(sample.series);
-                continue;
             }
-            self.push(LogSample { series: number, ..*sample });
+        }
+    }
+
+    /// Works out the bounds after a checkpoint was read.
+    pub(super) fn settle(&mut self) {
+        for series in self.table.iter() {
+            self.max_time = self.max_time.max(series.last().map(|(ts, _)| ts));
+            if let Some(start) = series.min_time() {
+                self.min_time = Some(self.min_time.map_or(start, |min| min.min(start)));
+            }
         }
     }
 }

@@ -1,20 +1,21 @@
 //! What a query takes along of a series, so that it decodes without holding up the writer.
 
-use super::chunk_file::bytes_of;
-use super::series::{FullChunk, Place, Series};
+use super::chunk_file::{Record, read_record};
+use super::open::{ChunkBytes, decode};
+use super::series::{Chain, Place, Series};
 use super::{Head, State};
 use crate::model::{Labels, Matcher, TimeRange};
 use crate::storage::TsdbStats;
 use crate::storage::cardinality::Cardinality;
-use crate::storage::chunk::{self, Chunk};
 use crate::storage::postings::matching;
 use crate::storage::source::{Columns, SourceError};
 use crate::sys::files::SharedFile;
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// Open files of full chunks, by number.
-pub(super) type FileTable = BTreeMap<u64, SharedFile>;
+pub(super) type FileTable = BTreeMap<NonZeroU32, SharedFile>;
 
 /// A series of the head as it was when it was selected.
 #[derive(Clone, Debug)]
@@ -22,10 +23,20 @@ pub(crate) struct HeadSeries {
     /// Its labels.
     pub(crate) labels: Labels,
     number: u64,
-    full: Vec<FullChunk>,
-    open: Option<Chunk>,
+    chain: Chain,
+    /// Chunks that follow the chain, the open one last.
+    later: Vec<Arc<ChunkBytes>>,
     read_from: Option<i64>,
     files: Arc<FileTable>,
+}
+
+/// A chunk that was read back.
+#[derive(Debug)]
+struct Loaded {
+    min: i64,
+    count: u8,
+    bytes: Box<[u8]>,
+    before: Chain,
 }
 
 impl HeadSeries {
@@ -33,43 +44,66 @@ impl HeadSeries {
     pub(crate) fn read(&self, from: i64, to: i64, out: &mut Columns) -> Vec<String> {
         let from = self.read_from.map_or(from, |start| start.max(from));
         let mut warnings = Vec::new();
-        for chunk in self.full.iter().filter(|chunk| chunk.min <= to && chunk.max >= from) {
-            if let Err(why) = self.read_full(chunk, from, to, out) {
-                warnings.push(format!(
-                    "a chunk of {} from {} to {} is missing: {why}",
-                    self.labels, chunk.min, chunk.max
-                ));
+        let loaded = self.load(from, to, &mut warnings);
+        for chunk in loaded.iter().rev() {
+            if decode(chunk.min, chunk.count, &chunk.bytes, from, to, out).is_none() {
+                warnings.push(self.missing(chunk.min, "its bytes make no sense"));
             }
         }
-        if let Some(open) = &self.open
-            && let Err(err) = open.decode(from, to, out)
-        {
-            warnings.push(format!("the open chunk of {} is missing: {err}", self.labels));
+        for chunk in self.later.iter().filter(|chunk| chunk.min <= to && chunk.max >= from) {
+            if chunk.decode(from, to, out).is_none() {
+                warnings.push(self.missing(chunk.min, "its bytes make no sense"));
+            }
         }
         warnings
     }
 
-    fn read_full(
-        &self,
-        chunk: &FullChunk,
-        from: i64,
-        to: i64,
-        out: &mut Columns,
-    ) -> Result<(), String> {
-        let decode = |bytes: &[u8], out: &mut Columns| {
-            chunk::decode(chunk.encoding, chunk.count, bytes, from, to, out)
-                .map_err(|err| err.to_string())
-        };
-        match &chunk.place {
-            Place::Memory(bytes) => decode(bytes, out),
-            Place::File { file, offset, len } => {
-                let file = self.files.get(file).ok_or("its file is gone")?;
-                let mut record = vec![0; usize::try_from(*len).map_err(|err| err.to_string())?];
-                file.read_exact_at(&mut record, *offset).map_err(|err| err.to_string())?;
-                let bytes = bytes_of(&record, self.number, chunk).ok_or("its checksum is wrong")?;
-                decode(bytes, out)
+    /// Walks back over the chunks in files; the newest first.
+    fn load(&self, from: i64, to: i64, warnings: &mut Vec<String>) -> Vec<Loaded> {
+        let mut found: Vec<Loaded> = Vec::new();
+        let mut chain = self.chain;
+        while let [Some(place), other] = chain.newest {
+            if chain.max < from {
+                break;
+            }
+            match self.load_one(place) {
+                Ok(chunk) => {
+                    let min = chunk.min;
+                    chain = chunk.before;
+                    if min <= to {
+                        found.push(chunk);
+                    }
+                    if min <= from {
+                        break;
+                    }
+                }
+                // Files that only have what blocks have are gone.
+                Err(_) if self.is_dropped(place) => break,
+                Err(why) => {
+                    warnings.push(self.missing(chain.max, &why));
+                    // Where the one before it ends is not known.
+                    chain.newest = [other, None];
+                }
             }
         }
+        found
+    }
+
+    fn load_one(&self, place: Place) -> Result<Loaded, String> {
+        let file = self.files.get(&place.file).ok_or("its file is gone")?;
+        let mut record = vec![0; usize::from(place.len)];
+        file.read_exact_at(&mut record, u64::from(place.offset)).map_err(|err| err.to_string())?;
+        let Record { min, count, bytes, before } =
+            read_record(&record, place.file, self.number).ok_or("its checksum is wrong")?;
+        Ok(Loaded { min, count, bytes: bytes.into(), before })
+    }
+
+    fn is_dropped(&self, place: Place) -> bool {
+        self.files.first_key_value().is_none_or(|(first, _)| place.file < *first)
+    }
+
+    fn missing(&self, at: i64, why: &str) -> String {
+        format!("a chunk of {} at {at} is missing: {why}", self.labels)
     }
 }
 
@@ -148,8 +182,8 @@ impl Head {
             ..TsdbStats::default()
         };
         let mut counts = Cardinality::default();
-        for (name, value, places) in state.table.labels_and_places() {
-            counts.add(name, value, places.len() as u64);
+        for (name, value, count) in state.table.labels_and_counts() {
+            counts.add(name, value, u64::from(count));
         }
         counts.rank(&mut stats, limit);
         stats
@@ -158,28 +192,34 @@ impl Head {
     /// Tells each pair of label name and value with its count of series.
     pub(crate) fn pairs(&self, tell: &mut dyn FnMut(&str, &str, u64)) {
         let state = self.state();
-        for (name, value, places) in state.table.labels_and_places() {
-            tell(name, value, places.len() as u64);
+        for (name, value, count) in state.table.labels_and_counts() {
+            tell(name, value, u64::from(count));
         }
     }
 }
 
 impl State {
-    fn overlaps(&self, series: &Series, from: i64, to: i64) -> bool {
+    pub(super) fn overlaps(&self, series: &Series, from: i64, to: i64) -> bool {
         let from = self.read_from.map_or(from, |start| start.max(from));
-        series.last.is_some_and(|(last, _)| last >= from)
+        series.last().is_some_and(|(last, _)| last >= from)
             && series.min_time().is_some_and(|min| min <= to)
     }
 
     pub(super) fn snapshot(&self, series: &Series, from: i64, to: i64) -> HeadSeries {
-        let overlapping = |chunk: &&FullChunk| chunk.min <= to && chunk.max >= from;
+        let pending = self.pending.get(&series.number).into_iter().flatten();
+        let overlapping = |chunk: &&Arc<ChunkBytes>| chunk.min <= to && chunk.max >= from;
+        let mut later: Vec<_> = pending.filter(overlapping).cloned().collect();
         let open = &series.open;
-        let in_open = open.count() > 0 && open.min() <= to && open.max() >= Some(from);
+        if open.min().is_some_and(|min| min <= to)
+            && open.last().is_some_and(|(max, _)| max >= from)
+        {
+            later.push(Arc::new(open.to_bytes()));
+        }
         HeadSeries {
             labels: self.table.labels(series),
             number: series.number,
-            full: series.full.iter().filter(overlapping).cloned().collect(),
-            open: in_open.then(|| open.to_chunk()),
+            chain: series.chain(),
+            later,
             read_from: self.read_from,
             files: Arc::clone(&self.chunk_files),
         }

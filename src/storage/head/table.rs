@@ -1,11 +1,17 @@
 //! The head's table: series in a slab, found by number, by labels, or through postings.
+//!
+//! A label, a pair of name and value, is one entry with a number; a series is a list of such
+//! numbers, and a posting list hangs at each. What a series costs here beside its slot: about 20
+//! bytes of labels, 19 in the map of hashes, 15 in posting lists.
 
+use super::places::Places;
 use super::series::Series;
 use super::symbols::{NumberMap, Symbol, Symbols};
 use crate::model::Labels;
-use crate::storage::codec::{Reader, put_varint};
+use crate::storage::codec::put_varint;
 use crate::storage::postings::{Ids, LabelIndex, union};
 use crate::storage::source::SourceError;
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 
@@ -15,20 +21,37 @@ const PLACE_BITS: u32 = 24;
 /// Places of the slab at most.
 pub(super) const PLACES_MAX: usize = 1 << PLACE_BITS;
 
+/// Slots of one page of the slab: it grows by pages, not by doubling.
+const PAGE_SLOTS: usize = 512;
+
+/// The number of a pair of name and value.
+pub(super) type PairId = u32;
+
 /// The table.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) symbols: Symbols,
-    slots: Vec<Option<Series>>,
-    free: Vec<u32>,
+    pages: Vec<Vec<Option<Series>>>,
+    free: BTreeSet<u32>,
     next_generation: u64,
-    by_hash: NumberMap<u64, u32>,
+    by_hash: NumberMap<u32, u32>,
     /// Places of series whose hash another series has already.
     clashes: Vec<u32>,
-    /// Label name, label value, places of series.
-    postings: NumberMap<Symbol, NumberMap<Symbol, Vec<u32>>>,
+    pairs: Vec<Option<Pair>>,
+    free_pairs: Vec<PairId>,
+    /// Name, value, pair.
+    by_text: NumberMap<Symbol, NumberMap<Symbol, PairId>>,
     hasher: RandomState,
     count: usize,
+}
+
+#[derive(Debug)]
+struct Pair {
+    name: Symbol,
+    value: Symbol,
+    /// Of both texts.
+    hash: u64,
+    places: Places,
 }
 
 /// The place that a number holds.
@@ -41,6 +64,18 @@ fn at(place: u32) -> usize {
     usize::try_from(place).expect("32 bits fit")
 }
 
+/// Adds the hash of a pair to that of the pairs before it. Those are keyed, so that no client can
+/// make series clash.
+const fn join_hash(hash: u64, pair: u64) -> u64 {
+    (hash.rotate_left(5) ^ pair).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The part of a hash that the map keeps.
+const fn short(hash: u64) -> u32 {
+    let [.., a, b, c, d] = hash.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
 impl Table {
     /// Number of series.
     pub(super) const fn len(&self) -> usize {
@@ -49,53 +84,51 @@ impl Table {
 
     /// The series of this number, if it is still here.
     pub(super) fn get(&self, number: u64) -> Option<&Series> {
-        let series = self.slots.get(at(place_of(number)))?.as_ref()?;
+        let series = self.at_place(place_of(number))?;
         (series.number == number).then_some(series)
     }
 
     /// As `get`.
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Series> {
-        let series = self.slots.get_mut(at(place_of(number)))?.as_mut()?;
+        let series = self.slot_mut(place_of(number))?.as_mut()?;
         (series.number == number).then_some(series)
     }
 
     /// The series at this place.
     pub(super) fn at_place(&self, place: u32) -> Option<&Series> {
-        self.slots.get(at(place))?.as_ref()
+        self.pages.get(at(place) / PAGE_SLOTS)?.get(at(place) % PAGE_SLOTS)?.as_ref()
+    }
+
+    /// As `at_place`.
+    pub(super) fn at_place_mut(&mut self, place: u32) -> Option<&mut Series> {
+        self.slot_mut(place)?.as_mut()
+    }
+
+    /// One more than the highest place.
+    pub(super) fn places_end(&self) -> u32 {
+        let full = self.pages.len().saturating_sub(1) * PAGE_SLOTS;
+        let last = self.pages.last().map_or(0, Vec::len);
+        u32::try_from(full + last).expect("places are fewer than 2^24")
     }
 
     /// All series.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Series> {
-        self.slots.iter().flatten()
-    }
-
-    /// All series.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Series> {
-        self.slots.iter_mut().flatten()
+        self.pages.iter().flatten().flatten()
     }
 
     /// The hash by which `find` looks.
     pub(super) fn hash(&self, labels: &Labels) -> u64 {
-        self.hasher.hash_one(labels)
+        labels.iter().fold(0, |hash, (name, value)| join_hash(hash, self.pair_hash(name, value)))
     }
 
     /// The number of the series with these labels.
     pub(super) fn find(&self, labels: &Labels, hash: u64) -> Option<u64> {
-        let first = self.at_place(*self.by_hash.get(&hash)?)?;
-        if self.has_labels(first, labels) {
-            return Some(first.number);
-        }
-        let others = self.clashes.iter().filter_map(|place| self.at_place(*place));
-        others
-            .filter(|series| series.hash == hash)
-            .find(|series| self.has_labels(series, labels))
-            .map(|series| series.number)
+        self.find_where(hash, |series| self.texts(series).eq(labels.iter()))
     }
 
     /// Numbers that the next new series will have, without end.
     pub(super) fn next_numbers(&self) -> impl Iterator<Item = u64> + use<'_> {
-        let fresh = u32::try_from(self.slots.len()).expect("places are fewer than 2^24");
-        let places = self.free.iter().rev().copied().chain(fresh..);
+        let places = self.free.iter().copied().chain(self.places_end()..);
         (self.next_generation..)
             .zip(places)
             .map(|(generation, place)| (generation << PLACE_BITS) | u64::from(place))
@@ -113,129 +146,231 @@ impl Table {
 
     /// Puts a series under its number. A series that held the place before is gone: its number
     /// was given up before this one was made. When the labels are here already under another
-    /// number, nothing is put.
-    pub(super) fn insert(&mut self, number: u64, labels: &Labels) -> Option<&mut Series> {
-        let hash = self.hash(labels);
-        if let Some(found) = self.find(labels, hash) {
-            return if found == number { self.get_mut(number) } else { None };
+    /// number, nothing is put, and that number is the error.
+    pub(super) fn insert(&mut self, number: u64, labels: &Labels) -> Result<&mut Series, u64> {
+        let pairs: Vec<PairId> = labels.iter().map(|(n, v)| self.pair(n, v)).collect();
+        self.insert_pairs(number, &pairs)
+    }
+
+    /// As `insert`, with the labels as numbers from `pair`, in order of names. Whatever comes of
+    /// it, the numbers without a series must go by `forget_unused`; `insert` needs none.
+    pub(super) fn insert_pairs(
+        &mut self,
+        number: u64,
+        pairs: &[PairId],
+    ) -> Result<&mut Series, u64> {
+        let hash = self.hash_of(pairs.iter().copied());
+        let same = |series: &Series| series.pairs().eq(pairs.iter().copied());
+        match self.find_where(hash, same) {
+            None => {}
+            Some(found) if found == number => return self.get_mut(number).ok_or(found),
+            Some(found) => return Err(found),
         }
         let place = place_of(number);
-        self.remove_place(place);
-        if self.slots.len() <= at(place) {
-            let fresh = u32::try_from(self.slots.len()).expect("places are fewer than 2^24");
-            self.free.extend(fresh..place);
-            self.slots.resize_with(at(place) + 1, || None);
-        } else if let Some(freed) = self.free.iter().rposition(|free| *free == place) {
-            self.free.remove(freed);
-        }
+        let before = self.unlink(place).map(|(_, pairs)| pairs);
+        self.take_place(place);
         self.raise_generation((number >> PLACE_BITS) + 1);
-        let mut coded = Vec::new();
-        for (name, value) in labels {
-            let (name, value) = (self.symbols.acquire(name), self.symbols.acquire(value));
-            put_varint(&mut coded, u64::from(name));
-            put_varint(&mut coded, u64::from(value));
-            let places = self.postings.entry(name).or_default().entry(value).or_default();
-            if let Err(slot) = places.binary_search(&place) {
-                places.insert(slot, place);
+        let mut coded = Vec::with_capacity(pairs.len() * 3);
+        for pair in pairs {
+            put_varint(&mut coded, u64::from(*pair));
+            if let Some(pair) = self.pair_mut(*pair) {
+                pair.places.insert(place);
             }
         }
-        if *self.by_hash.entry(hash).or_insert(place) != place {
+        // Not sooner: the new series may have some of them.
+        before.into_iter().flatten().for_each(|pair| self.forget_unused(pair));
+        if *self.by_hash.entry(short(hash)).or_insert(place) != place {
             self.clashes.push(place);
         }
         self.count += 1;
-        let slot = self.slots.get_mut(at(place))?;
-        Some(slot.insert(Series::new(number, hash, coded.into())))
+        let slot = self.slot_mut(place).expect("the place was taken");
+        Ok(slot.insert(Series::new(number, coded.into())))
     }
 
-    /// Removes series for which `gone` holds; returns their numbers.
-    pub(super) fn remove_where(&mut self, gone: impl Fn(&Series) -> bool) -> Vec<u64> {
-        let numbers: Vec<u64> =
-            self.iter().filter(|series| gone(series)).map(|series| series.number).collect();
-        for number in &numbers {
-            self.remove_place(place_of(*number));
+    /// The number of a pair, made when it is new.
+    pub(super) fn pair(&mut self, name: &str, value: &str) -> PairId {
+        if let Some(pair) = self.find_pair(name, value) {
+            return pair;
         }
-        numbers
+        let hash = self.pair_hash(name, value);
+        let (name, value) = (self.symbols.acquire(name), self.symbols.acquire(value));
+        let made = Some(Pair { name, value, hash, places: Places::default() });
+        let id = self.free_pairs.pop().unwrap_or_else(|| {
+            self.pairs.push(None);
+            PairId::try_from(self.pairs.len() - 1).expect("far fewer than 2^32 labels")
+        });
+        if let Some(slot) = self.pairs.get_mut(at(id)) {
+            *slot = made;
+        }
+        self.by_text.entry(name).or_default().insert(value, id);
+        id
     }
 
+    /// Forgets the pair if no series has it.
+    pub(super) fn forget_unused(&mut self, id: PairId) {
+        let Some(slot) = self.pairs.get_mut(at(id)) else { return };
+        let Some(pair) = slot.take_if(|pair| pair.places.is_empty()) else { return };
+        self.free_pairs.push(id);
+        if let Some(values) = self.by_text.get_mut(&pair.name) {
+            values.remove(&pair.value);
+            if values.is_empty() {
+                self.by_text.remove(&pair.name);
+            }
+        }
+        self.symbols.release(pair.name);
+        self.symbols.release(pair.value);
+    }
+
+    /// Makes room for so many series at once.
+    pub(super) fn reserve(&mut self, series: usize) {
+        self.by_hash.reserve(series);
+    }
+
+    /// Removes the series at this place; its number.
+    pub(super) fn remove_place(&mut self, place: u32) -> Option<u64> {
+        let (number, pairs) = self.unlink(place)?;
+        pairs.into_iter().for_each(|pair| self.forget_unused(pair));
+        Some(number)
+    }
     /// The labels of a series.
     pub(super) fn labels(&self, series: &Series) -> Labels {
-        Labels::from_sorted(
-            self.pairs(series).map(|(n, v)| (self.symbols.text(n), self.symbols.text(v))),
-        )
+        Labels::from_sorted(self.texts(series))
     }
 
-    /// Label names, their values, and the places of series that have them.
-    pub(super) fn labels_and_places(&self) -> impl Iterator<Item = (&str, &str, &[u32])> {
-        self.postings.iter().flat_map(move |(name, values)| {
-            values.iter().map(move |(value, places)| {
-                (self.symbols.text(*name), self.symbols.text(*value), places.as_slice())
-            })
+    /// Names and values of a series.
+    pub(super) fn texts<'a>(
+        &'a self,
+        series: &'a Series,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
+        let pairs = series.pairs().filter_map(|id| self.pairs.get(at(id))?.as_ref());
+        pairs.map(|pair| (self.symbols.text(pair.name), self.symbols.text(pair.value)))
+    }
+
+    /// Label names, their values, and how many series have them.
+    pub(super) fn labels_and_counts(&self) -> impl Iterator<Item = (&str, &str, u32)> {
+        let pairs = self.pairs.iter().flatten();
+        pairs.map(|pair| {
+            let texts = (self.symbols.text(pair.name), self.symbols.text(pair.value));
+            (texts.0, texts.1, pair.places.len())
         })
     }
 
     /// Label names.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.postings.keys().map(|name| self.symbols.text(*name))
+        self.by_text.keys().map(|name| self.symbols.text(*name))
     }
 
     /// Values of a label.
     pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &str> {
-        let values = self.symbols.find(name).and_then(|name| self.postings.get(&name));
-        values.into_iter().flatten().map(|(value, _)| self.symbols.text(*value))
+        self.values_of(name).map(|(value, _)| self.symbols.text(value))
     }
 
-    fn pairs<'a>(&self, series: &'a Series) -> impl Iterator<Item = (Symbol, Symbol)> + use<'a> {
-        let mut reader = Reader::new(&series.labels);
-        std::iter::from_fn(move || {
-            let name = Symbol::try_from(reader.varint()?).ok()?;
-            Some((name, Symbol::try_from(reader.varint()?).ok()?))
-        })
-    }
-
-    fn has_labels(&self, series: &Series, labels: &Labels) -> bool {
-        let ours = self.pairs(series).map(|(n, v)| (self.symbols.text(n), self.symbols.text(v)));
-        ours.eq(labels.iter())
-    }
-
-    fn remove_place(&mut self, place: u32) {
-        let Some(series) = self.slots.get_mut(at(place)).and_then(Option::take) else { return };
-        self.count -= 1;
-        self.free.push(place);
-        let pairs: Vec<_> = self.pairs(&series).collect();
-        for (name, value) in pairs {
-            self.remove_posting(name, value, place);
-            self.symbols.release(name);
-            self.symbols.release(value);
+    /// For each pair its place in the order of names and values: series compare by these as they
+    /// do by labels.
+    pub(super) fn ranks(&self) -> Vec<u32> {
+        let used = (0..).zip(&self.pairs).filter(|(_, pair)| pair.is_some());
+        let mut ids: Vec<PairId> = used.map(|(id, _)| id).collect();
+        let text = |id: &PairId| {
+            let pair = self.pairs.get(at(*id))?.as_ref()?;
+            Some((self.symbols.text(pair.name), self.symbols.text(pair.value)))
+        };
+        ids.sort_unstable_by(|a, b| text(a).cmp(&text(b)));
+        let mut ranks = vec![0; self.pairs.len()];
+        for (rank, id) in (0..).zip(ids) {
+            if let Some(slot) = ranks.get_mut(at(id)) {
+                *slot = rank;
+            }
         }
-        if self.by_hash.get(&series.hash) == Some(&place) {
-            self.by_hash.remove(&series.hash);
-            self.promote_clash(series.hash);
+        ranks
+    }
+
+    fn values_of(&self, name: &str) -> impl Iterator<Item = (Symbol, PairId)> {
+        let values = self.symbols.find(name).and_then(|name| self.by_text.get(&name));
+        values.into_iter().flatten().map(|(value, pair)| (*value, *pair))
+    }
+
+    fn find_pair(&self, name: &str, value: &str) -> Option<PairId> {
+        let values = self.by_text.get(&self.symbols.find(name)?)?;
+        values.get(&self.symbols.find(value)?).copied()
+    }
+
+    fn find_where(&self, hash: u64, same: impl Fn(&Series) -> bool) -> Option<u64> {
+        let first = self.at_place(*self.by_hash.get(&short(hash))?)?;
+        if same(first) {
+            return Some(first.number);
+        }
+        let mut others = self.clashes.iter().filter_map(|place| self.at_place(*place));
+        others.find(|series| same(series)).map(|series| series.number)
+    }
+
+    fn pair_hash(&self, name: &str, value: &str) -> u64 {
+        self.hasher.hash_one((name, value))
+    }
+
+    fn hash_of(&self, pairs: impl Iterator<Item = PairId>) -> u64 {
+        let hashes = pairs.filter_map(|id| Some(self.pairs.get(at(id))?.as_ref()?.hash));
+        hashes.fold(0, join_hash)
+    }
+
+    fn pair_mut(&mut self, id: PairId) -> Option<&mut Pair> {
+        self.pairs.get_mut(at(id))?.as_mut()
+    }
+
+    fn slot_mut(&mut self, place: u32) -> Option<&mut Option<Series>> {
+        self.pages.get_mut(at(place) / PAGE_SLOTS)?.get_mut(at(place) % PAGE_SLOTS)
+    }
+
+    /// Makes the slot of this place, and takes it off the free ones.
+    fn take_place(&mut self, place: u32) {
+        self.free.remove(&place);
+        for fresh in self.places_end()..=place {
+            if at(fresh).is_multiple_of(PAGE_SLOTS) {
+                self.pages.push(Vec::with_capacity(PAGE_SLOTS));
+            }
+            if let Some(page) = self.pages.last_mut() {
+                page.push(None);
+            }
+            if fresh < place {
+                self.free.insert(fresh);
+            }
+        }
+    }
+
+    /// Takes a series out; its number, and its pairs, which may be unused now.
+    fn unlink(&mut self, place: u32) -> Option<(u64, Vec<PairId>)> {
+        let series = self.slot_mut(place)?.take()?;
+        self.count -= 1;
+        self.free.insert(place);
+        let pairs: Vec<PairId> = series.pairs().collect();
+        let hash = self.hash_of(pairs.iter().copied());
+        for id in &pairs {
+            if let Some(pair) = self.pair_mut(*id) {
+                pair.places.remove(place);
+            }
+        }
+        if self.by_hash.get(&short(hash)) == Some(&place) {
+            self.by_hash.remove(&short(hash));
+            self.promote_clash(hash);
         } else {
             self.clashes.retain(|clash| *clash != place);
         }
-    }
-
-    fn remove_posting(&mut self, name: Symbol, value: Symbol, place: u32) {
-        let Some(values) = self.postings.get_mut(&name) else { return };
-        if let Some(places) = values.get_mut(&value) {
-            if let Ok(slot) = places.binary_search(&place) {
-                places.remove(slot);
-            }
-            if places.is_empty() {
-                values.remove(&value);
-            }
-        }
-        if values.is_empty() {
-            self.postings.remove(&name);
-        }
+        Some((series.number, pairs))
     }
 
     fn promote_clash(&mut self, hash: u64) {
-        let same = |place: &u32| self.at_place(*place).is_some_and(|series| series.hash == hash);
+        let same = |place: &u32| {
+            let series = self.at_place(*place);
+            series.is_some_and(|one| short(self.hash_of(one.pairs())) == short(hash))
+        };
         if let Some(slot) = self.clashes.iter().position(same) {
             let place = self.clashes.swap_remove(slot);
-            self.by_hash.insert(hash, place);
+            self.by_hash.insert(short(hash), place);
         }
+    }
+
+    fn ids(&self, pair: PairId) -> Ids {
+        let pair = self.pairs.get(at(pair)).and_then(Option::as_ref);
+        pair.map_or_else(|| Ids::from([]), |pair| pair.places.iter().collect())
     }
 }
 
@@ -245,21 +380,13 @@ impl LabelIndex for Table {
     }
 
     fn with(&self, name: &str, value: &str) -> Result<Ids, SourceError> {
-        let find = || {
-            let values = self.postings.get(&self.symbols.find(name)?)?;
-            Some(Ids::from(values.get(&self.symbols.find(value)?)?.as_slice()))
-        };
-        Ok(find().unwrap_or_else(|| Ids::from([])))
+        let found = self.find_pair(name, value);
+        Ok(found.map_or_else(|| Ids::from([]), |pair| self.ids(pair)))
     }
 
     fn with_any(&self, name: &str, holds: &dyn Fn(&str) -> bool) -> Result<Ids, SourceError> {
-        let values = self.symbols.find(name).and_then(|name| self.postings.get(&name));
-        let lists = values
-            .into_iter()
-            .flatten()
-            .filter(|(value, _)| holds(self.symbols.text(**value)))
-            .map(|(_, places)| Ids::from(places.as_slice()));
-        Ok(union(lists.collect()))
+        let held = self.values_of(name).filter(|(value, _)| holds(self.symbols.text(*value)));
+        Ok(union(held.map(|(_, pair)| self.ids(pair)).collect()))
     }
 }
 
@@ -278,7 +405,7 @@ mod tests {
         table.insert(first, &labels("a")).unwrap();
         let hash = table.hash(&labels("a"));
         assert_eq!(table.find(&labels("a"), hash), Some(first));
-        assert_eq!(table.remove_where(|_| true), [first]);
+        assert_eq!(table.remove_place(place_of(first)), Some(first));
         let second = table.next_numbers().next().unwrap();
         assert_eq!(place_of(second), place_of(first));
         table.insert(second, &labels("b")).unwrap();
@@ -286,6 +413,7 @@ mod tests {
         assert_eq!(table.symbols.find("a"), None);
         assert_eq!(table.with("v", "b").unwrap().as_ref(), [place_of(second)]);
         assert_eq!(table.labels(table.get(second).unwrap()), labels("b"));
+        assert_eq!(table.insert(99, &labels("b")).map(|one| one.number), Err(second));
     }
 
     #[test]
@@ -295,8 +423,49 @@ mod tests {
         for (number, value) in announced.iter().zip(["a", "b", "c"]) {
             table.insert(*number, &labels(value)).unwrap();
         }
-        table.remove_where(|series| series.number == announced[1]);
+        table.remove_place(1);
         let next: Vec<u64> = table.next_numbers().take(2).collect();
         assert_eq!(next.iter().map(|n| place_of(*n)).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[test]
+    fn series_of_one_hash_are_told_apart() {
+        let mut table = Table::default();
+        let numbers: Vec<u64> = table.next_numbers().take(3).collect();
+        for (number, value) in numbers.iter().zip(["a", "b", "c"]) {
+            table.insert(*number, &labels(value)).unwrap();
+        }
+        // As if all three had the first one's hash.
+        let hashes: Vec<u64> = ["a", "b", "c"].map(|value| table.hash(&labels(value))).into();
+        table.by_hash = [(short(hashes[0]), 0)].into_iter().collect();
+        table.clashes = vec![1, 2];
+        for (number, value) in numbers.iter().zip(["a", "b", "c"]) {
+            assert_eq!(table.find(&labels(value), hashes[0]), Some(*number));
+        }
+        assert_eq!(table.find(&labels("d"), hashes[0]), None);
+    }
+
+    #[test]
+    fn ranks_order_series_as_their_labels_do() {
+        let mut table = Table::default();
+        let sets = [
+            Labels::from_pairs([("a", "2"), ("b", "1")]),
+            Labels::from_pairs([("a", "2")]),
+            Labels::from_pairs([("a", "10"), ("c", "1")]),
+            Labels::from_pairs([("b", "0")]),
+        ];
+        for set in &sets {
+            let number = table.next_numbers().next().unwrap();
+            table.insert(number, set).unwrap();
+        }
+        let ranks = table.ranks();
+        let key = |place: u32| -> Vec<u32> {
+            table.at_place(place).unwrap().pairs().map(|id| ranks[id as usize]).collect()
+        };
+        for (a, one) in (0..).zip(&sets) {
+            for (b, other) in (0..).zip(&sets) {
+                assert_eq!(key(a).cmp(&key(b)), one.cmp(other), "{one} {other}");
+            }
+        }
     }
 }

@@ -7,9 +7,12 @@ use crate::storage::config::{Config, WalSync};
 use crate::storage::damage::Damages;
 use crate::storage::source::Columns;
 use crate::storage::store::ReplayProgress;
+use crate::storage::wal::frame::put_frame;
+use crate::storage::wal::record::kind;
 use crate::sys::files::Files as _;
 use crate::sys::sim::VirtualClock;
 use crate::sys::sim_files::{Fault, SimFiles};
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -284,13 +287,132 @@ fn a_checkpoint_frees_the_log_and_appends_only_what_is_new() {
     (0..100).for_each(|at| drop(head.commit(&commit(at), false).unwrap()));
     head.checkpoint().unwrap();
     assert_eq!(size("wal", ".log"), 0);
-    let whole = size("head", ".open");
+    let whole = size("head", ".open") + size("head", ".chunks");
     head.commit(&commit(100), false).unwrap();
     head.checkpoint().unwrap();
-    let more = size("head", ".open") - whole;
+    let more = size("head", ".open") + size("head", ".chunks") - whole;
     assert!(more < whole / 4, "{more} bytes after {whole}");
     (101..400).for_each(|at| drop(head.commit(&commit(at), false).unwrap()));
     head.checkpoint().unwrap();
     assert!(size("head", ".chunks") > 0);
     assert_eq!(all(&open(&files.after_power_cut()).0), prefix(400));
+}
+
+#[test]
+fn a_damaged_chunk_of_the_head_hides_no_other() {
+    let files = disk();
+    let (head, _) = open(&files);
+    for at in 0..300 {
+        head.commit(&commit(at), false).unwrap();
+        if at % 25 == 24 {
+            head.checkpoint().unwrap();
+        }
+    }
+    let whole = prefix(300);
+    assert_eq!(all(&head), whole);
+    drop(head);
+    let path = Path::new(DIR).join("head/0000000001.chunks");
+    let bytes = files.read(&path, 1 << 20).unwrap();
+    for at in (24..bytes.len()).step_by(23) {
+        let files = files.after_kill();
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x20;
+        files.overwrite(&path, &damaged);
+        let (head, _) = open(&files);
+        let (mut found, mut warnings) = (0, 0);
+        for series in head.select(TimeRange::ALL, &[], usize::MAX).unwrap() {
+            let mut columns = Columns::default();
+            warnings += series.read(i64::MIN, i64::MAX, &mut columns).len();
+            let job = series.labels.value_of("job").to_owned();
+            for (ts, value) in columns.ts.iter().zip(&columns.values) {
+                assert_eq!(whole.get(&(job.clone(), *ts)), Some(&value.to_bits()), "byte {at}");
+            }
+            found += columns.len();
+        }
+        assert_eq!(warnings, 1, "byte {at}");
+        let lost = whole.len() - found;
+        assert!((1..=120).contains(&lost), "byte {at}: {lost} samples lost");
+    }
+}
+
+#[test]
+fn commits_go_on_during_a_checkpoint_and_are_never_there_by_half() {
+    let files = disk();
+    let (head, _) = open(&files);
+    let prefixes: Vec<Samples> = (0..=400).map(prefix).collect();
+    std::thread::scope(|scope| {
+        let committing = scope.spawn(|| {
+            (0..400).for_each(|at| drop(head.commit(&commit(at), false).unwrap()));
+        });
+        while !committing.is_finished() {
+            head.checkpoint().unwrap();
+            let found = all(&open(&files.after_power_cut()).0);
+            assert!(prefixes.contains(&found), "{} samples", found.len());
+        }
+    });
+    assert_eq!(all(&open(&files.after_kill()).0), prefixes[400]);
+}
+
+#[test]
+fn a_cut_drops_what_is_older_and_series_that_ended() {
+    let files = disk();
+    let (head, _) = open(&files);
+    for at in 0..200 {
+        head.commit(&commit(at), false).unwrap();
+        if at % 30 == 29 {
+            head.checkpoint().unwrap();
+        }
+    }
+    // Jobs 2 and 3 and so on come and go: those that end here end for good.
+    let until = START + 150_000;
+    let last =
+        |job: &str| prefix(200).into_keys().filter(|(j, _)| j == job).map(|(_, ts)| ts).max();
+    assert!(last("j0") >= Some(until));
+    head.drop_before(until).unwrap();
+    let kept: Samples = prefix(200).into_iter().filter(|((_, ts), _)| *ts >= until).collect();
+    assert_eq!(all(&head), kept);
+    assert_eq!(head.facts().min_time, Some(until));
+    assert_eq!(head.oldest_after(Some(until)), Some(until));
+    assert_eq!(head.facts().max_time, Some(START + 199_000));
+    // As at start-up, when a block has the rest.
+    let config = config();
+    let deps = HeadDeps {
+        files: Arc::new(files.after_kill()),
+        clock: Arc::new(VirtualClock::at(Timestamp::from_millis(START + 3_600_000))),
+    };
+    let dir = Path::new(DIR);
+    let mut damages = Damages::new(Arc::clone(&deps.files), dir.join("quarantine"));
+    let progress = ReplayProgress::new();
+    let again = Head::open(&config, dir, &deps, Some(until), &progress, &mut damages).unwrap();
+    assert_eq!((all(&again), damages.count()), (kept, 0));
+    head.drop_before(START + 200_000).unwrap();
+    assert_eq!((all(&head).len(), head.facts().series, head.facts().chunks), (0, 0, 0));
+    assert_eq!((head.facts().min_time, head.facts().max_time), (None, None));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_checkpoint_of_any_records_is_refused_or_read(
+        records in proptest::collection::vec(
+            (0_u8..24, proptest::collection::vec(any::<u8>(), 0..40)), 0..12),
+    ) {
+        let files = disk();
+        let (head, _) = open(&files);
+        (0..60).for_each(|at| drop(head.commit(&commit(at), false).unwrap()));
+        head.checkpoint().unwrap();
+        drop(head);
+        let path = Path::new(DIR).join("head/0000000001.open");
+        let mut bytes = files.read(&path, 1 << 20).unwrap();
+        for (kind, payload) in &records {
+            put_frame(&mut bytes, 60, *kind, |out| out.extend_from_slice(payload));
+        }
+        put_frame(&mut bytes, 60, kind::END, |out| out.push(0x7f));
+        files.overwrite(&path, &bytes);
+        let (head, _) = open(&files);
+        for series in head.select(TimeRange::ALL, &[], usize::MAX).unwrap() {
+            series.read(i64::MIN, i64::MAX, &mut Columns::default());
+        }
+    }
 }

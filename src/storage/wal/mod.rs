@@ -1,13 +1,15 @@
 //! The write-ahead log: every commit is one record, on its way to the disk before anyone sees it.
 //!
 //! Owns `wal/` and the framing that the head's checkpoint shares. Start reading at `frame.rs`
-//! (how a record lies in a file), then `record.rs` (what it says), `write.rs` and `replay.rs`.
+//! (how a record lies in a file), then `record.rs` and `series.rs` (what it says), `write.rs` and
+//! `replay.rs`.
 //!
 //! Never: deletes a segment that is still needed; goes on in a segment after an error.
 
 pub(super) mod frame;
 pub(super) mod record;
 mod replay;
+pub(super) mod series;
 mod sync;
 mod write;
 

@@ -2,9 +2,9 @@
 
 use super::LogSample;
 use super::frame::{FILE_HEAD, Found, Frame, Frames, check_file_head};
-use super::record::{ShapesRead, kind, read_inline, read_series};
+use super::record::{ShapesRead, kind, read_inline};
+use super::series::SeriesRecord;
 use super::write::{MAGIC, VERSION};
-use crate::model::Labels;
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
 use crate::storage::store::ReplayProgress;
@@ -30,7 +30,7 @@ pub(crate) struct Segment {
 #[derive(Debug)]
 pub(crate) enum Replayed<'a> {
     /// Series with their numbers.
-    Series(Vec<(u64, Labels)>),
+    Series(SeriesRecord<'a>),
     /// One commit.
     Commit(&'a [LogSample]),
 }
@@ -143,7 +143,7 @@ impl SegmentReader<'_> {
         match frame.kind {
             kind::SERIES if frame.seq <= self.after_seq => return Some(()),
             kind::SERIES => {
-                (self.tell)(Replayed::Series(read_series(frame.payload)?));
+                (self.tell)(Replayed::Series(SeriesRecord::read(frame.payload)?));
                 return Some(());
             }
             kind::SHAPE => return shapes.read_shape(frame.payload),

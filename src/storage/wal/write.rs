@@ -2,7 +2,8 @@
 //! after an error.
 
 use super::frame::{put_file_head, put_frame};
-use super::record::{Plan, Shapes, kind, put_inline, put_series};
+use super::record::{Plan, Shapes, kind, put_inline};
+use super::series::SeriesWriter;
 use super::sync::Syncer;
 use super::{LogSample, replay::Segment};
 use crate::model::Labels;
@@ -45,6 +46,8 @@ pub(crate) struct Wal {
     active: Option<Active>,
     next_segment: u64,
     last_seq: u64,
+    /// What the next segment knows from the one before.
+    shapes: Shapes,
     buffer: Vec<u8>,
 }
 
@@ -78,6 +81,7 @@ impl Wal {
             active: None,
             next_segment,
             last_seq,
+            shapes: Shapes::default(),
             buffer: Vec::new(),
         }
     }
@@ -145,6 +149,7 @@ impl Wal {
         if let Err(err) = active.file.set_len(active.offset) {
             tracing::warn!(path = %active.path.display(), error = %err, "cannot cut a log segment");
         }
+        self.shapes = active.shapes.into_next();
         self.closed.push(Segment {
             number: active.number,
             path: active.path,
@@ -173,7 +178,8 @@ impl Wal {
         }
         let offset = head.len() as u64;
         let room = len.saturating_sub(offset);
-        self.active = Some(Active { file, path, number, offset, room, shapes: Shapes::default() });
+        let shapes = std::mem::take(&mut self.shapes);
+        self.active = Some(Active { file, path, number, offset, room, shapes });
         Ok(())
     }
 
@@ -182,8 +188,9 @@ impl Wal {
         out.clear();
         let Some(active) = &mut self.active else { return };
         if !series.is_empty() {
-            let pairs = series.iter().map(|one| (one.number, &one.labels));
-            put_frame(out, seq, kind::SERIES, |out| put_series(out, pairs));
+            let mut writer = SeriesWriter::default();
+            series.iter().for_each(|one| writer.put(one.number, one.labels.iter()));
+            put_frame(out, seq, kind::SERIES, |out| writer.finish(out));
         }
         if samples.is_empty() {
             return;
@@ -216,7 +223,7 @@ impl Wal {
         active.room -= written;
         self.syncer.wrote(&active.file, seq);
         // One huge commit must not hold its memory for ever.
-        if self.buffer.capacity() > 4 << 20 {
+        if self.buffer.capacity() > 256 << 10 {
             self.buffer = Vec::new();
         }
         Ok(())

@@ -1,0 +1,233 @@
+//! The open chunk of a series: times and values packed as `pack.rs` has them.
+//!
+//! The first time stands outside the bytes; the first value is packed against +0. Bytes grow in
+//! small steps: with 250,000 series, doubling would waste 10 MB.
+
+use crate::storage::chunk::{BitReader, BitWriter};
+use crate::storage::pack::{Mode, Times, get_value, put_value};
+use crate::storage::source::Columns;
+
+/// Samples of a chunk at most: with 15 s between samples half an hour.
+pub(super) const CHUNK_SAMPLES_MAX: u8 = 120;
+
+/// Bytes that the chunk's memory grows by.
+const GROWTH_BYTES: usize = 16;
+
+/// A chunk that still grows. 72 bytes beside its samples.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OpenChunk {
+    out: BitWriter,
+    min: i64,
+    times: Times,
+    last: u64,
+    mode: Mode,
+    count: u8,
+    /// Whether `times` and `last` are those of a sample, here or in the chunk before.
+    has_last: bool,
+}
+
+/// The chunk as it is at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ChunkBytes {
+    /// First timestamp, milliseconds.
+    pub(crate) min: i64,
+    /// Last timestamp, milliseconds.
+    pub(crate) max: i64,
+    /// Samples, at least one.
+    pub(crate) count: u8,
+    /// The samples.
+    pub(crate) bytes: Box<[u8]>,
+}
+
+impl OpenChunk {
+    /// Number of samples.
+    pub(crate) const fn count(&self) -> u8 {
+        self.count
+    }
+
+    /// Whether the next sample belongs to another chunk.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.count >= CHUNK_SAMPLES_MAX
+    }
+
+    /// The first timestamp, `None` without samples.
+    pub(super) fn min(&self) -> Option<i64> {
+        (self.count > 0).then_some(self.min)
+    }
+
+    /// An empty chunk behind this newest sample.
+    pub(super) fn behind(ts: i64, bits: u64) -> Self {
+        Self { times: Times::after(ts), last: bits, has_last: true, ..Self::default() }
+    }
+
+    /// The newest sample, here or in the chunk before.
+    pub(crate) fn last(&self) -> Option<(i64, u64)> {
+        self.has_last.then(|| (self.times.last(), self.last))
+    }
+
+    /// The bytes so far; unused bits of the last one are zero.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.out.bytes()
+    }
+
+    /// Number of bits that are used.
+    pub(super) fn bit_len(&self) -> usize {
+        self.out.bit_len()
+    }
+
+    /// Appends a sample; the caller sees to it that `ts` rises and that there is room.
+    pub(crate) fn push(&mut self, ts: i64, bits: u64) {
+        self.out.make_room(GROWTH_BYTES);
+        if self.count == 0 {
+            self.min = ts;
+            self.times = Times::after(ts);
+            self.last = 0;
+        } else {
+            self.times.put(&mut self.out, ts);
+        }
+        put_value(&mut self.out, &mut self.mode, self.last, bits);
+        self.last = bits;
+        self.has_last = true;
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// What is there so far.
+    pub(crate) fn to_bytes(&self) -> ChunkBytes {
+        let (min, max) = (self.min, self.times.last());
+        ChunkBytes { min, max, count: self.count, bytes: self.bytes().into() }
+    }
+
+    /// Goes on where a chunk with these bytes stopped; `None` when they make no sense.
+    pub(super) fn resume(min: i64, count: u8, bit_len: usize, bytes: Vec<u8>) -> Option<Self> {
+        if count > CHUNK_SAMPLES_MAX {
+            return None;
+        }
+        let mut walk = Walk::new(min, &bytes);
+        for _ in 0..count {
+            walk.next()?;
+        }
+        let (times, last, mode) = (walk.times, walk.last, walk.mode);
+        let out = BitWriter::resume(bytes, bit_len)?;
+        Some(Self { out, min, times, last, mode, count, has_last: count > 0 })
+    }
+}
+
+impl ChunkBytes {
+    /// Appends samples with `from <= ts <= to` to `out`; `None` when the bytes are no chunk of
+    /// that count, and nothing is appended.
+    pub(crate) fn decode(&self, from: i64, to: i64, out: &mut Columns) -> Option<()> {
+        decode(self.min, self.count, &self.bytes, from, to, out)
+    }
+}
+
+/// As `ChunkBytes::decode`, of bytes that lie elsewhere.
+pub(super) fn decode(
+    min: i64,
+    count: u8,
+    bytes: &[u8],
+    from: i64,
+    to: i64,
+    out: &mut Columns,
+) -> Option<()> {
+    let start = out.len();
+    let mut walk = Walk::new(min, bytes);
+    for _ in 0..count {
+        let Some((ts, bits)) = walk.next() else {
+            // Half a chunk is no data: what follows the damage is unknown, and so is what it hit.
+            out.ts.truncate(start);
+            out.values.truncate(start);
+            return None;
+        };
+        if ts > to {
+            break;
+        }
+        if ts >= from {
+            out.push(ts, f64::from_bits(bits));
+        }
+    }
+    Some(())
+}
+
+/// Reads a chunk sample by sample.
+#[derive(Debug)]
+struct Walk<'a> {
+    bits: BitReader<'a>,
+    times: Times,
+    last: u64,
+    mode: Mode,
+    begun: bool,
+}
+
+impl<'a> Walk<'a> {
+    const fn new(min: i64, bytes: &'a [u8]) -> Self {
+        let (bits, times) = (BitReader::new(bytes), Times::after(min));
+        Self { bits, times, last: 0, mode: Mode::NONE, begun: false }
+    }
+
+    /// The next sample; `None` when the bytes end, or its time would not rise.
+    #[inline]
+    fn next(&mut self) -> Option<(i64, u64)> {
+        if self.begun {
+            let before = self.times.last();
+            if self.times.get(&mut self.bits)? <= before {
+                return None;
+            }
+        }
+        self.begun = true;
+        self.last = get_value(&mut self.bits, &mut self.mode, self.last)?;
+        Some((self.times.last(), self.last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn samples() -> impl Strategy<Value = Vec<(i64, u64)>> {
+        let step = prop_oneof![Just(5000_i64), 4990_i64..5010, 1_i64..(1 << 50)];
+        let bits = prop_oneof![any::<u64>(), (0_u32..5000).prop_map(|n| f64::from(n).to_bits())];
+        proptest::collection::vec((step, bits), 1..120).prop_map(|steps| {
+            let mut ts = -1_000_000;
+            let next = |(step, bits)| {
+                ts += step;
+                (ts, bits)
+            };
+            steps.into_iter().map(next).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn samples_come_back_and_go_on_anywhere(list in samples(), at in 0_usize..120) {
+            let mut chunk = OpenChunk::default();
+            for (place, (ts, bits)) in list.iter().enumerate() {
+                if place == at {
+                    let ChunkBytes { min, count, bytes, .. } = chunk.to_bytes();
+                    let bits = chunk.bit_len();
+                    chunk = OpenChunk::resume(min, count, bits, bytes.into()).unwrap();
+                }
+                chunk.push(*ts, *bits);
+            }
+            let mut out = Columns::default();
+            chunk.to_bytes().decode(i64::MIN, i64::MAX, &mut out).unwrap();
+            let values = out.values.iter().map(|value| value.to_bits());
+            prop_assert_eq!(out.ts.iter().copied().zip(values).collect::<Vec<_>>(), list.clone());
+            prop_assert_eq!(chunk.last(), list.last().copied());
+            let (from, to) = (list[list.len() / 3].0, list[list.len() / 2].0);
+            out.clear();
+            chunk.to_bytes().decode(from, to, &mut out).unwrap();
+            prop_assert_eq!(out.len(), list.len() / 2 - list.len() / 3 + 1);
+        }
+
+        #[test]
+        fn any_bytes_are_refused_or_read(bytes: Vec<u8>, count: u8, min: i64) {
+            let mut out = Columns::default();
+            if decode(min, count, &bytes, i64::MIN, i64::MAX, &mut out).is_none() {
+                prop_assert!(out.is_empty());
+            }
+            prop_assert!(out.ts.is_sorted_by(|a, b| a < b));
+            let _ = OpenChunk::resume(min, count, bytes.len() * 8, bytes);
+        }
+    }
+}

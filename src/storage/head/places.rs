@@ -1,0 +1,162 @@
+//! Places of series that have a label: sorted, one byte or two each.
+//!
+//! Series of one target lie side by side, so most distances are 1 or small. Blocks of at most
+//! `BLOCK_BYTES` keep a change in the middle cheap, which a place that is used again makes.
+
+use crate::storage::codec::{Reader, put_varint};
+
+/// Bytes of a block at most, about; it splits in two behind that.
+const BLOCK_BYTES: usize = 256;
+
+/// Bytes that a block grows by.
+const GROWTH_BYTES: usize = 16;
+
+/// A set of places.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    blocks: Vec<Block>,
+    count: u32,
+}
+
+#[derive(Debug)]
+struct Block {
+    first: u32,
+    last: u32,
+    /// Distances of all but the first, each to the one before.
+    coded: Vec<u8>,
+}
+
+impl Places {
+    /// How many.
+    pub(super) const fn len(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// All of them, rising.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.blocks.iter().flat_map(Block::iter)
+    }
+
+    /// Adds one that may be there already.
+    pub(super) fn insert(&mut self, place: u32) {
+        let at = self.block_of(place);
+        let Some(block) = self.blocks.get_mut(at) else {
+            self.blocks.reserve_exact(1);
+            self.blocks.push(Block { first: place, last: place, coded: Vec::new() });
+            self.count += 1;
+            return;
+        };
+        if block.last < place {
+            block.append(place);
+        } else {
+            let mut all: Vec<u32> = block.iter().collect();
+            let Err(slot) = all.binary_search(&place) else { return };
+            all.insert(slot, place);
+            *block = Block::of(&all);
+        }
+        self.count += 1;
+        if block.coded.len() > BLOCK_BYTES {
+            self.split(at);
+        }
+    }
+
+    /// Takes one away, if it is there.
+    pub(super) fn remove(&mut self, place: u32) {
+        let at = self.block_of(place);
+        let Some(block) = self.blocks.get_mut(at) else { return };
+        let mut all: Vec<u32> = block.iter().collect();
+        let Ok(slot) = all.binary_search(&place) else { return };
+        all.remove(slot);
+        self.count -= 1;
+        if all.is_empty() {
+            self.blocks.remove(at);
+        } else {
+            *block = Block::of(&all);
+        }
+    }
+
+    /// The last block that begins at or before `place`, or the first.
+    fn block_of(&self, place: u32) -> usize {
+        self.blocks.partition_point(|block| block.first <= place).saturating_sub(1)
+    }
+
+    fn split(&mut self, at: usize) {
+        let Some(block) = self.blocks.get(at) else { return };
+        let all: Vec<u32> = block.iter().collect();
+        // Places mostly come rising: a full block stays full, the next begins with the last.
+        let is_last = at + 1 == self.blocks.len();
+        let middle = if is_last { all.len() - 1 } else { all.len() / 2 };
+        let (left, right) = all.split_at(middle);
+        let both = [Block::of(left), Block::of(right)];
+        self.blocks.splice(at..=at, both);
+    }
+}
+
+impl Block {
+    /// A block of at least one place, rising.
+    fn of(places: &[u32]) -> Self {
+        let mut coded = Vec::new();
+        let steps = places.iter().zip(places.iter().skip(1));
+        steps.for_each(|(a, b)| put_varint(&mut coded, u64::from(b - a)));
+        coded.shrink_to_fit();
+        let ends = (places.first(), places.last());
+        let (first, last) = (ends.0.copied().unwrap_or(0), ends.1.copied().unwrap_or(0));
+        Self { first, last, coded }
+    }
+
+    fn append(&mut self, place: u32) {
+        if self.coded.capacity() == self.coded.len() {
+            self.coded.reserve_exact(GROWTH_BYTES);
+        }
+        put_varint(&mut self.coded, u64::from(place - self.last));
+        self.last = place;
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        let mut reader = Reader::new(&self.coded);
+        let mut place = self.first;
+        let rest = std::iter::from_fn(move || {
+            place += u32::try_from(reader.varint()?).ok()?;
+            Some(place)
+        });
+        std::iter::once(self.first).chain(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn it_is_a_set(
+            rising in 0_u32..2000,
+            steps in proptest::collection::vec((any::<bool>(), 0_u32..3000), 0..400),
+        ) {
+            let (mut places, mut oracle) = (Places::default(), BTreeSet::new());
+            for place in (0..rising).step_by(3) {
+                places.insert(place);
+                oracle.insert(place);
+            }
+            for (add, place) in steps {
+                if add {
+                    places.insert(place);
+                    oracle.insert(place);
+                } else {
+                    places.remove(place);
+                    oracle.remove(&place);
+                }
+            }
+            prop_assert_eq!(places.len() as usize, oracle.len());
+            prop_assert_eq!(places.is_empty(), oracle.is_empty());
+            prop_assert!(places.iter().eq(oracle));
+        }
+    }
+}
