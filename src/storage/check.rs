@@ -3,6 +3,7 @@
 use super::block;
 use super::dir;
 use super::error::{Error, Result};
+use super::head;
 use super::wal::frame::{FILE_HEAD, Found, Frames};
 use crate::sys::files::SharedFiles;
 use rusqlite::{Connection, OpenFlags};
@@ -46,11 +47,14 @@ pub fn check(
         let folder = dir.join(folder);
         let entries = files.list(&folder).unwrap_or_default();
         let last = entries.iter().rfind(|entry| entry.name.ends_with(".log"));
-        for entry in entries.iter().filter(|entry| !entry.is_dir) {
+        // Chunks of the head are found by their series alone.
+        let has_records = |name: &str| !name.ends_with(".chunks");
+        for entry in entries.iter().filter(|entry| !entry.is_dir && has_records(&entry.name)) {
             let is_last = last.is_some_and(|last| last.name == entry.name);
             tell(check_records(files, &folder.join(&entry.name), is_last));
         }
     }
+    tell(check_head(files, dir.join("head"))?);
     let blocks = dir.join("blocks");
     for entry in files.list(&blocks).unwrap_or_default() {
         let path = blocks.join(&entry.name);
@@ -68,6 +72,17 @@ pub fn check(
         }
     }
     Ok(())
+}
+
+/// The chunks of the head, by series.
+fn check_head(files: &SharedFiles, path: PathBuf) -> Result<Checked> {
+    let entries = files.list(&path).unwrap_or_default();
+    if entries.is_empty() {
+        return Ok(Checked { path, ..Checked::default() });
+    }
+    let (items, problems) = head::check(files, &path)?;
+    let bytes = entries.iter().map(|entry| entry.byte_len).sum();
+    Ok(Checked { path, bytes, items, problems })
 }
 
 fn check_records(files: &SharedFiles, path: &Path, is_last_segment: bool) -> Checked {

@@ -8,6 +8,7 @@
 //! Never: shows a sample that the log does not have.
 
 mod admit;
+mod check;
 mod checkpoint;
 mod chunk_file;
 mod keep;
@@ -22,6 +23,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(super) use check::check;
 pub(super) use open::{ChunkBytes, OpenChunk};
 pub(super) use snapshot::HeadSeries;
 
