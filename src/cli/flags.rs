@@ -175,6 +175,9 @@ pub(super) struct ServerFlags {
     /// Free space below which nothing is taken in [default: 3 % or 512MB, the smaller]
     #[arg(long = "storage.min-free", value_name = "SIZE", value_parser = size)]
     pub min_free: Option<u64>,
+    /// Series that are kept in memory at most [default: what half of the memory holds]
+    #[arg(long = "storage.max-series", value_name = "COUNT")]
+    pub storage_series_max: Option<usize>,
     /// Where HTTP is served; may stand more than once
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     pub listen: Vec<String>,

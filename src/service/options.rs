@@ -33,6 +33,8 @@ pub struct Options {
     pub wal_sync: WalSync,
     /// Free bytes below which nothing is taken in.
     pub min_free: Option<u64>,
+    /// Series in the head at most; `None` for what half of the memory holds.
+    pub series_max: Option<usize>,
     /// The URL under which others reach this server.
     pub external_url: String,
     /// How far back an instant query looks.

@@ -25,6 +25,7 @@ use crate::sys::clock::SharedClock;
 use crate::sys::entropy::Entropy;
 use crate::sys::files::SystemFiles;
 use crate::sys::http::Http;
+use crate::sys::memory;
 use crate::sys::metrics::Registry;
 use crate::sys::tasks::{self, Shutdown};
 use arc_swap::ArcSwap;
@@ -33,6 +34,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
+/// Resident bytes of one series, everything counted.
+const SERIES_BYTES: u64 = 400;
+/// However small the machine is, so many series are tried.
+const SERIES_MAX_LEAST: usize = 20_000;
+/// How often the disk is looked at while it is a reason to take nothing.
+const RECOVERY_EVERY: Duration = Duration::from_millis(250);
 /// How often due work of the store is looked for.
 const KEEPING_EVERY: Duration = Duration::from_secs(5);
 /// The Prometheus whose behaviour is followed, for those who look at versions.
@@ -230,6 +237,12 @@ impl Service {
             WalSync::Every(span) => storage::config::WalSync::Every(span),
             WalSync::Off => storage::config::WalSync::Off,
         };
+        settings.series_max = options.series_max.unwrap_or_else(|| {
+            // Half of the memory, at what a series takes at most in the long run.
+            let limit = memory::limit_bytes().unwrap_or(u64::MAX);
+            let room = usize::try_from(limit / 2 / SERIES_BYTES).unwrap_or(usize::MAX);
+            room.max(SERIES_MAX_LEAST)
+        });
         settings.labels_max = options.limits.labels_max;
         settings.label_name_bytes_max = options.limits.label_name_bytes_max;
         settings.label_value_bytes_max = options.limits.label_value_bytes_max;
@@ -369,17 +382,26 @@ impl Service {
         let runtime = self.world.runtime.clone();
         let work = move || {
             let mut refusing = None;
+            let mut waited = Duration::ZERO;
             loop {
+                let pause = if refusing.is_some() { RECOVERY_EVERY } else { KEEPING_EVERY };
                 let stop = runtime.block_on(async {
                     tokio::select! {
-                        () = clock.sleep(KEEPING_EVERY) => false,
+                        () = clock.sleep(pause) => false,
                         () = shutdown.wait() => true,
                     }
                 });
                 if stop {
                     return;
                 }
-                if let Err(err) = storage.maintain() {
+                waited += pause;
+                let kept = if waited >= KEEPING_EVERY {
+                    waited = Duration::ZERO;
+                    storage.maintain()
+                } else {
+                    storage.look_at_disk()
+                };
+                if let Err(err) = kept {
                     tracing::error!(%err, "the store's upkeep failed; it is tried again");
                     revision.bump();
                 }
@@ -389,7 +411,9 @@ impl Service {
                     revision.bump();
                     refusing = now_refusing;
                 }
-                if let Err(err) = state.prune_history(clock.now()) {
+                if waited == Duration::ZERO
+                    && let Err(err) = state.prune_history(clock.now())
+                {
                     tracing::warn!(%err, "old history stays");
                 }
             }

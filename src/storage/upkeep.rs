@@ -36,6 +36,14 @@ impl Storage {
         done.into_iter().collect()
     }
 
+    /// Looks whether the disk is a reason to take nothing, and no more.
+    ///
+    /// # Errors
+    /// The file system cannot be asked.
+    pub fn look_at_disk(&self) -> Result<()> {
+        self.keep_reserve(&self.config(), &mut self.upkeep())
+    }
+
     /// Cuts and merges everything now, and answers when it is done. The last half minute stays in
     /// the head.
     ///

@@ -13,6 +13,7 @@ pub mod files;
 pub mod glob;
 pub mod http;
 pub mod log;
+pub mod memory;
 pub mod metrics;
 pub mod ports;
 pub mod process;

@@ -120,6 +120,7 @@ fn options(folder: &Path) -> Options {
         retention_size: None,
         wal_sync: WalSync::Off,
         min_free: Some(0),
+        series_max: None,
         external_url: "http://localhost:9090".to_owned(),
         lookback: Duration::from_secs(300),
         query_timeout: Duration::from_secs(30),
