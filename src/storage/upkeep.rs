@@ -28,7 +28,7 @@ impl Storage {
         let done = [
             self.keep_reserve(&config, &mut upkeep),
             self.checkpoint_if_due(&config, &mut upkeep),
-            self.cut(&config, false).map(|_| ()),
+            self.cut(&config, None).map(|_| ()),
             self.merge(&config, false).map(|_| ()),
             self.retain(&config, &upkeep),
             self.look_around(&mut upkeep),
@@ -52,7 +52,9 @@ impl Storage {
     pub fn compact_all(&self) -> Result<()> {
         let mut upkeep = self.upkeep();
         let config = self.config();
-        while self.cut(&config, true)? {}
+        // A fixed end: new samples come as fast as blocks are cut.
+        let settled = self.clock.now().as_millis().saturating_sub(STILL_COMING_MS);
+        while self.cut(&config, Some(settled))? {}
         while self.merge(&config, true)? {}
         self.retain(&config, &upkeep)?;
         self.look_around(&mut upkeep)
@@ -129,10 +131,10 @@ impl Storage {
         self.catalog.save()
     }
 
-    /// Cuts the head's oldest window into a block when it is due, or anyway with `force`; whether
-    /// there was something to cut.
-    fn cut(&self, config: &Config, force: bool) -> Result<bool> {
-        let Some((start, end)) = self.next_cut(config, force) else { return Ok(false) };
+    /// Cuts the head's oldest window into a block when it is due, or in any case what lies before
+    /// `until`; whether there was something to cut.
+    fn cut(&self, config: &Config, until: Option<i64>) -> Result<bool> {
+        let Some((start, end)) = self.next_cut(config, until) else { return Ok(false) };
         // From here on nothing may come that the block would miss.
         self.head.accept_from(end);
         let order = self.head.cut_order(start, end - 1);
@@ -165,16 +167,15 @@ impl Storage {
         Ok(true)
     }
 
-    fn next_cut(&self, config: &Config, force: bool) -> Option<(i64, i64)> {
+    fn next_cut(&self, config: &Config, until: Option<i64>) -> Option<(i64, i64)> {
         let span = millis(config.block_span).max(1);
         let facts = self.head.facts();
         let newest = facts.max_time?;
         let cut_until = self.head.cut_until().max(self.blocks.cut_end());
         let oldest = self.head.oldest_after(cut_until)?;
         let mut end = (oldest.div_euclid(span).checked_add(1)?).checked_mul(span)?;
-        if force {
-            let settled = self.clock.now().as_millis().saturating_sub(STILL_COMING_MS);
-            end = end.min(newest + 1).min(settled);
+        if let Some(until) = until {
+            end = end.min(newest + 1).min(until);
         } else if newest.saturating_sub(oldest) <= span + span / 2 {
             return None;
         }
