@@ -438,6 +438,22 @@ proptest! {
 }
 
 #[test]
+fn a_stray_time_in_an_import_costs_one_block() {
+    let setting = Setting::new();
+    let store = setting.open();
+    let mut importer = store.import();
+    let series = importer.series(labels("a")).unwrap();
+    let times = [i64::MIN, -1, 0, setting.now() - 60_000, setting.now()];
+    for ts in times {
+        importer.push(series, ts, 1.0).unwrap();
+    }
+    let done = importer.finish().unwrap();
+    assert!(done.blocks <= 4, "{done:?}");
+    let found = support::all(&store);
+    assert_eq!(found["a"].keys().copied().collect::<Vec<_>>(), times);
+}
+
+#[test]
 fn an_import_that_is_given_up_leaves_nothing() {
     let setting = Setting::new();
     let store = setting.open();
