@@ -77,7 +77,7 @@ fn table(report: &StorageReport, out: &mut dyn Write) -> io::Result<()> {
         let (from, to) = ("from", "to");
         writeln!(
             out,
-            "  {from:<20} {to:<20} {:>5} {:>9} {:>13} {:>10} {:>9} {:>8}",
+            "  {from:<24} {to:<24} {:>5} {:>9} {:>13} {:>10} {:>9} {:>8}",
             "level", "series", "samples", "chunks", "index", "B/sample"
         )?;
     }
@@ -121,7 +121,7 @@ fn table(report: &StorageReport, out: &mut dyn Write) -> io::Result<()> {
 fn row(block: &BlockReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "  {:<20} {:<20} {:>5} {:>9} {:>13} {:>10} {:>9} {:>8}",
+        "  {:<24} {:<24} {:>5} {:>9} {:>13} {:>10} {:>9} {:>8}",
         date(block.min_time),
         date(block.max_time),
         block.level,
