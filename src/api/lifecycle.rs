@@ -1,5 +1,6 @@
 //! Health, readiness, reload, stop, own metrics, and what writes into the store.
 
+use super::answer::success;
 use super::message::Response;
 use super::route::Asked;
 use super::status;
@@ -69,6 +70,14 @@ pub(super) fn compact(asked: &Asked) -> Result<Response, Error> {
     }
     asked.core().compact()?;
     Ok(Response::empty(204))
+}
+
+/// A history as OpenMetrics text.
+pub(super) fn import(asked: &Asked) -> Result<Response, Error> {
+    if !asked.is_trusted() && !asked.api.settings.enable_admin {
+        return Err(Error::new(ErrorKind::Unavailable, "admin APIs disabled"));
+    }
+    Ok(success(asked.core().import(asked.request.body.clone())?))
 }
 
 /// Remote write; errors are plain text, as senders log them.

@@ -111,6 +111,8 @@ static ROUTES: &[Route] = &[
     // Short, and not to wait behind heavy queries: agents give up.
     change("/api/v1/write", POST, Lane::Cheap, lifecycle::write),
     change("/api/v1/admin/tsdb/compact", POST_PUT, Lane::Heavy, lifecycle::compact),
+    change("/api/v1/import/openmetrics", POST, Lane::Heavy, lifecycle::import),
+    read("/api/v1/watchbell/storage", GET, Lane::Heavy, status::storage),
     early("/api/v1/watchbell/status", GET, status::watch_status),
     read("/api/v1/watchbell/alerts", GET, Lane::Cheap, status::watch_alerts),
     early("/api/v1/watchbell/matchers", GET, status::watch_matchers),

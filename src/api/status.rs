@@ -90,15 +90,23 @@ pub(super) fn build_info(asked: &Asked) -> Result<Response, Error> {
 }
 
 pub(super) fn tsdb(asked: &Asked) -> Result<Response, Error> {
-    let limit = match asked.params.get("limit").map(str::parse::<usize>) {
-        None => TSDB_LIMIT,
-        Some(Ok(limit)) if (1..=TSDB_LIMIT_MAX).contains(&limit) => limit,
+    Ok(success(asked.core().tsdb_status(ranking_limit(asked)?)?))
+}
+
+/// What the store holds.
+pub(super) fn storage(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().storage_report(ranking_limit(asked)?)?))
+}
+
+fn ranking_limit(asked: &Asked) -> Result<usize, Error> {
+    match asked.params.get("limit").map(str::parse::<usize>) {
+        None => Ok(TSDB_LIMIT),
+        Some(Ok(limit)) if (1..=TSDB_LIMIT_MAX).contains(&limit) => Ok(limit),
         Some(_) => {
             let text = format!("limit must be a positive number up to {TSDB_LIMIT_MAX}");
-            return Err(Error::bad_data(text));
+            Err(Error::bad_data(text))
         }
-    };
-    Ok(success(asked.core().tsdb_status(limit)?))
+    }
 }
 
 pub(super) fn wal_replay(asked: &Asked) -> Result<Response, Error> {

@@ -101,6 +101,31 @@ pub(super) enum Command {
                       watchbell query range 'irate(node_forks_total[1m])' --start 1h -o csv\n  \
                       watchbell query labels job")]
     Query(QueryFlags),
+    /// Take in old samples, whatever their age
+    #[command(
+        after_help = "Examples:\n  watchbell import openmetrics history.om --storage.path /var/lib/watchbell\n  \
+                      promtool tsdb dump-openmetrics data | watchbell import openmetrics - --url http://localhost:9090"
+    )]
+    Import {
+        /// In which form
+        #[command(subcommand)]
+        kind: ImportKind,
+    },
+    /// Look inside the store
+    #[command(
+        after_help = "Examples:\n  watchbell storage status\n  watchbell storage status --limit 20 --format json"
+    )]
+    Storage {
+        /// What is asked
+        #[command(subcommand)]
+        question: StorageQuestion,
+    },
+    /// Read a stopped store whole, and tell what is damaged
+    #[command(
+        after_help = "Examples:\n  watchbell fsck --storage.path /var/lib/watchbell\n  watchbell fsck --repair\n\n\
+                      Exit status: 0 all whole, 1 something is damaged."
+    )]
+    Fsck(FsckFlags),
     /// Check files before they are used
     #[command(
         after_help = "Examples:\n  watchbell check config prometheus.yml\n  watchbell check rules \
@@ -422,6 +447,74 @@ pub(super) enum OutputForm {
     Csv,
     /// promtool's lines.
     Plain,
+}
+
+/// In which form old samples come.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum ImportKind {
+    /// OpenMetrics text with a timestamp on every line
+    Openmetrics {
+        /// The file; `-` for standard input, `.gz` is unpacked
+        file: PathBuf,
+        /// Into which store
+        #[command(flatten)]
+        store: StoreChoice,
+    },
+}
+
+/// Which store is meant.
+#[derive(Clone, Debug, Args)]
+pub(super) struct StoreChoice {
+    /// The data folder of a stopped server
+    #[arg(long = "storage.path", value_name = "DIR", conflicts_with = "url")]
+    pub storage_path: Option<PathBuf>,
+    /// A running server: http://HOST:PORT or unix:PATH
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+}
+
+/// What is asked about the store.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum StorageQuestion {
+    /// Blocks, bytes a sample, and which labels make many series
+    Status(StatusFlags),
+}
+
+/// Flags of `watchbell storage status`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct StatusFlags {
+    /// Which store [default: that of the server that runs here]
+    #[command(flatten)]
+    pub store: StoreChoice,
+    /// Places of each ranking
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub limit: usize,
+    /// How the answer looks
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub format: StatusForm,
+}
+
+/// How a look inside the store is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum StatusForm {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Flags of `watchbell fsck`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct FsckFlags {
+    /// The data folder
+    #[arg(long = "storage.path", value_name = "DIR")]
+    pub storage_path: Option<PathBuf>,
+    /// Make lost indexes of blocks anew
+    #[arg(long)]
+    pub repair: bool,
+    /// How the answer looks
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub format: StatusForm,
 }
 
 /// Flags of `watchbell check`.

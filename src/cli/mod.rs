@@ -7,9 +7,11 @@
 mod ask;
 mod check;
 mod flags;
+mod history;
 mod output;
 mod serve;
 mod server;
+mod store;
 mod tui;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -58,6 +60,9 @@ fn dispatch(cli: Cli, meaningless: &[String]) -> anyhow::Result<Status> {
         Some(Command::Serve(flags)) => serve::run(&flags, meaningless),
         Some(Command::Tui(flags)) => tui::attach(&flags),
         Some(Command::Query(flags)) => ask::run(flags.question),
+        Some(Command::Import { kind }) => history::run(&kind),
+        Some(Command::Storage { question }) => store::run(&question),
+        Some(Command::Fsck(flags)) => store::fsck(&flags),
         Some(Command::Check(flags)) => check::run(&flags.kind),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();

@@ -22,6 +22,16 @@ pub(super) fn connect(choice: &ServerChoice) -> anyhow::Result<Arc<dyn Core>> {
     remote(&address, alertmanager)
 }
 
+/// A connection to the server at this URL.
+pub(super) fn at(url: &str) -> anyhow::Result<Arc<dyn Core>> {
+    remote(checked(url)?, None)
+}
+
+/// A connection to the server that runs here, if one does.
+pub(super) fn running() -> Option<Arc<dyn Core>> {
+    on_socket(&find_socket().ok()?)
+}
+
 /// A connection over this socket when a server answers on it.
 pub(super) fn on_socket(path: &Path) -> Option<Arc<dyn Core>> {
     UnixStream::connect(path).ok()?;

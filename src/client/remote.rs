@@ -11,10 +11,10 @@ use crate::sys::tasks::BlockingRuntime;
 use crate::wire::{
     AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer, AlertsAnswer,
     Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Error, ErrorKind, GettableAlert,
-    InstantQuery, MatcherForm, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence,
-    QueryData, RangeQuery, RawWrite, Readiness, ReceiverName, RuleKind, RulesAnswer, RulesRequest,
-    RuntimeInfo, SeriesRequest, SilenceForm, TargetState, TargetsAnswer, TsdbStatus, WalReplay,
-    WatchStatus,
+    ImportAnswer, InstantQuery, MatcherForm, MetadataEntry, MetadataRequest, PostableAlert,
+    PostableSilence, QueryData, RangeQuery, RawWrite, Readiness, ReceiverName, RuleKind,
+    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState,
+    TargetsAnswer, TsdbStatus, WalReplay, WatchStatus,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -369,6 +369,16 @@ impl Core for Remote {
         let ask = Ask::post("/api/v1/admin/tsdb/compact", "text/plain", Vec::new());
         self.prometheus.success(&Call::with_timeout(Duration::from_secs(600)), ask)?;
         Ok(())
+    }
+
+    fn storage_report(&self, limit: usize) -> Result<StorageReport, Error> {
+        self.get("/api/v1/watchbell/storage", Params::default().count("limit", limit))
+    }
+
+    fn import(&self, text: Vec<u8>) -> Result<ImportAnswer, Error> {
+        let ask = Ask::post("/api/v1/import/openmetrics", "application/openmetrics-text", text);
+        let call = Call::with_timeout(Duration::from_secs(120));
+        Ok(self.prometheus.envelope(&call, ask)?.data)
     }
 
     fn alertmanager_status(&self) -> Result<AlertmanagerStatus, Error> {

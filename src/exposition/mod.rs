@@ -16,7 +16,7 @@ mod value;
 mod tests;
 
 pub use error::ParseError;
-pub use parse::{Entry, Format, LINE_BYTES_MAX, Parser, SampleLine};
+pub use parse::{Carry, Entry, Format, LINE_BYTES_MAX, Parser, SampleLine};
 pub use print::{MEDIA_TYPE, Printer};
 pub use series::{Normalize, Pairs, SeriesText};
 pub use value::normalized;

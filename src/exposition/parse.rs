@@ -73,6 +73,17 @@ pub struct Parser<'a> {
     family: Cow<'a, str>,
     done: bool,
     saw_eof: bool,
+    /// More may follow.
+    is_piece: bool,
+}
+
+/// What a parser knows at the end of a piece, for the next one.
+#[derive(Clone, Debug, Default)]
+pub struct Carry {
+    family: String,
+    normalize: Normalize,
+    /// Whether the text has ended by its own mark.
+    pub saw_eof: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -86,7 +97,30 @@ impl<'a> Parser<'a> {
             family: Cow::Borrowed(""),
             done: false,
             saw_eof: false,
+            is_piece: false,
         }
+    }
+
+    /// A parser of whole lines of a longer text, after what `carry` tells of.
+    pub fn piece(body: &'a [u8], format: Format, carry: &'a Carry) -> Self {
+        Self {
+            normalize: carry.normalize,
+            family: Cow::Borrowed(&carry.family),
+            saw_eof: carry.saw_eof,
+            is_piece: true,
+            ..Self::new(body, format)
+        }
+    }
+
+    /// Bytes that were not read yet.
+    pub fn rest_len(&self) -> usize {
+        self.rest().len()
+    }
+
+    /// What the next piece needs to know.
+    pub fn carry(&self) -> Carry {
+        let family = self.family.clone().into_owned();
+        Carry { family, normalize: self.normalize, saw_eof: self.saw_eof }
     }
 
     fn step(&mut self) -> Result<Option<Entry<'a>>, Fault> {
@@ -114,7 +148,7 @@ impl<'a> Parser<'a> {
     fn finish(&self) -> Result<Option<Entry<'a>>, Fault> {
         match self.format {
             Format::Text => Ok(None),
-            Format::OpenMetrics if !self.saw_eof => {
+            Format::OpenMetrics if !self.saw_eof && !self.is_piece => {
                 Err(Fault::new(self.at, "data does not end with # EOF"))
             }
             Format::OpenMetrics if self.at < self.body.len() => {

@@ -7,6 +7,7 @@ use super::scraping::printed;
 use super::start::{PROMETHEUS_VERSION, Parts, Service, host_name};
 use crate::alerts::SilenceError;
 use crate::alerts::matchers;
+use crate::ingest::import;
 use crate::ingest::receive::{self, ReceiveError};
 use crate::ingest::scrape::LocalTarget as _;
 use crate::model::{Labels, Matcher, Regex, SilenceId, Timestamp};
@@ -16,10 +17,10 @@ use crate::sys::process;
 use crate::wire::{
     AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagerTarget, AlertmanagersAnswer,
     AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus, ConfigAnswer, ConfigText, Core,
-    Error, ErrorKind, GettableAlert, HeadStats, InstantQuery, MetadataEntry, MetadataRequest,
-    NameValue, PostableAlert, PostableSilence, QueryData, RangeQuery, RawWrite, Readiness,
-    ReceiverName, ReceiverStatus, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest,
-    SilenceForm, StorageStatus, TargetState, TargetsAnswer, TsdbStatus, VersionInfo, WalReplay,
+    Error, ErrorKind, GettableAlert, ImportAnswer, InstantQuery, MetadataEntry, MetadataRequest,
+    PostableAlert, PostableSilence, QueryData, RangeQuery, RawWrite, Readiness, ReceiverName,
+    ReceiverStatus, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
+    StorageReport, StorageStatus, TargetState, TargetsAnswer, TsdbStatus, VersionInfo, WalReplay,
     WatchStatus,
 };
 use std::collections::BTreeMap;
@@ -243,24 +244,7 @@ impl Core for Service {
     }
 
     fn tsdb_status(&self, limit: usize) -> Result<TsdbStatus, Error> {
-        let stats = self.running()?.storage.tsdb_stats(limit);
-        let list = |ranking: Vec<(String, u64)>| {
-            ranking.into_iter().map(|(name, value)| NameValue { name, value }).collect()
-        };
-        // Prometheus shows the ends of an empty head as the ends of the type.
-        Ok(TsdbStatus {
-            head_stats: HeadStats {
-                num_series: stats.series,
-                num_label_pairs: stats.label_pairs,
-                chunk_count: stats.chunks,
-                min_time: stats.min_time.map_or(i64::MAX, Timestamp::as_millis),
-                max_time: stats.max_time.map_or(i64::MIN, Timestamp::as_millis),
-            },
-            series_count_by_metric_name: list(stats.series_by_metric),
-            label_value_count_by_label_name: list(stats.values_by_label),
-            memory_in_bytes_by_label_name: list(stats.bytes_by_label),
-            series_count_by_label_value_pair: list(stats.series_by_pair),
-        })
+        Ok(forms::tsdb_status(self.running()?.storage.tsdb_stats(limit)))
     }
 
     fn wal_replay(&self) -> Result<WalReplay, Error> {
@@ -315,6 +299,22 @@ impl Core for Service {
     fn compact(&self) -> Result<(), Error> {
         let storage = &self.running()?.storage;
         storage.compact_all().map_err(|err| Error::internal(err.to_string()))
+    }
+
+    fn storage_report(&self, limit: usize) -> Result<StorageReport, Error> {
+        Ok(forms::storage_report(&self.running()?.storage, limit))
+    }
+
+    fn import(&self, text: Vec<u8>) -> Result<ImportAnswer, Error> {
+        let storage = &self.running()?.storage;
+        let mut importer = storage.import();
+        let (limits, now) = (&self.options.limits, self.world.clock.now());
+        let format = crate::exposition::Format::OpenMetrics;
+        import::read(&mut text.as_slice(), format, limits, now, &mut importer, &mut |_| ())
+            .map_err(|err| Error::bad_data(err.to_string()))?;
+        let done = importer.finish().map_err(|err| Error::internal(err.with_causes()))?;
+        self.revision.bump();
+        Ok(ImportAnswer { samples: done.samples, series: done.series, blocks: done.blocks })
     }
 
     fn alertmanager_status(&self) -> Result<AlertmanagerStatus, Error> {

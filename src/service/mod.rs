@@ -20,5 +20,6 @@ mod scraping;
 mod start;
 
 pub use error::Error;
+pub use forms::storage_report;
 pub use options::{Options, WalSync};
 pub use start::{Service, World};

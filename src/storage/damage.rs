@@ -11,15 +11,20 @@ const NOTES_MAX: usize = 100;
 #[derive(Debug)]
 pub(super) struct Damages {
     files: SharedFiles,
-    /// `quarantine/`; made when it is needed.
-    dir: PathBuf,
+    /// `quarantine/`, made when it is needed; `None` when nothing is to be kept.
+    dir: Option<PathBuf>,
     notes: Vec<String>,
     count: u64,
 }
 
 impl Damages {
     pub(super) fn new(files: SharedFiles, dir: PathBuf) -> Self {
-        Self { files, dir, notes: Vec::new(), count: 0 }
+        Self { files, dir: Some(dir), notes: Vec::new(), count: 0 }
+    }
+
+    /// For one who only looks: nothing is copied.
+    pub(super) fn looking(files: SharedFiles) -> Self {
+        Self { files, dir: None, notes: Vec::new(), count: 0 }
     }
 
     /// Tells of a damage.
@@ -34,16 +39,17 @@ impl Damages {
     /// Tells of damaged bytes of a file and keeps a copy of them. The same place is kept once,
     /// however often the store is opened.
     pub(super) fn quarantine(&mut self, path: &Path, offset: u64, bytes: &[u8]) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let copy = self.dir.join(format!("{name}-{offset}"));
-        let kept = self.keep(&copy, bytes);
         let mut text = format!(
             "{} bytes at {offset} of {} are damaged and were passed over",
             bytes.len(),
             path.display()
         );
-        if let Err(err) = kept {
-            text.push_str(&format!("; they could not be copied to {}: {err}", copy.display()));
+        if let Some(dir) = &self.dir {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let copy = dir.join(format!("{name}-{offset}"));
+            if let Err(err) = self.keep(dir, &copy, bytes) {
+                text.push_str(&format!("; they could not be copied to {}: {err}", copy.display()));
+            }
         }
         self.note(text);
     }
@@ -58,8 +64,8 @@ impl Damages {
         self.notes
     }
 
-    fn keep(&self, copy: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.files.create_dir_all(&self.dir)?;
+    fn keep(&self, dir: &Path, copy: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.files.create_dir_all(dir)?;
         let file = match self.files.create(copy) {
             Ok(file) => file,
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => return Ok(()),

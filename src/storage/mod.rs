@@ -9,7 +9,9 @@
 
 pub mod append;
 mod block;
+mod cardinality;
 mod catalog;
+pub mod check;
 mod chunk;
 mod codec;
 pub mod config;
@@ -17,6 +19,7 @@ mod damage;
 pub mod dir;
 mod error;
 mod head;
+pub mod import;
 mod metrics;
 mod pack;
 mod postings;
@@ -28,4 +31,4 @@ mod upkeep;
 mod wal;
 
 pub use error::{Error, Result};
-pub use store::{Deps, Ranking, ReplayProgress, Status, Storage, TsdbStats};
+pub use store::{BlockFacts, Deps, Ranking, ReplayProgress, Status, Storage, TsdbStats};

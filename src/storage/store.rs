@@ -1,7 +1,8 @@
 //! The store as the rest of the process sees it: head, blocks and catalogue behind one door.
 
 use super::append::{AppendError, Appender, Commit, Committed, SeriesRef};
-use super::block::Blocks;
+use super::block::{Block, Blocks};
+use super::cardinality::Cardinality;
 use super::catalog::Catalog;
 use super::config::{Config, TsdbSettings};
 use super::damage::Damages;
@@ -97,6 +98,27 @@ pub struct Status {
     pub refusing: Option<String>,
     /// What was found damaged or cut off when the store was opened, one sentence each.
     pub damages: Vec<String>,
+}
+
+/// One block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockFacts {
+    /// The name of its directory.
+    pub name: String,
+    /// Its first millisecond.
+    pub min: Timestamp,
+    /// The millisecond behind its last.
+    pub end: Timestamp,
+    /// How often it was merged.
+    pub level: u32,
+    /// Its series.
+    pub series: u64,
+    /// Its samples.
+    pub samples: u64,
+    /// Bytes of its chunks.
+    pub chunk_bytes: u64,
+    /// Bytes of its index.
+    pub index_bytes: u64,
 }
 
 /// Names with a number each, the largest first.
@@ -246,6 +268,42 @@ impl Storage {
     /// Counts of the head, with rankings of `limit` places.
     pub fn tsdb_stats(&self, limit: usize) -> TsdbStats {
         self.head.stats(limit)
+    }
+
+    /// Which labels make many series, in head and newest block, with rankings of `limit` places.
+    pub fn cardinality(&self, limit: usize) -> TsdbStats {
+        let facts = self.head.facts();
+        let mut counts = Cardinality::default();
+        self.head.pairs(&mut |name, value, count| counts.add(name, value, count));
+        if let Some(block) = self.blocks.list().last()
+            && let Err(err) = block.pairs(&mut |name, value, count| counts.add(name, value, count))
+        {
+            tracing::warn!(%err, "the newest block is not counted");
+        }
+        let mut stats = TsdbStats {
+            series: facts.series as u64,
+            chunks: facts.chunks,
+            min_time: facts.min_time.map(Timestamp::from_millis),
+            max_time: facts.max_time.map(Timestamp::from_millis),
+            ..TsdbStats::default()
+        };
+        counts.rank(&mut stats, limit);
+        stats
+    }
+
+    /// The blocks, in order of time.
+    pub fn blocks(&self) -> Vec<BlockFacts> {
+        let facts = |block: &Arc<Block>| BlockFacts {
+            name: block.name.clone(),
+            min: Timestamp::from_millis(block.min),
+            end: Timestamp::from_millis(block.end),
+            level: block.facts.level,
+            series: block.facts.series,
+            samples: block.facts.samples,
+            chunk_bytes: block.byte_len - block.index_bytes,
+            index_bytes: block.index_bytes,
+        };
+        self.blocks.list().iter().map(facts).collect()
     }
 
     /// What is known about metrics, by name: about one, or all. A metric may have been described

@@ -1,12 +1,13 @@
 //! What has to be done now and then: reserve, checkpoint, cut, merge, retention.
 
-use super::block::BlockSpec;
+use super::block::{BlockSpec, span_max};
 use super::config::Config;
 use super::error::{Error, Result};
 use super::head::LateSeries;
 use super::select::{Part, join};
 use super::source::Columns;
 use super::store::{Storage, Upkeep};
+use crate::model::Metadata;
 use crate::sys::files::Space;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -52,6 +53,26 @@ impl Storage {
         while self.merge(&config, true)? {}
         self.retain(&config, &upkeep)?;
         self.look_around(&mut upkeep)
+    }
+
+    /// The spans of a block when it is cut, and when it is merged no more, in milliseconds.
+    pub(super) fn block_spans(&self) -> (i64, i64) {
+        let config = self.config();
+        let span = millis(config.block_span).max(1);
+        (span, span_max(span, config.retention_time))
+    }
+
+    /// Takes in blocks that were written.
+    pub(super) fn take_in(&self, dirs: &[PathBuf]) -> Result<()> {
+        let mut upkeep = self.upkeep();
+        self.blocks.add(dirs)?;
+        self.catalog.save_blocks(&self.blocks.rows())?;
+        self.look_around(&mut upkeep)
+    }
+
+    /// Remembers what is said about metrics.
+    pub(super) fn describe(&self, metadata: &[(String, Metadata)]) {
+        self.catalog.describe(metadata);
     }
 
     /// Looks at sizes and free space, and shows them.

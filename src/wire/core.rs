@@ -2,10 +2,10 @@
 
 use super::{
     AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer, AlertsAnswer,
-    BuildInfo, Changes, ConfigAnswer, Error, GettableAlert, InstantQuery, MetadataEntry,
-    MetadataRequest, PostableAlert, PostableSilence, QueryData, RangeQuery, ReceiverName,
-    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, TargetState, TargetsAnswer,
-    TsdbStatus, WalReplay, WatchStatus,
+    BuildInfo, Changes, ConfigAnswer, Error, GettableAlert, ImportAnswer, InstantQuery,
+    MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData, RangeQuery,
+    ReceiverName, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
+    StorageReport, TargetState, TargetsAnswer, TsdbStatus, WalReplay, WatchStatus,
 };
 use crate::model::{Labels, Matcher};
 use std::collections::BTreeMap;
@@ -143,6 +143,10 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn remote_write(&self, request: RawWrite) -> Result<(), Error>;
     /// Cuts and merges all that is in the head into blocks; answers when done.
     fn compact(&self) -> Result<(), Error>;
+    /// What the store holds, with rankings of `limit` places.
+    fn storage_report(&self, limit: usize) -> Result<StorageReport, Error>;
+    /// Stores a history of any age: OpenMetrics text, whole.
+    fn import(&self, text: Vec<u8>) -> Result<ImportAnswer, Error>;
 
     /// Alertmanager's status.
     fn alertmanager_status(&self) -> Result<AlertmanagerStatus, Error>;

@@ -22,10 +22,11 @@ pub use core::{Answer, Call, Core, RawWrite, Readiness};
 pub use error::{Error, ErrorKind};
 pub use forms::{rfc3339, rfc3339_opt};
 pub use prometheus::{
-    AlertForm, AlertmanagerTarget, AlertmanagersAnswer, AlertsAnswer, BuildInfo, ConfigAnswer,
-    DroppedTarget, HeadStats, MetadataEntry, MetadataRequest, NameValue, RuleForm, RuleGroupForm,
-    RuleKind, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, TargetForm, TargetHealth,
-    TargetState, TargetsAnswer, TsdbStatus, WalReplay,
+    AlertForm, AlertmanagerTarget, AlertmanagersAnswer, AlertsAnswer, BlockReport, BuildInfo,
+    ConfigAnswer, DroppedTarget, HeadStats, ImportAnswer, MetadataEntry, MetadataRequest,
+    NameValue, RuleForm, RuleGroupForm, RuleKind, RulesAnswer, RulesRequest, RuntimeInfo,
+    SeriesRequest, StorageReport, TargetForm, TargetHealth, TargetState, TargetsAnswer, TsdbStatus,
+    WalReplay,
 };
 pub use query::{InstantQuery, MatrixSeries, QueryData, RangeQuery, VectorSample};
 pub use watch::{

@@ -404,6 +404,58 @@ pub struct TsdbStatus {
     pub series_count_by_label_value_pair: Vec<NameValue>,
 }
 
+/// What the store holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StorageReport {
+    /// The blocks, in order of time.
+    pub blocks: Vec<BlockReport>,
+    /// Bytes of the log and the head's files.
+    pub wal_bytes: u64,
+    /// Free bytes of the file system.
+    pub free_bytes: u64,
+    /// How long data is kept.
+    pub retention: String,
+    /// What was found damaged.
+    pub damages: Vec<String>,
+    /// Counts of the head; rankings over head and newest block.
+    pub tsdb: TsdbStatus,
+}
+
+/// One block of the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockReport {
+    /// The name of its directory.
+    pub name: String,
+    /// Its first millisecond.
+    pub min_time: i64,
+    /// The millisecond behind its last.
+    pub max_time: i64,
+    /// How often it was merged.
+    pub level: u32,
+    /// Its series.
+    pub series: u64,
+    /// Its samples.
+    pub samples: u64,
+    /// Bytes of its chunks.
+    pub chunk_bytes: u64,
+    /// Bytes of its index.
+    pub index_bytes: u64,
+}
+
+/// What became of imported text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportAnswer {
+    /// Samples.
+    pub samples: u64,
+    /// Series.
+    pub series: u64,
+    /// Blocks that were made.
+    pub blocks: u64,
+}
+
 /// `status/walreplay`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalReplay {

@@ -381,6 +381,14 @@ impl Core for Fixture {
         Ok(())
     }
 
+    fn storage_report(&self, _: usize) -> Result<StorageReport, Error> {
+        Ok(StorageReport::default())
+    }
+
+    fn import(&self, _: Vec<u8>) -> Result<ImportAnswer, Error> {
+        Ok(ImportAnswer::default())
+    }
+
     fn alertmanager_status(&self) -> Result<AlertmanagerStatus, Error> {
         let text = |text: &str| text.to_owned();
         Ok(AlertmanagerStatus {

@@ -103,3 +103,47 @@ fn the_corpus_loads_without_a_change() {
     let rules = shared.join("generated_rules.yml").display().to_string();
     check(&["check", "rules", &rules], 0, "SUCCESS: 482 rules found", "");
 }
+
+#[test]
+fn a_history_comes_in_and_can_be_looked_at() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines: String =
+        (0..100).map(|at| format!("a{{x=\"1\"}} {at} {}\n", 1_700_000_000 + at * 60)).collect();
+    let text = format!("# TYPE a gauge\n{lines}b 1 1700000000.5\n# EOF\n");
+    let history = file(&folder, "h.om", &text);
+    let store = folder.path().join("store").display().to_string();
+    let into = ["import", "openmetrics", &history, "--storage.path", &store];
+    check(&into, 0, "101 samples of 2 series imported into 1 blocks", "");
+    check(&["storage", "status", "--storage.path", &store], 0, "all: 101 samples", "");
+    check(
+        &["storage", "status", "--storage.path", &store, "--format", "json"],
+        0,
+        "\"samples\": 101",
+        "",
+    );
+    check(&["fsck", "--storage.path", &store], 0, "all whole", "");
+    let blocks = fs::read_dir(folder.path().join("store/blocks")).expect("blocks");
+    let block = blocks.map(|entry| entry.expect("an entry").path()).next().expect("a block");
+    let mut bytes = fs::read(block.join("chunks")).expect("reads");
+    bytes[60] ^= 1;
+    fs::write(block.join("chunks"), bytes).expect("writes");
+    check(&["fsck", "--storage.path", &store], 1, "DAMAGED", "");
+}
+
+#[test]
+fn a_history_that_is_wrong_is_told_by_place_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("store").display().to_string();
+    for (text, expected) in [
+        ("a 1 1700000000\nb 2\n# EOF\n", ":2:1: the sample has no timestamp"),
+        ("a 1 1700000000\n", ":2:1: data does not end with # EOF"),
+        ("a 1 99999999999\n# EOF\n", "is in the future"),
+        ("a x 1700000000\n# EOF\n", ":1:3:"),
+    ] {
+        let history = file(&folder, "h.om", text);
+        let into = ["import", "openmetrics", &history, "--storage.path", &store];
+        check(&into, 1, "", expected);
+        check(&["storage", "status", "--storage.path", &store], 0, "Blocks (0;", "");
+    }
+    check(&["import", "openmetrics", "/no/such", "--storage.path", &store], 1, "", "cannot open");
+}

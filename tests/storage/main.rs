@@ -397,3 +397,86 @@ fn oldest_data_and_labels_look_as_they_were_written() {
     assert_eq!(found, [labels("a")]);
     let _: BTreeMap<_, _> = support::all(&store);
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_import_joins_what_is_there_whatever_its_order(
+        rows in proptest::collection::vec((0_u8..4, -90_000_i64..0, any::<i32>()), 1..300),
+        there in any::<bool>(),
+    ) {
+        let setting = Setting::new();
+        let store = setting.open();
+        let mut oracle = if there {
+            let written = support::fill(&setting, &store, 5 * HOUR, 600_000);
+            store.maintain().unwrap();
+            written
+        } else {
+            support::Samples::new()
+        };
+        let mut importer = store.import();
+        let mut added = support::Samples::new();
+        for (name, seconds, value) in &rows {
+            let name = ["a", "b", "x", "y"][usize::from(*name)];
+            // Off the grid of what is there already: which of two values stays is another matter.
+            let ts = setting.now() + seconds * 1000 + 1;
+            let series = importer.series(labels(name)).unwrap();
+            importer.push(series, ts, f64::from(*value)).unwrap();
+            let bits = f64::from(*value).to_bits();
+            added.entry(name.to_owned()).or_default().entry(ts).or_insert(bits);
+        }
+        let done = importer.finish().unwrap();
+        prop_assert_eq!(done.samples, rows.len() as u64);
+        for (name, samples) in added {
+            oracle.entry(name).or_default().extend(samples);
+        }
+        prop_assert_eq!(&support::all(&store), &oracle);
+        store.compact_all().unwrap();
+        prop_assert_eq!(&support::all(&store), &oracle);
+        drop(store);
+        prop_assert_eq!(&support::all(&setting.open()), &oracle);
+    }
+}
+
+#[test]
+fn an_import_that_is_given_up_leaves_nothing() {
+    let setting = Setting::new();
+    let store = setting.open();
+    let mut importer = store.import();
+    let series = importer.series(labels("a")).unwrap();
+    importer.push(series, 5, 1.0).unwrap();
+    drop(importer);
+    assert_eq!(support::all(&store), support::Samples::new());
+    assert_eq!(std::fs::read_dir(setting.dir.path().join("blocks")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_check_names_each_damaged_file_and_finds_nothing_in_a_whole_store() {
+    use watchbell::storage::check::check;
+    let files: watchbell::sys::files::SharedFiles =
+        std::sync::Arc::new(watchbell::sys::files::SystemFiles);
+    let problems = |dir: &std::path::Path, repair| {
+        let mut found = Vec::new();
+        let tell = &mut |file: watchbell::storage::check::Checked| found.push(file);
+        check(&files, dir, repair, tell).unwrap();
+        found.retain(|file| !file.problems.is_empty());
+        found
+    };
+    let setting = Setting::new();
+    let store = setting.open();
+    let expected = support::fill(&setting, &store, 5 * HOUR, 30_000);
+    store.maintain().unwrap();
+    store.close().unwrap();
+    drop(store);
+    assert_eq!(problems(setting.dir.path(), false), []);
+    let index = support::find(setting.dir.path(), "index.db");
+    std::fs::remove_file(&index).unwrap();
+    let found = problems(setting.dir.path(), false);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].path.starts_with(index.parent().unwrap()), "{found:?}");
+    assert!(!index.exists(), "only looked at");
+    assert_eq!(problems(setting.dir.path(), true).len(), 1, "mended and told");
+    assert_eq!(problems(setting.dir.path(), false), []);
+    assert_eq!(support::all(&setting.open()), expected);
+}

@@ -1,9 +1,11 @@
 //! A block's index, `index.db`: SQLite, written once, then opened as immutable.
 //!
 //! Series are numbered from 1 in the order of their labels, so that an ascending list of numbers
-//! is a sorted list of label sets. Symbols are numbered in the order of their texts. The spans of
-//! a run of series are one blob: for each series its first timestamp, its length in time and its
-//! first page as distances to those of the series before, and how many pages follow.
+//! is a sorted list of label sets. Symbols are numbered in the order of their texts. Series lie in
+//! runs of 256, two blobs each. Labels: for each series how many pairs it shares with the one
+//! before from the start, how many follow, and those as symbols. Spans: for each series its first
+//! timestamp, its length in time and its first page as distances to those of the series before,
+//! and how many pages follow. A row for each series took 12 bytes more.
 
 use super::chunks::Span;
 use crate::model::Labels;
@@ -15,7 +17,7 @@ use std::path::Path;
 /// The format of `index.db`, in its `user_version`.
 pub(super) const INDEX_VERSION: u32 = 1;
 
-/// Series of one run of spans.
+/// Series of one run.
 pub(super) const RUN_SERIES: u32 = 256;
 
 /// Where a page is in `chunks`.
@@ -27,10 +29,10 @@ pub(super) struct PageRef {
 
 /// Facts of a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Facts {
-    pub(super) series: u64,
-    pub(super) samples: u64,
-    pub(super) level: u32,
+pub(crate) struct Facts {
+    pub(crate) series: u64,
+    pub(crate) samples: u64,
+    pub(crate) level: u32,
     /// Names of the blocks that it was merged from; they go when this one is there.
     pub(super) sources: Vec<String>,
     /// Up to where the head's samples were taken over; `None` when none were.
@@ -39,11 +41,11 @@ pub(super) struct Facts {
 
 const SCHEMA: &str = "
     CREATE TABLE symbol (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
-    CREATE TABLE series (id INTEGER PRIMARY KEY, labels BLOB NOT NULL);
     CREATE TABLE posting (name INTEGER NOT NULL, value INTEGER NOT NULL, count INTEGER NOT NULL,
                           ids BLOB NOT NULL, PRIMARY KEY (name, value)) WITHOUT ROWID;
     CREATE TABLE page (id INTEGER PRIMARY KEY, offset INTEGER NOT NULL, length INTEGER NOT NULL);
-    CREATE TABLE span_run (first INTEGER PRIMARY KEY, spans BLOB NOT NULL);
+    CREATE TABLE series_run (first INTEGER PRIMARY KEY, labels BLOB NOT NULL,
+                             spans BLOB NOT NULL);
     CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE source (block TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE VIEW label AS
@@ -106,7 +108,6 @@ impl IndexWriter {
         let order = self.write_symbols(&transaction)?;
         self.write_series(&transaction, &order)?;
         self.write_pages(&transaction)?;
-        self.write_spans(&transaction)?;
         write_facts(&transaction, facts)?;
         transaction.commit()?;
         connection.close().map_err(|(_, err)| err)
@@ -129,25 +130,25 @@ impl IndexWriter {
     }
 
     fn write_series(&self, to: &Connection, order: &[u32]) -> rusqlite::Result<()> {
-        let mut insert = to.prepare("INSERT INTO series VALUES (?1, ?2)")?;
+        let mut insert = to.prepare("INSERT INTO series_run VALUES (?1, ?2, ?3)")?;
         let mut postings: BTreeMap<(u32, u32), (u32, u32, Vec<u8>)> = BTreeMap::new();
+        let run_series = usize::try_from(RUN_SERIES).expect("256 fits");
+        let runs = self.ends.chunks(run_series).zip(self.spans.chunks(run_series));
         let mut start = 0;
-        for (id, end) in (1_u32..).zip(&self.ends) {
-            let mut reader = Reader::new(self.labels.get(start..*end).unwrap_or_default());
-            let mut symbol = || {
-                let came = reader.number()?;
-                order.get(came).copied()
-            };
+        for ((ends, spans), first) in runs.zip((1_u32..).step_by(run_series)) {
             let mut coded = Vec::new();
-            while let (Some(name), Some(value)) = (symbol(), symbol()) {
-                put_varint(&mut coded, u64::from(name));
-                put_varint(&mut coded, u64::from(value));
-                let (count, last, ids) = postings.entry((name, value)).or_default();
-                put_varint(ids, u64::from(id - *last));
-                (*count, *last) = (*count + 1, id);
+            let mut before: Vec<(u32, u32)> = Vec::new();
+            for (id, end) in (first..).zip(ends) {
+                let pairs = pairs(self.labels.get(start..*end).unwrap_or_default(), order);
+                put_pairs(&mut coded, &before, &pairs);
+                for pair in &pairs {
+                    let (count, last, ids) = postings.entry(*pair).or_default();
+                    put_varint(ids, u64::from(id - *last));
+                    (*count, *last) = (*count + 1, id);
+                }
+                (before, start) = (pairs, *end);
             }
-            insert.execute(params![id, coded])?;
-            start = *end;
+            insert.execute(params![first, coded, coded_spans(spans)])?;
         }
         let mut insert = to.prepare("INSERT INTO posting VALUES (?1, ?2, ?3, ?4)")?;
         for ((name, value), (count, _, ids)) in postings {
@@ -164,25 +165,37 @@ impl IndexWriter {
         }
         Ok(())
     }
+}
 
-    fn write_spans(&self, to: &Connection) -> rusqlite::Result<()> {
-        let mut insert = to.prepare("INSERT INTO span_run VALUES (?1, ?2)")?;
-        let run_series = usize::try_from(RUN_SERIES).expect("256 fits");
-        for (run, first) in self.spans.chunks(run_series).zip((1_u32..).step_by(run_series)) {
-            let mut coded = Vec::new();
-            let (mut min, mut length, mut page) = (0_i64, 0_u64, 0_u32);
-            for span in run {
-                let own_length = span.max.abs_diff(span.min);
-                put_signed(&mut coded, span.min.wrapping_sub(min));
-                put_signed(&mut coded, own_length.wrapping_sub(length).cast_signed());
-                put_varint(&mut coded, u64::from(span.page - page));
-                put_varint(&mut coded, u64::from(span.more_pages));
-                (min, length, page) = (span.min, own_length, span.page);
-            }
-            insert.execute(params![first, coded])?;
-        }
-        Ok(())
+/// The pairs of one series, as symbols in order of their texts.
+fn pairs(coded: &[u8], order: &[u32]) -> Vec<(u32, u32)> {
+    let mut reader = Reader::new(coded);
+    let mut symbol = || order.get(reader.number()?).copied();
+    std::iter::from_fn(|| Some((symbol()?, symbol()?))).collect()
+}
+
+fn put_pairs(out: &mut Vec<u8>, before: &[(u32, u32)], pairs: &[(u32, u32)]) {
+    let same = before.iter().zip(pairs).take_while(|(a, b)| a == b).count();
+    put_varint(out, same as u64);
+    put_varint(out, (pairs.len() - same) as u64);
+    for (name, value) in pairs.iter().skip(same) {
+        put_varint(out, u64::from(*name));
+        put_varint(out, u64::from(*value));
     }
+}
+
+fn coded_spans(spans: &[Span]) -> Vec<u8> {
+    let mut coded = Vec::new();
+    let (mut min, mut length, mut page) = (0_i64, 0_u64, 0_u32);
+    for span in spans {
+        let own_length = span.max.abs_diff(span.min);
+        put_signed(&mut coded, span.min.wrapping_sub(min));
+        put_signed(&mut coded, own_length.wrapping_sub(length).cast_signed());
+        put_varint(&mut coded, u64::from(span.page - page));
+        put_varint(&mut coded, u64::from(span.more_pages));
+        (min, length, page) = (span.min, own_length, span.page);
+    }
+    coded
 }
 
 fn write_facts(to: &Connection, facts: &Facts) -> rusqlite::Result<()> {
@@ -199,6 +212,22 @@ fn write_facts(to: &Connection, facts: &Facts) -> rusqlite::Result<()> {
         to.execute("INSERT OR IGNORE INTO source VALUES (?1)", params![block])?;
     }
     Ok(())
+}
+
+/// Tells the pairs of each series of a run, in order; `None` when the bytes make no sense.
+pub(super) fn read_label_run(coded: &[u8], mut tell: impl FnMut(&[(u32, u32)])) -> Option<()> {
+    let mut reader = Reader::new(coded);
+    let mut pairs: Vec<(u32, u32)> = Vec::new();
+    while !reader.is_empty() {
+        let same = reader.number().filter(|same| *same <= pairs.len())?;
+        pairs.truncate(same);
+        for _ in 0..reader.count()? {
+            let name = u32::try_from(reader.varint()?).ok()?;
+            pairs.push((name, u32::try_from(reader.varint()?).ok()?));
+        }
+        tell(&pairs);
+    }
+    Some(())
 }
 
 /// Reads a run of spans; `None` when the bytes make no sense.
@@ -305,6 +334,7 @@ mod tests {
         #[test]
         fn any_blob_is_refused_or_read(bytes: Vec<u8>) {
             let _ = (read_span_run(&bytes), read_posting(&bytes));
+            let _ = read_label_run(&bytes, |_| ());
         }
     }
 
@@ -332,7 +362,13 @@ mod tests {
             .unwrap();
         assert_eq!(count, 2);
         let run: Vec<u8> =
-            found.query_row("SELECT spans FROM span_run", [], |row| row.get(0)).unwrap();
+            found.query_row("SELECT spans FROM series_run", [], |row| row.get(0)).unwrap();
         assert_eq!(read_span_run(&run), Some(spans.to_vec()));
+        let run: Vec<u8> =
+            found.query_row("SELECT labels FROM series_run", [], |row| row.get(0)).unwrap();
+        let mut labels = Vec::new();
+        read_label_run(&run, |pairs| labels.push(pairs.to_vec())).unwrap();
+        // In order of texts: __name__ a b job up.
+        assert_eq!(labels, [[(1, 5), (4, 3)], [(1, 5), (4, 2)]]);
     }
 }

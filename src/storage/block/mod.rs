@@ -7,6 +7,7 @@
 //!
 //! Never: changes a block; puts samples into SQLite.
 
+mod check;
 mod chunks;
 mod index;
 mod list;
@@ -16,6 +17,8 @@ mod read;
 mod rebuild;
 mod write;
 
+pub(super) use check::check;
 pub(super) use list::Blocks;
-pub(super) use read::BlockSeries;
+pub(super) use merge::span_max;
+pub(super) use read::{Block, BlockSeries};
 pub(super) use write::BlockSpec;

@@ -6,7 +6,6 @@ use super::page::Page;
 use super::rebuild::rebuild;
 use super::write::INDEX_BYTES_MAX;
 use crate::model::{Labels, Matcher};
-use crate::storage::codec::Reader as ByteReader;
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
 use crate::storage::postings::{Ids, LabelIndex, matching, union};
@@ -35,7 +34,9 @@ pub(crate) struct Block {
     pub(crate) end: i64,
     /// Bytes of its files.
     pub(crate) byte_len: u64,
-    pub(super) facts: Facts,
+    /// Bytes of its index.
+    pub(crate) index_bytes: u64,
+    pub(crate) facts: Facts,
     dir: PathBuf,
     files: SharedFiles,
     opened: Mutex<Option<Arc<Opened>>>,
@@ -130,12 +131,24 @@ impl Block {
             min,
             end,
             byte_len: trailer.chunk_bytes + TRAILER_BYTES as u64 + trailer.index_bytes,
+            index_bytes: trailer.index_bytes,
             facts,
             dir: dir.to_owned(),
             files: Arc::clone(files),
             opened: Mutex::new(None),
             used: AtomicU64::new(0),
         })
+    }
+
+    /// As `whole`, with the checksum of the index.
+    ///
+    /// # Errors
+    /// As `whole`.
+    pub(super) fn verified(files: &SharedFiles, dir: &Path) -> Result<Self> {
+        let block = Self::whole(files, dir)?;
+        let (_, trailer) = open_chunks(&**files, &dir.join("chunks"))?;
+        check_index(&**files, &dir.join("index.db"), trailer)?;
+        Ok(block)
     }
 
     /// Whether it may have samples with `from <= ts <= to`.
@@ -193,6 +206,29 @@ impl Block {
     /// Number of runs.
     pub(super) fn run_count(&self) -> u32 {
         u32::try_from(self.facts.series.div_ceil(u64::from(RUN_SERIES))).unwrap_or(u32::MAX)
+    }
+
+    /// Tells each pair of label name and value with its count of series.
+    ///
+    /// # Errors
+    /// The block cannot be read.
+    pub(crate) fn pairs(
+        &self,
+        tell: &mut dyn FnMut(&str, &str, u64),
+    ) -> std::result::Result<(), SourceError> {
+        let opened = self.open()?;
+        let index = opened.index();
+        let read = || {
+            let mut statement = index.prepare("SELECT name, value, count FROM posting")?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(u32, u32, u32)>>>()
+        };
+        let pairs = read().map_err(|err| opened.unreadable(&err))?;
+        for (name, value, count) in pairs {
+            tell(opened.text(name), opened.text(value), u64::from(count));
+        }
+        Ok(())
     }
 
     /// Adds all label names to `into`.
@@ -408,45 +444,40 @@ impl Opened {
         ids: &[u32],
         mut tell: impl FnMut(u32, Labels, Span),
     ) -> std::result::Result<(), SourceError> {
-        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(()) };
+        let Some(first) = ids.first() else { return Ok(()) };
         let run_first = (first - 1) / RUN_SERIES * RUN_SERIES + 1;
-        let index = self.index();
-        let coded: Vec<u8> = index
-            .query_row("SELECT spans FROM span_run WHERE first = ?1", [run_first], |row| row.get(0))
+        let (labels, spans): (Vec<u8>, Vec<u8>) = self
+            .index()
+            .query_row(
+                "SELECT labels, spans FROM series_run WHERE first = ?1",
+                [run_first],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
             .map_err(|err| self.unreadable(&err))?;
-        let run = index::read_span_run(&coded).ok_or_else(|| self.senseless())?;
-        let read = || {
-            let mut statement =
-                index.prepare("SELECT id, labels FROM series WHERE id BETWEEN ?1 AND ?2")?;
-            let rows = statement.query_map([first, last], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect::<rusqlite::Result<Vec<(u32, Vec<u8>)>>>()
-        };
-        let rows = read().map_err(|err| self.unreadable(&err))?;
-        drop(index);
-        for (id, coded) in rows {
-            if ids.binary_search(&id).is_err() {
-                continue;
+        let spans = index::read_span_run(&spans).ok_or_else(|| self.senseless())?;
+        let mut wanted = ids.iter().copied().peekable();
+        let mut spans = spans.into_iter();
+        let mut sense = true;
+        let mut id = run_first;
+        let read = index::read_label_run(&labels, |pairs| {
+            let span = spans.next();
+            if wanted.next_if_eq(&id).is_some() {
+                match self.labels(pairs).zip(span) {
+                    // Its labels were lost with a part of the chunk file.
+                    Some((labels, _)) if labels.is_empty() => {}
+                    Some((labels, span)) => tell(id, labels, span),
+                    None => sense = false,
+                }
             }
-            let labels = self.labels(&coded).ok_or_else(|| self.senseless())?;
-            if labels.is_empty() {
-                // Its labels were lost with a part of the chunk file.
-                continue;
-            }
-            let place = usize::try_from(id - run_first).unwrap_or(usize::MAX);
-            tell(id, labels, *run.get(place).ok_or_else(|| self.senseless())?);
-        }
-        Ok(())
+            id += 1;
+        });
+        read.filter(|()| sense).ok_or_else(|| self.senseless())
     }
 
-    fn labels(&self, coded: &[u8]) -> Option<Labels> {
-        let mut reader = ByteReader::new(coded);
-        let mut pairs = Vec::new();
-        while !reader.is_empty() {
-            let name = u32::try_from(reader.varint()?).ok()?;
-            let value = u32::try_from(reader.varint()?).ok()?;
-            pairs.push((self.text(name), self.text(value)));
-        }
-        labels_of(&pairs)
+    fn labels(&self, pairs: &[(u32, u32)]) -> Option<Labels> {
+        let texts: Vec<(&str, &str)> =
+            pairs.iter().map(|(name, value)| (self.text(*name), self.text(*value))).collect();
+        labels_of(&texts)
     }
 
     fn index(&self) -> MutexGuard<'_, Connection> {

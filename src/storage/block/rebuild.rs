@@ -67,6 +67,18 @@ pub(super) fn rebuild(files: &SharedFiles, dir: &Path) -> Result<String> {
     ))
 }
 
+/// Bytes of the chunk file of the block in `dir` that are no record.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn damaged_bytes(files: &SharedFiles, dir: &Path) -> Result<u64> {
+    let path = dir.join("chunks");
+    let file = files.open_read_only(&path).map_err(Error::io("open", &path))?;
+    let len = file.byte_len().map_err(Error::io("read", &path))?;
+    let end = data_end(&file, len, &path)?;
+    Ok(read(&file, end, &path)?.damaged_bytes)
+}
+
 /// Where the records end: before the trailer, or at the end when it has none.
 fn data_end(file: &SharedFile, len: u64, path: &Path) -> Result<u64> {
     let at = len.saturating_sub(TRAILER_BYTES as u64);

@@ -8,6 +8,7 @@
 //! Never: shows a sample that the log does not have.
 
 mod admit;
+mod check;
 mod checkpoint;
 mod chunk_file;
 mod keep;
@@ -23,12 +24,13 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(super) use check::check;
+pub(super) use open::{ChunkBytes, OpenChunk};
 pub(super) use out_of_order::LateSeries;
 pub(super) use snapshot::HeadSeries;
 
 use self::admit::{Admission, Limits, Stop, Touched};
 use self::keep::Keeper;
-use self::open::{ChunkBytes, OpenChunk};
 use self::out_of_order::LateSamples;
 use self::snapshot::FileTable;
 use self::table::Table;

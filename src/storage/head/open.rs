@@ -15,7 +15,7 @@ const GROWTH_BYTES: usize = 16;
 
 /// A chunk that still grows. 72 bytes beside its samples.
 #[derive(Clone, Debug, Default)]
-pub(super) struct OpenChunk {
+pub(crate) struct OpenChunk {
     out: BitWriter,
     min: i64,
     times: Times,
@@ -41,12 +41,12 @@ pub(crate) struct ChunkBytes {
 
 impl OpenChunk {
     /// Number of samples.
-    pub(super) const fn count(&self) -> u8 {
+    pub(crate) const fn count(&self) -> u8 {
         self.count
     }
 
     /// Whether the next sample belongs to another chunk.
-    pub(super) const fn is_full(&self) -> bool {
+    pub(crate) const fn is_full(&self) -> bool {
         self.count >= CHUNK_SAMPLES_MAX
     }
 
@@ -61,7 +61,7 @@ impl OpenChunk {
     }
 
     /// The newest sample, here or in the chunk before.
-    pub(super) fn last(&self) -> Option<(i64, u64)> {
+    pub(crate) fn last(&self) -> Option<(i64, u64)> {
         self.has_last.then(|| (self.times.last(), self.last))
     }
 
@@ -76,7 +76,7 @@ impl OpenChunk {
     }
 
     /// Appends a sample; the caller sees to it that `ts` rises and that there is room.
-    pub(super) fn push(&mut self, ts: i64, bits: u64) {
+    pub(crate) fn push(&mut self, ts: i64, bits: u64) {
         self.out.make_room(GROWTH_BYTES);
         if self.count == 0 {
             self.min = ts;
@@ -92,7 +92,7 @@ impl OpenChunk {
     }
 
     /// What is there so far.
-    pub(super) fn to_bytes(&self) -> ChunkBytes {
+    pub(crate) fn to_bytes(&self) -> ChunkBytes {
         let (min, max) = (self.min, self.times.last());
         ChunkBytes { min, max, count: self.count, bytes: self.bytes().into() }
     }

@@ -5,9 +5,10 @@ use super::open::{ChunkBytes, decode};
 use super::series::{Chain, Place, Series};
 use super::{Head, State};
 use crate::model::{Labels, Matcher, TimeRange};
+use crate::storage::TsdbStats;
+use crate::storage::cardinality::Cardinality;
 use crate::storage::postings::matching;
 use crate::storage::source::{Columns, SourceError};
-use crate::storage::{Ranking, TsdbStats};
 use crate::sys::files::SharedFile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -180,36 +181,21 @@ impl Head {
             max_time: facts.max_time.map(crate::model::Timestamp::from_millis),
             ..TsdbStats::default()
         };
-        let mut values: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        let mut counts = Cardinality::default();
         for (name, value, count) in state.table.labels_and_counts() {
-            let count = u64::from(count);
-            let of_name = values.entry(name).or_default();
-            of_name.0 += 1;
-            of_name.1 += value.len() as u64;
-            stats.label_pairs += 1;
-            if name == crate::model::METRIC_NAME {
-                stats.series_by_metric.push((value.to_owned(), count));
-            }
-            stats.series_by_pair.push((format!("{name}={value}"), count));
+            counts.add(name, value, u64::from(count));
         }
-        for (name, (count, bytes)) in values {
-            stats.values_by_label.push((name.to_owned(), count));
-            stats.bytes_by_label.push((name.to_owned(), bytes));
-        }
-        let rankings = [
-            &mut stats.series_by_metric,
-            &mut stats.values_by_label,
-            &mut stats.bytes_by_label,
-            &mut stats.series_by_pair,
-        ];
-        rankings.into_iter().for_each(|ranking| keep_largest(ranking, limit));
+        counts.rank(&mut stats, limit);
         stats
     }
-}
 
-fn keep_largest(ranking: &mut Ranking, limit: usize) {
-    ranking.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    ranking.truncate(limit);
+    /// Tells each pair of label name and value with its count of series.
+    pub(crate) fn pairs(&self, tell: &mut dyn FnMut(&str, &str, u64)) {
+        let state = self.state();
+        for (name, value, count) in state.table.labels_and_counts() {
+            tell(name, value, u64::from(count));
+        }
+    }
 }
 
 impl State {

@@ -1,0 +1,40 @@
+//! Reading the head's files whole, to find out whether they are.
+
+use super::State;
+use super::load::load;
+use super::snapshot::FileTable;
+use crate::storage::damage::Damages;
+use crate::storage::error::{Error, Result};
+use crate::storage::source::Columns;
+use crate::sys::files::SharedFiles;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads every chunk that the newest checkpoint in `dir` knows; answers the count of samples and
+/// what is wrong.
+///
+/// # Errors
+/// A file cannot be opened, or is of a later version.
+pub(in super::super) fn check(files: &SharedFiles, dir: &Path) -> Result<(u64, Vec<String>)> {
+    let mut state = State::default();
+    let mut damages = Damages::looking(Arc::clone(files));
+    load(&**files, dir, &mut state, &mut damages)?;
+    let mut table = FileTable::new();
+    for entry in files.list(dir).map_err(Error::io("list", dir))? {
+        let number = entry.name.strip_suffix(".chunks").and_then(|number| number.parse().ok());
+        let Some(number) = number.and_then(NonZeroU32::new) else { continue };
+        let path = dir.join(&entry.name);
+        table.insert(number, files.open_read_only(&path).map_err(Error::io("open", &path))?);
+    }
+    state.chunk_files = Arc::new(table);
+    let mut problems = damages.into_notes();
+    let (mut samples, mut columns) = (0, Columns::default());
+    for series in state.table.iter() {
+        columns.clear();
+        let all = state.snapshot(series, i64::MIN, i64::MAX);
+        problems.extend(all.read(i64::MIN, i64::MAX, &mut columns));
+        samples += columns.len() as u64;
+    }
+    Ok((samples, problems))
+}
