@@ -57,7 +57,9 @@ impl Head {
                     replayed += samples.len() as u64;
                     state.replay_commit(samples, &aliases, &mut lost);
                 }
+                Replayed::Late(samples) => state.replay_late(samples, &aliases),
             })?;
+        lost.samples += state.settle_late();
         lost.tell(damages);
 
         let settings = WalSettings { dir: wal_dir, segment_bytes: config.wal_segment_bytes };
@@ -222,6 +224,13 @@ impl State {
                 lost.samples += 1;
                 lost.series.insert(sample.series);
             }
+        }
+    }
+
+    fn replay_late(&mut self, samples: &[LogSample], aliases: &NumberMap<u64, u64>) {
+        for sample in samples {
+            let series = aliases.get(&sample.series).copied().unwrap_or(sample.series);
+            self.late.insert(LogSample { series, ..*sample });
         }
     }
 
