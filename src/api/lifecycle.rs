@@ -2,9 +2,12 @@
 
 use super::answer::success;
 use super::message::Response;
+use super::params::invalid;
 use super::route::Asked;
 use super::status;
+use crate::model::{TimeRange, Timestamp};
 use crate::wire::{Error, ErrorKind, RawWrite, Readiness};
+use std::collections::BTreeMap;
 
 pub(super) fn healthy(_: &Asked) -> Result<Response, Error> {
     Ok(Response::text(200, "watchbell is Healthy.\n"))
@@ -65,19 +68,54 @@ pub(super) fn version(asked: &Asked) -> Result<Response, Error> {
 }
 
 pub(super) fn compact(asked: &Asked) -> Result<Response, Error> {
-    if !asked.is_trusted() && !asked.api.settings.enable_admin {
-        return Err(Error::new(ErrorKind::Unavailable, "admin APIs disabled"));
-    }
+    check_admin(asked)?;
     asked.core().compact()?;
     Ok(Response::empty(204))
 }
 
 /// A history as OpenMetrics text.
 pub(super) fn import(asked: &Asked) -> Result<Response, Error> {
-    if !asked.is_trusted() && !asked.api.settings.enable_admin {
-        return Err(Error::new(ErrorKind::Unavailable, "admin APIs disabled"));
-    }
+    check_admin(asked)?;
     Ok(success(asked.core().import(asked.request.body.clone())?))
+}
+
+/// Source: prometheus, web/api/v1/api.go (deleteSeries).
+pub(super) fn delete_series(asked: &Asked) -> Result<Response, Error> {
+    check_admin(asked)?;
+    let params = &asked.params;
+    if params.all("match[]").next().is_none() {
+        return Err(Error::bad_data("no match[] parameter provided"));
+    }
+    let start = params.time("start")?.unwrap_or(Timestamp::MIN);
+    let end = params.time("end")?.unwrap_or(Timestamp::MAX);
+    let selectors = params.selectors(asked.core())?;
+    // As upstream: a range that ends before it starts holds nothing.
+    if let Some(range) = TimeRange::new(start, end) {
+        asked.core().delete_series(&selectors, range)?;
+    }
+    Ok(Response::empty(204))
+}
+
+pub(super) fn clean_tombstones(asked: &Asked) -> Result<Response, Error> {
+    check_admin(asked)?;
+    asked.core().clean_tombstones()?;
+    Ok(Response::empty(204))
+}
+
+/// Source: prometheus, web/api/v1/api.go (snapshot).
+pub(super) fn snapshot(asked: &Asked) -> Result<Response, Error> {
+    check_admin(asked)?;
+    let wrong = |why: String| invalid("skip_head", &why);
+    let skip_head = asked.params.flag("skip_head").map_err(wrong)?;
+    let name = asked.core().snapshot(skip_head.unwrap_or(false))?;
+    Ok(success(BTreeMap::from([("name", name)])))
+}
+
+fn check_admin(asked: &Asked) -> Result<(), Error> {
+    if asked.is_trusted() || asked.api.settings.enable_admin {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unavailable, "admin APIs disabled"))
 }
 
 /// Remote write; errors are plain text, as senders log them.

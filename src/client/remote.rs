@@ -23,6 +23,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// How long a call may take that writes blocks.
+const ADMIN: Duration = Duration::from_secs(600);
+
 /// Small questions are answered at once or not at all.
 const QUICK: Duration = Duration::from_secs(10);
 /// Readiness is asked often and must not hold a screen up.
@@ -367,7 +370,7 @@ impl Core for Remote {
 
     fn compact(&self) -> Result<(), Error> {
         let ask = Ask::post("/api/v1/admin/tsdb/compact", "text/plain", Vec::new());
-        self.prometheus.success(&Call::with_timeout(Duration::from_secs(600)), ask)?;
+        self.prometheus.success(&Call::with_timeout(ADMIN), ask)?;
         Ok(())
     }
 
@@ -379,6 +382,30 @@ impl Core for Remote {
         let ask = Ask::post("/api/v1/import/openmetrics", "application/openmetrics-text", text);
         let call = Call::with_timeout(Duration::from_secs(120));
         Ok(self.prometheus.envelope(&call, ask)?.data)
+    }
+
+    fn delete_series(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<(), Error> {
+        let params = selectors
+            .iter()
+            .fold(range_params(range), |params, list| params.with("match[]", &selector(list)));
+        let ask = Ask::form("/api/v1/admin/tsdb/delete_series", &params);
+        self.prometheus.success(&Call::with_timeout(ADMIN), ask)?;
+        Ok(())
+    }
+
+    fn clean_tombstones(&self) -> Result<(), Error> {
+        let ask = Ask::post("/api/v1/admin/tsdb/clean_tombstones", "text/plain", Vec::new());
+        self.prometheus.success(&Call::with_timeout(ADMIN), ask)?;
+        Ok(())
+    }
+
+    fn snapshot(&self, skip_head: bool) -> Result<String, Error> {
+        let params = Params::default().with("skip_head", &skip_head.to_string());
+        let ask = Ask::form("/api/v1/admin/tsdb/snapshot", &params);
+        let answer: Answer<BTreeMap<String, String>> =
+            self.prometheus.envelope(&Call::with_timeout(ADMIN), ask)?;
+        let name = answer.data.get("name").cloned();
+        name.ok_or_else(|| Error::internal("the server made a snapshot and did not say its name"))
     }
 
     fn alertmanager_status(&self) -> Result<AlertmanagerStatus, Error> {

@@ -10,7 +10,7 @@ use crate::alerts::matchers;
 use crate::ingest::import;
 use crate::ingest::receive::{self, ReceiveError};
 use crate::ingest::scrape::LocalTarget as _;
-use crate::model::{Labels, Matcher, Regex, SilenceId, Timestamp};
+use crate::model::{Labels, Matcher, Regex, SilenceId, TimeRange, Timestamp};
 use crate::promql::syntax;
 use crate::storage::append::{AppendError, Appender as _};
 use crate::sys::process;
@@ -315,6 +315,24 @@ impl Core for Service {
         let done = importer.finish().map_err(|err| Error::internal(err.with_causes()))?;
         self.revision.bump();
         Ok(ImportAnswer { samples: done.samples, series: done.series, blocks: done.blocks })
+    }
+
+    fn delete_series(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<(), Error> {
+        let storage = &self.running()?.storage;
+        let mut delete = selectors.iter().map(|matchers| storage.delete_series(range, matchers));
+        let done = delete.try_for_each(|done| done);
+        self.revision.bump();
+        done.map_err(|err| Error::internal(err.to_string()))
+    }
+
+    fn clean_tombstones(&self) -> Result<(), Error> {
+        let storage = &self.running()?.storage;
+        storage.clean_tombstones().map_err(|err| Error::internal(err.to_string()))
+    }
+
+    fn snapshot(&self, skip_head: bool) -> Result<String, Error> {
+        let storage = &self.running()?.storage;
+        storage.snapshot(skip_head).map_err(|err| Error::internal(err.to_string()))
     }
 
     fn alertmanager_status(&self) -> Result<AlertmanagerStatus, Error> {

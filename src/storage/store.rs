@@ -222,6 +222,7 @@ impl Storage {
             damages: damages.into_notes(),
             _lock: lock,
         };
+        storage.remove_unfinished_snapshots()?;
         storage.look_around(&mut storage.upkeep())?;
         Ok(storage)
     }

@@ -187,7 +187,7 @@ impl Storage {
 
     /// Writes late samples to blocks, one for each window; none reaches over the last cut, so
     /// that what is cut next stays apart from them.
-    fn write_late(&self, config: &Config) -> Result<()> {
+    pub(super) fn write_late(&self, config: &Config) -> Result<()> {
         let series = self.head.late_samples();
         if series.is_empty() {
             return Ok(());

@@ -7,7 +7,7 @@ use super::{
     ReceiverName, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
     StorageReport, TargetState, TargetsAnswer, TsdbStatus, WalReplay, WatchStatus,
 };
-use crate::model::{Labels, Matcher};
+use crate::model::{Labels, Matcher, TimeRange};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -147,6 +147,12 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn storage_report(&self, limit: usize) -> Result<StorageReport, Error>;
     /// Stores a history of any age: OpenMetrics text, whole.
     fn import(&self, text: Vec<u8>) -> Result<ImportAnswer, Error>;
+    /// Deletes the samples in `range` of all series that one of `selectors` selects.
+    fn delete_series(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<(), Error>;
+    /// Gives back the room of deleted samples; answers when done.
+    fn clean_tombstones(&self) -> Result<(), Error>;
+    /// Makes a snapshot of the store, with what is in the head unless `skip_head`; its name.
+    fn snapshot(&self, skip_head: bool) -> Result<String, Error>;
 
     /// Alertmanager's status.
     fn alertmanager_status(&self) -> Result<AlertmanagerStatus, Error>;

@@ -12,7 +12,7 @@ use watchbell::api::socket::{self, SocketLimits, SocketServer};
 use watchbell::api::tcp::{self, TcpLimits};
 use watchbell::api::{Api, ApiSettings, Request, handle};
 use watchbell::client::Remote;
-use watchbell::model::{Labels, MatchOp, Matcher, Timestamp};
+use watchbell::model::{Labels, MatchOp, Matcher, TimeRange, Timestamp};
 use watchbell::sys::clock::SystemClock;
 use watchbell::sys::http::SystemHttp;
 use watchbell::sys::metrics::Registry;
@@ -387,6 +387,22 @@ impl Core for Fixture {
 
     fn import(&self, _: Vec<u8>) -> Result<ImportAnswer, Error> {
         Ok(ImportAnswer::default())
+    }
+
+    fn delete_series(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<(), Error> {
+        let (from, to) = (range.from().as_millis(), range.to().as_millis());
+        self.tell(format!("delete {selectors:?} {from} {to}"));
+        Ok(())
+    }
+
+    fn clean_tombstones(&self) -> Result<(), Error> {
+        self.tell("clean".to_owned());
+        Ok(())
+    }
+
+    fn snapshot(&self, skip_head: bool) -> Result<String, Error> {
+        self.tell(format!("snapshot {skip_head}"));
+        Ok("20261124T020304Z-00000000000000ff".to_owned())
     }
 
     fn alertmanager_status(&self) -> Result<AlertmanagerStatus, Error> {

@@ -93,6 +93,30 @@ fn parameters_arrive_as_they_were_sent() {
 }
 
 #[test]
+fn deletes_and_snapshots_hand_on_what_was_asked_and_refuse_nonsense() {
+    let settings = ApiSettings { enable_admin: true, ..ApiSettings::default() };
+    let (core, api) = fixture_api(settings);
+    for (path, status, part) in [
+        ("delete_series", 400, "no match[] parameter provided"),
+        ("delete_series?match[]=up{", 400, "invalid parameter"),
+        ("delete_series?match[]=up&start=x", 400, "start"),
+        ("delete_series?match[]=up&start=1&end=2.5", 204, ""),
+        ("delete_series?match[]=up&start=2&end=1", 204, ""),
+        ("clean_tombstones", 204, ""),
+        ("snapshot?skip_head=maybe", 400, "skip_head"),
+        ("snapshot?skip_head=true", 200, "{\"name\":\"20261124T020304Z-00000000000000ff\"}"),
+    ] {
+        let seen = direct(&api, "POST", &format!("/api/v1/admin/tsdb/{path}"), &[], "");
+        assert_eq!(seen.status, status, "{path}: {}", seen.body);
+        assert!(seen.body.contains(part), "{path}: {}", seen.body);
+    }
+    let told = core.told();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].starts_with("delete [[") && told[0].ends_with(" 1000 2500"), "{told:?}");
+    assert_eq!(told[1..], ["clean", "snapshot true"]);
+}
+
+#[test]
 fn t76_queries_wait_for_the_log_and_health_does_not() {
     let (core, api) = fixture_api(ApiSettings::default());
     core.starting.store(true, Ordering::Relaxed);
@@ -127,6 +151,9 @@ fn lifecycle_and_administration_need_a_flag_over_tcp_and_none_on_the_socket() {
             ("/-/quit", reload, 200),
             ("/alertmanager/-/reload", reload, 200),
             ("/api/v1/admin/tsdb/compact", compact, 204),
+            ("/api/v1/admin/tsdb/delete_series?match[]=up", compact, 204),
+            ("/api/v1/admin/tsdb/clean_tombstones", compact, 204),
+            ("/api/v1/admin/tsdb/snapshot", if enabled { 200 } else { 500 }, 200),
         ] {
             for method in ["POST", "PUT"] {
                 let bytes = raw(method, target, &[], "");

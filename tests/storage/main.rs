@@ -2,6 +2,8 @@
 //! map as the oracle.
 
 #[cfg(test)]
+mod deletes;
+#[cfg(test)]
 mod late;
 #[cfg(test)]
 mod support;

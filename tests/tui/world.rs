@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use watchbell::model::{Labels, Matcher, Timestamp};
+use watchbell::model::{Labels, Matcher, TimeRange, Timestamp};
 use watchbell::sys::sim::VirtualClock;
 use watchbell::tui::{CharsetChoice, ColorChoice, Options};
 use watchbell::wire::*;
@@ -464,6 +464,18 @@ impl Core for World {
 
     fn import(&self, _: Vec<u8>) -> Result<ImportAnswer, Error> {
         Ok(ImportAnswer::default())
+    }
+
+    fn delete_series(&self, _: &[Vec<Matcher>], _: TimeRange) -> Result<(), Error> {
+        self.up(())
+    }
+
+    fn clean_tombstones(&self) -> Result<(), Error> {
+        self.up(())
+    }
+
+    fn snapshot(&self, _: bool) -> Result<String, Error> {
+        Err(Error::not_found("not in this world"))
     }
 
     fn alertmanager_status(&self) -> Result<AlertmanagerStatus, Error> {

@@ -9,8 +9,10 @@ use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
 use crate::storage::select::Joined;
 use crate::storage::source::{Columns, SourceError};
+use crate::storage::tombstone;
 use crate::sys::files::SharedFiles;
 use std::collections::BTreeSet;
+use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -173,15 +175,7 @@ impl Blocks {
         series: impl Iterator<Item = Joined>,
     ) -> Result<(Option<PathBuf>, Vec<String>)> {
         let (min, max) = (spec.min, spec.end.saturating_sub(1));
-        let mut writer = self.begin(spec)?;
-        let mut columns = Columns::default();
-        let mut warnings = Vec::new();
-        for one in series {
-            columns.clear();
-            warnings.extend(one.read_into(min, max, &mut columns));
-            writer.put(&one.labels, &columns)?;
-        }
-        Ok((writer.finish()?, warnings))
+        write_all(self.begin(spec)?, min, max, series)
     }
 
     /// Merges what is due, one step; whether there was something.
@@ -208,7 +202,66 @@ impl Blocks {
             sources: group.iter().map(|block| block.name.clone()).collect(),
             cut_end: group.iter().filter_map(|block| block.facts.cut_end).max(),
         };
-        let mut merged = Merged::of(&group);
+        self.rewrite(&group, spec)?;
+        Ok(true)
+    }
+
+    /// Writes one block without what was deleted from it; whether there was one.
+    ///
+    /// # Errors
+    /// It could not be written; the old one stays.
+    pub(crate) fn clean_step(&self, id: u64) -> Result<bool> {
+        let list = self.list();
+        let Some(block) = list.iter().find(|block| block.has_tombstones()) else {
+            return Ok(false);
+        };
+        let spec = BlockSpec {
+            min: block.min,
+            end: block.end,
+            level: block.facts.level,
+            id,
+            sources: vec![block.name.clone()],
+            cut_end: block.facts.cut_end,
+        };
+        self.rewrite(&[Arc::clone(block)], spec)?;
+        Ok(true)
+    }
+
+    /// Deletes samples in `from..=to` of series that match; how many series of blocks may have
+    /// had any there.
+    ///
+    /// # Errors
+    /// A block could not be read or written; the others were gone through.
+    pub(crate) fn delete(&self, from: i64, to: i64, matchers: &[Matcher]) -> Result<usize> {
+        let blocks = self.overlapping(from, to);
+        let done: Vec<_> = blocks.iter().map(|block| block.delete(from, to, matchers)).collect();
+        self.close_idle();
+        done.into_iter().sum()
+    }
+
+    /// Links all blocks into `dir`, which is to be the `blocks/` of another store.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(crate) fn link_into(&self, dir: &Path) -> Result<()> {
+        for block in self.list().iter() {
+            let to = dir.join(&block.name);
+            self.files.create_dir_all(&to).map_err(Error::io("create directory", &to))?;
+            for name in ["chunks", "index.db", tombstone::FILE_NAME] {
+                let linked = self.files.hard_link(&block.dir().join(name), &to.join(name));
+                match linked {
+                    Err(err) if name == tombstone::FILE_NAME && err.kind() == NotFound => {}
+                    other => other.map_err(Error::io("link into", &to))?,
+                }
+            }
+            self.files.sync_dir(&to).map_err(Error::io("sync directory", &to))?;
+        }
+        Ok(())
+    }
+
+    /// Puts one block in the place of `group`: what they have together, less what was deleted.
+    fn rewrite(&self, group: &[Arc<Block>], spec: BlockSpec) -> Result<()> {
+        let mut merged = Merged::of(group);
         let (dir, warnings) = self.write_series(spec, &mut merged)?;
         if let Some(why) = merged.failure().or_else(|| warnings.first().cloned()) {
             // Merging would drop for good what another look may still save.
@@ -218,12 +271,12 @@ impl Blocks {
             return Err(Error::Damaged { path: self.dir.clone(), what: why });
         }
         let made = dir.map(|dir| Block::whole(&self.files, &dir)).transpose()?;
-        self.replace(&group, made.map(Arc::new));
-        for block in &group {
+        self.replace(group, made.map(Arc::new));
+        for block in group {
             self.remove_dir(block)?;
         }
         self.close_idle();
-        Ok(true)
+        Ok(())
     }
 
     /// Drops blocks that retention no longer covers: those that end `kept` or more before the
@@ -286,6 +339,27 @@ impl Blocks {
         open.sort_by_key(|block| std::cmp::Reverse(block.last_used()));
         open.iter().skip(OPEN_MAX).for_each(|block| block.close());
     }
+}
+
+/// Puts samples in `min..=max` into a block that was begun and ends it: its directory, if there
+/// was such a sample, and what could not be read.
+///
+/// # Errors
+/// Nothing is left of it.
+pub(crate) fn write_all(
+    mut writer: BlockWriter,
+    min: i64,
+    max: i64,
+    series: impl Iterator<Item = Joined>,
+) -> Result<(Option<PathBuf>, Vec<String>)> {
+    let mut columns = Columns::default();
+    let mut warnings = Vec::new();
+    for one in series {
+        columns.clear();
+        warnings.extend(one.read_into(min, max, &mut columns));
+        writer.put(&one.labels, &columns)?;
+    }
+    Ok((writer.finish()?, warnings))
 }
 
 /// Removes blocks that another one names as its sources: they were merged into it, and the

@@ -5,7 +5,7 @@
 //! lie in it), `index.rs` (its SQLite index) and `read.rs`; `list.rs` holds all blocks, `merge.rs`
 //! says which become one, `rebuild.rs` makes a lost index anew.
 //!
-//! Never: changes a block; puts samples into SQLite.
+//! Never: changes a block (what is deleted lies beside it); puts samples into SQLite.
 
 mod check;
 mod chunks;
@@ -18,7 +18,10 @@ mod rebuild;
 mod write;
 
 pub(super) use check::check;
-pub(super) use list::Blocks;
+pub(super) use list::{Blocks, write_all};
 pub(super) use merge::span_max;
 pub(super) use read::{Block, BlockSeries};
-pub(super) use write::{BlockSpec, SealedBlock};
+pub(super) use list::{Blocks, write_all};
+pub(super) use merge::span_max;
+pub(super) use read::{Block, BlockSeries};
+pub(super) use write::{BlockSpec, BlockWriter, SealedBlock};

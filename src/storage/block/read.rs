@@ -10,6 +10,7 @@ use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
 use crate::storage::postings::{Ids, LabelIndex, matching, union};
 use crate::storage::source::{Columns, SourceError};
+use crate::storage::tombstone::{self, Intervals, Tombstones, bury};
 use crate::storage::wal::frame::{FILE_HEAD, check_file_head};
 use crate::storage::wal::record::labels_of;
 use crate::sys::files::{Files, SharedFile, SharedFiles};
@@ -18,7 +19,7 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Posting lists that an open block remembers, in numbers: 4 MiB.
 const CACHED_IDS_MAX: usize = 1 << 20;
@@ -40,6 +41,7 @@ pub(crate) struct Block {
     dir: PathBuf,
     files: SharedFiles,
     opened: Mutex<Option<Arc<Opened>>>,
+    tombstones: RwLock<Arc<Tombstones>>,
     /// When it was last read, in reads of all blocks: the least recent is closed first.
     used: AtomicU64,
 }
@@ -78,6 +80,7 @@ pub(crate) struct BlockSeries {
     number: u32,
     span: Span,
     block: Arc<Opened>,
+    deleted: Option<Arc<Intervals>>,
 }
 
 impl Block {
@@ -88,15 +91,17 @@ impl Block {
     /// The name is no block's, the chunk file is missing or has nothing whole, or it is of a later
     /// version.
     pub(super) fn at(files: &SharedFiles, dir: &Path, damages: &mut Damages) -> Result<Self> {
-        match Self::whole(files, dir) {
+        let block = match Self::whole(files, dir) {
             Err(Error::Damaged { .. } | Error::Io { .. } | Error::Sql { .. })
                 if Self::name_of(dir).is_ok() && files.open(&dir.join("chunks")).is_ok() =>
             {
                 damages.note(rebuild(files, dir)?);
-                Self::whole(files, dir)
+                Self::whole(files, dir)?
             }
-            other => other,
-        }
+            other => other?,
+        };
+        block.set_tombstones(tombstone::load(files, dir, damages)?);
+        Ok(block)
     }
 
     fn name_of(dir: &Path) -> Result<(String, (i64, i64))> {
@@ -136,6 +141,7 @@ impl Block {
             dir: dir.to_owned(),
             files: Arc::clone(files),
             opened: Mutex::new(None),
+            tombstones: RwLock::default(),
             used: AtomicU64::new(0),
         })
     }
@@ -169,12 +175,15 @@ impl Block {
     ) -> std::result::Result<Vec<BlockSeries>, SourceError> {
         let opened = self.open()?;
         let ids = matching(&*opened, matchers)?;
+        let tombstones = self.tombstones();
         let mut found = Vec::new();
         for run in ids.chunk_by(|a, b| (a - 1) / RUN_SERIES == (b - 1) / RUN_SERIES) {
             opened.read_run(run, |number, labels, span| {
-                if span.min <= to && span.max >= from {
+                let deleted = tombstones.get(&u64::from(number)).map(Arc::clone);
+                let (from, to) = (from.max(span.min), to.min(span.max));
+                if from <= to && !deleted.as_ref().is_some_and(|one| one.cover(from, to)) {
                     let block = Arc::clone(&opened);
-                    found.push(BlockSeries { labels, number, span, block });
+                    found.push(BlockSeries { labels, number, span, block, deleted });
                 }
             })?;
             if found.len() > series_max {
@@ -196,11 +205,50 @@ impl Block {
         let first = run * RUN_SERIES + 1;
         let last = first.saturating_add(RUN_SERIES - 1).min(opened.series);
         let ids: Vec<u32> = (first..=last).collect();
+        let tombstones = self.tombstones();
         let mut found = Vec::with_capacity(ids.len());
         opened.read_run(&ids, |number, labels, span| {
-            found.push(BlockSeries { labels, number, span, block: Arc::clone(&opened) });
+            let deleted = tombstones.get(&u64::from(number)).map(Arc::clone);
+            let block = Arc::clone(&opened);
+            found.push(BlockSeries { labels, number, span, block, deleted });
         })?;
         Ok(found)
+    }
+
+    /// Deletes samples in `from..=to` of series that match; how many series may have had any
+    /// there.
+    ///
+    /// # Errors
+    /// The block cannot be read, or its tombstones cannot be written; nothing is deleted.
+    pub(super) fn delete(&self, from: i64, to: i64, matchers: &[Matcher]) -> Result<usize> {
+        let unread =
+            |err: SourceError| Error::Damaged { path: self.dir.clone(), what: err.to_string() };
+        let found = self.select(from, to, matchers, usize::MAX).map_err(unread)?;
+        if found.is_empty() {
+            return Ok(0);
+        }
+        let mut stones = Tombstones::clone(&self.tombstones());
+        for series in &found {
+            let (from, to) = (from.max(series.span.min), to.min(series.span.max));
+            bury(&mut stones, u64::from(series.number), from, to);
+        }
+        let id = self.name.rsplit_once('-').and_then(|(_, id)| u64::from_str_radix(id, 16).ok());
+        tombstone::save(&self.files, &self.dir, id.unwrap_or_default(), &stones)?;
+        self.set_tombstones(stones);
+        Ok(found.len())
+    }
+
+    /// Whether samples were deleted from it that it still holds.
+    pub(super) fn has_tombstones(&self) -> bool {
+        !self.tombstones().is_empty()
+    }
+
+    fn tombstones(&self) -> Arc<Tombstones> {
+        Arc::clone(&self.tombstones.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_tombstones(&self, stones: Tombstones) {
+        *self.tombstones.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(stones);
     }
 
     /// Number of runs.
@@ -535,6 +583,7 @@ impl BlockSeries {
     /// Appends samples with `from <= ts <= to` to `out`; says what could not be read.
     pub(crate) fn read(&self, from: i64, to: i64, out: &mut Columns) -> Vec<String> {
         let mut warnings = Vec::new();
+        let start = out.len();
         for page in self.span.page..=self.span.page.saturating_add(self.span.more_pages) {
             let read = self.block.page(page);
             if let Err(why) = read.and_then(|page| page.decode(self.number, from, to, out)) {
@@ -543,6 +592,9 @@ impl BlockSeries {
                     self.labels, self.block.name
                 ));
             }
+        }
+        if let Some(deleted) = &self.deleted {
+            deleted.strike(out, start);
         }
         warnings
     }

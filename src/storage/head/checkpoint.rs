@@ -61,6 +61,8 @@ pub(super) struct End {
     pub(super) seq: u64,
     /// The generation that the next series gets.
     pub(super) next_generation: u64,
+    /// Up to here samples are in blocks, or were before they were deleted.
+    pub(super) cut_until: Option<i64>,
 }
 
 impl CheckpointLog {

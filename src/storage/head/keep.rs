@@ -12,6 +12,7 @@ use super::{FileFacts, Head, State, seal};
 use crate::storage::codec::{put_signed, put_varint};
 use crate::storage::error::{Error, Result};
 use crate::storage::source::Columns;
+use crate::storage::tombstone::put_tombstones;
 use crate::storage::wal::frame::put_frame;
 use crate::storage::wal::record::kind;
 use std::num::NonZeroU32;
@@ -250,9 +251,24 @@ impl Head {
         keeper.chunks.sync()?;
         // What the checkpoint has of later commits, the log must have whole.
         self.syncer.sync_all().map_err(Error::io("sync log", &self.dir))?;
-        let End { seq, next_generation } = End { seq, next_generation };
-        put_frame(&mut out, seq, kind::END, |out| put_varint(out, next_generation));
+        let cut_until = self.put_deleted(&mut out, seq, pass.is_whole());
+        let End { seq, next_generation, cut_until } = End { seq, next_generation, cut_until };
+        put_frame(&mut out, seq, kind::END, |out| {
+            put_varint(out, next_generation);
+            cut_until.iter().for_each(|until| put_signed(out, *until));
+        });
         pass.put(&out)
+    }
+
+    /// Puts what was deleted, as far as the checkpoint does not have it; answers up to when the
+    /// head was cut.
+    fn put_deleted(&self, out: &mut Vec<u8>, seq: u64, whole: bool) -> Option<i64> {
+        let mut state = self.state_mut();
+        if (whole || !state.saved_deleted) && !state.deleted.is_empty() {
+            put_frame(out, seq, kind::TOMBSTONES, |out| put_tombstones(out, &state.deleted));
+        }
+        state.saved_deleted = true;
+        state.read_from
     }
 
     pub(super) fn move_full_chunks(&self, files: &mut ChunkFiles) -> Result<()> {
@@ -375,6 +391,7 @@ impl State {
     }
 
     fn end_drop(&mut self, oldest: Option<i64>, until: i64) {
+        self.drop_tombstones(until);
         self.min_time = [oldest, self.min_time].into_iter().flatten().min();
         // The series with the newest sample is here, unless all are gone.
         self.max_time = self.max_time.filter(|max| *max >= until);

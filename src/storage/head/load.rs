@@ -9,6 +9,7 @@ use super::{FileFacts, State};
 use crate::storage::codec::{Reader, Steps};
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
+use crate::storage::tombstone::read_tombstones;
 use crate::storage::wal::frame::{FILE_HEAD, Found, Frame, Frames, check_file_head};
 use crate::storage::wal::record::{kind, read_inline};
 use crate::storage::wal::series::SeriesRecord;
@@ -63,6 +64,8 @@ pub(super) fn load(
             let files = loader.files.take();
             loader.resume_open();
             state.table.raise_generation(end.next_generation);
+            state.read_from = state.read_from.max(end.cut_until);
+            state.accept_from = state.accept_from.max(end.cut_until);
             return Ok(Loaded { end, files, next_file });
         }
     }
@@ -86,10 +89,11 @@ impl Loader<'_> {
                 Found::Frame(frame, _) if frame.kind == kind::END => {
                     let mut reader = Reader::new(frame.payload);
                     let Some(next_generation) = reader.varint() else { continue };
+                    let cut_until = reader.signed();
                     for frame in waiting.drain(..) {
                         self.apply_or_tell(frame);
                     }
-                    last = Some(End { seq: frame.seq, next_generation });
+                    last = Some(End { seq: frame.seq, next_generation, cut_until });
                 }
                 Found::Frame(frame, _) => waiting.push(frame),
                 Found::Damage(range) => {
@@ -123,6 +127,9 @@ impl Loader<'_> {
                 samples.into_iter().for_each(|sample| self.state.late.insert(sample));
             }
             kind::LATE_DONE => self.state.late.clear(),
+            kind::TOMBSTONES => {
+                self.state.deleted.extend(read_tombstones(frame.payload)?);
+            }
             kind::FILES => self.files = Some(read_files(frame.payload)?),
             kind::GONE => {
                 let mut reader = Reader::new(frame.payload);

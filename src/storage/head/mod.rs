@@ -11,6 +11,7 @@ mod admit;
 mod check;
 mod checkpoint;
 mod chunk_file;
+mod delete;
 mod keep;
 mod load;
 mod open;
@@ -37,6 +38,7 @@ use self::table::Table;
 use super::append::{AppendError, Commit, Committed, SeriesRef};
 use super::config::{Config, WalSync};
 use super::error::Error;
+use super::tombstone::Tombstones;
 use super::wal::{LogCommit, LogSample, Syncer, Wal};
 use crate::model::Labels;
 use crate::sys::clock::SharedClock;
@@ -115,6 +117,10 @@ struct State {
     pending_bytes: usize,
     /// Series with an open chunk.
     open_chunks: u64,
+    /// What was deleted, by number of series.
+    deleted: Tombstones,
+    /// Whether the checkpoint has all of `deleted`.
+    saved_deleted: bool,
     late: LateSamples,
 }
 

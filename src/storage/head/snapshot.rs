@@ -9,6 +9,7 @@ use crate::storage::TsdbStats;
 use crate::storage::cardinality::Cardinality;
 use crate::storage::postings::matching;
 use crate::storage::source::{Columns, SourceError};
+use crate::storage::tombstone::Intervals;
 use crate::sys::files::SharedFile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -28,6 +29,7 @@ pub(crate) struct HeadSeries {
     later: Vec<Arc<ChunkBytes>>,
     read_from: Option<i64>,
     files: Arc<FileTable>,
+    deleted: Option<Arc<Intervals>>,
 }
 
 /// A chunk that was read back.
@@ -44,6 +46,7 @@ impl HeadSeries {
     pub(crate) fn read(&self, from: i64, to: i64, out: &mut Columns) -> Vec<String> {
         let from = self.read_from.map_or(from, |start| start.max(from));
         let mut warnings = Vec::new();
+        let start = out.len();
         let loaded = self.load(from, to, &mut warnings);
         for chunk in loaded.iter().rev() {
             if decode(chunk.min, chunk.count, &chunk.bytes, from, to, out).is_none() {
@@ -54,6 +57,9 @@ impl HeadSeries {
             if chunk.decode(from, to, out).is_none() {
                 warnings.push(self.missing(chunk.min, "its bytes make no sense"));
             }
+        }
+        if let Some(deleted) = &self.deleted {
+            deleted.strike(out, start);
         }
         warnings
     }
@@ -201,8 +207,10 @@ impl Head {
 impl State {
     pub(super) fn overlaps(&self, series: &Series, from: i64, to: i64) -> bool {
         let from = self.read_from.map_or(from, |start| start.max(from));
-        series.last().is_some_and(|(last, _)| last >= from)
-            && series.min_time().is_some_and(|min| min <= to)
+        let Some(((last, _), min)) = series.last().zip(series.min_time()) else { return false };
+        let (from, to) = (from.max(min), to.min(last));
+        let deleted = || self.deleted.get(&series.number).is_some_and(|one| one.cover(from, to));
+        from <= to && !deleted()
     }
 
     pub(super) fn snapshot(&self, series: &Series, from: i64, to: i64) -> HeadSeries {
@@ -222,6 +230,7 @@ impl State {
             later,
             read_from: self.read_from,
             files: Arc::clone(&self.chunk_files),
+            deleted: self.deleted.get(&series.number).map(Arc::clone),
         }
     }
 }
