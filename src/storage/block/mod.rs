@@ -21,7 +21,4 @@ pub(super) use check::check;
 pub(super) use list::{Blocks, write_all};
 pub(super) use merge::span_max;
 pub(super) use read::{Block, BlockSeries};
-pub(super) use list::{Blocks, write_all};
-pub(super) use merge::span_max;
-pub(super) use read::{Block, BlockSeries};
 pub(super) use write::{BlockSpec, BlockWriter, SealedBlock};
