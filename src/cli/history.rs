@@ -2,7 +2,7 @@
 
 use super::flags::{ImportKind, StoreChoice};
 use super::{Status, server, store};
-use crate::exposition::Format;
+use crate::exposition::{Format, LINE_BYTES_MAX};
 use crate::ingest::import::{self, ImportError, Progress};
 use crate::ingest::limits::SafetyLimits;
 use crate::model::duration;
@@ -26,7 +26,7 @@ pub(super) fn run(kind: &ImportKind) -> anyhow::Result<Status> {
     let (text, bytes) = open(file)?;
     let mut teller = Teller::new(bytes);
     let answer = match &choice.url {
-        Some(url) => into_server(&*server::at(url)?, text, &mut teller)?,
+        Some(url) => into_server(&*server::at(url)?, file, text, &mut teller)?,
         None => into_store(choice, file, text, &mut teller)?,
     };
     teller.end()?;
@@ -78,20 +78,27 @@ fn placed(err: ImportError, file: &Path) -> anyhow::Error {
     }
 }
 
+/// Sends the text in parts, each of which the server takes whole or not at all.
 fn into_server(
     core: &dyn Core,
+    file: &Path,
     text: Box<dyn Read>,
     teller: &mut Teller,
 ) -> anyhow::Result<ImportAnswer> {
     let mut lines = BufReader::with_capacity(1 << 20, text);
     let (mut sum, mut progress) = (ImportAnswer::default(), Progress::default());
     let (mut request, mut line, mut family) = (Vec::new(), Vec::new(), Vec::new());
-    let mut saw_end = false;
-    loop {
+    // Lines of the text before those of the request, less the line that is repeated in it.
+    let (mut before, mut seen) = (0_usize, 0_usize);
+    let saw_end = loop {
         line.clear();
-        let read = lines.read_until(b'\n', &mut line)?;
+        let read = (&mut lines).take(LINE_BYTES_MAX as u64 + 2).read_until(b'\n', &mut line)?;
+        seen += 1;
+        if read > LINE_BYTES_MAX && !line.ends_with(b"\n") {
+            bail!("{}:{seen}:1: the line is longer than 64 KiB", file.display());
+        }
         progress.bytes += read as u64;
-        saw_end |= line.starts_with(b"# EOF");
+        let saw_end = line.trim_ascii_end() == b"# EOF";
         let is_end = read == 0 || saw_end;
         if line.starts_with(b"# TYPE ") {
             family.clone_from(&line);
@@ -101,20 +108,41 @@ fn into_server(
         }
         if is_end || request.len() >= REQUEST_BYTES {
             request.extend_from_slice(b"# EOF\n");
-            let done = core.import(std::mem::take(&mut request))?;
+            let done = core.import(std::mem::take(&mut request));
+            let done = done.map_err(|err| in_file(&err.message, before, file, &sum))?;
             sum.samples += done.samples;
             sum.series = sum.series.max(done.series);
             sum.blocks += done.blocks;
             progress.samples = sum.samples;
             teller.tell(progress);
             request.extend_from_slice(&family);
-        }
-        if is_end && !saw_end {
-            bail!("the text does not end with # EOF; what came before is imported");
+            before = seen - usize::from(!family.is_empty());
         }
         if is_end {
-            return Ok(sum);
+            break saw_end;
         }
+    };
+    let rest = lines.read(&mut [0])?;
+    match (saw_end, rest) {
+        (false, _) => bail!("{}:{seen}:1: the text does not end with # EOF{KEPT}", file.display()),
+        (true, 0) => Ok(sum),
+        (true, _) => bail!("{}:{seen}:1: there is text behind # EOF{KEPT}", file.display()),
+    }
+}
+
+/// Ends an error that came when all was sent.
+const KEPT: &str = "; what came before is imported";
+
+/// A server's error with its place in the whole text: `before` lines came before the request's.
+fn in_file(message: &str, before: usize, file: &Path, sum: &ImportAnswer) -> anyhow::Error {
+    let placed = message.split_once(':').and_then(|(line, rest)| {
+        let line = line.parse::<usize>().ok()?.checked_add(before)?;
+        Some(format!("{}:{line}:{rest}", file.display()))
+    });
+    let text = placed.unwrap_or_else(|| format!("cannot import {}: {message}", file.display()));
+    match sum.samples {
+        0 => anyhow::anyhow!("{text}; nothing was imported"),
+        samples => anyhow::anyhow!("{text}; the {samples} samples before are imported"),
     }
 }
 
@@ -169,6 +197,20 @@ fn shown(progress: Progress, all: Option<u64>, elapsed: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_a_part_has_its_place_in_the_file() {
+        let file = Path::new("h.om");
+        let mut sum = ImportAnswer::default();
+        let text = |message, sum: &ImportAnswer| in_file(message, 40, file, sum).to_string();
+        assert_eq!(text("2:7: odd", &sum), "h.om:42:7: odd; nothing was imported");
+        sum.samples = 9;
+        assert_eq!(text("2:7: odd", &sum), "h.om:42:7: odd; the 9 samples before are imported");
+        assert_eq!(
+            text("it is full", &sum),
+            "cannot import h.om: it is full; the 9 samples before are imported"
+        );
+    }
 
     #[test]
     fn progress_says_how_much_how_fast_and_how_long() {

@@ -11,7 +11,7 @@ use crate::sys::entropy::SystemEntropy;
 use crate::sys::files::{SharedFiles, SystemFiles};
 use crate::sys::metrics::Registry;
 use crate::wire::{BlockReport, NameValue, StorageReport};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +30,15 @@ pub(super) fn open(choice: &StoreChoice) -> anyhow::Result<Storage> {
     let config = Config::at(path(choice));
     Storage::open(config, &deps, &ReplayProgress::new())
         .context("the store must be stopped; for a running server pass --url")
+}
+
+/// As `open`; a look makes no store where there is none.
+fn open_existing(choice: &StoreChoice) -> anyhow::Result<Storage> {
+    let dir = path(choice);
+    if !dir.is_dir() {
+        bail!("cannot find a store in {}; name its folder: --storage.path DIR", dir.display());
+    }
+    open(choice)
 }
 
 fn path(choice: &StoreChoice) -> PathBuf {
@@ -54,10 +63,10 @@ pub(super) fn run(question: &StorageQuestion) -> anyhow::Result<Status> {
 fn report(flags: &StatusFlags) -> anyhow::Result<StorageReport> {
     match (&flags.store.url, &flags.store.storage_path) {
         (Some(url), _) => Ok(server::at(url)?.storage_report(flags.limit)?),
-        (None, Some(_)) => Ok(app::storage_report(&open(&flags.store)?, flags.limit)),
+        (None, Some(_)) => Ok(app::storage_report(&open_existing(&flags.store)?, flags.limit)),
         (None, None) => match server::running() {
             Some(core) => Ok(core.storage_report(flags.limit)?),
-            None => Ok(app::storage_report(&open(&flags.store)?, flags.limit)),
+            None => Ok(app::storage_report(&open_existing(&flags.store)?, flags.limit)),
         },
     }
 }
@@ -68,7 +77,7 @@ fn table(report: &StorageReport, out: &mut dyn Write) -> io::Result<()> {
         let (from, to) = ("from", "to");
         writeln!(
             out,
-            "  {from:<20} {to:<20} {:>5} {:>9} {:>13} {:>10} {:>9} {:>8}",
+            "  {from:<24} {to:<24} {:>5} {:>9} {:>13} {:>10} {:>9} {:>8}",
             "level", "series", "samples", "chunks", "index", "B/sample"
         )?;
     }
@@ -112,7 +121,7 @@ fn table(report: &StorageReport, out: &mut dyn Write) -> io::Result<()> {
 fn row(block: &BlockReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "  {:<20} {:<20} {:>5} {:>9} {:>13} {:>10} {:>9} {:>8}",
+        "  {:<24} {:<24} {:>5} {:>9} {:>13} {:>10} {:>9} {:>8}",
         date(block.min_time),
         date(block.max_time),
         block.level,

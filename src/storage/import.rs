@@ -1,10 +1,12 @@
 //! Old data: written as blocks, whatever its age and order.
 //!
 //! Samples are collected as the head's chunks, by series, so that hundreds of millions fit the budget.
-//! When it is full, and at the end, they become blocks; all of them become visible together at
-//! the end. Blocks may overlap those that are there: reads and merges join them.
+//! When it is full, and at the end, they become blocks, which get their names only when all are
+//! written: an import that fails or is killed before leaves nothing. Killed in that last moment,
+//! some are visible; the same import once more completes it. Blocks may overlap those that are
+//! there: reads and merges join them.
 
-use super::block::BlockSpec;
+use super::block::{BlockSpec, SealedBlock};
 use super::error::Result;
 use super::head::{ChunkBytes, OpenChunk};
 use super::source::Columns;
@@ -35,7 +37,9 @@ pub struct Importer<'a> {
     by_labels: HashMap<Labels, usize>,
     metadata: Vec<(String, Metadata)>,
     bytes: usize,
-    made: Vec<PathBuf>,
+    made: Vec<SealedBlock>,
+    /// Names that were given before the store knows of them; what is here at the end is taken back.
+    named: Vec<PathBuf>,
     done: Imported,
 }
 
@@ -71,6 +75,7 @@ impl Storage {
             metadata: Vec::new(),
             bytes: 0,
             made: Vec::new(),
+            named: Vec::new(),
             done: Imported::default(),
         }
     }
@@ -131,8 +136,11 @@ impl Importer<'_> {
         self.spill()?;
         self.done.series = self.series.len() as u64;
         self.done.blocks = self.made.len() as u64;
-        self.storage.take_in(&self.made)?;
-        self.made.clear();
+        for block in std::mem::take(&mut self.made) {
+            self.named.push(block.name()?);
+        }
+        self.storage.take_in(&self.named)?;
+        self.named.clear();
         self.storage.describe(&self.metadata);
         Ok(self.done)
     }
@@ -145,22 +153,35 @@ impl Importer<'_> {
             }
         }
         let span = self.window_span();
-        let chunks = || self.series.iter().flat_map(|series| &series.chunks);
-        let mut windows: BTreeSet<i64> = BTreeSet::new();
-        for chunk in chunks() {
-            windows.extend(chunk.min.div_euclid(span)..=chunk.max.div_euclid(span));
-        }
+        let windows = self.windows(span);
         let mut order: Vec<usize> = (0..self.series.len()).collect();
         order.sort_by_key(|place| self.series.get(*place).map(|series| &series.labels));
         for window in windows {
-            let dir = self.write_window(window.saturating_mul(span), span, &order)?;
-            self.made.extend(dir);
+            let block = self.write_window(window.saturating_mul(span), span, &order)?;
+            self.made.extend(block);
         }
         for series in &mut self.series {
             series.chunks = Vec::new();
         }
         self.bytes = 0;
         Ok(())
+    }
+
+    /// The windows of `span` milliseconds in which there are samples, by number. A stray time far
+    /// from all others costs one window, not all those between.
+    fn windows(&self, span: i64) -> BTreeSet<i64> {
+        let (mut windows, mut columns) = (BTreeSet::new(), Columns::default());
+        for chunk in self.series.iter().flat_map(|series| &series.chunks) {
+            let (first, last) = (chunk.min.div_euclid(span), chunk.max.div_euclid(span));
+            windows.extend([first, last]);
+            if last - first > 1 {
+                columns.clear();
+                let read = chunk.decode(chunk.min, chunk.max, &mut columns);
+                debug_assert!(read.is_some(), "BUG: a chunk does not come back");
+                windows.extend(columns.ts.iter().map(|ts| ts.div_euclid(span)));
+            }
+        }
+        windows
     }
 
     /// The span of one block: the widest that leaves a few, within what merges make anyway.
@@ -177,7 +198,7 @@ impl Importer<'_> {
         span
     }
 
-    fn write_window(&self, min: i64, span: i64, order: &[usize]) -> Result<Option<PathBuf>> {
+    fn write_window(&self, min: i64, span: i64, order: &[usize]) -> Result<Option<SealedBlock>> {
         let end = min.saturating_add(span);
         let spec = BlockSpec {
             min,
@@ -194,14 +215,13 @@ impl Importer<'_> {
             series.read(min, end - 1, &mut columns);
             writer.put(&series.labels, &columns)?;
         }
-        writer.finish()
+        writer.seal()
     }
 }
 
 impl Drop for Importer<'_> {
     fn drop(&mut self) {
-        for dir in &self.made {
-            // Without a name in the list it is no block; what stays is removed by hand.
+        for dir in &self.named {
             if let Err(err) = self.storage.files.remove_dir_all(dir) {
                 tracing::warn!(block = %dir.display(), %err, "cannot remove a block of a failed import");
             }

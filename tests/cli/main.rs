@@ -146,4 +146,8 @@ fn a_history_that_is_wrong_is_told_by_place_and_leaves_nothing() {
         check(&["storage", "status", "--storage.path", &store], 0, "Blocks (0;", "");
     }
     check(&["import", "openmetrics", "/no/such", "--storage.path", &store], 1, "", "cannot open");
+    let nowhere = folder.path().join("nowhere");
+    let asked = ["storage", "status", "--storage.path", &nowhere.display().to_string()];
+    check(&asked, 1, "", "cannot find a store in");
+    assert!(!nowhere.exists(), "a look makes no store");
 }

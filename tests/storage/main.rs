@@ -442,6 +442,59 @@ proptest! {
 }
 
 #[test]
+fn a_stray_time_in_an_import_costs_one_block() {
+    let setting = Setting::new();
+    let store = setting.open();
+    let mut importer = store.import();
+    let series = importer.series(labels("a")).unwrap();
+    let times = [i64::MIN, -1, 0, setting.now() - 60_000, setting.now()];
+    for ts in times {
+        importer.push(series, ts, 1.0).unwrap();
+    }
+    let done = importer.finish().unwrap();
+    assert!(done.blocks <= 4, "{done:?}");
+    let found = support::all(&store);
+    assert_eq!(found["a"].keys().copied().collect::<Vec<_>>(), times);
+}
+
+#[test]
+fn a_block_of_many_pages_is_whole_and_its_lost_index_comes_back_with_all_facts() {
+    use watchbell::storage::check::check;
+    let files: watchbell::sys::files::SharedFiles =
+        std::sync::Arc::new(watchbell::sys::files::SystemFiles);
+    let setting = Setting::new();
+    let store = setting.open();
+    let mut importer = store.import();
+    let mut bits = 1_u64;
+    for one in 0..60 {
+        let series = importer.series(labels(&format!("s{one}"))).unwrap();
+        for at in 0..400 {
+            // Values that no encoding makes small.
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let value = f64::from_bits(bits >> 2);
+            importer.push(series, setting.now() - at * 1000, value).unwrap();
+        }
+    }
+    importer.finish().unwrap();
+    let (expected, facts) = (support::all(&store), format!("{:?}", store.blocks()));
+    drop(store);
+    let problems = || {
+        let mut found = Vec::new();
+        check(&files, setting.dir.path(), false, &mut |file| found.extend(file.problems)).unwrap();
+        found
+    };
+    assert_eq!(problems(), Vec::<String>::new());
+    for entry in std::fs::read_dir(setting.dir.path().join("blocks")).unwrap() {
+        std::fs::remove_file(entry.unwrap().path().join("index.db")).unwrap();
+    }
+    let store = setting.open();
+    assert_eq!(support::all(&store), expected);
+    assert_eq!(format!("{:?}", store.blocks()), facts);
+    drop(store);
+    assert_eq!(problems(), Vec::<String>::new());
+}
+
+#[test]
 fn an_import_that_is_given_up_leaves_nothing() {
     let setting = Setting::new();
     let store = setting.open();

@@ -23,4 +23,4 @@ pub(super) use check::check;
 pub(super) use list::Blocks;
 pub(super) use merge::span_max;
 pub(super) use read::{Block, BlockSeries};
-pub(super) use write::BlockSpec;
+pub(super) use write::{BlockSpec, SealedBlock};

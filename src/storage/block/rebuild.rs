@@ -99,7 +99,7 @@ fn read(file: &SharedFile, end: u64, path: &Path) -> Result<Contents> {
         file.read_exact_at(&mut piece, at).map_err(Error::io("read", path))?;
         let is_last = at + len as u64 == end;
         let mut done = 0;
-        for found in Frames::new(&piece, 0) {
+        for found in Frames::numbered_by_kind(&piece) {
             match found {
                 Found::Frame(frame, frame_end) => {
                     let start = frame_end - FRAME_HEAD - 1 - frame.payload.len();

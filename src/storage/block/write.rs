@@ -13,6 +13,7 @@ use crate::storage::source::Columns;
 use crate::storage::wal::frame::put_file_head;
 use crate::sys::files::{SharedFile, SharedFiles};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Pages are written in pieces of about this size.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -119,8 +120,16 @@ impl BlockWriter {
     /// Names the block and answers its directory; `None` when there was no sample.
     ///
     /// # Errors
+    /// As `seal` and `SealedBlock::name`.
+    pub(crate) fn finish(self) -> Result<Option<PathBuf>> {
+        self.seal()?.map(SealedBlock::name).transpose()
+    }
+
+    /// Makes the block whole under its temporary name; `None` when there was no sample.
+    ///
+    /// # Errors
     /// The disk refuses; nothing is left.
-    pub(crate) fn finish(mut self) -> Result<Option<PathBuf>> {
+    pub(crate) fn seal(mut self) -> Result<Option<SealedBlock>> {
         if self.index.len() == 0 {
             return Ok(None);
         }
@@ -146,12 +155,9 @@ impl BlockWriter {
         let dir = &self.temporary;
         self.files.sync_dir(dir).map_err(Error::io("sync directory", dir))?;
         let named = self.blocks_dir.join(self.spec.name());
-        self.files
-            .rename(&self.temporary, &named)
-            .and_then(|()| self.files.sync_dir(&self.blocks_dir))
-            .map_err(Error::io("name block", &named))?;
         self.done = true;
-        Ok(Some(named))
+        let (files, temporary) = (Arc::clone(&self.files), self.temporary.clone());
+        Ok(Some(SealedBlock { files, temporary, named, done: false }))
     }
 
     fn page_number(&self) -> u32 {
@@ -172,6 +178,41 @@ impl BlockWriter {
             self.out.flush()?;
         }
         Ok(())
+    }
+}
+
+/// A block that is whole and durable, and not seen: the next start would remove it. Dropped before
+/// `name`, it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct SealedBlock {
+    files: SharedFiles,
+    temporary: PathBuf,
+    named: PathBuf,
+    done: bool,
+}
+
+impl SealedBlock {
+    /// Gives the block its name, durably, and answers its directory.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(crate) fn name(mut self) -> Result<PathBuf> {
+        let parent = self.named.parent().unwrap_or(&self.named);
+        self.files
+            .rename(&self.temporary, &self.named)
+            .and_then(|()| self.files.sync_dir(parent))
+            .map_err(Error::io("name block", &self.named))?;
+        self.done = true;
+        Ok(std::mem::take(&mut self.named))
+    }
+}
+
+impl Drop for SealedBlock {
+    fn drop(&mut self) {
+        if !self.done {
+            // What is left would be removed at the next start anyway.
+            let _ = self.files.remove_dir_all(&self.temporary);
+        }
     }
 }
 

@@ -96,18 +96,24 @@ pub(crate) fn parse_frame(bytes: &[u8]) -> Option<Frame<'_>> {
     (end == bytes.len()).then_some(frame)
 }
 
-/// Walks over the records of `bytes` from `at` on. Sequence numbers below `seq_min` are taken
-/// for leftovers and not for records when looking for the end of a damage.
+/// Walks over the records of `bytes` from `at` on. Where sequence numbers rise, smaller ones are
+/// taken for leftovers and not for records.
 #[derive(Debug)]
 pub(crate) struct Frames<'a> {
     bytes: &'a [u8],
     at: usize,
     seq_min: u64,
+    seqs_rise: bool,
 }
 
 impl<'a> Frames<'a> {
     pub(crate) const fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at, seq_min: 0 }
+        Self { bytes, at, seq_min: 0, seqs_rise: true }
+    }
+
+    /// As `new`, of a file that numbers its records by kind: a block's.
+    pub(crate) const fn numbered_by_kind(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, seq_min: 0, seqs_rise: false }
     }
 
     fn frame_at(&self, at: usize) -> Option<(Frame<'a>, usize)> {
@@ -136,7 +142,9 @@ impl<'a> Iterator for Frames<'a> {
         let start = self.at;
         if let Some((frame, end)) = self.frame_at(start) {
             self.at = end;
-            self.seq_min = frame.seq;
+            if self.seqs_rise {
+                self.seq_min = frame.seq;
+            }
             return Some(Found::Frame(frame, end));
         }
         let rest = self.bytes.get(start..).unwrap_or_default();
