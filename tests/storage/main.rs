@@ -6,6 +6,8 @@ mod deletes;
 #[cfg(test)]
 mod late;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
 mod support;
 
 use proptest::prelude::*;
