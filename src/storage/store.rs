@@ -392,6 +392,21 @@ impl Storage {
     }
 }
 
+impl Storage {
+    /// Reads each block that may have samples in `range`; one that cannot be read is logged.
+    fn each_block(
+        &self,
+        range: TimeRange,
+        read: impl FnMut(&Block) -> std::result::Result<(), SourceError>,
+    ) -> std::result::Result<(), SourceError> {
+        let mut unread = Vec::new();
+        let (from, to) = (range.from().as_millis(), range.to().as_millis());
+        self.blocks.each(from, to, &mut unread, read)?;
+        unread.iter().for_each(|why| tracing::warn!(why, "series are missing"));
+        Ok(())
+    }
+}
+
 impl Trouble {
     fn set(&self, place: &Mutex<Option<String>>, why: Option<String>) {
         *lock(place) = why;
@@ -458,15 +473,16 @@ impl Source for Storage {
         range: TimeRange,
         matchers: &[Matcher],
     ) -> std::result::Result<Vec<Labels>, SourceError> {
-        let late = self.head.select_late(range, matchers, usize::MAX)?;
-        let mut found: BTreeSet<Labels> = late.into_iter().map(|part| part.labels).collect();
-        found.extend(self.head.series(range, matchers)?);
+        let mut found = self.head.series(range, matchers)?;
         let (from, to) = (range.from().as_millis(), range.to().as_millis());
-        let mut unread = Vec::new();
-        let blocks = self.blocks.select(from, to, matchers, usize::MAX, &mut unread)?;
-        unread.iter().for_each(|why| tracing::warn!(why, "series are missing"));
-        found.extend(blocks.into_iter().map(|part| part.labels));
-        Ok(found.into_iter().collect())
+        self.each_block(range, |block| {
+            let series = block.select(from, to, matchers, usize::MAX)?;
+            found.extend(series.into_iter().map(|part| part.labels));
+            Ok(())
+        })?;
+        found.sort();
+        found.dedup();
+        Ok(found)
     }
 
     fn label_names(
@@ -475,19 +491,9 @@ impl Source for Storage {
         matchers: &[Matcher],
     ) -> std::result::Result<Vec<String>, SourceError> {
         let mut names = BTreeSet::new();
-        if matchers.is_empty() {
-            if self.head.overlaps(range) || self.head.has_late(range) {
-                self.head.all_names(&mut names);
-            }
-            let (from, to) = (range.from().as_millis(), range.to().as_millis());
-            for block in self.blocks.overlapping(from, to) {
-                block.all_names(&mut names)?;
-            }
-        } else {
-            for labels in self.series(range, matchers)? {
-                names.extend(labels.iter().map(|(name, _)| name.to_owned()));
-            }
-        }
+        self.head.add_names(range, matchers, &mut names)?;
+        let (from, to) = (range.from().as_millis(), range.to().as_millis());
+        self.each_block(range, |block| block.add_names(from, to, matchers, &mut names))?;
         Ok(names.into_iter().collect())
     }
 
@@ -498,18 +504,9 @@ impl Source for Storage {
         matchers: &[Matcher],
     ) -> std::result::Result<Vec<String>, SourceError> {
         let mut values = BTreeSet::new();
-        if matchers.is_empty() {
-            if self.head.overlaps(range) || self.head.has_late(range) {
-                self.head.all_values(name, &mut values);
-            }
-            let (from, to) = (range.from().as_millis(), range.to().as_millis());
-            for block in self.blocks.overlapping(from, to) {
-                block.all_values(name, &mut values)?;
-            }
-        } else {
-            let all = self.series(range, matchers)?;
-            values.extend(all.iter().filter_map(|labels| labels.get(name)).map(str::to_owned));
-        }
+        self.head.add_values(name, range, matchers, &mut values)?;
+        let within = (range.from().as_millis(), range.to().as_millis());
+        self.each_block(range, |block| block.add_values(name, within, matchers, &mut values))?;
         Ok(values.into_iter().collect())
     }
 }

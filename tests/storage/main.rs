@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod late;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
 mod support;
 
 use proptest::prelude::*;

@@ -251,7 +251,8 @@ pub(super) fn read_posting(coded: &[u8]) -> Option<Vec<u32>> {
     let mut ids = Vec::new();
     let mut before = 0_u32;
     while !reader.is_empty() {
-        before = before.checked_add(u32::try_from(reader.varint()?).ok()?)?;
+        let distance = u32::try_from(reader.varint()?).ok().filter(|distance| *distance > 0)?;
+        before = before.checked_add(distance)?;
         ids.push(before);
     }
     Some(ids)

@@ -119,7 +119,7 @@ impl Blocks {
     }
 
     /// Blocks that may have samples in `from..=to`, ready to be read.
-    pub(crate) fn overlapping(&self, from: i64, to: i64) -> Vec<Arc<Block>> {
+    fn overlapping(&self, from: i64, to: i64) -> Vec<Arc<Block>> {
         let list = self.list();
         let found: Vec<_> = list.iter().filter(|block| block.overlaps(from, to)).cloned().collect();
         for block in &found {
@@ -141,15 +141,33 @@ impl Blocks {
         warnings: &mut Vec<String>,
     ) -> std::result::Result<Vec<BlockSeries>, SourceError> {
         let mut found = Vec::new();
+        self.each(from, to, warnings, |block| {
+            found.extend(block.select(from, to, matchers, series_max)?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Calls `read` for each block that may have samples in `from..=to`; blocks that cannot be
+    /// read are warnings.
+    ///
+    /// # Errors
+    /// `read` failed, not because a block cannot be read.
+    pub(crate) fn each(
+        &self,
+        from: i64,
+        to: i64,
+        warnings: &mut Vec<String>,
+        mut read: impl FnMut(&Block) -> std::result::Result<(), SourceError>,
+    ) -> std::result::Result<(), SourceError> {
         for block in self.overlapping(from, to) {
-            match block.select(from, to, matchers, series_max) {
-                Ok(series) => found.extend(series),
+            match read(&block) {
                 Err(SourceError::Read(why)) => warnings.push(why),
-                Err(err) => return Err(err),
+                other => other?,
             }
         }
         self.close_idle();
-        Ok(found)
+        Ok(())
     }
 
     /// Writes a block of those samples of these series, sorted by labels, that lie in its time.

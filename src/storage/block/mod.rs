@@ -2,13 +2,15 @@
 //! `blocks/<min>-<max>-<id>/{chunks,index.db}`.
 //!
 //! Owns `blocks/`. Start reading at `write.rs` (how a block is born), then `page.rs` (how samples
-//! lie in it), `index.rs` (its SQLite index) and `read.rs`; `list.rs` holds all blocks, `merge.rs`
+//! lie in it), `index.rs` (its SQLite index) `read.rs` and
+//! `find.rs` (how series are found in it); `list.rs` holds all blocks, `merge.rs`
 //! says which become one, `rebuild.rs` makes a lost index anew.
 //!
 //! Never: changes a block; puts samples into SQLite.
 
 mod check;
 mod chunks;
+mod find;
 mod index;
 mod list;
 mod merge;

@@ -1,27 +1,21 @@
 //! Reading a block: its index through SQLite, its chunks by position, each checked when read.
 
 use super::chunks::{MAGIC, Span, TRAILER_BYTES, Trailer, VERSION};
+use super::find::Cache;
 use super::index::{self, Facts, INDEX_VERSION, PageRef, RUN_SERIES};
 use super::page::Page;
 use super::rebuild::rebuild;
 use super::write::INDEX_BYTES_MAX;
-use crate::model::{Labels, Matcher};
+use crate::model::Labels;
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
-use crate::storage::postings::{Ids, LabelIndex, matching, union};
 use crate::storage::source::{Columns, SourceError};
 use crate::storage::wal::frame::{FILE_HEAD, check_file_head};
-use crate::storage::wal::record::labels_of;
 use crate::sys::files::{Files, SharedFile, SharedFiles};
-use rusqlite::{Connection, params};
-use rustc_hash::FxHashMap;
-use std::collections::BTreeSet;
+use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// Posting lists that an open block remembers, in numbers: 4 MiB.
-const CACHED_IDS_MAX: usize = 1 << 20;
 
 /// A block as it lies in its directory. It is opened when it is first read.
 #[derive(Debug)]
@@ -50,7 +44,7 @@ const CACHED_PAGE_BYTES_MAX: usize = 512 << 10;
 
 /// An open block.
 #[derive(Debug)]
-struct Opened {
+pub(super) struct Opened {
     name: String,
     chunks: SharedFile,
     page_refs: Vec<PageRef>,
@@ -60,14 +54,8 @@ struct Opened {
     index: Mutex<Connection>,
     cache: Mutex<Cache>,
     symbols: Vec<Box<str>>,
-    series: u32,
+    pub(super) series: u32,
     is_cut: bool,
-}
-
-#[derive(Debug, Default)]
-struct Cache {
-    lists: FxHashMap<(u32, u32), Ids>,
-    numbers: usize,
 }
 
 /// A series of a block.
@@ -75,9 +63,9 @@ struct Cache {
 pub(crate) struct BlockSeries {
     /// Its labels.
     pub(crate) labels: Labels,
-    number: u32,
-    span: Span,
-    block: Arc<Opened>,
+    pub(super) number: u32,
+    pub(super) span: Span,
+    pub(super) block: Arc<Opened>,
 }
 
 impl Block {
@@ -156,53 +144,6 @@ impl Block {
         self.min <= to && self.end > from
     }
 
-    /// Series that match and have chunks in `from..=to`, sorted by labels.
-    ///
-    /// # Errors
-    /// The block cannot be read.
-    pub(crate) fn select(
-        &self,
-        from: i64,
-        to: i64,
-        matchers: &[Matcher],
-        series_max: usize,
-    ) -> std::result::Result<Vec<BlockSeries>, SourceError> {
-        let opened = self.open()?;
-        let ids = matching(&*opened, matchers)?;
-        let mut found = Vec::new();
-        for run in ids.chunk_by(|a, b| (a - 1) / RUN_SERIES == (b - 1) / RUN_SERIES) {
-            opened.read_run(run, |number, labels, span| {
-                if span.min <= to && span.max >= from {
-                    let block = Arc::clone(&opened);
-                    found.push(BlockSeries { labels, number, span, block });
-                }
-            })?;
-            if found.len() > series_max {
-                return Err(SourceError::TooManySeries { limit: series_max });
-            }
-        }
-        Ok(found)
-    }
-
-    /// All its series, a run at a time: what a merge reads.
-    ///
-    /// # Errors
-    /// The block cannot be read.
-    pub(super) fn series_of_run(
-        &self,
-        run: u32,
-    ) -> std::result::Result<Vec<BlockSeries>, SourceError> {
-        let opened = self.open()?;
-        let first = run * RUN_SERIES + 1;
-        let last = first.saturating_add(RUN_SERIES - 1).min(opened.series);
-        let ids: Vec<u32> = (first..=last).collect();
-        let mut found = Vec::with_capacity(ids.len());
-        opened.read_run(&ids, |number, labels, span| {
-            found.push(BlockSeries { labels, number, span, block: Arc::clone(&opened) });
-        })?;
-        Ok(found)
-    }
-
     /// Number of runs.
     pub(super) fn run_count(&self) -> u32 {
         u32::try_from(self.facts.series.div_ceil(u64::from(RUN_SERIES))).unwrap_or(u32::MAX)
@@ -231,36 +172,6 @@ impl Block {
         Ok(())
     }
 
-    /// Adds all label names to `into`.
-    ///
-    /// # Errors
-    /// The block cannot be read.
-    pub(crate) fn all_names(
-        &self,
-        into: &mut BTreeSet<String>,
-    ) -> std::result::Result<(), SourceError> {
-        let opened = self.open()?;
-        let names = opened.query_symbols("SELECT DISTINCT name FROM posting", [])?;
-        into.extend(names.into_iter().map(|name| opened.text(name).to_owned()));
-        Ok(())
-    }
-
-    /// Adds all values of a label to `into`.
-    ///
-    /// # Errors
-    /// The block cannot be read.
-    pub(crate) fn all_values(
-        &self,
-        name: &str,
-        into: &mut BTreeSet<String>,
-    ) -> std::result::Result<(), SourceError> {
-        let opened = self.open()?;
-        let Some(name) = opened.symbol(name) else { return Ok(()) };
-        let values = opened.values_of(name)?;
-        into.extend(values.into_iter().map(|value| opened.text(value).to_owned()));
-        Ok(())
-    }
-
     /// When it was last used; see `Blocks`.
     pub(super) fn last_used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
@@ -286,7 +197,7 @@ impl Block {
         &self.dir
     }
 
-    fn open(&self) -> std::result::Result<Arc<Opened>, SourceError> {
+    pub(super) fn open(&self) -> std::result::Result<Arc<Opened>, SourceError> {
         let mut opened = self.lock();
         if let Some(opened) = &*opened {
             return Ok(Arc::clone(opened));
@@ -366,133 +277,29 @@ impl Opened {
         })
     }
 
-    fn text(&self, symbol: u32) -> &str {
+    pub(super) fn text(&self, symbol: u32) -> &str {
         let at = usize::try_from(symbol).ok().and_then(|at| at.checked_sub(1));
         at.and_then(|at| self.symbols.get(at)).map_or("", |text| text)
     }
 
-    fn symbol(&self, text: &str) -> Option<u32> {
+    pub(super) fn symbol(&self, text: &str) -> Option<u32> {
         let at = self.symbols.binary_search_by(|found| (**found).cmp(text)).ok()?;
         u32::try_from(at + 1).ok()
     }
 
-    fn values_of(&self, name: u32) -> std::result::Result<Vec<u32>, SourceError> {
-        self.query_symbols("SELECT value FROM posting WHERE name = ?1", [name])
-    }
-
-    fn query_symbols(
-        &self,
-        sql: &str,
-        params: impl rusqlite::Params,
-    ) -> std::result::Result<Vec<u32>, SourceError> {
-        let index = self.index();
-        let read = || {
-            let mut statement = index.prepare(sql)?;
-            let rows = statement.query_map(params, |row| row.get(0))?;
-            rows.collect::<rusqlite::Result<Vec<u32>>>()
-        };
-        read().map_err(|err| self.unreadable(&err))
-    }
-
-    /// Posting lists of one label with these values.
-    fn lists(&self, name: u32, values: &[u32]) -> std::result::Result<Vec<Ids>, SourceError> {
-        let index = self.index();
-        let mut statement = None;
-        let mut lists = Vec::with_capacity(values.len());
-        for value in values {
-            if let Some(ids) = self.cached((name, *value)) {
-                lists.push(ids);
-                continue;
-            }
-            let mut read = || {
-                let statement = match &mut statement {
-                    Some(statement) => statement,
-                    None => statement.insert(
-                        index.prepare("SELECT ids FROM posting WHERE name = ?1 AND value = ?2")?,
-                    ),
-                };
-                statement.query_row(params![name, value], |row| row.get::<_, Vec<u8>>(0))
-            };
-            let coded = match read() {
-                Ok(coded) => coded,
-                Err(rusqlite::Error::QueryReturnedNoRows) => continue,
-                Err(err) => return Err(self.unreadable(&err)),
-            };
-            let ids = index::read_posting(&coded).ok_or_else(|| self.senseless())?;
-            lists.push(self.keep((name, *value), ids.into()));
-        }
-        Ok(lists)
-    }
-
-    fn cached(&self, key: (u32, u32)) -> Option<Ids> {
-        self.cache().lists.get(&key).cloned()
-    }
-
-    fn keep(&self, key: (u32, u32), ids: Ids) -> Ids {
-        let mut cache = self.cache();
-        if cache.numbers + ids.len() > CACHED_IDS_MAX {
-            *cache = Cache::default();
-        }
-        cache.numbers += ids.len();
-        cache.lists.insert(key, Arc::clone(&ids));
-        ids
-    }
-
-    /// Tells number, labels and span of series `ids`, which lie in one run.
-    fn read_run(
-        &self,
-        ids: &[u32],
-        mut tell: impl FnMut(u32, Labels, Span),
-    ) -> std::result::Result<(), SourceError> {
-        let Some(first) = ids.first() else { return Ok(()) };
-        let run_first = (first - 1) / RUN_SERIES * RUN_SERIES + 1;
-        let (labels, spans): (Vec<u8>, Vec<u8>) = self
-            .index()
-            .query_row(
-                "SELECT labels, spans FROM series_run WHERE first = ?1",
-                [run_first],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .map_err(|err| self.unreadable(&err))?;
-        let spans = index::read_span_run(&spans).ok_or_else(|| self.senseless())?;
-        let mut wanted = ids.iter().copied().peekable();
-        let mut spans = spans.into_iter();
-        let mut sense = true;
-        let mut id = run_first;
-        let read = index::read_label_run(&labels, |pairs| {
-            let span = spans.next();
-            if wanted.next_if_eq(&id).is_some() {
-                match self.labels(pairs).zip(span) {
-                    // Its labels were lost with a part of the chunk file.
-                    Some((labels, _)) if labels.is_empty() => {}
-                    Some((labels, span)) => tell(id, labels, span),
-                    None => sense = false,
-                }
-            }
-            id += 1;
-        });
-        read.filter(|()| sense).ok_or_else(|| self.senseless())
-    }
-
-    fn labels(&self, pairs: &[(u32, u32)]) -> Option<Labels> {
-        let texts: Vec<(&str, &str)> =
-            pairs.iter().map(|(name, value)| (self.text(*name), self.text(*value))).collect();
-        labels_of(&texts)
-    }
-
-    fn index(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn index(&self) -> MutexGuard<'_, Connection> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cache(&self) -> MutexGuard<'_, Cache> {
+    pub(super) fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn unreadable(&self, err: &rusqlite::Error) -> SourceError {
+    pub(super) fn unreadable(&self, err: &rusqlite::Error) -> SourceError {
         SourceError::Read(format!("index of block {}: {err}", self.name))
     }
 
-    fn senseless(&self) -> SourceError {
+    pub(super) fn senseless(&self) -> SourceError {
         SourceError::Read(format!("index of block {} makes no sense", self.name))
     }
 }
@@ -501,29 +308,6 @@ fn read_symbols(connection: &Connection) -> rusqlite::Result<Vec<Box<str>>> {
     let mut statement = connection.prepare("SELECT text FROM symbol ORDER BY id")?;
     let rows = statement.query_map([], |row| row.get::<_, String>(0).map(Into::into))?;
     rows.collect()
-}
-
-impl LabelIndex for Opened {
-    fn all(&self) -> std::result::Result<Ids, SourceError> {
-        Ok((1..=self.series).collect())
-    }
-
-    fn with(&self, name: &str, value: &str) -> std::result::Result<Ids, SourceError> {
-        let symbols = self.symbol(name).zip(self.symbol(value));
-        let Some((name, value)) = symbols else { return Ok(Ids::from([])) };
-        Ok(union(self.lists(name, &[value])?))
-    }
-
-    fn with_any(
-        &self,
-        name: &str,
-        holds: &dyn Fn(&str) -> bool,
-    ) -> std::result::Result<Ids, SourceError> {
-        let Some(name) = self.symbol(name) else { return Ok(Ids::from([])) };
-        let mut values = self.values_of(name)?;
-        values.retain(|value| holds(self.text(*value)));
-        Ok(union(self.lists(name, &values)?))
-    }
 }
 
 impl BlockSeries {

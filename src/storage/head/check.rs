@@ -32,7 +32,7 @@ pub(in super::super) fn check(files: &SharedFiles, dir: &Path) -> Result<(u64, V
     let (mut samples, mut columns) = (0, Columns::default());
     for series in state.table.iter() {
         columns.clear();
-        let all = state.snapshot(series, i64::MIN, i64::MAX);
+        let all = state.snapshot(series, state.table.labels(series), i64::MIN, i64::MAX);
         problems.extend(all.read(i64::MIN, i64::MAX, &mut columns));
         samples += columns.len() as u64;
     }

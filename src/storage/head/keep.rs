@@ -124,7 +124,8 @@ impl Head {
     /// A series of `cut_order`; `None` when it has left meanwhile.
     pub(crate) fn cut_one(&self, number: u64, from: i64, to: i64) -> Option<HeadSeries> {
         let state = self.state();
-        Some(state.snapshot(state.table.get(number)?, from, to))
+        let series = state.table.get(number)?;
+        Some(state.snapshot(series, state.table.labels(series), from, to))
     }
 
     /// A time at or after `from` before which there is no sample since `from`; `None` when there

@@ -76,7 +76,7 @@ impl LateSamples {
 
     /// Whether the series has any.
     pub(super) fn has(&self, series: u64) -> bool {
-        self.samples.range((series, i64::MIN)..=(series, i64::MAX)).next().is_some()
+        self.has_in(series, i64::MIN, i64::MAX)
     }
 
     /// Adds one, unless its time is taken.
@@ -118,6 +118,12 @@ impl LateSamples {
         }
         let samples = self.samples.range((series, from)..=(series, to));
         samples.map(|((_, ts), bits)| (*ts, *bits)).collect()
+    }
+
+    /// Whether the series has any in `from..=to`.
+    pub(super) fn has_in(&self, series: u64, from: i64, to: i64) -> bool {
+        let mut samples = self.samples.range((series, from.min(to))..=(series, to));
+        from <= to && self.overlaps(from, to) && samples.next().is_some()
     }
 
     fn overlaps(&self, from: i64, to: i64) -> bool {
@@ -170,7 +176,7 @@ impl Head {
     }
 
     /// Whether a late sample may lie in `range`.
-    pub(crate) fn has_late(&self, range: TimeRange) -> bool {
+    pub(super) fn has_late(&self, range: TimeRange) -> bool {
         self.state().late.overlaps(range.from().as_millis(), range.to().as_millis())
     }
 

@@ -3,6 +3,8 @@
 use super::chunk_file::{Record, read_record};
 use super::open::{ChunkBytes, decode};
 use super::series::{Chain, Place, Series};
+use super::symbols::Symbol;
+use super::table::{Table, generation_of};
 use super::{Head, State};
 use crate::model::{Labels, Matcher, TimeRange};
 use crate::storage::TsdbStats;
@@ -10,9 +12,13 @@ use crate::storage::cardinality::Cardinality;
 use crate::storage::postings::matching;
 use crate::storage::source::{Columns, SourceError};
 use crate::sys::files::SharedFile;
+use rustc_hash::FxHashSet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+
+/// Series that are read under one lock: well below a millisecond.
+const BATCH_SERIES: usize = 1024;
 
 /// Open files of full chunks, by number.
 pub(super) type FileTable = BTreeMap<NonZeroU32, SharedFile>;
@@ -108,7 +114,8 @@ impl HeadSeries {
 }
 
 impl Head {
-    /// Series that match and may have samples in `range`.
+    /// Series that match and may have samples in `range`, as they are at one moment: of a commit
+    /// all samples are there or none. Labels, which never change, follow in batches.
     ///
     /// # Errors
     /// More than `series_max` match.
@@ -118,10 +125,30 @@ impl Head {
         matchers: &[Matcher],
         series_max: usize,
     ) -> Result<Vec<HeadSeries>, SourceError> {
+        let mut found = self.select_samples(range, matchers, series_max)?;
+        for batch in found.chunks_mut(BATCH_SERIES) {
+            let state = self.state();
+            for one in batch {
+                let series = state.table.get(one.number);
+                one.labels = series.map_or_else(Labels::empty, |one| state.table.labels(one));
+            }
+        }
+        // What has gone since is in a block, and those are asked later.
+        found.retain(|one| !one.labels.is_empty());
+        Ok(found)
+    }
+
+    fn select_samples(
+        &self,
+        range: TimeRange,
+        matchers: &[Matcher],
+        series_max: usize,
+    ) -> Result<Vec<HeadSeries>, SourceError> {
         let state = self.state();
         let (from, to) = (range.from().as_millis(), range.to().as_millis());
-        let mut found = Vec::new();
-        for place in matching(&state.table, matchers)?.iter() {
+        let ids = matching(&state.table, matchers)?;
+        let mut found = Vec::with_capacity(ids.len().min(series_max));
+        for place in ids.iter() {
             let Some(series) = state.table.at_place(*place) else { continue };
             if !state.overlaps(series, from, to) {
                 continue;
@@ -129,7 +156,7 @@ impl Head {
             if found.len() >= series_max {
                 return Err(SourceError::TooManySeries { limit: series_max });
             }
-            found.push(state.snapshot(series, from, to));
+            found.push(state.snapshot(series, Labels::empty(), from, to));
         }
         Ok(found)
     }
@@ -143,31 +170,93 @@ impl Head {
         range: TimeRange,
         matchers: &[Matcher],
     ) -> Result<Vec<Labels>, SourceError> {
-        let state = self.state();
+        let mut found = Vec::new();
+        self.each_batch(range, matchers, |table, batch| {
+            found.extend(batch.iter().map(|series| table.labels(series)));
+        })?;
+        Ok(found)
+    }
+
+    /// Adds the names of labels of series that match and may have samples in `range`.
+    ///
+    /// # Errors
+    /// Those of the index: none here.
+    pub(crate) fn add_names(
+        &self,
+        range: TimeRange,
+        matchers: &[Matcher],
+        into: &mut BTreeSet<String>,
+    ) -> Result<(), SourceError> {
+        if matchers.is_empty() {
+            if self.overlaps(range) || self.has_late(range) {
+                into.extend(self.state().table.names().map(str::to_owned));
+            }
+            return Ok(());
+        }
+        self.each_batch(range, matchers, |table, batch| {
+            let all = batch.iter().flat_map(|series| table.symbols_of(series));
+            let names: FxHashSet<Symbol> = all.map(|(name, _)| name).collect();
+            into.extend(names.into_iter().map(|name| table.symbols.text(name).to_owned()));
+        })
+    }
+
+    /// Adds the values of a label of series that match and may have samples in `range`.
+    ///
+    /// # Errors
+    /// Those of the index: none here.
+    pub(crate) fn add_values(
+        &self,
+        name: &str,
+        range: TimeRange,
+        matchers: &[Matcher],
+        into: &mut BTreeSet<String>,
+    ) -> Result<(), SourceError> {
+        if matchers.is_empty() {
+            if self.overlaps(range) || self.has_late(range) {
+                into.extend(self.state().table.values(name).map(str::to_owned));
+            }
+            return Ok(());
+        }
+        self.each_batch(range, matchers, |table, batch| {
+            let Some(name) = table.symbols.find(name) else { return };
+            let all = batch
+                .iter()
+                .filter_map(|series| table.symbols_of(series).find(|(found, _)| *found == name));
+            let values: FxHashSet<Symbol> = all.map(|(_, value)| value).collect();
+            into.extend(values.into_iter().map(|value| table.symbols.text(value).to_owned()));
+        })
+    }
+
+    /// Shows series that match and may have samples in `range`, late ones too, in batches between which commits
+    /// get their turn. A series that comes in between is not shown.
+    fn each_batch(
+        &self,
+        range: TimeRange,
+        matchers: &[Matcher],
+        mut show: impl FnMut(&Table, &[&Series]),
+    ) -> Result<(), SourceError> {
         let (from, to) = (range.from().as_millis(), range.to().as_millis());
-        let places = matching(&state.table, matchers)?;
-        let series = places.iter().filter_map(|place| state.table.at_place(*place));
-        let series = series.filter(|series| state.overlaps(series, from, to));
-        Ok(series.map(|series| state.table.labels(series)).collect())
+        let (places, generation) = {
+            let state = self.state();
+            (matching(&state.table, matchers)?, state.table.next_generation())
+        };
+        for batch in places.chunks(BATCH_SERIES) {
+            let state = self.state();
+            let series = batch.iter().filter_map(|place| state.table.at_place(*place));
+            let series = series.filter(|series| generation_of(series.number) < generation);
+            let series = series.filter(|series| {
+                state.overlaps(series, from, to) || state.late.has_in(series.number, from, to)
+            });
+            show(&state.table, &series.collect::<Vec<_>>());
+        }
+        Ok(())
     }
 
     /// Whether any sample of the head may lie in `range`.
-    pub(crate) fn overlaps(&self, range: TimeRange) -> bool {
+    fn overlaps(&self, range: TimeRange) -> bool {
         let state = self.state();
         let after_start = state.max_time.is_some_and(|max| max >= range.from().as_millis());
         after_start && state.read_from.is_none_or(|from| from <= range.to().as_millis())
-    }
-
-    /// Adds all label names to `into`.
-    pub(crate) fn all_names(&self, into: &mut BTreeSet<String>) {
-        let state = self.state();
-        into.extend(state.table.names().map(str::to_owned));
-    }
-
-    /// Adds all values of a label to `into`.
-    pub(crate) fn all_values(&self, name: &str, into: &mut BTreeSet<String>) {
-        let state = self.state();
-        into.extend(state.table.values(name).map(str::to_owned));
     }
 
     /// Counts for `status/tsdb`.
@@ -205,7 +294,13 @@ impl State {
             && series.min_time().is_some_and(|min| min <= to)
     }
 
-    pub(super) fn snapshot(&self, series: &Series, from: i64, to: i64) -> HeadSeries {
+    pub(super) fn snapshot(
+        &self,
+        series: &Series,
+        labels: Labels,
+        from: i64,
+        to: i64,
+    ) -> HeadSeries {
         let pending = self.pending.get(&series.number).into_iter().flatten();
         let overlapping = |chunk: &&Arc<ChunkBytes>| chunk.min <= to && chunk.max >= from;
         let mut later: Vec<_> = pending.filter(overlapping).cloned().collect();
@@ -216,7 +311,7 @@ impl State {
             later.push(Arc::new(open.to_bytes()));
         }
         HeadSeries {
-            labels: self.table.labels(series),
+            labels,
             number: series.number,
             chain: series.chain(),
             later,

@@ -9,7 +9,7 @@ use super::series::Series;
 use super::symbols::{NumberMap, Symbol, Symbols};
 use crate::model::Labels;
 use crate::storage::codec::put_varint;
-use crate::storage::postings::{Ids, LabelIndex, union};
+use crate::storage::postings::{Ids, LabelIndex, Values, intersect, subtract, union};
 use crate::storage::source::SourceError;
 use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
@@ -20,6 +20,12 @@ const PLACE_BITS: u32 = 24;
 
 /// Places of the slab at most.
 pub(super) const PLACES_MAX: usize = 1 << PLACE_BITS;
+
+/// What it costs to ask one series for a label, in numbers of a posting list.
+const SERIES_COST: usize = 32;
+
+/// What it costs to try an expression on a value and to join the list of it, likewise.
+const VALUE_COST: usize = 64;
 
 /// Slots of one page of the slab: it grows by pages, not by doubling.
 const PAGE_SLOTS: usize = 512;
@@ -52,6 +58,11 @@ struct Pair {
     /// Of both texts.
     hash: u64,
     places: Places,
+}
+
+/// The generation that a number holds: later series have higher ones.
+pub(super) const fn generation_of(number: u64) -> u64 {
+    number >> PLACE_BITS
 }
 
 /// The place that a number holds.
@@ -169,7 +180,7 @@ impl Table {
         let place = place_of(number);
         let before = self.unlink(place).map(|(_, pairs)| pairs);
         self.take_place(place);
-        self.raise_generation((number >> PLACE_BITS) + 1);
+        self.raise_generation(generation_of(number) + 1);
         let mut coded = Vec::with_capacity(pairs.len() * 3);
         for pair in pairs {
             put_varint(&mut coded, u64::from(*pair));
@@ -246,6 +257,11 @@ impl Table {
         pairs.map(|pair| (self.symbols.text(pair.name), self.symbols.text(pair.value)))
     }
 
+    /// Names and values of a series, as symbols.
+    pub(super) fn symbols_of(&self, series: &Series) -> impl Iterator<Item = (Symbol, Symbol)> {
+        series.pairs().filter_map(|id| self.pair_at(id)).map(|pair| (pair.name, pair.value))
+    }
+
     /// Label names, their values, and how many series have them.
     pub(super) fn labels_and_counts(&self) -> impl Iterator<Item = (&str, &str, u32)> {
         let pairs = self.pairs.iter().flatten();
@@ -310,6 +326,21 @@ impl Table {
     fn hash_of(&self, pairs: impl Iterator<Item = PairId>) -> u64 {
         let hashes = pairs.filter_map(|id| Some(self.pairs.get(at(id))?.as_ref()?.hash));
         hashes.fold(0, join_hash)
+    }
+
+    /// The pair of a series with this name.
+    fn pair_of(&self, series: &Series, name: Symbol) -> Option<(PairId, &Pair)> {
+        let mut pairs = series.pairs().filter_map(|id| Some((id, self.pair_at(id)?)));
+        pairs.find(|(_, pair)| pair.name == name)
+    }
+
+    fn pair_at(&self, id: PairId) -> Option<&Pair> {
+        self.pairs.get(at(id))?.as_ref()
+    }
+
+    fn values_count(&self, name: &str) -> usize {
+        let values = self.symbols.find(name).and_then(|name| self.by_text.get(&name));
+        values.map_or(0, NumberMap::len)
     }
 
     fn pair_mut(&mut self, id: PairId) -> Option<&mut Pair> {
@@ -379,14 +410,56 @@ impl LabelIndex for Table {
         Ok(self.iter().map(|series| place_of(series.number)).collect())
     }
 
-    fn with(&self, name: &str, value: &str) -> Result<Ids, SourceError> {
-        let found = self.find_pair(name, value);
-        Ok(found.map_or_else(|| Ids::from([]), |pair| self.ids(pair)))
+    fn count_max(&self, name: &str, values: &Values<'_>) -> Result<Option<usize>, SourceError> {
+        let Values::OneOf(values) = values else { return Ok(None) };
+        let pairs = values.iter().filter_map(|value| self.find_pair(name, value));
+        Ok(Some(pairs.filter_map(|id| self.pair_at(id)).map(|pair| at(pair.places.len())).sum()))
     }
 
-    fn with_any(&self, name: &str, holds: &dyn Fn(&str) -> bool) -> Result<Ids, SourceError> {
-        let held = self.values_of(name).filter(|(value, _)| holds(self.symbols.text(*value)));
-        Ok(union(held.map(|(_, pair)| self.ids(pair)).collect()))
+    fn with(&self, name: &str, values: &Values<'_>) -> Result<Ids, SourceError> {
+        let found: Vec<Ids> = match values {
+            Values::OneOf(values) => {
+                let pairs = values.iter().filter_map(|value| self.find_pair(name, value));
+                pairs.map(|pair| self.ids(pair)).collect()
+            }
+            Values::All | Values::Matching { .. } => {
+                let all = self.values_of(name);
+                let held = all.filter(|(value, _)| values.have(self.symbols.text(*value)));
+                held.map(|(_, pair)| self.ids(pair)).collect()
+            }
+        };
+        Ok(union(found))
+    }
+
+    /// Few series are asked one by one, which spares the lists, and the expression all values
+    /// that they do not have.
+    fn narrow(
+        &self,
+        ids: &Ids,
+        name: &str,
+        values: &Values<'_>,
+        wanted: bool,
+    ) -> Result<Ids, SourceError> {
+        let listed = match values {
+            Values::OneOf(_) => self.count_max(name, values)?.unwrap_or(0),
+            Values::All => self.count,
+            Values::Matching { .. } => self.values_count(name).saturating_mul(VALUE_COST),
+        };
+        if ids.len().saturating_mul(SERIES_COST) > listed {
+            let found = self.with(name, values)?;
+            return Ok(if wanted { intersect(ids, &found) } else { subtract(ids, &found) });
+        }
+        let Some(name) = self.symbols.find(name) else {
+            return Ok(if wanted { Ids::from([]) } else { Ids::clone(ids) });
+        };
+        let mut known: NumberMap<PairId, bool> = NumberMap::default();
+        let mut has = |place: &u32| {
+            let series = self.at_place(*place)?;
+            let (id, pair) = self.pair_of(series, name)?;
+            let holds = || values.have(self.symbols.text(pair.value));
+            Some(*known.entry(id).or_insert_with(holds))
+        };
+        Ok(ids.iter().copied().filter(|id| has(id).unwrap_or(false) == wanted).collect())
     }
 }
 
@@ -411,7 +484,10 @@ mod tests {
         table.insert(second, &labels("b")).unwrap();
         assert!(table.get(first).is_none() && table.get(second).is_some());
         assert_eq!(table.symbols.find("a"), None);
-        assert_eq!(table.with("v", "b").unwrap().as_ref(), [place_of(second)]);
+        assert_eq!(
+            table.with("v", &Values::OneOf(vec!["b"])).unwrap().as_ref(),
+            [place_of(second)]
+        );
         assert_eq!(table.labels(table.get(second).unwrap()), labels("b"));
         assert_eq!(table.insert(99, &labels("b")).map(|one| one.number), Err(second));
     }
