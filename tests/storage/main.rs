@@ -2,6 +2,10 @@
 //! map as the oracle.
 
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod shadow;
+#[cfg(test)]
 mod support;
 
 use proptest::prelude::*;

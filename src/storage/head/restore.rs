@@ -61,7 +61,7 @@ impl Head {
         lost.tell(damages);
 
         let settings = WalSettings { dir: wal_dir, segment_bytes: config.wal_segment_bytes };
-        let wal = Wal::new(Arc::clone(&files), settings, segments, last_seq);
+        let wal = Wal::new(Arc::clone(&files), settings, segments, last_seq)?;
         let syncer = Arc::clone(wal.syncer());
         let keeper = Keeper::new(
             ChunkFiles::new(Arc::clone(&files), head_dir.clone(), next_file),
