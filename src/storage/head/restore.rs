@@ -151,8 +151,10 @@ fn open_chunk_files(
             None => files.remove(&path).map_err(Error::io("remove", &path))?,
         }
     }
-    for lost in loaded.files.iter().flat_map(|named| named.keys()) {
-        if !table.contains_key(lost) {
+    for (lost, facts) in loaded.files.iter().flatten() {
+        // One whose samples are all in blocks was removed before the next checkpoint could say so.
+        let in_blocks = state.read_from.is_some_and(|until| facts.newest < until);
+        if !table.contains_key(lost) && !in_blocks {
             let path = chunk_file::path_of(dir, *lost);
             damages.note(format!("chunk file {} is gone, with what it held", path.display()));
         }
