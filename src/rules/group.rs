@@ -216,7 +216,9 @@ impl Group {
     pub fn last_words(&self, stopped: Timestamp) -> Commit {
         let all = self.rules.iter().flat_map(|rule| &rule.written).chain(&self.orphans);
         let at = stopped.minus(self.query_offset);
-        Commit::of(all.map(|labels| marker(labels, at)))
+        let mut commit = Commit::of(all.map(|labels| marker(labels, at)));
+        commit.in_order_only = true;
+        commit
     }
 
     /// Forgets the metrics of a removed group.

@@ -53,6 +53,9 @@ pub struct Commit {
     pub samples: Vec<AppendSample>,
     /// What is said about metrics, by name.
     pub metadata: Vec<(String, Metadata)>,
+    /// Whether samples older than the newest of their series are refused even inside the
+    /// out-of-order window: a marker of an end, which says nothing once the series went on.
+    pub in_order_only: bool,
 }
 
 impl Commit {
@@ -121,6 +124,8 @@ pub struct Committed {
     pub refused: Vec<(usize, Refusal)>,
     /// Samples that were new and taken.
     pub taken: usize,
+    /// Those of them that were older than the newest of their series.
+    pub late: usize,
     /// Series that were new.
     pub created: usize,
 }

@@ -9,6 +9,7 @@ use crate::sys::metrics::{Cell, Registry};
 pub(super) struct StoreMetrics {
     pub(super) appended: Cell,
     pub(super) out_of_order: Cell,
+    pub(super) late: Cell,
     pub(super) too_old: Cell,
     pub(super) out_of_bound: Cell,
     pub(super) log_failures: Cell,
@@ -60,6 +61,10 @@ impl StoreMetrics {
         Self {
             appended: float("head_samples_appended_total", "Samples taken."),
             out_of_order: float("out_of_order_samples_total", "Samples refused as out of order."),
+            late: float(
+                "head_out_of_order_samples_appended_total",
+                "Samples taken that were older than the newest of their series.",
+            ),
             too_old: float("too_old_samples_total", "Samples refused as too old."),
             out_of_bound: float("out_of_bound_samples_total", "Samples refused as out of bounds."),
             log_failures: counter("wal_writes_failed_total", "Commits that the log did not take."),
@@ -92,6 +97,9 @@ impl StoreMetrics {
     /// Counts what became of a commit.
     pub(super) fn committed(&self, committed: &Committed) {
         self.appended.add(committed.taken as f64);
+        if committed.late > 0 {
+            self.late.add(committed.late as f64);
+        }
         if committed.created > 0 {
             self.series_created.add(committed.created as f64);
         }

@@ -1,7 +1,7 @@
 //! One series out of its parts: head and blocks, joined in order of time.
 
 use super::block::BlockSeries;
-use super::head::HeadSeries;
+use super::head::{HeadSeries, LateSeries};
 use super::source::{Columns, SelectedSeries, SeriesSamples, SourceError};
 use crate::model::{Labels, TimeRange};
 use std::sync::Arc;
@@ -13,6 +13,8 @@ pub(super) enum Part {
     Block(BlockSeries),
     /// In the head.
     Head(HeadSeries),
+    /// In the head, out of order.
+    Late(LateSeries),
 }
 
 impl Part {
@@ -21,6 +23,18 @@ impl Part {
         match self {
             Self::Block(part) => &part.labels,
             Self::Head(part) => &part.labels,
+            Self::Late(part) => &part.labels,
+        }
+    }
+
+    /// Of two samples of one time that of the lower rank is read: what came in order before what
+    /// came late, whether a block has it yet or not.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Block(part) if part.is_cut() => 0,
+            Self::Head(_) => 1,
+            Self::Block(_) => 2,
+            Self::Late(_) => 3,
         }
     }
 
@@ -28,6 +42,10 @@ impl Part {
         match self {
             Self::Block(part) => part.read(from, to, out),
             Self::Head(part) => part.read(from, to, out),
+            Self::Late(part) => {
+                part.read(from, to, out);
+                Vec::new()
+            }
         }
     }
 }
@@ -95,11 +113,11 @@ fn interleave(out: &mut Columns, start: usize, middle: usize) {
     }
 }
 
-/// Joins parts of the same series; sorted by labels. Parts keep their order, which is that of
-/// time.
+/// Joins parts of the same series; sorted by labels. Parts of one rank keep their order, which is
+/// that of time.
 pub(super) fn join(parts: Vec<Part>) -> Vec<Joined> {
     let mut parts = parts;
-    parts.sort_by(|a, b| a.labels().cmp(b.labels()));
+    parts.sort_by(|a, b| a.labels().cmp(b.labels()).then_with(|| a.rank().cmp(&b.rank())));
     let mut joined: Vec<Joined> = Vec::with_capacity(parts.len());
     for part in parts {
         match joined.last_mut() {

@@ -171,6 +171,8 @@ pub struct Storage {
 pub(super) struct Upkeep {
     /// Elapsed time at the last checkpoint.
     pub(super) checkpoint_at: Duration,
+    /// Elapsed time when the head last had no late samples.
+    pub(super) late_since: Duration,
     pub(super) free_bytes: u64,
     pub(super) log_bytes: u64,
 }
@@ -380,11 +382,13 @@ impl Storage {
         series_max: usize,
         warnings: &mut Vec<String>,
     ) -> std::result::Result<Vec<Part>, SourceError> {
+        let late = self.head.select_late(range, matchers, series_max)?;
         let head = self.head.select(range, matchers, series_max)?;
         let (from, to) = (range.from().as_millis(), range.to().as_millis());
         let blocks = self.blocks.select(from, to, matchers, series_max, warnings)?;
         let blocks = blocks.into_iter().map(Part::Block);
-        Ok(blocks.chain(head.into_iter().map(Part::Head)).collect())
+        let head = head.into_iter().map(Part::Head);
+        Ok(blocks.chain(head).chain(late.into_iter().map(Part::Late)).collect())
     }
 }
 
@@ -454,7 +458,9 @@ impl Source for Storage {
         range: TimeRange,
         matchers: &[Matcher],
     ) -> std::result::Result<Vec<Labels>, SourceError> {
-        let mut found: BTreeSet<Labels> = self.head.series(range, matchers)?.into_iter().collect();
+        let late = self.head.select_late(range, matchers, usize::MAX)?;
+        let mut found: BTreeSet<Labels> = late.into_iter().map(|part| part.labels).collect();
+        found.extend(self.head.series(range, matchers)?);
         let (from, to) = (range.from().as_millis(), range.to().as_millis());
         let mut unread = Vec::new();
         let blocks = self.blocks.select(from, to, matchers, usize::MAX, &mut unread)?;
@@ -470,7 +476,7 @@ impl Source for Storage {
     ) -> std::result::Result<Vec<String>, SourceError> {
         let mut names = BTreeSet::new();
         if matchers.is_empty() {
-            if self.head.overlaps(range) {
+            if self.head.overlaps(range) || self.head.has_late(range) {
                 self.head.all_names(&mut names);
             }
             let (from, to) = (range.from().as_millis(), range.to().as_millis());
@@ -493,7 +499,7 @@ impl Source for Storage {
     ) -> std::result::Result<Vec<String>, SourceError> {
         let mut values = BTreeSet::new();
         if matchers.is_empty() {
-            if self.head.overlaps(range) {
+            if self.head.overlaps(range) || self.head.has_late(range) {
                 self.head.all_values(name, &mut values);
             }
             let (from, to) = (range.from().as_millis(), range.to().as_millis());

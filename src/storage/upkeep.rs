@@ -3,10 +3,13 @@
 use super::block::{BlockSpec, span_max};
 use super::config::Config;
 use super::error::{Error, Result};
+use super::head::LateSeries;
 use super::select::{Part, join};
+use super::source::Columns;
 use super::store::{Storage, Upkeep};
 use crate::model::Metadata;
 use crate::sys::files::Space;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +32,7 @@ impl Storage {
             self.keep_reserve(&config, &mut upkeep),
             self.checkpoint_if_due(&config, &mut upkeep),
             self.cut(&config, None).map(|_| ()),
+            self.write_late_if_due(&config, &mut upkeep),
             self.merge(&config, false).map(|_| ()),
             self.retain(&config, &upkeep),
             self.look_around(&mut upkeep),
@@ -55,6 +59,7 @@ impl Storage {
         // A fixed end: new samples come as fast as blocks are cut.
         let settled = self.clock.now().as_millis().saturating_sub(STILL_COMING_MS);
         while self.cut(&config, Some(settled))? {}
+        self.write_late(&config)?;
         while self.merge(&config, true)? {}
         self.retain(&config, &upkeep)?;
         self.look_around(&mut upkeep)
@@ -165,6 +170,64 @@ impl Storage {
         self.head.drop_before(end)?;
         self.catalog.save_blocks(&self.blocks.rows())?;
         Ok(true)
+    }
+
+    fn write_late_if_due(&self, config: &Config, upkeep: &mut Upkeep) -> Result<()> {
+        let (len, many) = self.head.late_len();
+        let now = self.clock.elapsed();
+        if len == 0 {
+            upkeep.late_since = now;
+            return Ok(());
+        }
+        if !many && now.saturating_sub(upkeep.late_since) < config.block_span {
+            return Ok(());
+        }
+        self.write_late(config)
+    }
+
+    /// Writes late samples to blocks, one for each window; none reaches over the last cut, so
+    /// that what is cut next stays apart from them.
+    fn write_late(&self, config: &Config) -> Result<()> {
+        let series = self.head.late_samples();
+        if series.is_empty() {
+            return Ok(());
+        }
+        let span = millis(config.block_span).max(1);
+        let cut_until = self.head.cut_until().unwrap_or(i64::MIN);
+        let mut windows: BTreeMap<(i64, bool), (i64, i64)> = BTreeMap::new();
+        for (ts, _) in series.iter().flat_map(|one| &one.samples) {
+            let window = windows.entry((ts.div_euclid(span), *ts >= cut_until));
+            let (min, max) = window.or_insert((*ts, *ts));
+            (*min, *max) = ((*min).min(*ts), (*max).max(*ts));
+        }
+        for (min, max) in windows.into_values() {
+            let inside: Vec<_> = series.iter().filter_map(|one| one.within(min, max)).collect();
+            let written = self.late_block(&inside, min, max);
+            let added = written.and_then(|dir| self.blocks.add(dir.as_slice()));
+            self.count_compaction(added.is_ok());
+            added?;
+            self.head.forget_late(&inside);
+        }
+        self.head.checkpoint()?;
+        self.catalog.save_blocks(&self.blocks.rows())
+    }
+
+    fn late_block(&self, series: &[LateSeries], min: i64, max: i64) -> Result<Option<PathBuf>> {
+        let mut writer = self.blocks.begin(BlockSpec {
+            min,
+            end: max.saturating_add(1),
+            level: 0,
+            id: self.entropy.next_u64(),
+            sources: Vec::new(),
+            cut_end: None,
+        })?;
+        let mut columns = Columns::default();
+        for one in series {
+            columns.clear();
+            one.read(min, max, &mut columns);
+            writer.put(&one.labels, &columns)?;
+        }
+        writer.finish()
     }
 
     fn next_cut(&self, config: &Config, until: Option<i64>) -> Option<(i64, i64)> {

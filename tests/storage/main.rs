@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod shadow;
 #[cfg(test)]
 mod support;

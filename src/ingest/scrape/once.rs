@@ -246,7 +246,7 @@ impl Done {
 /// T7: a removed target's series end at the first scrape that was missed.
 pub(super) fn mark_ends(shared: &Shared, memory: &Memory, missed: Timestamp) {
     let ends = memory.cache.all_live().into_iter().map(|series| end(series, missed));
-    let mut commit = Commit { samples: ends.collect(), ..Commit::default() };
+    let mut commit = Commit { samples: ends.collect(), in_order_only: true, ..Commit::default() };
     memory.report.put_ends(&mut commit, missed);
     if commit.samples.is_empty() {
         return;

@@ -61,6 +61,7 @@ struct Opened {
     cache: Mutex<Cache>,
     symbols: Vec<Box<str>>,
     series: u32,
+    is_cut: bool,
 }
 
 #[derive(Debug, Default)]
@@ -361,6 +362,7 @@ impl Opened {
             cache: Mutex::default(),
             symbols,
             series: u32::try_from(block.facts.series).unwrap_or(u32::MAX),
+            is_cut: block.facts.cut_end.is_some(),
         })
     }
 
@@ -525,6 +527,11 @@ impl LabelIndex for Opened {
 }
 
 impl BlockSeries {
+    /// Whether its block has samples that were cut from the head in order.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.block.is_cut
+    }
+
     /// Appends samples with `from <= ts <= to` to `out`; says what could not be read.
     pub(crate) fn read(&self, from: i64, to: i64, out: &mut Columns) -> Vec<String> {
         let mut warnings = Vec::new();

@@ -8,6 +8,9 @@
 //! `fresh_store_reach` behind the clock, so that a fresh store can be filled with the history
 //! that a sender has, series by series; such samples still cannot move the head's end.
 //!
+//! With an out-of-order window, samples that are too old or out of order for their chunk, and not
+//! further behind the head's newest than the window, are taken as late ones: see `out_of_order.rs`.
+//!
 //! Source: prometheus, tsdb/head_append.go (appendable), and reliability.md for the bounds.
 
 use super::State;
@@ -24,6 +27,7 @@ pub(super) struct Limits {
     too_old_after: i64,
     fresh_store_reach: i64,
     too_far_ahead_after: i64,
+    out_of_order_window: i64,
     series_max: usize,
     labels_max: usize,
     label_name_bytes_max: usize,
@@ -35,7 +39,9 @@ pub(super) struct Limits {
 pub(super) struct Admission {
     pub(super) committed: Committed,
     pub(super) new_series: Vec<NewSeries>,
-    is_stale: bool,
+    /// Samples that are older than their series' newest.
+    pub(super) late: Vec<LogSample>,
+    stop: Option<Stop>,
 }
 
 impl Limits {
@@ -46,6 +52,7 @@ impl Limits {
             too_old_after: millis(config.too_old_after),
             fresh_store_reach: millis(config.fresh_store_reach),
             too_far_ahead_after: millis(config.too_far_ahead_after),
+            out_of_order_window: millis(config.out_of_order_window),
             series_max: config.series_max.min(super::table::PLACES_MAX),
             labels_max: config.labels_max,
             label_name_bytes_max: config.label_name_bytes_max,
@@ -54,9 +61,14 @@ impl Limits {
     }
 }
 
-/// A known series has left the head.
+/// Why nothing of a commit is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stale;
+pub(super) enum Stop {
+    /// A known series has left the head.
+    Stale,
+    /// Too many late samples wait for a block.
+    LateFull,
+}
 
 /// Which series a commit has touched already, by their place in the slab; kept between commits
 /// for its memory.
@@ -95,7 +107,7 @@ pub(super) fn admit(
     commit: &Commit,
     touched: &mut Touched,
     taken: &mut Vec<LogSample>,
-) -> Result<Admission, Stale> {
+) -> Result<Admission, Stop> {
     let judge = Judge {
         state,
         limits,
@@ -106,6 +118,9 @@ pub(super) fn admit(
         touched,
         newest: None,
         new_series: Vec::new(),
+        late_from: late_from(state, limits, now, commit),
+        late: Vec::new(),
+        seen: None,
     };
     let admission = judge.run(commit, taken);
     let named = |at: u32| {
@@ -121,7 +136,14 @@ pub(super) fn admit(
             touched.remove(series.number());
         }
     }
-    if admission.is_stale { Err(Stale) } else { Ok(admission) }
+    admission.stop.map_or(Ok(admission), Err)
+}
+
+/// From when on late samples are taken; `None` when none are.
+fn late_from(state: &State, limits: &Limits, now: Timestamp, commit: &Commit) -> Option<i64> {
+    let newest = state.max_time.or(state.accept_from).unwrap_or(now.as_millis());
+    let window = limits.out_of_order_window;
+    (window > 0 && !commit.in_order_only).then(|| newest.saturating_sub(window))
 }
 
 /// The times that are taken.
@@ -171,7 +193,7 @@ impl Named {
 /// Why a sample is not taken.
 enum Verdict {
     Refused(Refusal),
-    Stale,
+    Stop(Stop),
 }
 
 impl From<Refusal> for Verdict {
@@ -193,6 +215,10 @@ struct Judge<'a> {
     /// The newest sample of each series that this commit has touched; made when one comes twice.
     newest: Option<FxHashMap<u64, (i64, u64)>>,
     new_series: Vec<NewSeries>,
+    late_from: Option<i64>,
+    late: Vec<LogSample>,
+    /// What was taken by series and time; made with the first late sample.
+    seen: Option<FxHashMap<(u64, i64), u64>>,
 }
 
 impl Judge<'_> {
@@ -202,16 +228,18 @@ impl Judge<'_> {
             match self.judge(commit, sample, taken) {
                 Ok(()) => {}
                 Err(Verdict::Refused(why)) => admission.committed.refused.push((place, why)),
-                Err(Verdict::Stale) => {
-                    admission.is_stale = true;
+                Err(Verdict::Stop(why)) => {
+                    admission.stop = Some(why);
                     break;
                 }
             }
         }
         admission.committed.refs = self.named.iter().map(|named| named.series()).collect();
         admission.committed.created = self.new_series.len();
-        admission.committed.taken = taken.len();
+        admission.committed.taken = taken.len() + self.late.len();
+        admission.committed.late = self.late.len();
         admission.new_series = self.new_series;
+        admission.late = self.late;
         admission
     }
 
@@ -227,7 +255,7 @@ impl Judge<'_> {
             SeriesKey::Known(known) => match state.table.get(known.number()) {
                 Some(series) => (Some(series.number), series.last()),
                 None if bits == STALE_NAN_BITS => return Ok(()),
-                None => return Err(Verdict::Stale),
+                None => return Err(Verdict::Stop(Stop::Stale)),
             },
             SeriesKey::New(at) => {
                 let labels = usize::try_from(at).ok().and_then(|at| commit.labels.get(at));
@@ -247,26 +275,61 @@ impl Judge<'_> {
             if ts == last_ts {
                 return Err(Refusal::Duplicate.into());
             }
-            if ts < last_ts {
-                return Err(Refusal::OutOfOrder.into());
-            }
         }
         if ts > self.bounds.to {
             return Err(Refusal::TooFarAhead.into());
         }
-        if ts < self.bounds.from {
-            return Err(Refusal::TooOld.into());
+        let fault = if last.is_some_and(|(last_ts, _)| ts < last_ts) {
+            Some(Refusal::OutOfOrder)
+        } else {
+            (ts < self.bounds.from).then_some(Refusal::TooOld)
+        };
+        if let Some(fault) = fault {
+            self.check_late(ts, fault)?;
         }
         let series = match (number, sample.series) {
             (Some(number), _) => number,
             (None, SeriesKey::New(at)) => self.make(at, commit)?,
-            (None, SeriesKey::Known(_)) => return Err(Verdict::Stale),
+            (None, SeriesKey::Known(_)) => return Err(Verdict::Stop(Stop::Stale)),
         };
+        if fault.is_some() {
+            return self.take_late(LogSample { series, ts, bits }, taken);
+        }
+        if let Some(seen) = &mut self.seen {
+            seen.insert((series, ts), bits);
+        }
         if let Some(newest) = &mut self.newest {
             newest.insert(series, (ts, bits));
         }
         taken.push(LogSample { series, ts, bits });
         Ok(())
+    }
+
+    /// Whether a sample that cannot go into its series' chunk may be taken as a late one.
+    fn check_late(&self, ts: i64, fault: Refusal) -> Result<(), Verdict> {
+        match self.late_from {
+            None => Err(fault.into()),
+            Some(from) if ts < from => Err(Refusal::TooOld.into()),
+            Some(_) if !self.state.late.has_room() => Err(Verdict::Stop(Stop::LateFull)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Takes a late sample, unless the series has one at its time.
+    fn take_late(&mut self, sample: LogSample, taken: &[LogSample]) -> Result<(), Verdict> {
+        let LogSample { series, ts, bits } = sample;
+        let all = || taken.iter().map(|one| ((one.series, one.ts), one.bits)).collect();
+        let seen = self.seen.get_or_insert_with(all);
+        let other = seen.get(&(series, ts)).copied();
+        match other.or_else(|| self.state.bits_near(series, ts)) {
+            Some(other) if other == bits => Ok(()),
+            Some(_) => Err(Refusal::Duplicate.into()),
+            None => {
+                seen.insert((series, ts), bits);
+                self.late.push(sample);
+                Ok(())
+            }
+        }
     }
 
     /// The newest sample of a series that this commit has touched before.

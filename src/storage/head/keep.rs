@@ -237,7 +237,8 @@ impl Head {
             pass.put(&out)?;
             out.clear();
         }
-        let state = self.state();
+        let mut state = self.state_mut();
+        state.late.put(&mut out, seq, pass.is_whole());
         let next_generation = state.table.next_generation();
         put_frame(&mut out, seq, kind::FILES, |out| {
             for (number, FileFacts { newest, chunks }) in &state.file_facts {
@@ -361,6 +362,11 @@ impl State {
             return Dropped::From(series.start);
         }
         let number = series.number;
+        if self.late.has(number) {
+            // It keeps its place until a block has them.
+            series.start = series.start.max(until);
+            return Dropped::Nothing;
+        }
         self.open_chunks -= u64::from(series.open.count() > 0);
         self.table.remove_place(place);
         for chunk in self.pending.remove(&number).into_iter().flatten() {

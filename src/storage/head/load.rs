@@ -10,7 +10,7 @@ use crate::storage::codec::{Reader, Steps};
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
 use crate::storage::wal::frame::{FILE_HEAD, Found, Frame, Frames, check_file_head};
-use crate::storage::wal::record::kind;
+use crate::storage::wal::record::{kind, read_inline};
 use crate::storage::wal::series::SeriesRecord;
 use crate::sys::files::Files;
 use std::collections::BTreeMap;
@@ -117,6 +117,12 @@ impl Loader<'_> {
             kind::SERIES => self.apply_series(&SeriesRecord::read(frame.payload)?),
             kind::FULL_CHUNKS => return self.apply_full(frame.payload),
             kind::OPEN_CHUNKS => return self.apply_open(frame.payload),
+            kind::OUT_OF_ORDER => {
+                let mut samples = Vec::new();
+                read_inline(frame.payload, &mut samples)?;
+                samples.into_iter().for_each(|sample| self.state.late.insert(sample));
+            }
+            kind::LATE_DONE => self.state.late.clear(),
             kind::FILES => self.files = Some(read_files(frame.payload)?),
             kind::GONE => {
                 let mut reader = Reader::new(frame.payload);
@@ -125,7 +131,7 @@ impl Loader<'_> {
                 }
             }
             // Kinds of the log, or of a later version: not a checkpoint's.
-            0..=kind::FULL_CHUNKS | kind::END.. => return None,
+            0..=kind::INLINE | 6..=kind::FULL_CHUNKS | kind::END.. => return None,
         }
         Some(())
     }

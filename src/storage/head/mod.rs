@@ -14,6 +14,7 @@ mod chunk_file;
 mod keep;
 mod load;
 mod open;
+mod out_of_order;
 mod places;
 mod restore;
 mod series;
@@ -25,16 +26,18 @@ mod tests;
 
 pub(super) use check::check;
 pub(super) use open::{ChunkBytes, OpenChunk};
+pub(super) use out_of_order::LateSeries;
 pub(super) use snapshot::HeadSeries;
 
-use self::admit::{Admission, Limits, Touched};
+use self::admit::{Admission, Limits, Stop, Touched};
 use self::keep::Keeper;
+use self::out_of_order::LateSamples;
 use self::snapshot::FileTable;
 use self::table::Table;
 use super::append::{AppendError, Commit, Committed, SeriesRef};
 use super::config::{Config, WalSync};
 use super::error::Error;
-use super::wal::{LogSample, NewSeries, Syncer, Wal};
+use super::wal::{LogCommit, LogSample, Syncer, Wal};
 use crate::model::Labels;
 use crate::sys::clock::SharedClock;
 use crate::sys::files::SharedFiles;
@@ -51,6 +54,9 @@ const SCRATCH_SAMPLES_MAX: usize = 1 << 15;
 
 /// Bytes of full chunks that wait for the next maintenance at most, about: a back-fill fills more.
 const PENDING_BYTES_MAX: usize = 1 << 20;
+
+/// What a sender is told whose late samples find no room.
+const LATE_FULL: &str = "too many out-of-order samples wait for a block; send them again later";
 
 /// What the head takes from the world.
 #[derive(Clone, Debug)]
@@ -109,6 +115,7 @@ struct State {
     pending_bytes: usize,
     /// Series with an open chunk.
     open_chunks: u64,
+    late: LateSamples,
 }
 
 /// What is in a file of full chunks.
@@ -145,12 +152,15 @@ impl Head {
         samples.clear();
         let admission = match self.admit(commit, &mut writer.touched, &mut samples) {
             Ok(admission) => admission,
-            Err(admit::Stale) => {
+            Err(why) => {
                 writer.samples = samples;
-                return Err(AppendError::Stale);
+                return Err(match why {
+                    Stop::Stale => AppendError::Stale,
+                    Stop::LateFull => AppendError::Refusing(LATE_FULL.to_owned()),
+                });
             }
         };
-        if samples.is_empty() && admission.new_series.is_empty() {
+        if admission.committed.taken == 0 && admission.new_series.is_empty() {
             writer.samples = samples;
             drop(writer);
             // A sender who repeats what is here wants it durable like anyone else.
@@ -160,12 +170,14 @@ impl Head {
                 Ok(admission.committed)
             };
         }
-        let seq = writer.wal.append(&admission.new_series, &samples).map_err(log_error)?;
+        let Admission { new_series, late, committed, .. } = admission;
+        let brings = LogCommit { series: &new_series, samples: &samples, late: &late };
+        let seq = writer.wal.append(brings).map_err(log_error)?;
         if self.wal_sync == WalSync::Always {
             self.sync_to(seq)?;
         }
-        self.show(&admission.new_series, &samples);
-        self.logged.fetch_add(samples.len() as u64, Ordering::Relaxed);
+        self.show(brings);
+        self.logged.fetch_add(committed.taken as u64, Ordering::Relaxed);
         if samples.capacity() <= SCRATCH_SAMPLES_MAX {
             writer.samples = samples;
         }
@@ -174,7 +186,7 @@ impl Head {
         if synced {
             self.sync_for_sender(Some(seq))?;
         }
-        Ok(admission.committed)
+        Ok(committed)
     }
 
     /// Refuses samples older than `from`: a block up to there is being cut.
@@ -235,21 +247,22 @@ impl Head {
         commit: &Commit,
         touched: &mut Touched,
         samples: &mut Vec<LogSample>,
-    ) -> Result<Admission, admit::Stale> {
+    ) -> Result<Admission, Stop> {
         let state = self.state();
         let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner);
         admit::admit(&state, &limits, self.clock.now(), commit, touched, samples)
     }
 
-    fn show(&self, new_series: &[NewSeries], samples: &[LogSample]) {
+    fn show(&self, commit: LogCommit<'_>) {
         let mut state = self.state_mut();
-        for series in new_series {
+        for series in commit.series {
             // Admission has found that it is new.
             let _ = state.table.insert(series.number, &series.labels);
         }
-        for sample in samples {
+        for sample in commit.samples {
             state.push(*sample);
         }
+        commit.late.iter().for_each(|sample| state.late.insert(*sample));
     }
 
     /// Writes full chunks out when many have come, if nobody does it already.

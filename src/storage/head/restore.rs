@@ -57,7 +57,9 @@ impl Head {
                     replayed += samples.len() as u64;
                     state.replay_commit(samples, &aliases, &mut lost);
                 }
+                Replayed::Late(samples) => state.replay_late(samples, &aliases),
             })?;
+        lost.samples += state.settle_late();
         lost.tell(damages);
 
         let settings = WalSettings { dir: wal_dir, segment_bytes: config.wal_segment_bytes };
@@ -129,7 +131,11 @@ fn open_chunk_files(
     damages: &mut Damages,
 ) -> Result<NonZeroU32> {
     let mut table = FileTable::new();
-    let mut next = NonZeroU32::MIN;
+    // A chain says how many files before its own the chunk before is, be it gone to a block or not.
+    let chained = state.table.iter().flat_map(|series| series.chain().newest).flatten();
+    let named = loaded.files.iter().flat_map(|named| named.keys().copied());
+    let used = chained.map(|place| place.file).chain(named).max();
+    let mut next = used.map_or(NonZeroU32::MIN, |number| number.saturating_add(1));
     for entry in files.list(dir).map_err(Error::io("list", dir))? {
         let number = entry.name.strip_suffix(".chunks").and_then(|name| name.parse().ok());
         let Some(number) = number else { continue };
@@ -224,6 +230,13 @@ impl State {
                 lost.samples += 1;
                 lost.series.insert(sample.series);
             }
+        }
+    }
+
+    fn replay_late(&mut self, samples: &[LogSample], aliases: &NumberMap<u64, u64>) {
+        for sample in samples {
+            let series = aliases.get(&sample.series).copied().unwrap_or(sample.series);
+            self.late.insert(LogSample { series, ..*sample });
         }
     }
 

@@ -27,3 +27,21 @@ pub(super) struct LogSample {
     /// The value's bits.
     pub(super) bits: u64,
 }
+
+impl LogSample {
+    /// A sample of the series with this number.
+    pub(super) const fn new(series: u64, ts: i64, bits: u64) -> Self {
+        Self { series, ts, bits }
+    }
+}
+
+/// What a commit brings.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LogCommit<'a> {
+    /// Series that are new.
+    pub(super) series: &'a [NewSeries],
+    /// Samples newer than their series.
+    pub(super) samples: &'a [LogSample],
+    /// Samples older than the newest of their series.
+    pub(super) late: &'a [LogSample],
+}

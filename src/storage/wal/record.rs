@@ -25,8 +25,10 @@ pub(crate) mod kind {
     pub(crate) const SHAPED: u8 = 3;
     /// Samples with their series.
     pub(crate) const INLINE: u8 = 4;
-    // 5 out-of-order samples, 6 native histograms, 7 start timestamps, 8 tombstones, 9 exemplars:
-    // kept for the parts that write them.
+    /// Samples with their series that are older than the newest of it.
+    pub(crate) const OUT_OF_ORDER: u8 = 5;
+    // 6 native histograms, 7 start timestamps, 8 tombstones, 9 exemplars: kept for the parts that
+    // write them.
 
     /// Checkpoint: bytes of open chunks.
     pub(crate) const OPEN_CHUNKS: u8 = 16;
@@ -38,6 +40,8 @@ pub(crate) mod kind {
     pub(crate) const END: u8 = 19;
     /// Checkpoint: files of full chunks, and how new their samples are.
     pub(crate) const FILES: u8 = 20;
+    /// Checkpoint: the out-of-order samples of records before this one are in blocks.
+    pub(crate) const LATE_DONE: u8 = 21;
 }
 
 /// The label set of decoded pairs; `None` when they are not what a label set holds.

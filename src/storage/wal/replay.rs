@@ -33,6 +33,8 @@ pub(crate) enum Replayed<'a> {
     Series(SeriesRecord<'a>),
     /// One commit.
     Commit(&'a [LogSample]),
+    /// The out-of-order samples of one commit.
+    Late(&'a [LogSample]),
 }
 
 /// Reads all segments in `dir` and tells of commits after `after_seq`; returns the segments and
@@ -148,12 +150,13 @@ impl SegmentReader<'_> {
             }
             kind::SHAPE => return shapes.read_shape(frame.payload),
             kind::SHAPED => shapes.read_shaped(frame.payload, frame.seq, samples)?,
-            kind::INLINE => read_inline(frame.payload, samples)?,
+            kind::INLINE | kind::OUT_OF_ORDER => read_inline(frame.payload, samples)?,
             // Kinds that other versions write: told as lost, the rest goes on.
-            0 | 5.. => return None,
+            0 | 6.. => return None,
         }
         if frame.seq > self.after_seq {
-            (self.tell)(Replayed::Commit(samples));
+            let is_late = frame.kind == kind::OUT_OF_ORDER;
+            (self.tell)(if is_late { Replayed::Late(samples) } else { Replayed::Commit(samples) });
         }
         Some(())
     }

@@ -51,6 +51,12 @@ impl Syncer {
         self.synced.store(seq, Ordering::Release);
     }
 
+    /// A process before this one was killed: whether a sync had failed by then is unknown, and
+    /// another sync of the same pages would not tell. A checkpoint is due.
+    pub(crate) fn doubt(&self) {
+        self.failures.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Returns once all up to `seq` is on the disk.
     ///
     /// # Errors

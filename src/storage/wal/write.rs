@@ -5,7 +5,7 @@ use super::frame::{put_file_head, put_frame};
 use super::record::{Plan, Shapes, kind, put_inline};
 use super::series::SeriesWriter;
 use super::sync::Syncer;
-use super::{LogSample, replay::Segment};
+use super::{LogCommit, replay::Segment};
 use crate::model::Labels;
 use crate::storage::error::{Error, Result};
 use crate::sys::files::{SharedFile, SharedFiles};
@@ -77,6 +77,8 @@ impl Wal {
         let syncer = Arc::new(Syncer::default());
         if closed.is_empty() {
             syncer.start_at(last_seq);
+        } else {
+            syncer.doubt();
         }
         for segment in &closed {
             let path = &segment.path;
@@ -111,21 +113,21 @@ impl Wal {
     ///
     /// # Errors
     /// Nothing of the commit counts; the next one begins a new segment.
-    pub(crate) fn append(&mut self, series: &[NewSeries], samples: &[LogSample]) -> Result<u64> {
+    pub(crate) fn append(&mut self, commit: LogCommit<'_>) -> Result<u64> {
         if self.syncer.take_failed() {
             self.close_active();
         }
         let seq = self.last_seq + 1;
         if self.active.is_none() {
-            self.begin_segment(bytes_at_most(series, samples))?;
+            self.begin_segment(bytes_at_most(commit))?;
         }
-        self.encode(seq, series, samples);
+        self.encode(seq, commit);
         let fits =
             self.active.as_ref().is_some_and(|active| self.buffer.len() as u64 <= active.room);
         if !fits {
             self.close_active();
-            self.begin_segment(bytes_at_most(series, samples))?;
-            self.encode(seq, series, samples);
+            self.begin_segment(bytes_at_most(commit))?;
+            self.encode(seq, commit);
         }
         self.write_buffer(seq)?;
         self.last_seq = seq;
@@ -194,14 +196,18 @@ impl Wal {
         Ok(())
     }
 
-    fn encode(&mut self, seq: u64, series: &[NewSeries], samples: &[LogSample]) {
+    fn encode(&mut self, seq: u64, commit: LogCommit<'_>) {
         let out = &mut self.buffer;
         out.clear();
         let Some(active) = &mut self.active else { return };
+        let LogCommit { series, samples, late } = commit;
         if !series.is_empty() {
             let mut writer = SeriesWriter::default();
             series.iter().for_each(|one| writer.put(one.number, one.labels.iter()));
             put_frame(out, seq, kind::SERIES, |out| writer.finish(out));
+        }
+        if !late.is_empty() {
+            put_frame(out, seq, kind::OUT_OF_ORDER, |out| put_inline(out, late));
         }
         if samples.is_empty() {
             return;
@@ -242,11 +248,11 @@ impl Wal {
 }
 
 /// What a commit takes in a fresh segment at most: it has no shapes to lean on there.
-fn bytes_at_most(series: &[NewSeries], samples: &[LogSample]) -> u64 {
+fn bytes_at_most(commit: LogCommit<'_>) -> u64 {
     // Number, run length, time and value of a sample are at most 10, 2, 10 and 9 bytes; a label
     // is at least three bytes of a set and takes, beside its texts, two lengths and two numbers.
-    let series: usize = series.iter().map(|one| 32 + one.labels.byte_len() * 8).sum();
-    (256 + series + samples.len() * 32) as u64
+    let series: usize = commit.series.iter().map(|one| 32 + one.labels.byte_len() * 8).sum();
+    (256 + series + (commit.samples.len() + commit.late.len()) * 32) as u64
 }
 
 /// Where the segment of this number lies.
