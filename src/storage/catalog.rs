@@ -3,10 +3,10 @@
 //! Reads come from memory; changes are written by `Catalog::save`, so that a commit never waits
 //! for SQLite.
 
+use super::damage::Damages;
 use super::error::{Error, Result};
 use super::state::open_database;
 use crate::model::{Metadata, MetricType};
-use crate::sys::files::Files;
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -51,11 +51,11 @@ struct Metrics {
 }
 
 impl Catalog {
-    /// Opens `catalog.db` in `dir`; a damaged one is set aside and begun anew.
+    /// Opens `catalog.db` in `dir`; a damaged one goes to quarantine, and a new one is begun.
     ///
     /// # Errors
     /// Not even a new one can be made.
-    pub(super) fn open(files: &dyn Files, dir: &Path) -> Result<Self> {
+    pub(super) fn open(dir: &Path, damages: &mut Damages) -> Result<Self> {
         let path = dir.join("catalog.db");
         let opened = open_database(&path, "NORMAL", CATALOG_VERSION, SCHEMA)
             .and_then(|connection| Ok((load(&connection, &path)?, connection)));
@@ -63,11 +63,12 @@ impl Catalog {
             Ok(opened) => opened,
             Err(err @ Error::Newer { .. }) => return Err(err),
             Err(err) => {
-                tracing::warn!(error = %err.with_causes(), "the catalogue is damaged; a new one is begun");
+                damages.note(format!(
+                    "{}; a new one is begun, descriptions of metrics come again with scrapes",
+                    err.with_causes()
+                ));
                 for suffix in ["", "-wal", "-shm"] {
-                    let old = dir.join(format!("catalog.db{suffix}"));
-                    // What is not there need not be removed; what cannot be, fails below.
-                    let _ = files.remove(&old);
+                    damages.set_aside(&dir.join(format!("catalog.db{suffix}")));
                 }
                 let connection = open_database(&path, "NORMAL", CATALOG_VERSION, SCHEMA)?;
                 (BTreeMap::new(), connection)
@@ -193,20 +194,26 @@ fn load(connection: &Connection, path: &Path) -> Result<BTreeMap<String, Metadat
 mod tests {
     use super::*;
     use crate::sys::files::SystemFiles;
+    use std::sync::Arc;
 
     #[test]
     fn descriptions_survive_and_a_damaged_catalogue_is_begun_anew() {
         let dir = tempfile::tempdir().unwrap();
+        let quarantine = dir.path().join("quarantine");
+        let mut damages = Damages::new(Arc::new(SystemFiles), quarantine.clone());
         let about =
             Metadata { kind: MetricType::Counter, help: "H.".to_owned(), unit: String::new() };
-        let catalog = Catalog::open(&SystemFiles, dir.path()).unwrap();
+        let catalog = Catalog::open(dir.path(), &mut damages).unwrap();
         catalog.describe(&[("m".to_owned(), about.clone())]);
         catalog.save().unwrap();
         drop(catalog);
-        let catalog = Catalog::open(&SystemFiles, dir.path()).unwrap();
+        let catalog = Catalog::open(dir.path(), &mut damages).unwrap();
         assert_eq!(catalog.metadata(Some("m")), [("m".to_owned(), about)]);
         drop(catalog);
         std::fs::write(dir.path().join("catalog.db"), [7; 9000]).unwrap();
-        assert_eq!(Catalog::open(&SystemFiles, dir.path()).unwrap().metadata(None), []);
+        assert_eq!(Catalog::open(dir.path(), &mut damages).unwrap().metadata(None), []);
+        assert_eq!(std::fs::read(quarantine.join("catalog.db")).unwrap(), [7; 9000]);
+        let told = damages.into_notes();
+        assert!(told.len() == 1 && told[0].contains("catalog.db"), "{told:?}");
     }
 }

@@ -54,6 +54,19 @@ impl Damages {
         self.note(text);
     }
 
+    /// Moves a file that cannot be used out of the way, if it is there. An older one of that name
+    /// in quarantine makes room.
+    pub(super) fn set_aside(&mut self, path: &Path) {
+        let Some(dir) = &self.dir else { return };
+        let to = dir.join(path.file_name().unwrap_or_default());
+        let moved = self.files.create_dir_all(dir);
+        match moved.and_then(|()| self.files.rename(path, &to)) {
+            Ok(()) => {}
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            Err(err) => self.note(format!("cannot move {} to quarantine: {err}", path.display())),
+        }
+    }
+
     /// How many damages there were.
     pub(super) const fn count(&self) -> u64 {
         self.count

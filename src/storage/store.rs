@@ -202,7 +202,7 @@ impl Storage {
         let metrics = StoreMetrics::register(&deps.registry);
         let mut damages = Damages::new(Arc::clone(&files), dir.join("quarantine"));
         let blocks = Blocks::open(&files, dir.join("blocks"), &mut damages)?;
-        let catalog = Catalog::open(&*files, &dir)?;
+        let catalog = Catalog::open(&dir, &mut damages)?;
         let head_deps = HeadDeps { files: Arc::clone(&files), clock: Arc::clone(&deps.clock) };
         let cut_until = blocks.cut_end();
         let head = Head::open(&config, &dir, &head_deps, cut_until, progress, &mut damages)?;

@@ -2,11 +2,15 @@
 //! map as the oracle.
 
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod deletes;
 #[cfg(test)]
 mod late;
 #[cfg(test)]
 mod reading;
+#[cfg(test)]
+mod shadow;
 #[cfg(test)]
 mod support;
 

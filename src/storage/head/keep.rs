@@ -201,6 +201,7 @@ impl Head {
     }
 
     fn checkpoint_with(&self, keeper: &mut Keeper) -> Result<()> {
+        let failures = self.syncer.failures();
         let (seq, logged) = {
             let mut writer = self.writer();
             writer.wal.close_active();
@@ -214,7 +215,7 @@ impl Head {
         keeper.checkpoint.finish(pass)?;
         self.logged.fetch_sub(logged, Ordering::Relaxed);
         keeper.gone.clear();
-        self.syncer.checkpoint_done();
+        self.syncer.checkpoint_done(failures);
         self.writer().wal.free_through(seq)
     }
 

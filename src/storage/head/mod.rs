@@ -171,7 +171,7 @@ impl Head {
             drop(writer);
             // A sender who repeats what is here wants it durable like anyone else.
             return if synced {
-                self.sync_all().map(|()| admission.committed)
+                self.sync_for_sender(None).map(|()| admission.committed)
             } else {
                 Ok(admission.committed)
             };
@@ -190,7 +190,7 @@ impl Head {
         drop(writer);
         self.relieve();
         if synced {
-            self.sync_to(seq)?;
+            self.sync_for_sender(Some(seq))?;
         }
         Ok(committed)
     }
@@ -229,6 +229,16 @@ impl Head {
 
     fn sync_to(&self, seq: u64) -> Result<(), AppendError> {
         self.syncer.sync_to(seq).map_err(|err| AppendError::Log(err.to_string()))
+    }
+
+    /// Syncs up to `seq`, or all. What a failed sync may have lost is made good as well: samples
+    /// that are synced now may be of series that were logged then.
+    fn sync_for_sender(&self, seq: Option<u64>) -> Result<(), AppendError> {
+        seq.map_or_else(|| self.sync_all(), |seq| self.sync_to(seq))?;
+        if self.syncer.checkpoint_due() {
+            self.checkpoint().map_err(|err| AppendError::Log(err.with_causes()))?;
+        }
+        Ok(())
     }
 
     /// The series that have these labels.

@@ -63,7 +63,7 @@ impl Head {
         lost.tell(damages);
 
         let settings = WalSettings { dir: wal_dir, segment_bytes: config.wal_segment_bytes };
-        let wal = Wal::new(Arc::clone(&files), settings, segments, last_seq);
+        let wal = Wal::new(Arc::clone(&files), settings, segments, last_seq)?;
         let syncer = Arc::clone(wal.syncer());
         let keeper = Keeper::new(
             ChunkFiles::new(Arc::clone(&files), head_dir.clone(), next_file),
@@ -131,7 +131,11 @@ fn open_chunk_files(
     damages: &mut Damages,
 ) -> Result<NonZeroU32> {
     let mut table = FileTable::new();
-    let mut next = NonZeroU32::MIN;
+    // A chain says how many files before its own the chunk before is, be it gone to a block or not.
+    let chained = state.table.iter().flat_map(|series| series.chain().newest).flatten();
+    let named = loaded.files.iter().flat_map(|named| named.keys().copied());
+    let used = chained.map(|place| place.file).chain(named).max();
+    let mut next = used.map_or(NonZeroU32::MIN, |number| number.saturating_add(1));
     for entry in files.list(dir).map_err(Error::io("list", dir))? {
         let number = entry.name.strip_suffix(".chunks").and_then(|name| name.parse().ok());
         let Some(number) = number else { continue };
@@ -153,8 +157,10 @@ fn open_chunk_files(
             None => files.remove(&path).map_err(Error::io("remove", &path))?,
         }
     }
-    for lost in loaded.files.iter().flat_map(|named| named.keys()) {
-        if !table.contains_key(lost) {
+    for (lost, facts) in loaded.files.iter().flatten() {
+        // One whose samples are all in blocks was removed before the next checkpoint could say so.
+        let in_blocks = state.read_from.is_some_and(|until| facts.newest < until);
+        if !table.contains_key(lost) && !in_blocks {
             let path = chunk_file::path_of(dir, *lost);
             damages.note(format!("chunk file {} is gone, with what it held", path.display()));
         }

@@ -18,8 +18,11 @@ pub(crate) struct Syncer {
     synced: AtomicU64,
     /// A sync failed: the active segment must not be written to again.
     failed: AtomicBool,
-    /// What was lost by it may be on no disk: a checkpoint is due.
-    checkpoint_due: AtomicBool,
+    /// Syncs that failed: what they should have synced may be on no disk until a checkpoint that
+    /// begins later is there.
+    failures: AtomicU64,
+    /// Those of them that a checkpoint has made good.
+    made_good: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +51,12 @@ impl Syncer {
         self.synced.store(seq, Ordering::Release);
     }
 
+    /// A process before this one was killed: whether a sync had failed by then is unknown, and
+    /// another sync of the same pages would not tell. A checkpoint is due.
+    pub(crate) fn doubt(&self) {
+        self.failures.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Returns once all up to `seq` is on the disk.
     ///
     /// # Errors
@@ -64,7 +73,7 @@ impl Syncer {
         for file in files {
             if let Err(err) = file.sync_data() {
                 self.failed.store(true, Ordering::Release);
-                self.checkpoint_due.store(true, Ordering::Release);
+                self.failures.fetch_add(1, Ordering::AcqRel);
                 return Err(err);
             }
         }
@@ -88,12 +97,17 @@ impl Syncer {
 
     /// Whether a checkpoint has to make good for a failed sync.
     pub(crate) fn checkpoint_due(&self) -> bool {
-        self.checkpoint_due.load(Ordering::Acquire)
+        self.failures() > self.made_good.load(Ordering::Acquire)
     }
 
-    /// A checkpoint was made.
-    pub(crate) fn checkpoint_done(&self) {
-        self.checkpoint_due.store(false, Ordering::Release);
+    /// Syncs that have failed so far.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Acquire)
+    }
+
+    /// A checkpoint was made that began after so many failures.
+    pub(crate) fn checkpoint_done(&self, failures: u64) {
+        self.made_good.fetch_max(failures, Ordering::AcqRel);
     }
 
     /// Starts the thread that syncs `every` so often while there is something to sync.

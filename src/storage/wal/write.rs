@@ -63,17 +63,30 @@ struct Active {
 
 impl Wal {
     /// A log that goes on after `last_seq`, with the segments that replay has found. The first
-    /// append begins a new segment.
+    /// append begins a new segment. A process that was killed may not have synced the old ones:
+    /// they are synced with what comes first, which may be of series that they brought.
+    ///
+    /// # Errors
+    /// A segment cannot be opened.
     pub(crate) fn new(
         files: SharedFiles,
         settings: WalSettings,
         closed: Vec<Segment>,
         last_seq: u64,
-    ) -> Self {
+    ) -> Result<Self> {
         let syncer = Arc::new(Syncer::default());
-        syncer.start_at(last_seq);
+        if closed.is_empty() {
+            syncer.start_at(last_seq);
+        } else {
+            syncer.doubt();
+        }
+        for segment in &closed {
+            let path = &segment.path;
+            let file = files.open(path).map_err(Error::io("open log segment", path))?;
+            syncer.wrote(&file, last_seq);
+        }
         let next_segment = closed.last().map_or(1, |segment| segment.number + 1);
-        Self {
+        Ok(Self {
             files,
             settings,
             syncer,
@@ -83,7 +96,7 @@ impl Wal {
             last_seq,
             shapes: Shapes::default(),
             buffer: Vec::new(),
-        }
+        })
     }
 
     /// What syncs it.
