@@ -19,6 +19,8 @@ mod damage;
 mod delete;
 pub mod dir;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod head;
 pub mod import;
 mod metrics;

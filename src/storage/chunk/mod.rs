@@ -57,3 +57,19 @@ impl Encoding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("its bytes make no sense")]
 pub(super) struct ChunkError;
+
+/// Decodes a body whose encoding, count and length of times stand before it.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(bytes: &[u8]) {
+    let Some(([tag, low, high, times], rest)) = bytes.split_first_chunk() else { return };
+    let Some(encoding) = Encoding::from_tag(*tag) else { return };
+    let (times, values) = rest.split_at(usize::from(*times).min(rest.len()));
+    let count = usize::from(u16::from_le_bytes([*low, *high])) % 2049;
+    let mut out = super::source::Columns::default();
+    for range in [(i64::MIN, i64::MAX), (0, 1 << 40)] {
+        out.clear();
+        let read = body::decode(times, encoding, values, count, range, &mut out);
+        assert!(out.ts.len() == out.values.len() && out.len() <= count, "BUG: columns");
+        assert!(read.is_ok() || out.is_empty(), "BUG: half a chunk");
+    }
+}

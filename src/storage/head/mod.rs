@@ -26,6 +26,8 @@ mod table;
 mod tests;
 
 pub(super) use check::check;
+#[cfg(fuzzing)]
+pub(super) use open::fuzz;
 pub(super) use open::{ChunkBytes, OpenChunk};
 pub(super) use out_of_order::LateSeries;
 pub(super) use snapshot::HeadSeries;

@@ -179,6 +179,24 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Decodes a chunk whose count and first time stand before it, and goes on with it.
+#[cfg(fuzzing)]
+pub(in super::super) fn fuzz(bytes: &[u8]) {
+    let Some(([count, min @ ..], rest)) = bytes.split_first_chunk::<9>() else { return };
+    let Ok(min) = <[u8; 8]>::try_from(min).map(i64::from_le_bytes) else { return };
+    let mut out = Columns::default();
+    let read = decode(min, *count, rest, i64::MIN, i64::MAX, &mut out);
+    assert!(read.is_some() || out.is_empty(), "BUG: half a chunk");
+    assert!(out.ts.is_sorted_by(|a, b| a < b), "BUG: disorder");
+    if let Some(mut open) = OpenChunk::resume(min, *count, rest.len() * 8, rest.to_vec())
+        && !open.is_full()
+        && let Some((ts, _)) = open.last()
+        && ts < i64::MAX
+    {
+        open.push(ts + 1, 1);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
