@@ -183,7 +183,7 @@ impl<'a> Walk<'a> {
 #[cfg(fuzzing)]
 pub(in super::super) fn fuzz(bytes: &[u8]) {
     let Some(([count, min @ ..], rest)) = bytes.split_first_chunk::<9>() else { return };
-    let Ok(min) = <[u8; 8]>::try_from(min).map(i64::from_le_bytes) else { return };
+    let min = i64::from_le_bytes(*min);
     let mut out = Columns::default();
     let read = decode(min, *count, rest, i64::MIN, i64::MAX, &mut out);
     assert!(read.is_some() || out.is_empty(), "BUG: half a chunk");
