@@ -1,13 +1,40 @@
-//! Leaves `target/<profile>/watchbell` as a link to the binary in its target-named folder.
-//!
-//! A static build needs a named target, and cargo then puts the binary one folder deeper than
-//! people, packagers and harnesses look for it.
+//! Lays the binary out, and leaves a link to it where people look for it.
 
-use std::path::PathBuf;
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// Functions that a serving watchbell runs; `text-order.sh` says why and makes it.
+const TEXT_ORDER: &str = "packaging/text-order.txt";
 
 fn main() {
     println!("cargo::rerun-if-changed=packaging/build.rs");
-    let (Ok(out), Ok(target)) = (std::env::var("OUT_DIR"), std::env::var("TARGET")) else { return };
+    println!("cargo::rerun-if-changed={TEXT_ORDER}");
+    order_text();
+    leave_link();
+}
+
+/// Has the functions in use laid side by side. The option is LLD's, which links for this target
+/// alone unless told otherwise.
+fn order_text() {
+    let (Ok(root), Ok(target)) = (env::var("CARGO_MANIFEST_DIR"), env::var("TARGET")) else {
+        return;
+    };
+    if target != "x86_64-unknown-linux-gnu"
+        || env::var("PROFILE").is_ok_and(|name| name != "release")
+    {
+        return;
+    }
+    let list = Path::new(&root).join(TEXT_ORDER);
+    println!("cargo::rustc-link-arg-bins=-Wl,--symbol-ordering-file={}", list.display());
+    // Names of functions that changed since are no reason to warn.
+    println!("cargo::rustc-link-arg-bins=-Wl,--no-warn-symbol-ordering");
+}
+
+/// Leaves `target/<profile>/watchbell` as a link to the binary in its target-named folder: a
+/// static build needs a named target, and cargo then puts the binary one folder deeper than
+/// people, packagers and harnesses look for it.
+fn leave_link() {
+    let (Ok(out), Ok(target)) = (env::var("OUT_DIR"), env::var("TARGET")) else { return };
     // OUT_DIR is target/<triple>/<profile>/build/watchbell-<hash>/out.
     let out = PathBuf::from(out);
     let Some(profile) = out.ancestors().nth(3) else { return };
