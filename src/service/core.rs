@@ -414,7 +414,9 @@ impl Core for Service {
         let resolved = self.rows(parts).into_iter().filter(|row| row.resolved_at.is_some());
         let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let flags = &self.options.warnings;
-        let warnings = notices.iter().chain(&loaded.config.notes).chain(flags).cloned().collect();
+        let damages = parts.storage.status().damages;
+        let said = notices.iter().chain(&damages).chain(&loaded.config.notes).chain(flags);
+        let warnings = said.cloned().collect();
         Ok(WatchStatus {
             server: host_name(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

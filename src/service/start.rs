@@ -98,6 +98,7 @@ pub(super) struct Parts {
     pub(super) alerting: Arc<Alerting>,
     pub(super) forwarding: Arc<Forwarding>,
     pub(super) own: OwnMetrics,
+    state: Arc<StateDb>,
     locals: Locals,
 }
 
@@ -133,7 +134,7 @@ impl Service {
     pub fn open(self: &Arc<Self>) -> Result<(), Error> {
         let config = self.config.load().config.clone();
         let storage = self.open_storage(&config)?;
-        let state = Arc::new(StateDb::open(storage.dir()).map_err(Error::Storage)?);
+        let state = Arc::new(storage.open_state().map_err(Error::Storage)?);
         let parts = self.start_parts(&config, storage, &state)?;
         self.run_keeping(parts.storage.clone(), state)?;
         let timer = parts.alerting.clone().run_timer(self.world.shutdown.clone());
@@ -155,6 +156,9 @@ impl Service {
         parts.ruling.stop();
         if let Err(err) = parts.storage.close() {
             tracing::error!(%err, "the store could not be closed; its log holds everything");
+        }
+        if let Err(err) = parts.state.close() {
+            tracing::warn!(%err, "the next start takes this for an unclean stop");
         }
     }
 
@@ -254,9 +258,6 @@ impl Service {
             registry: self.world.registry.clone(),
         };
         let storage = Storage::open(settings, &deps, &self.progress).map_err(Error::Storage)?;
-        // The store has logged them; the screens show them as long as this process lives.
-        let damages = storage.status().damages;
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner).extend(damages);
         Ok(Arc::new(storage))
     }
 
@@ -303,7 +304,8 @@ impl Service {
         let scrapes = ScrapeManager::new(self.scrape_deps(appender, server_seed(state, world)));
         let own = OwnMetrics::new(world.registry.clone(), &alerting);
         let locals = Locals::new(world, own.clone());
-        Ok(Parts { storage, queries, scrapes, ruling, alerting, forwarding, own, locals })
+        let state = state.clone();
+        Ok(Parts { storage, queries, scrapes, ruling, alerting, forwarding, own, state, locals })
     }
 
     fn scrape_deps(&self, appender: SharedAppender, server_seed: u64) -> scrape::Deps {
@@ -411,10 +413,11 @@ impl Service {
                     revision.bump();
                     refusing = now_refusing;
                 }
-                if waited == Duration::ZERO
-                    && let Err(err) = state.prune_history(clock.now())
-                {
-                    tracing::warn!(%err, "old history stays");
+                if waited == Duration::ZERO {
+                    if let Err(err) = state.prune_history(clock.now()) {
+                        tracing::warn!(%err, "old history stays");
+                    }
+                    storage.check_state(&state);
                 }
             }
         };

@@ -26,6 +26,7 @@ pub mod import;
 mod metrics;
 mod pack;
 mod postings;
+mod salvage;
 mod select;
 mod snapshot;
 pub mod source;

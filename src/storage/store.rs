@@ -5,7 +5,7 @@ use super::block::{Block, Blocks};
 use super::cardinality::Cardinality;
 use super::catalog::Catalog;
 use super::config::{Config, TsdbSettings};
-use super::damage::Damages;
+use super::damage::{Damages, NOTES_MAX};
 use super::dir;
 use super::error::Result;
 use super::head::{Head, HeadDeps};
@@ -96,7 +96,7 @@ pub struct Status {
     pub retention: String,
     /// Why nothing is taken in; `None` when all is well.
     pub refusing: Option<String>,
-    /// What was found damaged or cut off when the store was opened, one sentence each.
+    /// What was found damaged or cut off since the start, one sentence each.
     pub damages: Vec<String>,
 }
 
@@ -162,7 +162,7 @@ pub struct Storage {
     /// One maintenance at a time; what it remembers.
     pub(super) upkeep: Mutex<Upkeep>,
     trouble: Trouble,
-    damages: Vec<String>,
+    damages: Mutex<Vec<String>>,
     _lock: Box<dyn FileLock>,
 }
 
@@ -206,7 +206,6 @@ impl Storage {
         let head_deps = HeadDeps { files: Arc::clone(&files), clock: Arc::clone(&deps.clock) };
         let cut_until = blocks.cut_end();
         let head = Head::open(&config, &dir, &head_deps, cut_until, progress, &mut damages)?;
-        metrics.corruptions.add(damages.count() as f64);
         let storage = Self {
             config: RwLock::new(config),
             dir,
@@ -219,9 +218,10 @@ impl Storage {
             metrics,
             upkeep: Mutex::default(),
             trouble: Trouble::default(),
-            damages: damages.into_notes(),
+            damages: Mutex::default(),
             _lock: lock,
         };
+        storage.tell_damages(damages);
         storage.remove_unfinished_snapshots()?;
         storage.look_around(&mut storage.upkeep())?;
         Ok(storage)
@@ -262,7 +262,7 @@ impl Storage {
             newest: newest.map(Timestamp::from_millis),
             retention: retention_text(&config),
             refusing: self.trouble.text(),
-            damages: self.damages.clone(),
+            damages: self.told().clone(),
         }
     }
 
@@ -323,6 +323,23 @@ impl Storage {
         let described = self.catalog.save();
         self.head.close()?;
         described
+    }
+
+    /// Collects damages of files in the data directory.
+    pub(super) fn damages(&self) -> Damages {
+        Damages::new(Arc::clone(&self.files), self.dir.join("quarantine"))
+    }
+
+    /// Tells of what was found damaged: in the status, and as a count.
+    pub(super) fn tell_damages(&self, found: Damages) {
+        self.metrics.corruptions.add(found.count() as f64);
+        let mut told = self.told();
+        told.extend(found.into_notes());
+        told.truncate(NOTES_MAX);
+    }
+
+    fn told(&self) -> MutexGuard<'_, Vec<String>> {
+        self.damages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn config(&self) -> Config {
