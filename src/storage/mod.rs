@@ -8,6 +8,7 @@
 #![doc = include_str!("FORMAT.md")]
 
 pub mod append;
+mod ballast;
 mod block;
 mod cardinality;
 mod catalog;

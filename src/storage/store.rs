@@ -1,6 +1,7 @@
 //! The store as the rest of the process sees it: head, blocks and catalogue behind one door.
 
 use super::append::{AppendError, Appender, Commit, Committed, SeriesRef};
+use super::ballast::Ballast;
 use super::block::{Block, Blocks};
 use super::cardinality::Cardinality;
 use super::catalog::Catalog;
@@ -161,6 +162,7 @@ pub struct Storage {
     pub(super) metrics: StoreMetrics,
     /// One maintenance at a time; what it remembers.
     pub(super) upkeep: Mutex<Upkeep>,
+    pub(super) ballast: Ballast,
     trouble: Trouble,
     damages: Mutex<Vec<String>>,
     _lock: Box<dyn FileLock>,
@@ -206,6 +208,7 @@ impl Storage {
         let head_deps = HeadDeps { files: Arc::clone(&files), clock: Arc::clone(&deps.clock) };
         let cut_until = blocks.cut_end();
         let head = Head::open(&config, &dir, &head_deps, cut_until, progress, &mut damages)?;
+        let ballast = Ballast::new(Arc::clone(&files), &dir, config.ballast_bytes);
         let storage = Self {
             config: RwLock::new(config),
             dir,
@@ -217,6 +220,7 @@ impl Storage {
             catalog,
             metrics,
             upkeep: Mutex::default(),
+            ballast,
             trouble: Trouble::default(),
             damages: Mutex::default(),
             _lock: lock,
@@ -368,7 +372,11 @@ impl Storage {
             return Err(AppendError::Refusing(why));
         }
         self.catalog.describe(&commit.metadata);
-        match self.head.commit(commit, synced) {
+        let mut done = self.head.commit(commit, synced);
+        if matches!(done, Err(AppendError::Log(_))) && self.gives_room() {
+            done = self.head.commit(commit, synced);
+        }
+        match done {
             Ok(committed) => {
                 self.metrics.committed(&committed);
                 if self.trouble.any.load(Ordering::Relaxed) {
@@ -384,6 +392,11 @@ impl Storage {
                 Err(err)
             }
         }
+    }
+
+    /// Whether the disk is full and room was held back for that.
+    fn gives_room(&self) -> bool {
+        self.space().is_ok_and(|space| self.ballast.release_if_full(space.free))
     }
 
     fn set_log_trouble(&self, why: Option<String>) {
