@@ -2,6 +2,7 @@
 
 use super::alerting::SilenceFailure;
 use super::forms;
+use super::pressure::Pressure;
 use super::queries::query_error;
 use super::scraping::printed;
 use super::start::{PROMETHEUS_VERSION, Parts, Service, host_name};
@@ -415,7 +416,14 @@ impl Core for Service {
         let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let flags = &self.options.warnings;
         let damages = parts.storage.status().damages;
-        let said = notices.iter().chain(&damages).chain(&loaded.config.notes).chain(flags);
+        let pressure = parts.queries.pressure();
+        let pressure = (pressure != Pressure::None).then(|| pressure.to_string());
+        let said = pressure
+            .iter()
+            .chain(&notices)
+            .chain(&damages)
+            .chain(&loaded.config.notes)
+            .chain(flags);
         let warnings = said.cloned().collect();
         Ok(WatchStatus {
             server: host_name(),

@@ -36,12 +36,13 @@ pub(super) struct StoreMetrics {
 }
 
 /// Every reason, with the label value that stands for it.
-const REASONS: [(Refusal, &str); 6] = [
+const REASONS: [(Refusal, &str); 7] = [
     (Refusal::OutOfOrder, "out_of_order"),
     (Refusal::Duplicate, "duplicate"),
     (Refusal::TooOld, "too_old"),
     (Refusal::TooFarAhead, "too_far_ahead"),
     (Refusal::SeriesLimit, "series_limit"),
+    (Refusal::Memory, "memory"),
     (Refusal::BadLabels, "bad_labels"),
 ];
 
@@ -111,7 +112,10 @@ impl StoreMetrics {
                 Refusal::OutOfOrder => self.out_of_order.inc(),
                 Refusal::TooOld => self.too_old.inc(),
                 Refusal::TooFarAhead => self.out_of_bound.inc(),
-                Refusal::Duplicate | Refusal::SeriesLimit | Refusal::BadLabels => {}
+                Refusal::Duplicate
+                | Refusal::SeriesLimit
+                | Refusal::Memory
+                | Refusal::BadLabels => {}
             }
         }
     }

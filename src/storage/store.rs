@@ -243,6 +243,11 @@ impl Storage {
         self.head.set_limits(&config);
     }
 
+    /// Whether memory runs short: then samples of new series are refused.
+    pub fn set_memory_short(&self, is_short: bool) {
+        self.head.set_memory_short(is_short);
+    }
+
     /// How it does.
     pub fn status(&self) -> Status {
         let facts = self.head.facts();
