@@ -72,7 +72,7 @@ impl StoreMetrics {
             series_created: counter("head_series_created_total", "Series made in the head."),
             compactions: counter("compactions_total", "Blocks cut or merged."),
             compactions_failed: counter("compactions_failed_total", "Cuts and merges that failed."),
-            corruptions: counter("wal_corruptions_total", "Damages found when it was opened."),
+            corruptions: counter("wal_corruptions_total", "Damages found in any of its files."),
             blocks: gauge("blocks_loaded", "Blocks."),
             block_bytes: gauge("storage_blocks_bytes", "Bytes of blocks."),
             wal_bytes: gauge("wal_storage_size_bytes", "Bytes of the log."),

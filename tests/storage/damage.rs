@@ -171,7 +171,7 @@ fn damage(path: &Path, random: &SeededEntropy) -> Option<&'static str> {
         1 => {
             let (at, len) = (below(bytes.len()), 1 + below(40));
             let end = (at + len).min(bytes.len());
-            bytes[at..end].iter_mut().for_each(|byte| *byte = random.next_u64() as u8);
+            bytes[at..end].iter_mut().for_each(|byte| *byte = random.next_u64().to_le_bytes()[0]);
             if path.extension().is_some_and(|end| end == "db") && at < 64 && end > 60 {
                 return None;
             }
@@ -192,7 +192,7 @@ fn damage(path: &Path, random: &SeededEntropy) -> Option<&'static str> {
             return Some("deleted");
         }
         _ => {
-            bytes.extend((0..1 + below(5000)).map(|_| random.next_u64() as u8));
+            bytes.extend((0..1 + below(5000)).map(|_| random.next_u64().to_le_bytes()[0]));
             "appended"
         }
     };
@@ -302,7 +302,8 @@ impl Made {
 
 fn run(seed: u64, clean: &Made, killed: &Made) {
     let random = SeededEntropy::new(seed);
-    let base = if seed % 2 == 0 { clean } else { killed };
+    let is_clean = seed.is_multiple_of(2);
+    let base = if is_clean { clean } else { killed };
     let setting = Setting::new();
     setting
         .clock
@@ -322,13 +323,13 @@ fn run(seed: u64, clean: &Made, killed: &Made) {
             hit.insert(name.to_string_lossy().into_owned(), how);
         }
     }
-    let about = format!("seed {seed}, {}, {hit:?}", if seed % 2 == 0 { "clean" } else { "killed" });
+    let about = format!("seed {seed}, {}, {hit:?}", if is_clean { "clean" } else { "killed" });
     let damaged = Made {
         setting,
         written: base.written.clone(),
         deleted: base.deleted.clone(),
         rows: base.rows.clone(),
-        checkpoint_at: if seed % 2 == 0 { i64::MAX } else { base.checkpoint_at },
+        checkpoint_at: if is_clean { i64::MAX } else { base.checkpoint_at },
         blocks: base.blocks.clone(),
         last_segment: base.last_segment.clone(),
     };
