@@ -148,7 +148,7 @@ pub fn answer(received: &Received, committed: &Committed) -> WriteAnswer {
         let labels = received.commit.labels_at(*place).map(Labels::to_string);
         match why {
             Refusal::TooFarAhead => "out of bounds: timestamp is too far in the future".to_owned(),
-            Refusal::SeriesLimit | Refusal::BadLabels => {
+            Refusal::SeriesLimit | Refusal::Memory | Refusal::BadLabels => {
                 format!("{} for series {}", why.as_str(), labels.unwrap_or_default())
             }
             Refusal::OutOfOrder | Refusal::Duplicate | Refusal::TooOld => why.as_str().to_owned(),

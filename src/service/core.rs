@@ -2,6 +2,7 @@
 
 use super::alerting::SilenceFailure;
 use super::forms;
+use super::pressure::Pressure;
 use super::queries::query_error;
 use super::scraping::printed;
 use super::start::{PROMETHEUS_VERSION, Parts, Service, host_name};
@@ -414,7 +415,16 @@ impl Core for Service {
         let resolved = self.rows(parts).into_iter().filter(|row| row.resolved_at.is_some());
         let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let flags = &self.options.warnings;
-        let warnings = notices.iter().chain(&loaded.config.notes).chain(flags).cloned().collect();
+        let damages = parts.storage.status().damages;
+        let pressure = parts.queries.pressure();
+        let pressure = (pressure != Pressure::None).then(|| pressure.to_string());
+        let said = pressure
+            .iter()
+            .chain(&notices)
+            .chain(&damages)
+            .chain(&loaded.config.notes)
+            .chain(flags);
+        let warnings = said.cloned().collect();
         Ok(WatchStatus {
             server: host_name(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,15 +1,17 @@
 //! Questions about series: the engine and the store behind the wire's forms.
 
-use super::gate::Gate;
+use super::gate::{Gate, Permit};
+use super::pressure::Pressure;
 use crate::model::{Labels, Matcher, Timestamp};
 use crate::promql::{self, Engine, Output, Value};
 use crate::storage::source::{Source, SourceError};
+use crate::sys::metrics::{Cell, Registry};
 use crate::wire::{
     Answer, Call, Error, ErrorKind, InstantQuery, MatrixSeries, QueryData, RangeQuery,
     SeriesRequest, VectorSample,
 };
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Prometheus' words for an answer that `limit` cut.
@@ -22,13 +24,43 @@ pub(super) struct Queries {
     source: Arc<dyn Source>,
     gate: Gate,
     timeout: Duration,
+    pressure: Mutex<Pressure>,
+    refused_for_memory: Cell,
+    refused_for_number: Cell,
 }
 
 impl Queries {
     /// Answers from `source`, at most `concurrency` at a time.
-    pub(super) fn new(engine: Engine, source: Arc<dyn Source>, concurrency: usize) -> Self {
+    pub(super) fn new(
+        engine: Engine,
+        source: Arc<dyn Source>,
+        concurrency: usize,
+        registry: &Registry,
+    ) -> Self {
         let timeout = engine.config().timeout;
-        Self { engine, source, gate: Gate::new(concurrency), timeout }
+        let refused = |reason| {
+            let help = "Queries that were refused before they ran, by reason.";
+            registry.counter("watchbell_queries_refused_total", help, &[("reason", reason)])
+        };
+        Self {
+            engine,
+            source,
+            gate: Gate::new(concurrency),
+            timeout,
+            pressure: Mutex::default(),
+            refused_for_memory: refused("memory"),
+            refused_for_number: refused("concurrency"),
+        }
+    }
+
+    /// How short memory is.
+    pub(super) fn pressure(&self) -> Pressure {
+        *self.pressure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says how short memory is.
+    pub(super) fn set_pressure(&self, pressure: Pressure) {
+        *self.pressure.lock().unwrap_or_else(PoisonError::into_inner) = pressure;
     }
 
     /// The engine, for rules.
@@ -50,7 +82,7 @@ impl Queries {
     ) -> Result<Answer<QueryData>, Error> {
         let parsed = self.engine.parse(query.expr.as_str()).map_err(|err| query_error(&err))?;
         let options = self.options(call, query.timeout, query.lookback);
-        let _permit = self.gate.enter(call.timeout.min(self.timeout)).ok_or_else(busy)?;
+        let _permit = self.enter(call)?;
         let at = query.time.unwrap_or(now);
         let output = self
             .engine
@@ -67,7 +99,7 @@ impl Queries {
     ) -> Result<Answer<QueryData>, Error> {
         let parsed = self.engine.parse(query.expr.as_str()).map_err(|err| query_error(&err))?;
         let options = self.options(call, query.timeout, query.lookback);
-        let _permit = self.gate.enter(call.timeout.min(self.timeout)).ok_or_else(busy)?;
+        let _permit = self.enter(call)?;
         let (start, end) = (query.start, query.end);
         let output = self
             .engine
@@ -101,12 +133,33 @@ impl Queries {
         Ok(limited(self.each(request, values)?, request.limit))
     }
 
+    /// The right to run one query.
+    fn enter(&self, call: &Call) -> Result<Permit<'_>, Error> {
+        self.check_memory()?;
+        self.gate.enter(call.timeout.min(self.timeout)).ok_or_else(|| {
+            self.refused_for_number.inc();
+            let text = "query timed out while waiting for its turn; too many queries run";
+            Error::new(ErrorKind::Timeout, text)
+        })
+    }
+
+    fn check_memory(&self) -> Result<(), Error> {
+        if self.pressure() < Pressure::NoQueries {
+            return Ok(());
+        }
+        self.refused_for_memory.inc();
+        let text = "queries are refused because watchbell has used nearly all memory that it may; \
+                    scrapes, rules and alerts go on: ask again later";
+        Err(Error::new(ErrorKind::Busy, text))
+    }
+
     /// The union over the request's lists of matchers, sorted.
     fn each<T: Ord>(
         &self,
         request: &SeriesRequest,
         ask: impl Fn(&[Matcher]) -> Result<Vec<T>, SourceError>,
     ) -> Result<Vec<T>, Error> {
+        self.check_memory()?;
         let failed = |err: SourceError| query_error(&promql::Error::Source(err));
         if let [] | [_] = request.matchers.as_slice() {
             let matchers = request.matchers.first().map_or(&[][..], Vec::as_slice);
@@ -132,13 +185,6 @@ impl Queries {
             ..promql::Options::default()
         }
     }
-}
-
-fn busy() -> Error {
-    Error::new(
-        ErrorKind::Timeout,
-        "query timed out while waiting for its turn; too many queries run",
-    )
 }
 
 /// The engine's error in the API's words.
@@ -210,5 +256,82 @@ fn query_data(value: Value) -> QueryData {
                 })
                 .collect(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TimeRange;
+    use crate::storage::source::SeriesSet;
+    use crate::sys::sim::VirtualClock;
+
+    /// A store without series.
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Source for Nothing {
+        fn select(
+            &self,
+            _range: TimeRange,
+            _matchers: &[Matcher],
+            _series_max: usize,
+        ) -> Result<SeriesSet, SourceError> {
+            Ok(SeriesSet { series: Vec::new(), warnings: Vec::new() })
+        }
+
+        fn series(
+            &self,
+            _range: TimeRange,
+            _matchers: &[Matcher],
+        ) -> Result<Vec<Labels>, SourceError> {
+            Ok(Vec::new())
+        }
+
+        fn label_names(
+            &self,
+            _range: TimeRange,
+            _matchers: &[Matcher],
+        ) -> Result<Vec<String>, SourceError> {
+            Ok(Vec::new())
+        }
+
+        fn label_values(
+            &self,
+            _name: &str,
+            _range: TimeRange,
+            _matchers: &[Matcher],
+        ) -> Result<Vec<String>, SourceError> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn without_memory_queries_are_503_and_counted_and_rules_go_on() {
+        let clock = VirtualClock::at(Timestamp::from_millis(0));
+        let engine = Engine::new(promql::Config::default(), Arc::new(clock));
+        let queries = Queries::new(engine, Arc::new(Nothing), 1, &Registry::new());
+        let ask = || {
+            let all = SeriesRequest { matchers: Vec::new(), range: TimeRange::ALL, limit: 0 };
+            let names = queries.label_names(&all).map(|_| ());
+            let (call, query) = (Call::with_timeout(Duration::MAX), InstantQuery::now("up"));
+            let up = queries.instant(&call, &query, Timestamp::from_millis(0));
+            [names, up.map(|_| ())].map(|one| one.map_err(|err| (err.kind.status(), err.message)))
+        };
+        for (pressure, refused) in
+            [(Pressure::NoNewSeries, 0), (Pressure::NoQueries, 2), (Pressure::None, 2)]
+        {
+            queries.set_pressure(pressure);
+            for answer in ask() {
+                match answer {
+                    Ok(()) => assert_ne!(pressure, Pressure::NoQueries),
+                    Err((status, text)) => {
+                        assert_eq!((pressure, status), (Pressure::NoQueries, 503), "{text}");
+                        assert!(text.contains("memory"), "{text}");
+                    }
+                }
+            }
+            assert_eq!(queries.refused_for_memory.get().to_bits(), f64::from(refused).to_bits());
+        }
     }
 }

@@ -4,6 +4,7 @@
 use super::alerting::{self, Alerting};
 use super::error::Error;
 use super::forwarding::Forwarding;
+use super::keeping::Keeping;
 use super::options::{Options, WalSync};
 use super::queries::Queries;
 use super::revision::Revision;
@@ -31,17 +32,12 @@ use crate::sys::tasks::{self, Shutdown};
 use arc_swap::ArcSwap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// Resident bytes of one series, everything counted.
 const SERIES_BYTES: u64 = 400;
 /// However small the machine is, so many series are tried.
 const SERIES_MAX_LEAST: usize = 20_000;
-/// How often the disk is looked at while it is a reason to take nothing.
-const RECOVERY_EVERY: Duration = Duration::from_millis(250);
-/// How often due work of the store is looked for.
-const KEEPING_EVERY: Duration = Duration::from_secs(5);
 /// The Prometheus whose behaviour is followed, for those who look at versions.
 pub(super) const PROMETHEUS_VERSION: &str = "3.14.0";
 /// Where this server's part of every target's offset is kept.
@@ -98,6 +94,7 @@ pub(super) struct Parts {
     pub(super) alerting: Arc<Alerting>,
     pub(super) forwarding: Arc<Forwarding>,
     pub(super) own: OwnMetrics,
+    state: Arc<StateDb>,
     locals: Locals,
 }
 
@@ -133,9 +130,9 @@ impl Service {
     pub fn open(self: &Arc<Self>) -> Result<(), Error> {
         let config = self.config.load().config.clone();
         let storage = self.open_storage(&config)?;
-        let state = Arc::new(StateDb::open(storage.dir()).map_err(Error::Storage)?);
+        let state = Arc::new(storage.open_state().map_err(Error::Storage)?);
         let parts = self.start_parts(&config, storage, &state)?;
-        self.run_keeping(parts.storage.clone(), state)?;
+        self.run_keeping(&parts)?;
         let timer = parts.alerting.clone().run_timer(self.world.shutdown.clone());
         let _runtime = self.world.runtime.enter();
         tasks::spawn("alert timer", timer);
@@ -155,6 +152,9 @@ impl Service {
         parts.ruling.stop();
         if let Err(err) = parts.storage.close() {
             tracing::error!(%err, "the store could not be closed; its log holds everything");
+        }
+        if let Err(err) = parts.state.close() {
+            tracing::warn!(%err, "the next start takes this for an unclean stop");
         }
     }
 
@@ -254,9 +254,6 @@ impl Service {
             registry: self.world.registry.clone(),
         };
         let storage = Storage::open(settings, &deps, &self.progress).map_err(Error::Storage)?;
-        // The store has logged them; the screens show them as long as this process lives.
-        let damages = storage.status().damages;
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner).extend(damages);
         Ok(Arc::new(storage))
     }
 
@@ -269,8 +266,9 @@ impl Service {
         let world = &self.world;
         let appender: SharedAppender = storage.clone();
         let engine = Engine::new(self.query_config(config), world.clock.clone());
+        let (source, registry) = (storage.clone(), &world.registry);
         let queries =
-            Arc::new(Queries::new(engine, storage.clone(), self.options.query_concurrency));
+            Arc::new(Queries::new(engine, source, self.options.query_concurrency, registry));
         let alerts = alerts::Engine::new(Arc::new(config.alertmanager.alerts.clone()));
         let deps = alerting::Deps {
             state: state.clone(),
@@ -303,7 +301,8 @@ impl Service {
         let scrapes = ScrapeManager::new(self.scrape_deps(appender, server_seed(state, world)));
         let own = OwnMetrics::new(world.registry.clone(), &alerting);
         let locals = Locals::new(world, own.clone());
-        Ok(Parts { storage, queries, scrapes, ruling, alerting, forwarding, own, locals })
+        let state = state.clone();
+        Ok(Parts { storage, queries, scrapes, ruling, alerting, forwarding, own, state, locals })
     }
 
     fn scrape_deps(&self, appender: SharedAppender, server_seed: u64) -> scrape::Deps {
@@ -376,58 +375,16 @@ impl Service {
         }
     }
 
-    fn run_keeping(&self, storage: Arc<Storage>, state: Arc<StateDb>) -> Result<(), Error> {
-        let (clock, shutdown) = (self.world.clock.clone(), self.world.shutdown.clone());
-        let revision = self.revision.clone();
-        let runtime = self.world.runtime.clone();
-        let work = move || {
-            let mut refusing = None;
-            let mut waited = Duration::ZERO;
-            loop {
-                let pause = if refusing.is_some() { RECOVERY_EVERY } else { KEEPING_EVERY };
-                let stop = runtime.block_on(async {
-                    tokio::select! {
-                        () = clock.sleep(pause) => false,
-                        () = shutdown.wait() => true,
-                    }
-                });
-                if stop {
-                    return;
-                }
-                waited += pause;
-                let kept = if waited >= KEEPING_EVERY {
-                    waited = Duration::ZERO;
-                    storage.maintain()
-                } else {
-                    storage.look_at_disk()
-                };
-                if let Err(err) = kept {
-                    tracing::error!(%err, "the store's upkeep failed; it is tried again");
-                    revision.bump();
-                }
-                let now_refusing = storage.status().refusing;
-                if now_refusing != refusing {
-                    tell_refusing(now_refusing.as_deref());
-                    revision.bump();
-                    refusing = now_refusing;
-                }
-                if waited == Duration::ZERO
-                    && let Err(err) = state.prune_history(clock.now())
-                {
-                    tracing::warn!(%err, "old history stays");
-                }
-            }
-        };
-        tasks::spawn_thread("keeping", work).map_err(Error::Thread)?;
+    fn run_keeping(&self, parts: &Parts) -> Result<(), Error> {
+        let keeping = Keeping::new(
+            self.world.clone(),
+            self.revision.clone(),
+            parts.storage.clone(),
+            parts.state.clone(),
+            parts.queries.clone(),
+        );
+        tasks::spawn_thread("keeping", move || keeping.run()).map_err(Error::Thread)?;
         Ok(())
-    }
-}
-
-/// Whether samples are taken is told when it changes, not at every sample.
-fn tell_refusing(reason: Option<&str>) {
-    match reason {
-        Some(reason) => tracing::error!(reason, "no samples are taken in; queries go on"),
-        None => tracing::info!("samples are taken in again"),
     }
 }
 

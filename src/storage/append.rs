@@ -97,6 +97,8 @@ pub enum Refusal {
     TooFarAhead,
     /// A new series, and the limit of series is reached.
     SeriesLimit,
+    /// A new series, and memory runs short.
+    Memory,
     /// Labels that no series may have: no name, too many, too long.
     BadLabels,
 }
@@ -110,6 +112,7 @@ impl Refusal {
             Self::TooOld => "too old sample",
             Self::TooFarAhead => "out of bounds: sample is too far in the future",
             Self::SeriesLimit => "the limit of active series is reached",
+            Self::Memory => "memory runs short, so no new series are taken",
             Self::BadLabels => "invalid labels",
         }
     }

@@ -1,6 +1,7 @@
 //! How the store is set: flags as plain values, and the section `storage.tsdb` of the
 //! configuration file.
 
+use super::ballast::BALLAST_BYTES;
 use crate::sys::settings::{ByteSize, Span};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -49,6 +50,8 @@ pub struct Config {
     pub wal_sync: WalSync,
     /// Free bytes below which no samples are taken; `None` for 3 % or 512 MB, the smaller.
     pub min_free_bytes: Option<u64>,
+    /// Bytes of the file that is given up when the disk is full; 0 for none.
+    pub ballast_bytes: u64,
     /// How far a sample may be behind the newest of its series. Zero: not at all.
     pub out_of_order_window: Duration,
     /// How far a sample may be behind the newest of the head.
@@ -84,6 +87,7 @@ impl Config {
             retention_bytes: None,
             wal_sync: WalSync::Every(Duration::from_millis(200)),
             min_free_bytes: None,
+            ballast_bytes: BALLAST_BYTES,
             out_of_order_window: Duration::ZERO,
             too_old_after: Duration::from_secs(3600),
             fresh_store_reach: Duration::from_secs(24 * 3600),

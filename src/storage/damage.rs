@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Sentences are kept up to this many; then only counted.
-const NOTES_MAX: usize = 100;
+pub(super) const NOTES_MAX: usize = 100;
 
 /// Collects damages while the store is opened.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! What can go wrong with the store as a whole. Refusals of samples are in `append.rs`, failures
 //! of reads in `source.rs`.
 
+use rusqlite::ErrorCode;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +80,23 @@ impl Error {
     pub(crate) fn sql(verb: &'static str, path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
         let path = path.to_owned();
         move |cause| Self::Sql { verb, path, cause }
+    }
+
+    /// Whether a database is not what it should be; not whether it cannot be reached or written.
+    pub(super) fn is_damage(&self) -> bool {
+        let Self::Sql { cause, .. } = self else { return matches!(self, Self::Damaged { .. }) };
+        let rusqlite::Error::SqliteFailure(failure, _) = cause else {
+            // A value that is not of its column's kind, text that is no text, a missing row.
+            return true;
+        };
+        match failure.code {
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown => true,
+            ErrorCode::SystemIoFailure => {
+                use rusqlite::ffi::{SQLITE_IOERR_READ, SQLITE_IOERR_SHORT_READ};
+                matches!(failure.extended_code, SQLITE_IOERR_READ | SQLITE_IOERR_SHORT_READ)
+            }
+            _of_the_world_around => false,
+        }
     }
 
     /// The error with its causes, in one line, for texts that have no place for a chain.

@@ -36,12 +36,13 @@ pub(super) struct StoreMetrics {
 }
 
 /// Every reason, with the label value that stands for it.
-const REASONS: [(Refusal, &str); 6] = [
+const REASONS: [(Refusal, &str); 7] = [
     (Refusal::OutOfOrder, "out_of_order"),
     (Refusal::Duplicate, "duplicate"),
     (Refusal::TooOld, "too_old"),
     (Refusal::TooFarAhead, "too_far_ahead"),
     (Refusal::SeriesLimit, "series_limit"),
+    (Refusal::Memory, "memory"),
     (Refusal::BadLabels, "bad_labels"),
 ];
 
@@ -71,7 +72,7 @@ impl StoreMetrics {
             series_created: counter("head_series_created_total", "Series made in the head."),
             compactions: counter("compactions_total", "Blocks cut or merged."),
             compactions_failed: counter("compactions_failed_total", "Cuts and merges that failed."),
-            corruptions: counter("wal_corruptions_total", "Damages found when it was opened."),
+            corruptions: counter("wal_corruptions_total", "Damages found in any of its files."),
             blocks: gauge("blocks_loaded", "Blocks."),
             block_bytes: gauge("storage_blocks_bytes", "Bytes of blocks."),
             wal_bytes: gauge("wal_storage_size_bytes", "Bytes of the log."),
@@ -111,7 +112,10 @@ impl StoreMetrics {
                 Refusal::OutOfOrder => self.out_of_order.inc(),
                 Refusal::TooOld => self.too_old.inc(),
                 Refusal::TooFarAhead => self.out_of_bound.inc(),
-                Refusal::Duplicate | Refusal::SeriesLimit | Refusal::BadLabels => {}
+                Refusal::Duplicate
+                | Refusal::SeriesLimit
+                | Refusal::Memory
+                | Refusal::BadLabels => {}
             }
         }
     }

@@ -8,6 +8,7 @@
 #![doc = include_str!("FORMAT.md")]
 
 pub mod append;
+mod ballast;
 mod block;
 mod cardinality;
 mod catalog;
@@ -26,6 +27,7 @@ pub mod import;
 mod metrics;
 mod pack;
 mod postings;
+mod salvage;
 mod select;
 mod snapshot;
 pub mod source;

@@ -1,17 +1,22 @@
 //! The database of state, `state.db`: silences, notification log, alerts, rules, outbox, history.
 //!
 //! Each change is durable before the call returns. What the documents hold is their owners'
-//! affair; here they have a table, a key and an order.
+//! affair; here they have a table, a key and an order. What happens to a damaged one is in
+//! `salvage.rs`.
 
 use super::error::{Error, Result};
 use crate::model::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The format of `state.db`, in its `user_version`.
-const STATE_VERSION: u32 = 1;
+pub(super) const STATE_VERSION: u32 = 1;
+
+/// How long one connection waits for another.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long history is kept.
 pub const HISTORY_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -120,17 +125,14 @@ pub struct StateDb {
     path: PathBuf,
     /// One writer, few and short reads: one connection serves both.
     connection: Mutex<Connection>,
+    /// There is reason to check it: an unclean stop, or SQLite came upon damage.
+    suspect: AtomicBool,
 }
 
 impl StateDb {
-    /// Opens `state.db` in `dir`, making it if there is none.
-    ///
-    /// # Errors
-    /// It cannot be opened, is damaged, or was written by a later version.
-    pub fn open(dir: &Path) -> Result<Self> {
-        let path = dir.join("state.db");
-        let connection = open_database(&path, "FULL", STATE_VERSION, &schema())?;
-        Ok(Self { path, connection: Mutex::new(connection) })
+    pub(super) fn new(path: PathBuf, connection: Connection, suspect: bool) -> Self {
+        let suspect = AtomicBool::new(suspect);
+        Self { path, connection: Mutex::new(connection), suspect }
     }
 
     /// All documents of a table, by key.
@@ -169,8 +171,11 @@ impl StateDb {
         if ops.is_empty() {
             return Ok(());
         }
-        let mut connection = self.lock();
-        apply_all(&mut connection, ops).map_err(Error::sql("write", &self.path))
+        let done = apply_all(&mut self.lock(), ops).map_err(Error::sql("write", &self.path));
+        if done.as_ref().is_err_and(Error::is_damage) {
+            self.suspect.store(true, Ordering::Relaxed);
+        }
+        done
     }
 
     /// What happened, newest first.
@@ -218,19 +223,39 @@ impl StateDb {
             .map_err(Error::sql("write", &self.path))
     }
 
-    /// Whether the database is whole: SQLite's `quick_check`, for the time after an unclean stop.
+    /// Whether there is reason to check it, told once.
+    pub(super) fn take_suspicion(&self) -> bool {
+        self.suspect.swap(false, Ordering::Relaxed)
+    }
+
+    /// What SQLite's `quick_check` finds wrong with it. Readers and writers go on meanwhile.
+    pub(super) fn check(&self) -> Option<String> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let check = || {
+            let connection = Connection::open_with_flags(&self.path, flags)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        };
+        match check().map_err(Error::sql("check", &self.path)) {
+            Ok(found) if found == "ok" => None,
+            Ok(found) => Some(found),
+            Err(err) if err.is_damage() => Some(err.with_causes()),
+            Err(err) => {
+                tracing::warn!(%err, "the state could not be checked");
+                None
+            }
+        }
+    }
+
+    /// Moves all changes from SQLite's log into the database: a log with something in it is what
+    /// an unclean stop leaves.
     ///
     /// # Errors
-    /// It is not, or cannot be read.
-    pub fn check(&self) -> Result<()> {
-        let found: String = self
-            .lock()
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(Error::sql("check", &self.path))?;
-        if found == "ok" {
-            return Ok(());
-        }
-        Err(Error::Damaged { path: self.path.clone(), what: found })
+    /// The database cannot be written; nothing is lost.
+    pub fn close(&self) -> Result<()> {
+        self.lock()
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(Error::sql("close", &self.path))
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
@@ -273,7 +298,7 @@ fn apply_all(connection: &mut Connection, ops: &[StateOp]) -> rusqlite::Result<(
     transaction.commit()
 }
 
-fn schema() -> String {
+pub(super) fn schema() -> String {
     let mut sql = String::from(
         "CREATE TABLE history (
              id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, kind TEXT NOT NULL,
@@ -302,7 +327,7 @@ pub(super) fn open_database(
 ) -> Result<Connection> {
     let mut connection = Connection::open(path).map_err(Error::sql("open", path))?;
     let set_up = |connection: &mut Connection| {
-        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", synchronous)?;
         let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -324,6 +349,14 @@ pub(super) fn open_database(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::damage::Damages;
+    use crate::storage::salvage;
+
+    fn open(dir: &Path) -> Result<StateDb> {
+        let files = crate::sys::files::SystemFiles;
+        let mut damages = Damages::looking(std::sync::Arc::new(files));
+        salvage::open(&files, dir, &mut damages)
+    }
 
     fn put(key: &str, value: &str) -> StateOp {
         StateOp::Put { table: Table::Silence, key: key.to_owned(), value: value.to_owned() }
@@ -332,22 +365,22 @@ mod tests {
     #[test]
     fn documents_survive_reopening_and_each_table_is_its_own() {
         let dir = tempfile::tempdir().unwrap();
-        let db = StateDb::open(dir.path()).unwrap();
+        let db = open(dir.path()).unwrap();
         db.apply(&[put("b", "1"), put("a", "2"), put("b", "3")]).unwrap();
         db.apply(&[StateOp::Delete { table: Table::Alert, key: "a".to_owned() }]).unwrap();
         drop(db);
-        let db = StateDb::open(dir.path()).unwrap();
+        let db = open(dir.path()).unwrap();
         let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
         assert_eq!(db.load(Table::Silence).unwrap(), [pair("a", "2"), pair("b", "3")]);
         assert_eq!(db.load(Table::Alert).unwrap(), []);
         assert_eq!(db.get(Table::Silence, "b").unwrap().as_deref(), Some("3"));
-        db.check().unwrap();
+        assert_eq!(db.check(), None);
     }
 
     #[test]
     fn history_answers_newest_first_and_forgets_after_ninety_days() {
         let dir = tempfile::tempdir().unwrap();
-        let db = StateDb::open(dir.path()).unwrap();
+        let db = open(dir.path()).unwrap();
         let day = 86_400_000;
         let entry = |at: i64, kind: &str| HistoryEntry {
             at: Timestamp::from_millis(at),
@@ -370,11 +403,11 @@ mod tests {
     #[test]
     fn a_database_of_a_later_version_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        drop(StateDb::open(dir.path()).unwrap());
+        drop(open(dir.path()).unwrap());
         let raw = Connection::open(dir.path().join("state.db")).unwrap();
         raw.pragma_update(None, "user_version", 99).unwrap();
         drop(raw);
-        let text = StateDb::open(dir.path()).unwrap_err().to_string();
+        let text = open(dir.path()).unwrap_err().to_string();
         assert!(text.contains("its format is 99"), "{text}");
     }
 }

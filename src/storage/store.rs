@@ -1,11 +1,12 @@
 //! The store as the rest of the process sees it: head, blocks and catalogue behind one door.
 
 use super::append::{AppendError, Appender, Commit, Committed, SeriesRef};
+use super::ballast::Ballast;
 use super::block::{Block, Blocks};
 use super::cardinality::Cardinality;
 use super::catalog::Catalog;
 use super::config::{Config, TsdbSettings};
-use super::damage::Damages;
+use super::damage::{Damages, NOTES_MAX};
 use super::dir;
 use super::error::Result;
 use super::head::{Head, HeadDeps};
@@ -96,7 +97,7 @@ pub struct Status {
     pub retention: String,
     /// Why nothing is taken in; `None` when all is well.
     pub refusing: Option<String>,
-    /// What was found damaged or cut off when the store was opened, one sentence each.
+    /// What was found damaged or cut off since the start, one sentence each.
     pub damages: Vec<String>,
 }
 
@@ -161,8 +162,9 @@ pub struct Storage {
     pub(super) metrics: StoreMetrics,
     /// One maintenance at a time; what it remembers.
     pub(super) upkeep: Mutex<Upkeep>,
+    pub(super) ballast: Ballast,
     trouble: Trouble,
-    damages: Vec<String>,
+    damages: Mutex<Vec<String>>,
     _lock: Box<dyn FileLock>,
 }
 
@@ -206,7 +208,7 @@ impl Storage {
         let head_deps = HeadDeps { files: Arc::clone(&files), clock: Arc::clone(&deps.clock) };
         let cut_until = blocks.cut_end();
         let head = Head::open(&config, &dir, &head_deps, cut_until, progress, &mut damages)?;
-        metrics.corruptions.add(damages.count() as f64);
+        let ballast = Ballast::new(Arc::clone(&files), &dir, config.ballast_bytes);
         let storage = Self {
             config: RwLock::new(config),
             dir,
@@ -218,10 +220,12 @@ impl Storage {
             catalog,
             metrics,
             upkeep: Mutex::default(),
+            ballast,
             trouble: Trouble::default(),
-            damages: damages.into_notes(),
+            damages: Mutex::default(),
             _lock: lock,
         };
+        storage.tell_damages(damages);
         storage.remove_unfinished_snapshots()?;
         storage.look_around(&mut storage.upkeep())?;
         Ok(storage)
@@ -237,6 +241,11 @@ impl Storage {
         let mut config = self.config.write().unwrap_or_else(PoisonError::into_inner);
         config.apply(settings);
         self.head.set_limits(&config);
+    }
+
+    /// Whether memory runs short: then samples of new series are refused.
+    pub fn set_memory_short(&self, is_short: bool) {
+        self.head.set_memory_short(is_short);
     }
 
     /// How it does.
@@ -262,7 +271,7 @@ impl Storage {
             newest: newest.map(Timestamp::from_millis),
             retention: retention_text(&config),
             refusing: self.trouble.text(),
-            damages: self.damages.clone(),
+            damages: self.told().clone(),
         }
     }
 
@@ -325,6 +334,23 @@ impl Storage {
         described
     }
 
+    /// Collects damages of files in the data directory.
+    pub(super) fn damages(&self) -> Damages {
+        Damages::new(Arc::clone(&self.files), self.dir.join("quarantine"))
+    }
+
+    /// Tells of what was found damaged: in the status, and as a count.
+    pub(super) fn tell_damages(&self, found: Damages) {
+        self.metrics.corruptions.add(found.count() as f64);
+        let mut told = self.told();
+        told.extend(found.into_notes());
+        told.truncate(NOTES_MAX);
+    }
+
+    fn told(&self) -> MutexGuard<'_, Vec<String>> {
+        self.damages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn config(&self) -> Config {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -351,7 +377,11 @@ impl Storage {
             return Err(AppendError::Refusing(why));
         }
         self.catalog.describe(&commit.metadata);
-        match self.head.commit(commit, synced) {
+        let mut done = self.head.commit(commit, synced);
+        if matches!(done, Err(AppendError::Log(_))) && self.gives_room() {
+            done = self.head.commit(commit, synced);
+        }
+        match done {
             Ok(committed) => {
                 self.metrics.committed(&committed);
                 if self.trouble.any.load(Ordering::Relaxed) {
@@ -367,6 +397,11 @@ impl Storage {
                 Err(err)
             }
         }
+    }
+
+    /// Whether the disk is full and room was held back for that.
+    fn gives_room(&self) -> bool {
+        self.space().is_ok_and(|space| self.ballast.release_if_full(space.free))
     }
 
     fn set_log_trouble(&self, why: Option<String>) {

@@ -105,6 +105,7 @@ impl Storage {
         upkeep.free_bytes = space.free;
         let reserve =
             config.min_free_bytes.unwrap_or_else(|| MIN_FREE_BYTES.min(space.total / 100 * 3));
+        self.ballast.keep(space.free, reserve);
         // A tenth more to come back, so that the state does not flicker.
         let wanted = if self.has_disk_trouble() { reserve + reserve / 10 } else { reserve };
         let why = (space.free < wanted).then(|| {
@@ -275,7 +276,7 @@ impl Storage {
         }
     }
 
-    fn space(&self) -> Result<Space> {
+    pub(super) fn space(&self) -> Result<Space> {
         self.files.space(&self.dir).map_err(Error::io("look at the file system of", &self.dir))
     }
 

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod deletes;
 #[cfg(test)]
 mod late;
@@ -126,6 +128,22 @@ fn labels_that_no_series_may_have_are_refused_and_the_series_limit_holds() {
     commit.samples.push(nameless);
     let done = store.commit(&commit).unwrap();
     assert_eq!(done.refused, [(2, Refusal::SeriesLimit), (3, Refusal::BadLabels)]);
+}
+
+#[test]
+fn when_memory_is_short_new_series_are_refused_and_those_that_are_there_go_on() {
+    let setting = Setting::new();
+    let store = setting.open();
+    let at = setting.now() - 1000;
+    store.commit(&support::commit(&[("a", at, 1.0)])).unwrap();
+    store.set_memory_short(true);
+    store.reconfigure(&watchbell::storage::config::TsdbSettings::default());
+    let done = store.commit(&support::commit(&[("a", at + 1, 2.0), ("b", at, 1.0)])).unwrap();
+    assert_eq!((done.taken, done.refused), (1, vec![(1, Refusal::Memory)]));
+    assert_eq!(store.status().refused_total, 1);
+    store.set_memory_short(false);
+    let done = store.commit(&support::commit(&[("b", at, 1.0)])).unwrap();
+    assert_eq!((done.taken, done.created), (1, 1));
 }
 
 #[test]

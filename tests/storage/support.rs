@@ -48,6 +48,7 @@ impl Setting {
         let mut config = Config::at(self.dir.path());
         config.wal_sync = WalSync::Off;
         config.min_free_bytes = Some(0);
+        config.ballast_bytes = 0;
         config.wal_segment_bytes = 1 << 16;
         config
     }

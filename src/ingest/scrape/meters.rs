@@ -72,7 +72,7 @@ impl Meters {
                 Refusal::Duplicate => self.duplicates.inc(),
                 Refusal::TooOld | Refusal::TooFarAhead => self.out_of_bounds.inc(),
                 // The store counts these itself: they say nothing about the target's clock.
-                Refusal::SeriesLimit | Refusal::BadLabels => {}
+                Refusal::SeriesLimit | Refusal::Memory | Refusal::BadLabels => {}
             }
         }
     }

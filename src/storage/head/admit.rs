@@ -32,6 +32,8 @@ pub(super) struct Limits {
     labels_max: usize,
     label_name_bytes_max: usize,
     label_value_bytes_max: usize,
+    /// Whether memory runs short, so that no series are made.
+    pub(super) is_memory_short: bool,
 }
 
 /// What is taken of a commit.
@@ -57,6 +59,7 @@ impl Limits {
             labels_max: config.labels_max,
             label_name_bytes_max: config.label_name_bytes_max,
             label_value_bytes_max: config.label_value_bytes_max,
+            is_memory_short: false,
         }
     }
 }
@@ -358,6 +361,9 @@ impl Judge<'_> {
         let place = usize::try_from(at).map_err(|_| Refusal::BadLabels)?;
         let labels = commit.labels.get(place).ok_or(Refusal::BadLabels)?;
         self.check_labels(labels)?;
+        if self.limits.is_memory_short {
+            return Err(Refusal::Memory);
+        }
         if self.state.table.len() + self.new_series.len() >= self.limits.series_max {
             return Err(Refusal::SeriesLimit);
         }

@@ -24,6 +24,8 @@ pub(super) struct ChunkFiles {
     files: SharedFiles,
     dir: PathBuf,
     active: Option<ActiveFile>,
+    /// Files that were ended before they were synced.
+    unsynced: Vec<EndedFile>,
     next: NonZeroU32,
     /// Kept between calls for its memory.
     buffer: Vec<u8>,
@@ -35,6 +37,16 @@ struct ActiveFile {
     file: SharedFile,
     offset: u32,
     dirty: bool,
+}
+
+/// A file that takes no more, and has what is not on the disk yet.
+#[derive(Debug)]
+struct EndedFile {
+    path: PathBuf,
+    file: SharedFile,
+    len: u32,
+    /// A sync failed: the system has forgotten what it did not write, so a copy takes its place.
+    has_failed: bool,
 }
 
 /// Full chunks of one series, the oldest first, that follow a chain in files.
@@ -64,7 +76,7 @@ pub(super) fn path_of(dir: &Path, number: NonZeroU32) -> PathBuf {
 
 impl ChunkFiles {
     pub(super) const fn new(files: SharedFiles, dir: PathBuf, next: NonZeroU32) -> Self {
-        Self { files, dir, active: None, next, buffer: Vec::new() }
+        Self { files, dir, active: None, unsynced: Vec::new(), next, buffer: Vec::new() }
     }
 
     /// Appends chunks, and moves the chains to their ends.
@@ -97,7 +109,7 @@ impl ChunkFiles {
         }
         if let Err(err) = active.file.write_all_at(out, u64::from(active.offset)) {
             let path = path_of(&self.dir, active.number);
-            self.active = None;
+            self.end_file();
             return Err(Error::io("write", &path)(err));
         }
         active.offset += u32_of(out.len());
@@ -107,27 +119,41 @@ impl ChunkFiles {
         Ok(taken)
     }
 
-    /// Syncs what was appended.
+    /// Syncs what was appended, also to files that were ended since.
     ///
     /// # Errors
-    /// The disk refuses; the next append begins a new file.
+    /// The disk refuses; the next append begins a new file, the next call tries again.
     pub(super) fn sync(&mut self) -> Result<()> {
-        let Some(active) = &mut self.active else { return Ok(()) };
-        if !active.dirty {
-            return Ok(());
+        if let Some(active) = &mut self.active
+            && active.dirty
+        {
+            if let Err(err) = active.file.sync_data() {
+                let path = path_of(&self.dir, active.number);
+                self.end_file();
+                if let Some(ended) = self.unsynced.last_mut() {
+                    ended.has_failed = true;
+                }
+                return Err(Error::io("sync", &path)(err));
+            }
+            active.dirty = false;
         }
-        if let Err(err) = active.file.sync_data() {
-            let path = path_of(&self.dir, active.number);
-            self.active = None;
-            return Err(Error::io("sync", &path)(err));
+        while let Some(ended) = self.unsynced.last_mut() {
+            let synced = ended.sync(&self.files, &self.dir);
+            synced.map_err(Error::io("sync", &ended.path))?;
+            self.unsynced.pop();
         }
-        active.dirty = false;
         Ok(())
     }
 
     /// Begins a new file with the next append.
     pub(super) fn end_file(&mut self) {
-        self.active = None;
+        let Some(active) = self.active.take().filter(|active| active.dirty) else { return };
+        self.unsynced.push(EndedFile {
+            path: path_of(&self.dir, active.number),
+            file: active.file,
+            len: active.offset,
+            has_failed: false,
+        });
     }
 
     /// The file that is appended to now, which must stay.
@@ -148,6 +174,24 @@ impl ChunkFiles {
             .and_then(|()| self.files.sync_dir(&self.dir));
         made.map_err(Error::io("make", &path))?;
         Ok(ActiveFile { number, file, offset: u32_of(FILE_HEAD), dirty: false })
+    }
+}
+
+impl EndedFile {
+    fn sync(&mut self, files: &SharedFiles, dir: &Path) -> std::io::Result<()> {
+        if !self.has_failed {
+            self.has_failed = true;
+            return self.file.sync_data();
+        }
+        let mut bytes = vec![0; usize::try_from(self.len).unwrap_or(usize::MAX)];
+        self.file.read_exact_at(&mut bytes, 0)?;
+        let temporary = self.path.with_extension("chunks.tmp");
+        let _ = files.remove(&temporary);
+        let copy = files.create(&temporary)?;
+        copy.write_all_at(&bytes, 0)?;
+        copy.sync_data()?;
+        files.rename(&temporary, &self.path)?;
+        files.sync_dir(dir)
     }
 }
 

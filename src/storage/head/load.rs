@@ -16,7 +16,7 @@ use crate::storage::wal::series::SeriesRecord;
 use crate::sys::files::Files;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A checkpoint file is read whole; a larger file is not ours.
 const FILE_BYTES_MAX: u64 = 8 << 30;
@@ -31,6 +31,10 @@ pub(super) struct Loaded {
     pub(super) files: Option<BTreeMap<NonZeroU32, FileFacts>>,
     /// The number of the next checkpoint file.
     pub(super) next_file: u64,
+    /// Which file it was, if any.
+    pub(super) path: Option<PathBuf>,
+    /// Whether a checkpoint was begun behind it, and not finished.
+    pub(super) is_torn: bool,
 }
 
 /// Bytes of an open chunk, as far as they were read.
@@ -59,14 +63,15 @@ pub(super) fn load(
         if !check_file_head(&bytes, MAGIC, VERSION, path)? {
             damages.note(format!("checkpoint {} has a damaged head", path.display()));
         }
-        let mut loader = Loader { state, path, damages, opens: NumberMap::default(), files: None };
+        let opens = NumberMap::default();
+        let mut loader = Loader { state, path, damages, opens, files: None, is_torn: false };
         if let Some(end) = loader.read(&bytes) {
-            let files = loader.files.take();
+            let (files, is_torn) = (loader.files.take(), loader.is_torn);
             loader.resume_open();
             state.table.raise_generation(end.next_generation);
             state.read_from = state.read_from.max(end.cut_until);
             state.accept_from = state.accept_from.max(end.cut_until);
-            return Ok(Loaded { end, files, next_file });
+            return Ok(Loaded { end, files, next_file, path: Some(path.clone()), is_torn });
         }
     }
     Ok(Loaded { next_file, ..Loaded::default() })
@@ -78,6 +83,7 @@ struct Loader<'a> {
     damages: &'a mut Damages,
     opens: NumberMap<u64, OpenBytes>,
     files: Option<BTreeMap<NonZeroU32, FileFacts>>,
+    is_torn: bool,
 }
 
 impl Loader<'_> {
@@ -101,9 +107,10 @@ impl Loader<'_> {
                     self.damages.quarantine(self.path, range.start as u64, part);
                 }
                 // A checkpoint that was being written: the log still has what it would have said.
-                Found::Tail(_) => {}
+                Found::Tail(_) => self.is_torn = true,
             }
         }
+        self.is_torn |= !waiting.is_empty();
         last
     }
 

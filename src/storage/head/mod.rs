@@ -205,7 +205,16 @@ impl Head {
 
     /// Takes over new limits.
     pub(super) fn set_limits(&self, config: &Config) {
-        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Limits::of(config);
+        let mut limits = self.limits.write().unwrap_or_else(PoisonError::into_inner);
+        let is_memory_short = limits.is_memory_short;
+        *limits = Limits::of(config);
+        limits.is_memory_short = is_memory_short;
+    }
+
+    /// Whether memory runs short: then no series are made.
+    pub(super) fn set_memory_short(&self, is_short: bool) {
+        let mut limits = self.limits.write().unwrap_or_else(PoisonError::into_inner);
+        limits.is_memory_short = is_short;
     }
 
     /// Counts and bounds.

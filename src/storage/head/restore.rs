@@ -15,7 +15,7 @@ use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
 use crate::storage::store::ReplayProgress;
 use crate::storage::wal::series::SeriesRecord;
-use crate::storage::wal::{LogSample, Replayed, Wal, WalSettings, replay};
+use crate::storage::wal::{LogSample, Read, Replayed, Wal, WalSettings, replay};
 use crate::sys::files::Files;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -46,11 +46,10 @@ impl Head {
 
         let mut state = State { accept_from: cut_until, read_from: cut_until, ..State::default() };
         let loaded = load::load(&*files, &head_dir, &mut state, damages)?;
-        let next_file = open_chunk_files(&*files, &head_dir, &mut state, &loaded, damages)?;
         let mut lost = Lost::default();
         let mut aliases = NumberMap::default();
         let mut replayed = 0;
-        let (segments, last_seq) =
+        let log =
             replay(&*files, &wal_dir, loaded.end.seq, progress, damages, |told| match told {
                 Replayed::Series(record) => state.replay_series(&record, &mut aliases),
                 Replayed::Commit(samples) => {
@@ -59,11 +58,14 @@ impl Head {
                 }
                 Replayed::Late(samples) => state.replay_late(samples, &aliases),
             })?;
+        let is_lost = tell_lost_checkpoint(&*files, &head_dir, &loaded, &log, damages)?;
+        let next_file =
+            open_chunk_files(&*files, &head_dir, &mut state, &loaded, is_lost, damages)?;
         lost.samples += state.settle_late();
         lost.tell(damages);
 
         let settings = WalSettings { dir: wal_dir, segment_bytes: config.wal_segment_bytes };
-        let wal = Wal::new(Arc::clone(&files), settings, segments, last_seq)?;
+        let wal = Wal::new(Arc::clone(&files), settings, log.segments, log.last_seq)?;
         let syncer = Arc::clone(wal.syncer());
         let keeper = Keeper::new(
             ChunkFiles::new(Arc::clone(&files), head_dir.clone(), next_file),
@@ -121,13 +123,44 @@ fn remove_temporary(files: &dyn Files, dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Tells of a checkpoint that is gone, or lost its end, although the log was freed for it;
+/// whether it is gone.
+fn tell_lost_checkpoint(
+    files: &dyn Files,
+    dir: &Path,
+    loaded: &Loaded,
+    log: &Read,
+    damages: &mut Damages,
+) -> Result<bool> {
+    if let Some(path) = &loaded.path {
+        if loaded.is_torn && log.last_seq <= loaded.end.seq {
+            damages.note(format!(
+                "checkpoint {} ends in the middle, and the log has nothing of what it said there",
+                path.display()
+            ));
+        }
+        return Ok(false);
+    }
+    let entries = files.list(dir).map_err(Error::io("list", dir))?;
+    let is_lost = !log.is_complete && !entries.is_empty();
+    if is_lost {
+        damages.note(format!(
+            "no checkpoint in {} is whole, and the log does not go back to its begin: series and \
+             samples between the newest block and the log are lost",
+            dir.display()
+        ));
+    }
+    Ok(is_lost)
+}
+
 /// Opens the chunk files, removes what was written after the checkpoint, and answers the next
-/// number.
+/// number. With a lost checkpoint nothing says whose the chunks are: they go to quarantine.
 fn open_chunk_files(
     files: &dyn Files,
     dir: &Path,
     state: &mut State,
     loaded: &Loaded,
+    is_lost: bool,
     damages: &mut Damages,
 ) -> Result<NonZeroU32> {
     let mut table = FileTable::new();
@@ -141,6 +174,10 @@ fn open_chunk_files(
         let Some(number) = number else { continue };
         next = next.max(NonZeroU32::saturating_add(number, 1));
         let path = chunk_file::path_of(dir, number);
+        if is_lost {
+            damages.set_aside(&path);
+            continue;
+        }
         // What the checkpoint does not name the log has; when damage hides what it names, all
         // stays.
         let unknown = FileFacts { newest: i64::MAX, chunks: 0 };

@@ -3,6 +3,7 @@
 use super::{Head, HeadDeps};
 use crate::model::{Labels, TimeRange, Timestamp};
 use crate::storage::append::{AppendError, Commit};
+use crate::storage::ballast::Ballast;
 use crate::storage::config::{Config, WalSync};
 use crate::storage::damage::Damages;
 use crate::storage::source::Columns;
@@ -415,4 +416,30 @@ proptest! {
             series.read(i64::MIN, i64::MAX, &mut Columns::default());
         }
     }
+}
+
+#[test]
+fn on_a_nearly_full_disk_the_log_takes_little_of_the_last_room() {
+    let files = disk();
+    let (head, _) = open(&files);
+    let free = || files.space(Path::new(DIR)).unwrap().free;
+    files.set_capacity(Some((1 << 40) - free() + 2 * 2048 - 1));
+    let before = free();
+    head.commit(&commit(0), false).unwrap();
+    assert!(before - free() < 2048 / 2, "{before} {}", free());
+}
+
+#[test]
+fn the_last_record_fits_once_the_ballast_is_given_up() {
+    let files = disk();
+    let free = || files.space(Path::new(DIR)).unwrap().free;
+    let ballast = Ballast::new(Arc::new(files.clone()), Path::new(DIR), 16 << 10);
+    let (head, _) = open(&files);
+    ballast.keep(free(), 0);
+    files.set_capacity(Some((1 << 40) - free()));
+    let full = (0..99).find(|at| head.commit(&commit(*at), false).is_err()).unwrap();
+    assert!(matches!(head.commit(&commit(full), false), Err(AppendError::Log(_))));
+    assert!(ballast.release_if_full(free()));
+    head.commit(&commit(full), false).unwrap();
+    assert!(free() > 8 << 10, "and there is room for the rest");
 }

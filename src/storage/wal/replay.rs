@@ -37,11 +37,21 @@ pub(crate) enum Replayed<'a> {
     Late(&'a [LogSample]),
 }
 
-/// Reads all segments in `dir` and tells of commits after `after_seq`; returns the segments and
-/// the last sequence number.
+/// The log as it was read.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// Its segments.
+    pub(crate) segments: Vec<Segment>,
+    /// The last sequence number.
+    pub(crate) last_seq: u64,
+    /// Whether it goes back to the first commit of all.
+    pub(crate) is_complete: bool,
+}
+
+/// Reads all segments in `dir` and tells of commits after `after_seq`.
 ///
 /// A torn tail of the last segment is cut off; damage elsewhere is copied to quarantine and
-/// passed over.
+/// passed over. Commits that are missing without damage are told: a segment is gone.
 ///
 /// # Errors
 /// A segment cannot be read at all, or is of a later version.
@@ -52,13 +62,20 @@ pub(crate) fn replay(
     progress: &ReplayProgress,
     damages: &mut Damages,
     mut tell: impl FnMut(Replayed<'_>),
-) -> Result<(Vec<Segment>, u64)> {
+) -> Result<Read> {
     let mut segments = list(files, dir)?;
     if let (Some(first), Some(last)) = (segments.first(), segments.last()) {
         progress.set_range(first.number, last.number);
     }
     let count = segments.len();
-    let mut reader = SegmentReader { after_seq, last_seq: after_seq, tell: &mut tell, damages };
+    let mut reader = SegmentReader {
+        after_seq,
+        last_seq: after_seq,
+        first_seq: None,
+        told: damages.count(),
+        tell: &mut tell,
+        damages,
+    };
     for (place, segment) in segments.iter_mut().enumerate() {
         progress.set_current(segment.number);
         let bytes = files
@@ -73,8 +90,8 @@ pub(crate) fn replay(
             cut.map_err(Error::io("cut log segment", &segment.path))?;
         }
     }
-    let last_seq = reader.last_seq;
-    Ok((segments, last_seq))
+    let (last_seq, is_complete) = (reader.last_seq, reader.first_seq == Some(1));
+    Ok(Read { segments, last_seq, is_complete })
 }
 
 fn list(files: &dyn Files, dir: &Path) -> Result<Vec<Segment>> {
@@ -91,6 +108,9 @@ fn list(files: &dyn Files, dir: &Path) -> Result<Vec<Segment>> {
 struct SegmentReader<'a> {
     after_seq: u64,
     last_seq: u64,
+    first_seq: Option<u64>,
+    /// Damages up to the last record that was read.
+    told: u64,
     tell: &'a mut dyn FnMut(Replayed<'_>),
     damages: &'a mut Damages,
 }
@@ -113,7 +133,7 @@ impl SegmentReader<'_> {
         for found in Frames::new(bytes, start) {
             match found {
                 Found::Frame(frame, end) => {
-                    if self.take(&mut shapes, frame, &mut samples).is_none() {
+                    if self.take(path, &mut shapes, frame, &mut samples).is_none() {
                         let head = end.saturating_sub(frame.payload.len());
                         self.lost(path, bytes, head..end);
                     }
@@ -136,11 +156,12 @@ impl SegmentReader<'_> {
 
     fn take(
         &mut self,
+        path: &Path,
         shapes: &mut ShapesRead,
         frame: Frame<'_>,
         samples: &mut Vec<LogSample>,
     ) -> Option<()> {
-        self.last_seq = self.last_seq.max(frame.seq);
+        self.tell_gap(path, frame.seq);
         samples.clear();
         match frame.kind {
             kind::SERIES if frame.seq <= self.after_seq => return Some(()),
@@ -159,6 +180,20 @@ impl SegmentReader<'_> {
             (self.tell)(if is_late { Replayed::Late(samples) } else { Replayed::Commit(samples) });
         }
         Some(())
+    }
+
+    /// Commits are numbered without gaps; one behind damage was told with that.
+    fn tell_gap(&mut self, path: &Path, seq: u64) {
+        self.first_seq = self.first_seq.or(Some(seq));
+        let missing = seq.saturating_sub(self.last_seq.saturating_add(1));
+        if missing > 0 && self.damages.count() == self.told {
+            self.damages.note(format!(
+                "{missing} commits before those in log segment {} are gone",
+                path.display()
+            ));
+        }
+        self.last_seq = self.last_seq.max(seq);
+        self.told = self.damages.count();
     }
 
     fn lost(&mut self, path: &Path, bytes: &[u8], range: Range<usize>) {

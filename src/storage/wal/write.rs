@@ -8,7 +8,7 @@ use super::sync::Syncer;
 use super::{LogCommit, replay::Segment};
 use crate::model::Labels;
 use crate::storage::error::{Error, Result};
-use crate::sys::files::{SharedFile, SharedFiles};
+use crate::sys::files::{SharedFile, SharedFiles, Space};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +16,11 @@ use std::sync::Arc;
 pub(super) const MAGIC: [u8; 8] = *b"wbell-wl";
 /// The format of a segment.
 pub(super) const VERSION: u32 = 1;
+
+/// With less room than for so many segments, the next one is smaller,
+const TIGHT_SEGMENTS: u64 = 2;
+/// by this factor.
+const TIGHT_DIVISOR: u64 = 16;
 
 /// What the log needs to know.
 #[derive(Clone, Debug)]
@@ -176,7 +181,7 @@ impl Wal {
         // A number is used once, even if making the file fails halfway.
         self.next_segment += 1;
         let file = self.files.create(&path).map_err(Error::io("create log segment", &path))?;
-        let len = self.settings.segment_bytes.max(bytes_min);
+        let len = self.room_for_segment().max(bytes_min);
         let mut head = Vec::new();
         put_file_head(&mut head, MAGIC, VERSION, number);
         let made = file
@@ -194,6 +199,15 @@ impl Wal {
         let shapes = std::mem::take(&mut self.shapes);
         self.active = Some(Active { file, path, number, offset, room, shapes });
         Ok(())
+    }
+
+    /// Bytes of the next segment: on a disk that is nearly full only a part of what is set, so
+    /// that the log does not take the last room from everything else.
+    fn room_for_segment(&self) -> u64 {
+        let whole = self.settings.segment_bytes;
+        let is_tight = |space: Space| space.free < whole.saturating_mul(TIGHT_SEGMENTS);
+        let tight = self.files.space(&self.settings.dir).is_ok_and(is_tight);
+        if tight { whole / TIGHT_DIVISOR } else { whole }
     }
 
     fn encode(&mut self, seq: u64, commit: LogCommit<'_>) {
