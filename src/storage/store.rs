@@ -4,7 +4,7 @@ use super::append::{AppendError, Appender, Commit, Committed, SeriesRef};
 use super::block::{Block, Blocks};
 use super::cardinality::Cardinality;
 use super::catalog::Catalog;
-use super::config::{Config, TsdbSettings};
+use super::config::{Config, StorageSettings};
 use super::damage::Damages;
 use super::dir;
 use super::error::Result;
@@ -174,6 +174,8 @@ pub(super) struct Upkeep {
     /// Elapsed time when the head last had no late samples.
     pub(super) late_since: Duration,
     pub(super) free_bytes: u64,
+    /// Bytes of the file system, free or not.
+    pub(super) disk_bytes: u64,
     pub(super) log_bytes: u64,
 }
 
@@ -233,7 +235,7 @@ impl Storage {
     }
 
     /// Takes over settings that may change while running: retention and the out-of-order window.
-    pub fn reconfigure(&self, settings: &TsdbSettings) {
+    pub fn reconfigure(&self, settings: &StorageSettings) {
         let mut config = self.config.write().unwrap_or_else(PoisonError::into_inner);
         config.apply(settings);
         self.head.set_limits(&config);
@@ -430,8 +432,12 @@ fn whole(count: f64) -> u64 {
 }
 
 fn retention_text(config: &Config) -> String {
-    let time = config.retention_time.map(duration::format);
-    let bytes = config.retention_bytes.map(|bytes| format!("{} MiB", bytes >> 20));
+    let retention = config.retention();
+    let time = retention.time.map(duration::format);
+    let bytes = match retention.percentage {
+        Some(percentage) => Some(format!("{percentage} % of the disk")),
+        None => retention.bytes.map(|bytes| format!("{} MiB", bytes >> 20)),
+    };
     match (time, bytes) {
         (Some(time), Some(bytes)) => format!("{time} or {bytes}"),
         (Some(one), None) | (None, Some(one)) => one,

@@ -21,6 +21,7 @@ use support::{HOUR, START, Setting, labels};
 use watchbell::model::{MatchOp, Matcher, Metadata, MetricType, TimeRange, Timestamp, stale_nan};
 use watchbell::storage::Error;
 use watchbell::storage::append::{AppendError, Appender, Commit, Refusal, SeriesKey};
+use watchbell::storage::config::StorageSettings;
 use watchbell::storage::source::{Source, SourceError};
 
 #[test]
@@ -164,6 +165,25 @@ fn t79_retention_drops_whole_blocks_by_time_and_by_size() {
     let oldest = store.status().oldest.unwrap();
     assert!(newest.millis_since(oldest) >= 4 * HOUR, "the newest four hours stay");
     assert!(newest.millis_since(oldest) <= 10 * HOUR, "older blocks are gone");
+    // The whole disk leaves all, a share of it that is a few bytes nothing; and flags come back.
+    let share = |text: &str| {
+        let text = format!("tsdb: {{retention: {{percentage: {text}}}}}");
+        serde_yaml::from_str::<StorageSettings>(&text).unwrap()
+    };
+    let blocks = store.status().blocks;
+    store.reconfigure(&share("100"));
+    store.maintain().unwrap();
+    assert_eq!(store.status().blocks, blocks);
+    assert_eq!(store.status().retention, "100 % of the disk");
+    store.reconfigure(&share("0.000000000001"));
+    store.maintain().unwrap();
+    assert_eq!(store.status().blocks, 0);
+    store.reconfigure(&StorageSettings::default());
+    assert_eq!(store.status().retention, "4h");
+    support::fill(&setting, &store, 6 * HOUR, 60_000);
+    store.maintain().unwrap();
+    assert!(store.status().blocks > 0);
+    let newest = store.status().newest.unwrap();
     drop(store);
     config.retention_time = None;
     config.retention_bytes = Some(1);
