@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Exemplars when the file does not say how many: Prometheus' default.
+const EXEMPLARS_MAX: usize = 100_000;
+
 /// When the log is synced to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalSync {
@@ -52,6 +55,8 @@ pub struct Config {
     pub wal_sync: WalSync,
     /// Free bytes below which no samples are taken; `None` for 3 % or 512 MB, the smaller.
     pub min_free_bytes: Option<u64>,
+    /// Exemplars that are kept at most, over all series.
+    pub exemplars_max: usize,
     /// How far a sample may be behind the newest of its series. Zero: not at all.
     pub out_of_order_window: Duration,
     /// How far a sample may be behind the newest of the head.
@@ -88,6 +93,7 @@ impl Config {
             retention_file: RetentionSettings::default(),
             wal_sync: WalSync::Every(Duration::from_millis(200)),
             min_free_bytes: None,
+            exemplars_max: EXEMPLARS_MAX,
             out_of_order_window: Duration::ZERO,
             too_old_after: Duration::from_secs(3600),
             fresh_store_reach: Duration::from_secs(24 * 3600),
@@ -107,6 +113,9 @@ impl Config {
     pub fn apply(&mut self, settings: &StorageSettings) {
         self.out_of_order_window = settings.tsdb.out_of_order_time_window.0;
         self.retention_file = settings.tsdb.retention.clone().unwrap_or_default();
+        let exemplars_max = settings.exemplars.as_ref().and_then(|one| one.max_exemplars);
+        self.exemplars_max =
+            exemplars_max.map_or(EXEMPLARS_MAX, |max| usize::try_from(max).unwrap_or(0));
     }
 
     /// What is dropped. A section of the file that says anything stands in the place of all flags.
@@ -161,6 +170,18 @@ impl Retention {
 pub struct StorageSettings {
     /// `tsdb`.
     pub tsdb: TsdbSettings,
+    /// `exemplars`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exemplars: Option<ExemplarSettings>,
+}
+
+/// `storage.exemplars` of the configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExemplarSettings {
+    /// How many are kept at most; 0 or less keeps none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_exemplars: Option<i64>,
 }
 
 /// `storage.tsdb` of the configuration file.
@@ -312,6 +333,21 @@ mod tests {
         let mut config = Config::at("/x");
         config.apply(&settings("tsdb: {out_of_order_time_window: 10m}"));
         assert_eq!(config.out_of_order_window, Duration::from_secs(600));
+    }
+
+    #[test]
+    fn exemplars_have_a_maximum_that_may_be_none() {
+        for (text, expected) in [
+            ("{}", 100_000),
+            ("exemplars: {}", 100_000),
+            ("exemplars: {max_exemplars: 7}", 7),
+            ("exemplars: {max_exemplars: 0}", 0),
+            ("exemplars: {max_exemplars: -1}", 0),
+        ] {
+            let mut config = Config::at("/x");
+            config.apply(&settings(text));
+            assert_eq!(config.exemplars_max, expected, "{text}");
+        }
     }
 
     #[test]

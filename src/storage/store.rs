@@ -1,6 +1,6 @@
 //! The store as the rest of the process sees it: head, blocks and catalogue behind one door.
 
-use super::append::{AppendError, Appender, Commit, Committed, SeriesRef};
+use super::append::{AppendError, Appender, Commit, Committed, SeriesKey, SeriesRef};
 use super::block::{Block, Blocks};
 use super::cardinality::Cardinality;
 use super::catalog::Catalog;
@@ -8,11 +8,12 @@ use super::config::{Config, StorageSettings};
 use super::damage::Damages;
 use super::dir;
 use super::error::Result;
+use super::exemplar::Exemplars;
 use super::head::{Head, HeadDeps};
 use super::metrics::StoreMetrics;
 use super::select::{Part, join};
 use super::source::{SeriesSet, Source, SourceError};
-use crate::model::{Labels, Matcher, Metadata, TimeRange, Timestamp, duration};
+use crate::model::{Exemplar, Labels, Matcher, Metadata, TimeRange, Timestamp, duration};
 use crate::sys::clock::SharedClock;
 use crate::sys::entropy::Entropy;
 use crate::sys::files::{FileLock, SharedFiles};
@@ -158,6 +159,7 @@ pub struct Storage {
     pub(super) head: Head,
     pub(super) blocks: Blocks,
     pub(super) catalog: Catalog,
+    exemplars: Exemplars,
     pub(super) metrics: StoreMetrics,
     /// One maintenance at a time; what it remembers.
     pub(super) upkeep: Mutex<Upkeep>,
@@ -204,7 +206,8 @@ impl Storage {
         let metrics = StoreMetrics::register(&deps.registry);
         let mut damages = Damages::new(Arc::clone(&files), dir.join("quarantine"));
         let blocks = Blocks::open(&files, dir.join("blocks"), &mut damages)?;
-        let catalog = Catalog::open(&dir, &mut damages)?;
+        let (catalog, saved) = Catalog::open(&dir, &mut damages)?;
+        let exemplars = Exemplars::new(config.exemplars_max, saved, &deps.registry);
         let head_deps = HeadDeps { files: Arc::clone(&files), clock: Arc::clone(&deps.clock) };
         let cut_until = blocks.cut_end();
         let head = Head::open(&config, &dir, &head_deps, cut_until, progress, &mut damages)?;
@@ -218,6 +221,7 @@ impl Storage {
             head,
             blocks,
             catalog,
+            exemplars,
             metrics,
             upkeep: Mutex::default(),
             trouble: Trouble::default(),
@@ -234,11 +238,13 @@ impl Storage {
         &self.dir
     }
 
-    /// Takes over settings that may change while running: retention and the out-of-order window.
+    /// Takes over settings that may change while running: retention, the out-of-order window and
+    /// how many exemplars are kept.
     pub fn reconfigure(&self, settings: &StorageSettings) {
         let mut config = self.config.write().unwrap_or_else(PoisonError::into_inner);
         config.apply(settings);
         self.head.set_limits(&config);
+        self.exemplars.set_max(config.exemplars_max);
     }
 
     /// How it does.
@@ -322,8 +328,25 @@ impl Storage {
     /// The checkpoint could not be written; the log still holds everything.
     pub fn close(&self) -> Result<()> {
         let _upkeep = self.upkeep();
-        let described = self.catalog.save();
+        let described = self.save_catalog();
         self.head.close()?;
+        described
+    }
+
+    /// Exemplars in `range` of series that one of `selectors` selects: series by labels, and each
+    /// one's in order of time.
+    pub fn exemplars(
+        &self,
+        range: TimeRange,
+        selectors: &[Vec<Matcher>],
+    ) -> Vec<(Labels, Vec<Exemplar>)> {
+        self.exemplars.select(range, selectors)
+    }
+
+    /// Writes what has changed in the catalogue.
+    pub(super) fn save_catalog(&self) -> Result<()> {
+        let described = self.catalog.save();
+        self.exemplars.save(|first, new| self.catalog.save_exemplars(first, new))?;
         described
     }
 
@@ -356,6 +379,9 @@ impl Storage {
         match self.head.commit(commit, synced) {
             Ok(committed) => {
                 self.metrics.committed(&committed);
+                if !commit.exemplars.is_empty() {
+                    self.take_exemplars(commit, &committed);
+                }
                 if self.trouble.any.load(Ordering::Relaxed) {
                     self.set_log_trouble(None);
                 }
@@ -369,6 +395,20 @@ impl Storage {
                 Err(err)
             }
         }
+    }
+
+    /// Those whose series is there.
+    fn take_exemplars(&self, commit: &Commit, committed: &Committed) {
+        let refs = commit.exemplars.iter().map(|one| match one.series {
+            SeriesKey::Known(series) => Some(series),
+            SeriesKey::New(at) => *committed.refs.get(usize::try_from(at).ok()?)?,
+        });
+        let labels = self.head.labels_of(refs);
+        let exemplars = commit.exemplars.iter().map(|one| one.exemplar.clone());
+        let brought = labels.into_iter().zip(exemplars);
+        let brought = brought.filter_map(|(labels, one)| Some((labels?, one))).collect();
+        let ahead = self.config.read().unwrap_or_else(PoisonError::into_inner).too_far_ahead_after;
+        self.exemplars.add(brought, self.clock.now().plus(ahead));
     }
 
     fn set_log_trouble(&self, why: Option<String>) {

@@ -134,7 +134,7 @@ impl Storage {
         self.head.checkpoint()?;
         upkeep.checkpoint_at = now;
         self.metrics.checkpointed();
-        self.catalog.save()
+        self.save_catalog()
     }
 
     /// Cuts the head's oldest window into a block when it is due, or in any case what lies before

@@ -96,7 +96,7 @@ fn the_window_may_change_while_running() {
     assert_eq!(refusals(&store, &late), [(0, Refusal::OutOfOrder)]);
     let window = Span(Duration::from_secs(600));
     let tsdb = TsdbSettings { out_of_order_time_window: window, ..Default::default() };
-    store.reconfigure(&StorageSettings { tsdb });
+    store.reconfigure(&StorageSettings { tsdb, ..Default::default() });
     assert_eq!(refusals(&store, &late), []);
     store.reconfigure(&StorageSettings::default());
     assert_eq!(refusals(&store, &[("a", now - 2 * MINUTE, 2.0)]), [(0, Refusal::OutOfOrder)]);

@@ -18,9 +18,13 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use support::{HOUR, START, Setting, labels};
-use watchbell::model::{MatchOp, Matcher, Metadata, MetricType, TimeRange, Timestamp, stale_nan};
+use watchbell::model::{
+    Exemplar, MatchOp, Matcher, Metadata, MetricType, TimeRange, Timestamp, stale_nan,
+};
 use watchbell::storage::Error;
-use watchbell::storage::append::{AppendError, Appender, Commit, Refusal, SeriesKey};
+use watchbell::storage::append::{
+    AppendError, AppendExemplar, Appender, Commit, Refusal, SeriesKey,
+};
 use watchbell::storage::config::StorageSettings;
 use watchbell::storage::source::{Source, SourceError};
 
@@ -332,6 +336,38 @@ fn descriptions_of_metrics_survive_a_restart() {
     store.close().unwrap();
     drop(store);
     assert_eq!(setting.open().metadata(Some("m")), [("m".to_owned(), about)]);
+}
+
+#[test]
+fn exemplars_are_kept_with_their_series_and_survive_a_restart() {
+    let setting = Setting::new();
+    let store = setting.open();
+    let start = Timestamp::from_millis(START);
+    let exemplar = |id: &str, value| Exemplar {
+        labels: watchbell::model::Labels::from_pairs([("trace_id", id)]),
+        value,
+        ts: start,
+        has_own_ts: true,
+    };
+    let mut commit = support::commit(&[("a", START, 1.0)]);
+    let nowhere = commit.name(labels("nowhere"));
+    let of = |series, id: &str, value| AppendExemplar { series, exemplar: exemplar(id, value) };
+    commit.exemplars = vec![of(SeriesKey::New(0), "t1", 0.5), of(nowhere, "t2", 0.5)];
+    let committed = store.commit(&commit).unwrap();
+    // The next commit knows the series by its reference, and brings the first exemplar again.
+    let known = SeriesKey::Known(committed.refs[0].unwrap());
+    let exemplars = vec![of(known, "t1", 0.5), of(known, "t3", 0.7)];
+    store.commit(&Commit { exemplars, ..Commit::default() }).unwrap();
+    let expected = vec![(labels("a"), vec![exemplar("t1", 0.5), exemplar("t3", 0.7)])];
+    let all = [vec![Matcher::equal("__name__", "m")]];
+    assert_eq!(store.exemplars(TimeRange::ALL, &all), expected);
+    store.close().unwrap();
+    drop(store);
+    let store = setting.open();
+    assert_eq!(store.exemplars(TimeRange::ALL, &all), expected);
+    let settings = serde_yaml::from_str("exemplars: {max_exemplars: 1}").unwrap();
+    store.reconfigure(&settings);
+    assert_eq!(store.exemplars(TimeRange::ALL, &all)[0].1, [exemplar("t3", 0.7)]);
 }
 
 #[test]
