@@ -72,7 +72,7 @@ fn what_is_known_and_has_no_effect_is_named() {
     let config = file(&folder, "p.yml", config);
     check(&["check", "config", &config], 0, "job \"k\" is skipped", "");
     check(&["check", "config", &config], 0, "\"remote_write\" is known and has no effect", "");
-    let stale = format!("{config}:5:54: stale_series_compaction_threshold has no effect");
+    let stale = format!("{config}:5:53: stale_series_compaction_threshold has no effect");
     check(&["check", "config", &config], 0, &stale, "");
 }
 
