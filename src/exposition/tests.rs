@@ -13,6 +13,8 @@ fn read(body: &[u8], format: Format) -> Result<Vec<String>, ParseError> {
                 let mut pairs = Pairs::new();
                 line.series.read(&mut pairs)?;
                 let labels: Labels = pairs.into_iter().collect();
+                // Whole from the start: reading it later cannot fail.
+                assert!(line.exemplar.is_none_or(|text| text.read(Timestamp::MIN).is_some()));
                 let ts = line.ts.map(|ts| format!("@{ts}")).unwrap_or_default();
                 format!("{labels} {}{ts}", line.value)
             }

@@ -62,7 +62,7 @@ pub struct Commit {
     pub samples: Vec<AppendSample>,
     /// What is said about metrics, by name.
     pub metadata: Vec<(String, Metadata)>,
-    /// Exemplars, in order within a series; those that do not fit are counted, not told.
+    /// Exemplars, in order within a series; those that do not fit are only counted.
     pub exemplars: Vec<AppendExemplar>,
     /// Whether samples older than the newest of their series are refused even inside the
     /// out-of-order window: a marker of an end, which says nothing once the series went on.
@@ -139,6 +139,8 @@ pub struct Committed {
     pub late: usize,
     /// Series that were new.
     pub created: usize,
+    /// Exemplars refused because they were before the newest of their series.
+    pub exemplars_out_of_order: usize,
 }
 
 /// Why nothing of a commit was taken.

@@ -104,22 +104,28 @@ impl Exemplars {
         self.metrics.show(&kept);
     }
 
-    /// Takes what a commit brought, each with its series; none may be after `newest`.
-    pub(super) fn add(&self, brought: Vec<(Labels, Exemplar)>, newest: Timestamp) {
+    /// Takes what a commit brought, each with its series; none may be after `newest`. Answers how
+    /// many were out of order.
+    pub(super) fn add(&self, brought: Vec<(Labels, Exemplar)>, newest: Timestamp) -> usize {
         let mut kept = self.kept();
         if kept.max == 0 {
-            return;
+            return 0;
         }
+        let mut out_of_order = 0;
         for (series, exemplar) in brought {
             match kept.refusal(&series, &exemplar, newest) {
                 None => {
                     kept.push(series, exemplar);
                     self.metrics.appended.inc();
                 }
-                Some(why) => self.metrics.refused(why),
+                Some(why) => {
+                    out_of_order += usize::from(why == Refusal::OutOfOrder);
+                    self.metrics.refused(why);
+                }
             }
         }
         self.metrics.show(&kept);
+        out_of_order
     }
 
     /// Those in `range` of series that one of `selectors` selects, by series.

@@ -377,10 +377,10 @@ impl Storage {
         }
         self.catalog.describe(&commit.metadata);
         match self.head.commit(commit, synced) {
-            Ok(committed) => {
+            Ok(mut committed) => {
                 self.metrics.committed(&committed);
                 if !commit.exemplars.is_empty() {
-                    self.take_exemplars(commit, &committed);
+                    committed.exemplars_out_of_order = self.take_exemplars(commit, &committed);
                 }
                 if self.trouble.any.load(Ordering::Relaxed) {
                     self.set_log_trouble(None);
@@ -397,8 +397,8 @@ impl Storage {
         }
     }
 
-    /// Those whose series is there.
-    fn take_exemplars(&self, commit: &Commit, committed: &Committed) {
+    /// Takes those whose series is there; how many of them were out of order.
+    fn take_exemplars(&self, commit: &Commit, committed: &Committed) -> usize {
         let refs = commit.exemplars.iter().map(|one| match one.series {
             SeriesKey::Known(series) => Some(series),
             SeriesKey::New(at) => *committed.refs.get(usize::try_from(at).ok()?)?,
@@ -408,7 +408,7 @@ impl Storage {
         let brought = labels.into_iter().zip(exemplars);
         let brought = brought.filter_map(|(labels, one)| Some((labels?, one))).collect();
         let ahead = self.config.read().unwrap_or_else(PoisonError::into_inner).too_far_ahead_after;
-        self.exemplars.add(brought, self.clock.now().plus(ahead));
+        self.exemplars.add(brought, self.clock.now().plus(ahead))
     }
 
     fn set_log_trouble(&self, why: Option<String>) {
@@ -475,7 +475,7 @@ fn retention_text(config: &Config) -> String {
     let retention = config.retention();
     let time = retention.time.map(duration::format);
     let bytes = match retention.percentage {
-        Some(percentage) => Some(format!("{percentage} % of the disk")),
+        Some(percentage) => Some(format!("{percentage}%")),
         None => retention.bytes.map(|bytes| format!("{} MiB", bytes >> 20)),
     };
     match (time, bytes) {

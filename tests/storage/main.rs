@@ -178,7 +178,7 @@ fn t79_retention_drops_whole_blocks_by_time_and_by_size() {
     store.reconfigure(&share("100"));
     store.maintain().unwrap();
     assert_eq!(store.status().blocks, blocks);
-    assert_eq!(store.status().retention, "100 % of the disk");
+    assert_eq!(store.status().retention, "100%");
     store.reconfigure(&share("0.000000000001"));
     store.maintain().unwrap();
     assert_eq!(store.status().blocks, 0);
@@ -357,7 +357,11 @@ fn exemplars_are_kept_with_their_series_and_survive_a_restart() {
     // The next commit knows the series by its reference, and brings the first exemplar again.
     let known = SeriesKey::Known(committed.refs[0].unwrap());
     let exemplars = vec![of(known, "t1", 0.5), of(known, "t3", 0.7)];
-    store.commit(&Commit { exemplars, ..Commit::default() }).unwrap();
+    let again = store.commit(&Commit { exemplars, ..Commit::default() }).unwrap();
+    assert_eq!(again.exemplars_out_of_order, 0, "a duplicate is none");
+    let exemplars = vec![of(known, "t4", 0.6)];
+    let before = store.commit(&Commit { exemplars, ..Commit::default() }).unwrap();
+    assert_eq!(before.exemplars_out_of_order, 1);
     let expected = vec![(labels("a"), vec![exemplar("t1", 0.5), exemplar("t3", 0.7)])];
     let all = [vec![Matcher::equal("__name__", "m")]];
     assert_eq!(store.exemplars(TimeRange::ALL, &all), expected);
