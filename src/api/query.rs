@@ -4,7 +4,8 @@ use super::answer::{answered, success};
 use super::message::{Request, Response};
 use super::params::{Params, invalid};
 use super::route::Asked;
-use crate::wire::{Error, ErrorKind, InstantQuery, RangeQuery};
+use crate::model::TimeRange;
+use crate::wire::{Error, ErrorKind, ExemplarQuery, InstantQuery, RangeQuery};
 use std::time::Duration;
 
 /// Points that one series of an answer may have.
@@ -68,17 +69,18 @@ pub(super) fn format(asked: &Asked) -> Result<Response, Error> {
     Ok(success(text))
 }
 
-/// Exemplars are not kept; the answer of a server that has none.
 pub(super) fn exemplars(asked: &Asked) -> Result<Response, Error> {
     let params = &asked.params;
-    let (start, end) = (params.time("start")?, params.time("end")?);
-    if let (Some(start), Some(end)) = (start, end)
-        && end < start
-    {
-        return Err(Error::bad_data("end timestamp must not be before start timestamp"));
-    }
-    asked.core().format_query(&expr(params)?).map_err(|err| Error::bad_data(err.message))?;
-    Ok(success(Vec::<()>::new()))
+    let start = params.time("start")?.unwrap_or(TimeRange::ALL.from());
+    let end = params.time("end")?.unwrap_or(TimeRange::ALL.to());
+    let range = TimeRange::new(start, end)
+        .ok_or_else(|| Error::bad_data("end timestamp must not be before start timestamp"))?;
+    let query = ExemplarQuery { expr: expr(params)?, range };
+    Ok(match asked.core().query_exemplars(&asked.call(None), &query)? {
+        Some(found) => success(found),
+        // Prometheus' answer to an expression that reads no series.
+        None => Response::empty(204),
+    })
 }
 
 fn expr(params: &Params) -> Result<String, Error> {

@@ -10,11 +10,11 @@ use crate::sys::settings::HttpClientSettings;
 use crate::sys::tasks::BlockingRuntime;
 use crate::wire::{
     AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer, AlertsAnswer,
-    Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Error, ErrorKind, GettableAlert,
-    ImportAnswer, InstantQuery, MatcherForm, MetadataEntry, MetadataRequest, PostableAlert,
-    PostableSilence, QueryData, RangeQuery, RawWrite, Readiness, ReceiverName, RuleKind,
-    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState,
-    TargetsAnswer, TsdbStatus, WalReplay, WatchStatus,
+    Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Error, ErrorKind, ExemplarQuery,
+    ExemplarSeries, GettableAlert, ImportAnswer, InstantQuery, MatcherForm, MetadataEntry,
+    MetadataRequest, PostableAlert, PostableSilence, QueryData, RangeQuery, RawWrite, Readiness,
+    ReceiverName, RuleKind, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
+    StorageReport, TargetState, TargetsAnswer, TsdbStatus, WalReplay, WatchStatus,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -212,6 +212,20 @@ impl Core for Remote {
             .maybe("lookback_delta", query.lookback.map(span))
             .count("limit", query.limit);
         self.prometheus.envelope(call, Ask::form("/api/v1/query_range", &params))
+    }
+
+    fn query_exemplars(
+        &self,
+        call: &Call,
+        query: &ExemplarQuery,
+    ) -> Result<Option<Vec<ExemplarSeries>>, Error> {
+        let path = "/api/v1/query_exemplars";
+        let params = range_params(query.range).with("query", &query.expr);
+        let response = self.prometheus.send(call, Ask::form(path, &params))?;
+        if response.status == 204 {
+            return Ok(None);
+        }
+        Ok(Some(self.prometheus.opened(path, &response)?.data))
     }
 
     fn format_query(&self, expr: &str) -> Result<String, Error> {

@@ -216,8 +216,17 @@ impl Server {
     ) -> Result<Answer<T>, Error> {
         let path = ask.path.to_owned();
         let response = self.send(call, ask)?;
+        self.opened(&path, &response)
+    }
+
+    /// What is in the envelope of an answer from `path`.
+    pub(super) fn opened<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        response: &Response,
+    ) -> Result<Answer<T>, Error> {
         let Ok(read) = serde_json::from_slice::<Envelope<T>>(&response.body) else {
-            return Err(self.unread::<Envelope<T>>(&path, &response));
+            return Err(self.unread::<Envelope<T>>(path, response));
         };
         match read.data {
             Some(data) if read.status == "success" => {

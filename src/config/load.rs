@@ -13,7 +13,7 @@ use crate::model::{Labels, Problem};
 use crate::notify::config::Alerting;
 use crate::promql::config::Features;
 use crate::rules::config::{RuleFile, RuleGroup, check_with};
-use crate::storage::config::TsdbSettings;
+use crate::storage::config::StorageSettings;
 use crate::sys::glob;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -63,8 +63,8 @@ pub struct Config {
     pub jobs: Checked,
     /// Groups of rules.
     pub groups: Vec<LoadedGroup>,
-    /// `storage.tsdb`.
-    pub storage: TsdbSettings,
+    /// `storage`.
+    pub storage: StorageSettings,
     /// What changes every alert on its way out, and Alertmanagers beside the built-in one.
     pub alerting: Alerting,
     /// Relative names of files start here.
@@ -97,6 +97,9 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
     let groups = loader.groups(&document);
     let alerting = loader.alerting(&document);
     let alertmanager = loader.alertmanager(&document);
+    for problem in document.storage.without_effect() {
+        loader.note(&problem.below("storage"));
+    }
     loader.notes.extend(document.not_built());
     let Loader { faults, mut notes, base, .. } = loader;
     let (Some(jobs), Some(alerting), Some(alertmanager), true) =
@@ -115,7 +118,7 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
         local_interval: span(global.scrape_interval).unwrap_or(Duration::from_secs(60)),
         jobs,
         groups,
-        storage: document.storage.tsdb.clone(),
+        storage: document.storage.clone(),
         alerting,
         base,
         alertmanager,

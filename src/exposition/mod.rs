@@ -18,5 +18,5 @@ mod tests;
 pub use error::ParseError;
 pub use parse::{Carry, Entry, Format, LINE_BYTES_MAX, Parser, SampleLine};
 pub use print::{MEDIA_TYPE, Printer};
-pub use series::{Normalize, Pairs, SeriesText};
+pub use series::{ExemplarText, Normalize, Pairs, SeriesText};
 pub use value::normalized;

@@ -5,7 +5,7 @@
 //! caller needs only for text it has not seen before.
 
 use super::error::{Fault, ParseError, excerpt};
-use super::series::{self, Normalize, SeriesText};
+use super::series::{self, ExemplarText, Normalize, SeriesText};
 use super::value;
 use crate::model::{MetricType, Timestamp};
 use memchr::{memchr, memchr2};
@@ -32,6 +32,8 @@ pub struct SampleLine<'a> {
     pub value: f64,
     /// The line's own timestamp.
     pub ts: Option<Timestamp>,
+    /// Its exemplar, not read yet.
+    pub exemplar: Option<ExemplarText<'a>>,
 }
 
 /// What a line says.
@@ -267,18 +269,18 @@ impl<'a> Parser<'a> {
                 format!("expected a value after the metric, got {}", excerpt(token)),
             )
         })?;
-        let ts = self.after_value()?;
+        let (ts, exemplar) = self.after_value()?;
         if self.at - start > LINE_BYTES_MAX {
             return Err(Fault::new(start, format!("line longer than {LINE_BYTES_MAX} bytes")));
         }
         let format = self.format;
         let series = SeriesText { body: self.body, start, raw, format, normalize };
-        Ok(Entry::Sample(SampleLine { series, value, ts }))
+        Ok(Entry::Sample(SampleLine { series, value, ts, exemplar }))
     }
 
     /// The timestamp, the exemplar and the end of the line.
-    fn after_value(&mut self) -> Result<Option<Timestamp>, Fault> {
-        let mut ts = None;
+    fn after_value(&mut self) -> Result<(Option<Timestamp>, Option<ExemplarText<'a>>), Fault> {
+        let (mut ts, mut exemplar) = (None, None);
         let blanks = self.blanks(self.rest());
         let next = self.rest().get(blanks);
         if !matches!(next, None | Some(b'\n' | b'#')) {
@@ -296,14 +298,14 @@ impl<'a> Parser<'a> {
         if self.format == Format::Text {
             self.skip_blanks();
         } else if self.rest().starts_with(b" # {") {
-            self.exemplar()?;
+            exemplar = Some(self.exemplar()?);
         }
         match self.rest().first() {
             Some(b'\n') => {
                 self.at += 1;
-                Ok(ts)
+                Ok((ts, exemplar))
             }
-            None if self.format == Format::Text => Ok(ts),
+            None if self.format == Format::Text => Ok((ts, exemplar)),
             None => Err(Fault::new(self.at, "data does not end with # EOF")),
             Some(_) => {
                 let text = format!("expected the end of the line, got {}", excerpt(self.rest()));
@@ -312,24 +314,16 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads an exemplar and drops it.
-    fn exemplar(&mut self) -> Result<(), Fault> {
-        let line_end = memchr(b'\n', self.rest()).unwrap_or(self.rest().len());
-        let line = self.rest().get(..line_end).unwrap_or_default();
-        let after_brace = line.get(4..).unwrap_or_default();
+    /// The exemplar that begins here; moves to the end of the line.
+    fn exemplar(&mut self) -> Result<ExemplarText<'a>, Fault> {
+        let rest = self.rest();
+        let line_end = memchr(b'\n', rest).unwrap_or(rest.len());
         let base = self.at + 4;
-        let rest = series::exemplar_labels(after_brace)
+        let after_brace = rest.get(4..line_end).unwrap_or_default();
+        let text = ExemplarText::checked(after_brace)
             .map_err(|fault| Fault::new(base + fault.offset, fault.message))?;
-        let wrong = || Fault::new(base, format!("invalid exemplar {}", excerpt(line)));
-        let mut words = rest.split(|byte| *byte == b' ');
-        let empty = words.next().is_some_and(<[u8]>::is_empty);
-        let value = words.next().and_then(value::parse);
-        let ts_fits = words.next().is_none_or(|ts| value::parse_seconds(ts).is_some());
-        if !empty || value.is_none() || !ts_fits || words.next().is_some() {
-            return Err(wrong());
-        }
         self.at += line_end;
-        Ok(())
+        Ok(text)
     }
 
     /// Moves past a name and braces without reading what stands in them.

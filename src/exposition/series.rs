@@ -3,7 +3,7 @@
 use super::error::{Fault, ParseError, excerpt};
 use super::parse::Format;
 use super::value;
-use crate::model::METRIC_NAME;
+use crate::model::{Exemplar, METRIC_NAME, Timestamp};
 use nom::IResult;
 use nom::Parser as _;
 use nom::branch::alt;
@@ -92,10 +92,41 @@ fn read<'a>(raw: &'a [u8], format: Format, pairs: &mut Pairs<'a>) -> Result<(), 
     refuse_twice(raw, pairs)
 }
 
-/// Reads the labels of an exemplar, after its opening brace; answers what follows.
-pub(super) fn exemplar_labels(after_brace: &[u8]) -> Result<&[u8], Fault> {
+/// What an OpenMetrics line says after ` # {`, up to its end; whole, but not taken apart.
+#[derive(Clone, Copy, Debug)]
+pub struct ExemplarText<'a>(&'a [u8]);
+
+impl<'a> ExemplarText<'a> {
+    /// The exemplar of a sample at `sample_ts`, which is its time when it has none of its own.
+    pub fn read(&self, sample_ts: Timestamp) -> Option<Exemplar> {
+        let (pairs, value, ts) = exemplar(self.0).ok()?;
+        let has_own_ts = ts.is_some();
+        let ts = ts.unwrap_or(sample_ts);
+        Some(Exemplar { labels: pairs.into_iter().collect(), value, ts, has_own_ts })
+    }
+
+    /// The text, when it is an exemplar.
+    pub(super) fn checked(after_brace: &'a [u8]) -> Result<Self, Fault> {
+        exemplar(after_brace).map(|_| Self(after_brace))
+    }
+}
+
+type ExemplarParts<'a> = (Pairs<'a>, f64, Option<Timestamp>);
+
+fn exemplar(after_brace: &[u8]) -> Result<ExemplarParts<'_>, Fault> {
     let mut pairs = Pairs::new();
-    labels(after_brace, after_brace, Format::OpenMetrics, false, &mut pairs)
+    let rest = labels(after_brace, after_brace, Format::OpenMetrics, false, &mut pairs)?;
+    let mut words = rest.split(|byte| *byte == b' ');
+    let is_empty = words.next().is_some_and(<[u8]>::is_empty);
+    let value = words.next().and_then(value::parse);
+    let ts = words.next().map(value::parse_seconds);
+    match (value, ts, words.next()) {
+        (Some(value), None, None) if is_empty => Ok((pairs, value, None)),
+        (Some(value), Some(Some(ts)), None) if is_empty => {
+            Ok((pairs, value, Some(Timestamp::from_millis(ts))))
+        }
+        _ => Err(Fault::new(0, format!("invalid exemplar {}", excerpt(after_brace)))),
+    }
 }
 
 /// Reads labels up to the closing brace and answers what follows it. A quoted text without a value

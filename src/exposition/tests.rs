@@ -1,7 +1,7 @@
 //! Claims about both text formats, from their specifications and from what Prometheus does.
 
 use super::*;
-use crate::model::{Labels, MetricType, Timestamp};
+use crate::model::{Exemplar, Labels, MetricType, Timestamp};
 use proptest::prelude::*;
 
 /// What a body says, in short: samples as `labels value@ts`, metadata as `TYPE name kind`.
@@ -13,6 +13,8 @@ fn read(body: &[u8], format: Format) -> Result<Vec<String>, ParseError> {
                 let mut pairs = Pairs::new();
                 line.series.read(&mut pairs)?;
                 let labels: Labels = pairs.into_iter().collect();
+                // Whole from the start: reading it later cannot fail.
+                assert!(line.exemplar.is_none_or(|text| text.read(Timestamp::MIN).is_some()));
                 let ts = line.ts.map(|ts| format!("@{ts}")).unwrap_or_default();
                 format!("{labels} {}{ts}", line.value)
             }
@@ -70,6 +72,29 @@ fn t12_text_is_read_as_prometheus_reads_it() {
     check(text, "# TYPE \"a.b\" counter\n", &["TYPE a.b counter"]);
     // Metadata may follow its samples.
     check(text, "a 1\n# TYPE a gauge\n", &[r#"{__name__="a"} 1"#, "TYPE a gauge"]);
+}
+
+#[test]
+fn an_exemplar_is_read_with_its_own_time_or_that_of_its_sample() {
+    let body = "a_total 5 # {trace_id=\"a b\",q=\"\\\"\\n\"} 0.5 1600000000.25\n\
+                a_total 5 3.5 # {} 1e3\na_total 5\n# EOF\n";
+    let sample_ts = Timestamp::from_millis(7);
+    let mut found = Vec::new();
+    for entry in Parser::new(body.as_bytes(), Format::OpenMetrics) {
+        let Ok(Entry::Sample(line)) = entry else { panic!("{entry:?}") };
+        found.push(line.exemplar.map(|text| text.read(line.ts.unwrap_or(sample_ts)).unwrap()));
+    }
+    let exemplar = |labels: &[(&str, &str)], value, ts, has_own_ts| {
+        let (labels, ts) = (labels.iter().copied().collect(), Timestamp::from_millis(ts));
+        Some(Exemplar { labels, value, ts, has_own_ts })
+    };
+    let first = [("trace_id", "a b"), ("q", "\"\n")];
+    assert_eq!(
+        found,
+        [exemplar(&first, 0.5, 1_600_000_000_250, true), exemplar(&[], 1e3, 3_500, false), None]
+    );
+    // Text has none: there the line is wrong.
+    check_fault(Format::Text, "a_total 5 # {} 1\n", "1:11: expected the end of the line");
 }
 
 #[test]

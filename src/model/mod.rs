@@ -8,6 +8,7 @@
 
 mod alert;
 pub mod duration;
+mod exemplar;
 mod histogram;
 mod id;
 mod labels;
@@ -22,6 +23,7 @@ mod time;
 pub mod value_text;
 
 pub use alert::{Alert, AlertStatus};
+pub use exemplar::{EXEMPLAR_CHARS_MAX, Exemplar};
 pub use histogram::{BucketSpan, CounterResetHint, Histogram};
 pub use id::{Fingerprint, GroupKey, SilenceId};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};

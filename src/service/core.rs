@@ -18,11 +18,11 @@ use crate::sys::process;
 use crate::wire::{
     AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagerTarget, AlertmanagersAnswer,
     AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus, ConfigAnswer, ConfigText, Core,
-    Error, ErrorKind, GettableAlert, ImportAnswer, InstantQuery, MetadataEntry, MetadataRequest,
-    PostableAlert, PostableSilence, QueryData, RangeQuery, RawWrite, Readiness, ReceiverName,
-    ReceiverStatus, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
-    StorageReport, StorageStatus, TargetState, TargetsAnswer, TsdbStatus, VersionInfo, WalReplay,
-    WatchStatus,
+    Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, InstantQuery,
+    MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData, RangeQuery,
+    RawWrite, Readiness, ReceiverName, ReceiverStatus, RulesAnswer, RulesRequest, RuntimeInfo,
+    SeriesRequest, SilenceForm, StorageReport, StorageStatus, TargetState, TargetsAnswer,
+    TsdbStatus, VersionInfo, WalReplay, WatchStatus,
 };
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -125,6 +125,23 @@ impl Core for Service {
 
     fn query_range(&self, call: &Call, query: &RangeQuery) -> Result<Answer<QueryData>, Error> {
         self.running()?.queries.range(call, query)
+    }
+
+    fn query_exemplars(
+        &self,
+        _call: &Call,
+        query: &ExemplarQuery,
+    ) -> Result<Option<Vec<ExemplarSeries>>, Error> {
+        let parts = self.running()?;
+        let parsed = parts.queries.engine().parse(query.expr.as_str());
+        let parsed = parsed.map_err(|err| query_error(&err))?;
+        let selectors = syntax::selectors(parsed.expr()).into_iter();
+        let selectors: Vec<_> = selectors.map(|selector| selector.matchers.clone()).collect();
+        if selectors.is_empty() {
+            return Ok(None);
+        }
+        let found = parts.storage.exemplars(query.range, &selectors).into_iter();
+        Ok(Some(found.map(forms::exemplar_series).collect()))
     }
 
     fn format_query(&self, expr: &str) -> Result<String, Error> {

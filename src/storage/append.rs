@@ -1,7 +1,7 @@
 //! How writers write: a commit holds all samples of one scrape, push or evaluation, and becomes
 //! visible and durable as a whole or not at all.
 
-use crate::model::{Labels, Metadata, Timestamp};
+use crate::model::{Exemplar, Labels, Metadata, Timestamp};
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,6 +43,15 @@ pub struct AppendSample {
     pub value: f64,
 }
 
+/// One exemplar of a commit. It is kept when its series is there once the commit is written.
+#[derive(Clone, Debug)]
+pub struct AppendExemplar {
+    /// Whose it is.
+    pub series: SeriesKey,
+    /// What it says.
+    pub exemplar: Exemplar,
+}
+
 /// All samples that become visible together.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
@@ -53,6 +62,8 @@ pub struct Commit {
     pub samples: Vec<AppendSample>,
     /// What is said about metrics, by name.
     pub metadata: Vec<(String, Metadata)>,
+    /// Exemplars, in order within a series; those that do not fit are only counted.
+    pub exemplars: Vec<AppendExemplar>,
     /// Whether samples older than the newest of their series are refused even inside the
     /// out-of-order window: a marker of an end, which says nothing once the series went on.
     pub in_order_only: bool,
@@ -131,6 +142,8 @@ pub struct Committed {
     pub late: usize,
     /// Series that were new.
     pub created: usize,
+    /// Exemplars refused because they were before the newest of their series.
+    pub exemplars_out_of_order: usize,
 }
 
 /// Why nothing of a commit was taken.

@@ -1,12 +1,14 @@
-//! What is known about metrics, and a record of blocks: `catalog.db`. Its loss is harmless.
+//! What is known about metrics, exemplars, and a record of blocks: `catalog.db`. Its loss is
+//! harmless.
 //!
-//! Reads come from memory; changes are written by `Catalog::save`, so that a commit never waits
-//! for SQLite.
+//! Reads come from memory; changes are written by `Catalog::save` and `Catalog::save_exemplars`,
+//! so that a commit never waits for SQLite.
 
 use super::damage::Damages;
 use super::error::{Error, Result};
+use super::exemplar::Numbered;
 use super::state::open_database;
-use crate::model::{Metadata, MetricType};
+use crate::model::{Exemplar, Labels, Metadata, MetricType, Timestamp};
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,6 +22,12 @@ const SCHEMA: &str = "
     CREATE TABLE block (id TEXT PRIMARY KEY, min_ms INTEGER NOT NULL, max_ms INTEGER NOT NULL,
                         series INTEGER NOT NULL, samples INTEGER NOT NULL, bytes INTEGER NOT NULL,
                         level INTEGER NOT NULL) WITHOUT ROWID;";
+
+/// Made at each start: catalogues of the first days have none, and lose nothing by it.
+const EXEMPLAR_SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS exemplar (
+        id INTEGER PRIMARY KEY, series TEXT NOT NULL, labels TEXT NOT NULL, value REAL,
+        at_ms INTEGER NOT NULL, has_own_time INTEGER NOT NULL);";
 
 /// Metrics described at most, so that a hostile target cannot fill memory with names.
 const METRICS_MAX: usize = 100_000;
@@ -51,15 +59,24 @@ struct Metrics {
 }
 
 impl Catalog {
-    /// Opens `catalog.db` in `dir`; a damaged one goes to quarantine, and a new one is begun.
+    /// Opens `catalog.db` in `dir`, with the exemplars that it has; a damaged one goes to
+    /// quarantine, and a new one is begun.
     ///
     /// # Errors
     /// Not even a new one can be made.
-    pub(super) fn open(dir: &Path, damages: &mut Damages) -> Result<Self> {
+    pub(super) fn open(dir: &Path, damages: &mut Damages) -> Result<(Self, Vec<Numbered>)> {
         let path = dir.join("catalog.db");
-        let opened = open_database(&path, "NORMAL", CATALOG_VERSION, SCHEMA)
-            .and_then(|connection| Ok((load(&connection, &path)?, connection)));
-        let (known, connection) = match opened {
+        let begin = || {
+            let connection = open_database(&path, "NORMAL", CATALOG_VERSION, SCHEMA)?;
+            connection.execute_batch(EXEMPLAR_SCHEMA).map_err(Error::sql("open", &path))?;
+            Ok(connection)
+        };
+        let opened = begin().and_then(|connection| {
+            let known = load(&connection).map_err(Error::sql("read", &path))?;
+            let exemplars = load_exemplars(&connection).map_err(Error::sql("read", &path))?;
+            Ok((known, exemplars, connection))
+        });
+        let (known, exemplars, connection) = match opened {
             Ok(opened) => opened,
             Err(err @ Error::Newer { .. }) => return Err(err),
             Err(err) => {
@@ -70,12 +87,12 @@ impl Catalog {
                 for suffix in ["", "-wal", "-shm"] {
                     damages.set_aside(&dir.join(format!("catalog.db{suffix}")));
                 }
-                let connection = open_database(&path, "NORMAL", CATALOG_VERSION, SCHEMA)?;
-                (BTreeMap::new(), connection)
+                (BTreeMap::new(), Vec::new(), begin()?)
             }
         };
         let metrics = Metrics { known, changed: BTreeSet::new() };
-        Ok(Self { path, connection: Mutex::new(connection), metrics: Mutex::new(metrics) })
+        let (connection, metrics) = (Mutex::new(connection), Mutex::new(metrics));
+        Ok((Self { path, connection, metrics }, exemplars))
     }
 
     /// Takes over what a commit says about metrics.
@@ -140,6 +157,33 @@ impl Catalog {
         Ok(())
     }
 
+    /// Writes exemplars that are new and removes those before the number `first`.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn save_exemplars(&self, first: i64, new: &[Numbered]) -> Result<()> {
+        let write = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute("DELETE FROM exemplar WHERE id < ?1", [first])?;
+            let sql = "INSERT OR REPLACE INTO exemplar VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let mut statement = transaction.prepare(sql)?;
+            for Numbered { number, series, exemplar } in new {
+                statement.execute(params![
+                    number,
+                    to_json(series),
+                    to_json(&exemplar.labels),
+                    // NaN becomes NULL.
+                    exemplar.value,
+                    exemplar.ts.as_millis(),
+                    exemplar.has_own_ts
+                ])?;
+            }
+            drop(statement);
+            transaction.commit()
+        };
+        write(&mut self.connection()).map_err(Error::sql("write", &self.path))
+    }
+
     /// Replaces the record of blocks.
     ///
     /// # Errors
@@ -177,17 +221,40 @@ impl Catalog {
     }
 }
 
-fn load(connection: &Connection, path: &Path) -> Result<BTreeMap<String, Metadata>> {
-    let read = || {
-        let mut statement = connection.prepare("SELECT name, type, help, unit FROM metric")?;
-        let rows = statement.query_map([], |row| {
-            let kind: String = row.get(1)?;
-            let kind = kind.parse().unwrap_or(MetricType::Unknown);
-            Ok((row.get(0)?, Metadata { kind, help: row.get(2)?, unit: row.get(3)? }))
-        })?;
-        rows.collect::<rusqlite::Result<_>>()
-    };
-    read().map_err(Error::sql("read", path))
+fn load(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Metadata>> {
+    let mut statement = connection.prepare("SELECT name, type, help, unit FROM metric")?;
+    let rows = statement.query_map([], |row| {
+        let kind: String = row.get(1)?;
+        let kind = kind.parse().unwrap_or(MetricType::Unknown);
+        Ok((row.get(0)?, Metadata { kind, help: row.get(2)?, unit: row.get(3)? }))
+    })?;
+    rows.collect()
+}
+
+fn load_exemplars(connection: &Connection) -> rusqlite::Result<Vec<Numbered>> {
+    let sql = "SELECT id, series, labels, value, at_ms, has_own_time FROM exemplar ORDER BY id";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| {
+        let exemplar = Exemplar {
+            labels: of_json(&row.get::<_, String>(2)?),
+            value: row.get::<_, Option<f64>>(3)?.unwrap_or(f64::NAN),
+            ts: Timestamp::from_millis(row.get(4)?),
+            has_own_ts: row.get(5)?,
+        };
+        Ok(Numbered { number: row.get(0)?, series: of_json(&row.get::<_, String>(1)?), exemplar })
+    })?;
+    rows.collect()
+}
+
+fn to_json(labels: &Labels) -> String {
+    let pairs: BTreeMap<&str, &str> = labels.iter().collect();
+    serde_json::to_string(&pairs).unwrap_or_default()
+}
+
+/// Empty when the text is none of ours: the exemplar is found by no selector of a metric.
+fn of_json(text: &str) -> Labels {
+    let pairs: BTreeMap<String, String> = serde_json::from_str(text).unwrap_or_default();
+    Labels::from_pairs(pairs)
 }
 
 #[cfg(test)]
@@ -203,17 +270,45 @@ mod tests {
         let mut damages = Damages::new(Arc::new(SystemFiles), quarantine.clone());
         let about =
             Metadata { kind: MetricType::Counter, help: "H.".to_owned(), unit: String::new() };
-        let catalog = Catalog::open(dir.path(), &mut damages).unwrap();
+        let (catalog, _) = Catalog::open(dir.path(), &mut damages).unwrap();
         catalog.describe(&[("m".to_owned(), about.clone())]);
         catalog.save().unwrap();
         drop(catalog);
-        let catalog = Catalog::open(dir.path(), &mut damages).unwrap();
+        let (catalog, _) = Catalog::open(dir.path(), &mut damages).unwrap();
         assert_eq!(catalog.metadata(Some("m")), [("m".to_owned(), about)]);
         drop(catalog);
         std::fs::write(dir.path().join("catalog.db"), [7; 9000]).unwrap();
-        assert_eq!(Catalog::open(dir.path(), &mut damages).unwrap().metadata(None), []);
+        let (catalog, exemplars) = Catalog::open(dir.path(), &mut damages).unwrap();
+        assert_eq!((catalog.metadata(None), exemplars), (Vec::new(), Vec::new()));
         assert_eq!(std::fs::read(quarantine.join("catalog.db")).unwrap(), [7; 9000]);
         let told = damages.into_notes();
         assert!(told.len() == 1 && told[0].contains("catalog.db"), "{told:?}");
+    }
+
+    #[test]
+    fn exemplars_come_back_and_a_catalogue_of_the_first_days_gets_a_place_for_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut damages = Damages::new(Arc::new(SystemFiles), dir.path().join("quarantine"));
+        let path = dir.path().join("catalog.db");
+        drop(open_database(&path, "NORMAL", CATALOG_VERSION, SCHEMA).unwrap());
+        let (catalog, exemplars) = Catalog::open(dir.path(), &mut damages).unwrap();
+        assert_eq!(exemplars, []);
+        let one = |number, value| Numbered {
+            number,
+            series: Labels::from_pairs([("__name__", "m"), ("quoted", "\"\n\\")]),
+            exemplar: Exemplar {
+                labels: Labels::from_pairs([("trace_id", "\u{e9}")]),
+                value,
+                ts: Timestamp::from_millis(-5),
+                has_own_ts: number == 2,
+            },
+        };
+        let rows = [one(1, 0.1), one(2, f64::INFINITY), one(3, f64::NAN)];
+        catalog.save_exemplars(1, &rows).unwrap();
+        catalog.save_exemplars(2, &[]).unwrap();
+        drop(catalog);
+        let (_, found) = Catalog::open(dir.path(), &mut damages).unwrap();
+        assert_eq!(format!("{found:?}"), format!("{:?}", &rows[1..]), "NaN is among them");
+        assert_eq!(damages.into_notes(), Vec::<String>::new());
     }
 }

@@ -20,6 +20,7 @@ mod damage;
 mod delete;
 pub mod dir;
 mod error;
+mod exemplar;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod head;

@@ -1,19 +1,20 @@
 //! The store as the rest of the process sees it: head, blocks and catalogue behind one door.
 
-use super::append::{AppendError, Appender, Commit, Committed, SeriesRef};
+use super::append::{AppendError, Appender, Commit, Committed, SeriesKey, SeriesRef};
 use super::ballast::Ballast;
 use super::block::{Block, Blocks};
 use super::cardinality::Cardinality;
 use super::catalog::Catalog;
-use super::config::{Config, TsdbSettings};
+use super::config::{Config, StorageSettings};
 use super::damage::{Damages, NOTES_MAX};
 use super::dir;
 use super::error::Result;
+use super::exemplar::Exemplars;
 use super::head::{Head, HeadDeps};
 use super::metrics::StoreMetrics;
 use super::select::{Part, join};
 use super::source::{SeriesSet, Source, SourceError};
-use crate::model::{Labels, Matcher, Metadata, TimeRange, Timestamp, duration};
+use crate::model::{Exemplar, Labels, Matcher, Metadata, TimeRange, Timestamp, duration};
 use crate::sys::clock::SharedClock;
 use crate::sys::entropy::Entropy;
 use crate::sys::files::{FileLock, SharedFiles};
@@ -159,6 +160,7 @@ pub struct Storage {
     pub(super) head: Head,
     pub(super) blocks: Blocks,
     pub(super) catalog: Catalog,
+    exemplars: Exemplars,
     pub(super) metrics: StoreMetrics,
     /// One maintenance at a time; what it remembers.
     pub(super) upkeep: Mutex<Upkeep>,
@@ -176,6 +178,8 @@ pub(super) struct Upkeep {
     /// Elapsed time when the head last had no late samples.
     pub(super) late_since: Duration,
     pub(super) free_bytes: u64,
+    /// Bytes of the file system, free or not.
+    pub(super) disk_bytes: u64,
     pub(super) log_bytes: u64,
 }
 
@@ -204,7 +208,8 @@ impl Storage {
         let metrics = StoreMetrics::register(&deps.registry);
         let mut damages = Damages::new(Arc::clone(&files), dir.join("quarantine"));
         let blocks = Blocks::open(&files, dir.join("blocks"), &mut damages)?;
-        let catalog = Catalog::open(&dir, &mut damages)?;
+        let (catalog, saved) = Catalog::open(&dir, &mut damages)?;
+        let exemplars = Exemplars::new(config.exemplars_max, saved, &deps.registry);
         let head_deps = HeadDeps { files: Arc::clone(&files), clock: Arc::clone(&deps.clock) };
         let cut_until = blocks.cut_end();
         let head = Head::open(&config, &dir, &head_deps, cut_until, progress, &mut damages)?;
@@ -218,6 +223,7 @@ impl Storage {
             head,
             blocks,
             catalog,
+            exemplars,
             metrics,
             upkeep: Mutex::default(),
             ballast,
@@ -236,11 +242,13 @@ impl Storage {
         &self.dir
     }
 
-    /// Takes over settings that may change while running: retention and the out-of-order window.
-    pub fn reconfigure(&self, settings: &TsdbSettings) {
+    /// Takes over settings that may change while running: retention, the out-of-order window and
+    /// how many exemplars are kept.
+    pub fn reconfigure(&self, settings: &StorageSettings) {
         let mut config = self.config.write().unwrap_or_else(PoisonError::into_inner);
         config.apply(settings);
         self.head.set_limits(&config);
+        self.exemplars.set_max(config.exemplars_max);
     }
 
     /// Whether memory runs short: then samples of new series are refused.
@@ -329,7 +337,7 @@ impl Storage {
     /// The checkpoint could not be written; the log still holds everything.
     pub fn close(&self) -> Result<()> {
         let _upkeep = self.upkeep();
-        let described = self.catalog.save();
+        let described = self.save_catalog();
         self.head.close()?;
         described
     }
@@ -349,6 +357,23 @@ impl Storage {
 
     fn told(&self) -> MutexGuard<'_, Vec<String>> {
         self.damages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Exemplars in `range` of series that one of `selectors` selects: series by labels, and each
+    /// one's in order of time.
+    pub fn exemplars(
+        &self,
+        range: TimeRange,
+        selectors: &[Vec<Matcher>],
+    ) -> Vec<(Labels, Vec<Exemplar>)> {
+        self.exemplars.select(range, selectors)
+    }
+
+    /// Writes what has changed in the catalogue.
+    pub(super) fn save_catalog(&self) -> Result<()> {
+        let described = self.catalog.save();
+        self.exemplars.save(|first, new| self.catalog.save_exemplars(first, new))?;
+        described
     }
 
     pub(super) fn config(&self) -> Config {
@@ -382,8 +407,11 @@ impl Storage {
             done = self.head.commit(commit, synced);
         }
         match done {
-            Ok(committed) => {
+            Ok(mut committed) => {
                 self.metrics.committed(&committed);
+                if !commit.exemplars.is_empty() {
+                    committed.exemplars_out_of_order = self.take_exemplars(commit, &committed);
+                }
                 if self.trouble.any.load(Ordering::Relaxed) {
                     self.set_log_trouble(None);
                 }
@@ -402,6 +430,20 @@ impl Storage {
     /// Whether the disk is full and room was held back for that.
     fn gives_room(&self) -> bool {
         self.space().is_ok_and(|space| self.ballast.release_if_full(space.free))
+    }
+
+    /// Takes those whose series is there; how many of them were out of order.
+    fn take_exemplars(&self, commit: &Commit, committed: &Committed) -> usize {
+        let refs = commit.exemplars.iter().map(|one| match one.series {
+            SeriesKey::Known(series) => Some(series),
+            SeriesKey::New(at) => *committed.refs.get(usize::try_from(at).ok()?)?,
+        });
+        let labels = self.head.labels_of(refs);
+        let exemplars = commit.exemplars.iter().map(|one| one.exemplar.clone());
+        let brought = labels.into_iter().zip(exemplars);
+        let brought = brought.filter_map(|(labels, one)| Some((labels?, one))).collect();
+        let ahead = self.config.read().unwrap_or_else(PoisonError::into_inner).too_far_ahead_after;
+        self.exemplars.add(brought, self.clock.now().plus(ahead))
     }
 
     fn set_log_trouble(&self, why: Option<String>) {
@@ -465,8 +507,12 @@ fn whole(count: f64) -> u64 {
 }
 
 fn retention_text(config: &Config) -> String {
-    let time = config.retention_time.map(duration::format);
-    let bytes = config.retention_bytes.map(|bytes| format!("{} MiB", bytes >> 20));
+    let retention = config.retention();
+    let time = retention.time.map(duration::format);
+    let bytes = match retention.percentage {
+        Some(percentage) => Some(format!("{percentage}%")),
+        None => retention.bytes.map(|bytes| format!("{} MiB", bytes >> 20)),
+    };
     match (time, bytes) {
         (Some(time), Some(bytes)) => format!("{time} or {bytes}"),
         (Some(one), None) | (None, Some(one)) => one,

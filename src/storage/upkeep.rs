@@ -69,7 +69,7 @@ impl Storage {
     pub(super) fn block_spans(&self) -> (i64, i64) {
         let config = self.config();
         let span = millis(config.block_span).max(1);
-        (span, span_max(span, config.retention_time))
+        (span, span_max(span, config.retention().time))
     }
 
     /// Takes in blocks that were written.
@@ -88,7 +88,8 @@ impl Storage {
     /// Looks at sizes and free space, and shows them.
     pub(super) fn look_around(&self, upkeep: &mut Upkeep) -> Result<()> {
         upkeep.log_bytes = self.bytes_in("wal")? + self.bytes_in("head")?;
-        upkeep.free_bytes = self.space()?.free;
+        let space = self.space()?;
+        (upkeep.free_bytes, upkeep.disk_bytes) = (space.free, space.total);
         self.metrics.wal_bytes.set(upkeep.log_bytes as f64);
         self.metrics.free_bytes.set(upkeep.free_bytes as f64);
         let blocks = self.blocks.list();
@@ -134,7 +135,7 @@ impl Storage {
         self.head.checkpoint()?;
         upkeep.checkpoint_at = now;
         self.metrics.checkpointed();
-        self.catalog.save()
+        self.save_catalog()
     }
 
     /// Cuts the head's oldest window into a block when it is due, or in any case what lies before
@@ -249,7 +250,7 @@ impl Storage {
     }
 
     fn merge(&self, config: &Config, force: bool) -> Result<bool> {
-        let (span, kept) = (millis(config.block_span), config.retention_time);
+        let (span, kept) = (millis(config.block_span), config.retention().time);
         let merged = self.blocks.merge_step(span, kept, self.entropy.next_u64(), force);
         match merged {
             Ok(false) => return Ok(false),
@@ -262,8 +263,9 @@ impl Storage {
 
     fn retain(&self, config: &Config, upkeep: &Upkeep) -> Result<()> {
         let Some(newest) = self.blocks.end() else { return Ok(()) };
-        let (kept, bytes) = (config.retention_time, config.retention_bytes);
-        let dropped = self.blocks.retain(newest, kept, bytes, upkeep.log_bytes)?;
+        let retention = config.retention();
+        let bytes_max = retention.bytes_max(upkeep.disk_bytes);
+        let dropped = self.blocks.retain(newest, retention.time, bytes_max, upkeep.log_bytes)?;
         self.metrics.blocks_dropped.add(dropped as f64);
         Ok(())
     }

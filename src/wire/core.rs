@@ -2,10 +2,10 @@
 
 use super::{
     AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer, AlertsAnswer,
-    BuildInfo, Changes, ConfigAnswer, Error, GettableAlert, ImportAnswer, InstantQuery,
-    MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData, RangeQuery,
-    ReceiverName, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
-    StorageReport, TargetState, TargetsAnswer, TsdbStatus, WalReplay, WatchStatus,
+    BuildInfo, Changes, ConfigAnswer, Error, ExemplarQuery, ExemplarSeries, GettableAlert,
+    ImportAnswer, InstantQuery, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence,
+    QueryData, RangeQuery, ReceiverName, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest,
+    SilenceForm, StorageReport, TargetState, TargetsAnswer, TsdbStatus, WalReplay, WatchStatus,
 };
 use crate::model::{Labels, Matcher, TimeRange};
 use std::collections::BTreeMap;
@@ -87,6 +87,12 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn query(&self, call: &Call, query: &InstantQuery) -> Result<Answer<QueryData>, Error>;
     /// Evaluates an expression over a range.
     fn query_range(&self, call: &Call, query: &RangeQuery) -> Result<Answer<QueryData>, Error>;
+    /// Exemplars of the series that an expression reads, by series; `None` when it reads none.
+    fn query_exemplars(
+        &self,
+        call: &Call,
+        query: &ExemplarQuery,
+    ) -> Result<Option<Vec<ExemplarSeries>>, Error>;
     /// The expression in the canonical layout.
     fn format_query(&self, expr: &str) -> Result<String, Error>;
     /// The matchers of a PromQL series selector, such as `up{job="node"}`; one `match[]`.

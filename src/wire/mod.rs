@@ -28,7 +28,10 @@ pub use prometheus::{
     SeriesRequest, StorageReport, TargetForm, TargetHealth, TargetState, TargetsAnswer, TsdbStatus,
     WalReplay,
 };
-pub use query::{InstantQuery, MatrixSeries, QueryData, RangeQuery, VectorSample};
+pub use query::{
+    ExemplarForm, ExemplarQuery, ExemplarSeries, InstantQuery, MatrixSeries, QueryData, RangeQuery,
+    VectorSample,
+};
 pub use watch::{
     AlertRow, AlertState, Changes, DeliveryStatus, ReceiverStatus, RuleLimit, StorageStatus,
     WatchStatus,

@@ -1,7 +1,7 @@
 //! Queries and their results.
 
 use super::forms;
-use crate::model::{Labels, Timestamp, value_text};
+use crate::model::{Labels, TimeRange, Timestamp, value_text};
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -93,36 +93,88 @@ impl QueryData {
     }
 }
 
-/// `[1700000000.123,"1.5"]`: seconds with at most three decimals, then the value as text.
-struct Point(Timestamp, String);
+/// Exemplars of the series that an expression reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExemplarQuery {
+    /// PromQL.
+    pub expr: String,
+    /// Of this time.
+    pub range: TimeRange,
+}
 
-impl Serialize for Point {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let millis = self.0.as_millis();
+/// The exemplars of one series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExemplarSeries {
+    /// The series.
+    #[serde(with = "forms::labels")]
+    pub series_labels: Labels,
+    /// In order of time.
+    pub exemplars: Vec<ExemplarForm>,
+}
+
+/// One exemplar.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExemplarForm {
+    /// The id of a trace, mostly.
+    #[serde(with = "forms::labels")]
+    pub labels: Labels,
+    /// What was measured.
+    #[serde(with = "value")]
+    pub value: f64,
+    /// When.
+    #[serde(rename = "timestamp", with = "seconds")]
+    pub ts: Timestamp,
+}
+
+/// `serde(with)` for times: seconds with at most three decimals.
+mod seconds {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(ts: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        let millis = ts.as_millis();
         if millis % 1000 == 0 {
-            return (millis / 1000, &self.1).serialize(to);
+            return to.serialize_i64(millis / 1000);
         }
-        (self.0.as_seconds(), &self.1).serialize(to)
+        to.serialize_f64(ts.as_seconds())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        let seconds = f64::deserialize(from)?;
+        Timestamp::from_seconds(seconds)
+            .ok_or_else(|| D::Error::custom(format!("time {seconds} is out of range")))
     }
 }
 
-impl<'de> Deserialize<'de> for Point {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let (seconds, text) = <(f64, String)>::deserialize(from)?;
-        let ts = Timestamp::from_seconds(seconds)
-            .ok_or_else(|| D::Error::custom(format!("time {seconds} is out of range")))?;
-        Ok(Self(ts, text))
+/// `serde(with)` for values: text.
+mod value {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&value_text::api(*value))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        number(&String::deserialize(from)?)
     }
 }
+
+/// `[1700000000.123,"1.5"]`: when, then the value as text.
+#[derive(Serialize, Deserialize)]
+struct Point(#[serde(with = "seconds")] Timestamp, String);
 
 impl Point {
     fn number<E: serde::de::Error>(&self) -> Result<f64, E> {
-        match self.1.as_str() {
-            "+Inf" => Ok(f64::INFINITY),
-            "-Inf" => Ok(f64::NEG_INFINITY),
-            "NaN" => Ok(f64::NAN),
-            text => text.parse().map_err(|_| E::custom(format!("{text:?} is no sample value"))),
-        }
+        number(&self.1)
+    }
+}
+
+fn number<E: serde::de::Error>(text: &str) -> Result<f64, E> {
+    match text {
+        "+Inf" => Ok(f64::INFINITY),
+        "-Inf" => Ok(f64::NEG_INFINITY),
+        "NaN" => Ok(f64::NAN),
+        text => text.parse().map_err(|_| E::custom(format!("{text:?} is no sample value"))),
     }
 }
 

@@ -179,6 +179,26 @@ impl Core for Fixture {
         Ok(Answer::plain(QueryData::Matrix(vec![MatrixSeries { metric: up(), values }])))
     }
 
+    fn query_exemplars(
+        &self,
+        _: &Call,
+        query: &ExemplarQuery,
+    ) -> Result<Option<Vec<ExemplarSeries>>, Error> {
+        self.tell(format!("{query:?}"));
+        self.evaluate(&query.expr, at(0))?;
+        let exemplar = |labels: &[(&str, &str)], value, ts| ExemplarForm {
+            labels: labels.iter().copied().collect(),
+            value,
+            ts: Timestamp::from_millis(ts),
+        };
+        let exemplars = vec![
+            exemplar(&[], 0.5, 1_600_000_000_000),
+            exemplar(&[("trace_id", "q1"), ("a", "\"")], 1e10, 1_795_635_380_018),
+        ];
+        let found = vec![ExemplarSeries { series_labels: up(), exemplars }];
+        Ok((query.expr != "1").then_some(found))
+    }
+
     fn format_query(&self, expr: &str) -> Result<String, Error> {
         self.evaluate(expr, at(0)).map(|_| format!("({expr})"))
     }

@@ -113,7 +113,29 @@ pub(crate) const PAIRS: &[Pair] = &[
         400,
         r#"~invalid parameter \"query\": 1:5: parse error"#,
     ),
-    get("/api/v1/query_exemplars?query=up&start=1&end=2", 200, r#"{"status":"success","data":[]}"#),
+    // As Prometheus 2.42 answered for exemplars of the same labels, values and times.
+    get(
+        "/api/v1/query_exemplars?query=up&start=1&end=2",
+        200,
+        r#"{"status":"success","data":[{"seriesLabels":{"__name__":"up","job":"node"},"exemplars":[{"labels":{},"value":"0.5","timestamp":1600000000},{"labels":{"a":"\"","trace_id":"q1"},"value":"10000000000","timestamp":1795635380.018}]}]}"#,
+    ),
+    post(
+        "/api/v1/query_exemplars",
+        "query=up",
+        200,
+        r#"~{"status":"success","data":[{"seriesLabels":{"__name__":"up","#,
+    ),
+    get("/api/v1/query_exemplars?query=1", 204, ""),
+    get(
+        "/api/v1/query_exemplars?query=sum(",
+        400,
+        r#"{"status":"error","errorType":"bad_data","error":"1:5: parse error: unclosed left parenthesis"}"#,
+    ),
+    get(
+        "/api/v1/query_exemplars?query=up&start=x",
+        400,
+        r#"~"error":"invalid parameter \"start\": "#,
+    ),
     get(
         "/api/v1/query_exemplars?query=up&start=5&end=1",
         400,

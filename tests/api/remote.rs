@@ -39,6 +39,7 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         range: TimeRange::new(at, at.plus(Duration::from_secs(1))).expect("in order"),
         limit: 2,
     };
+    let exemplars = |expr: &str, range| ExemplarQuery { expr: expr.to_owned(), range };
     let everything = SeriesRequest { matchers: Vec::new(), range: TimeRange::ALL, limit: 0 };
     let silence = PostableSilence {
         id: None,
@@ -85,6 +86,15 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         ("scalar", format!("{:?}", core.query(&call, &instant("1")))),
         ("string", format!("{:?}", core.query(&call, &instant("'a'")))),
         ("range", format!("{:?}", core.query_range(&call, &range))),
+        ("exemplars", format!("{:?}", core.query_exemplars(&call, &exemplars("up", series.range)))),
+        (
+            "no selector",
+            format!("{:?}", core.query_exemplars(&call, &exemplars("1", TimeRange::ALL))),
+        ),
+        (
+            "bad exemplars",
+            format!("{:?}", core.query_exemplars(&call, &exemplars("sum(", TimeRange::ALL))),
+        ),
         ("failing", format!("{:?}", core.query(&call, &instant("many")))),
         ("slow", format!("{:?}", core.query(&call, &instant("slow")))),
         ("format", format!("{:?}", core.format_query("a + b"))),

@@ -67,10 +67,13 @@ fn a_wrong_file_is_told_with_place_and_the_nearest_name() {
 fn what_is_known_and_has_no_effect_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = "scrape_configs:\n- job_name: k\n  kubernetes_sd_configs: [{role: pod}]\n\
-                  remote_write: [{url: 'http://127.0.0.1:1'}]\n";
+                  remote_write: [{url: 'http://127.0.0.1:1'}]\n\
+                  storage: {tsdb: {stale_series_compaction_threshold: 0.5}}\n";
     let config = file(&folder, "p.yml", config);
     check(&["check", "config", &config], 0, "job \"k\" is skipped", "");
     check(&["check", "config", &config], 0, "\"remote_write\" is known and has no effect", "");
+    let stale = format!("{config}:5:53: stale_series_compaction_threshold has no effect");
+    check(&["check", "config", &config], 0, &stale, "");
 }
 
 #[test]

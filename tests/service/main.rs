@@ -6,14 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use watchbell::ingest::limits::SafetyLimits;
-use watchbell::model::Timestamp;
+use watchbell::model::{Labels, TimeRange, Timestamp};
 use watchbell::service::{Options, Service, WalSync, World};
 use watchbell::sys::http::HttpError;
 use watchbell::sys::metrics::Registry;
 use watchbell::sys::sim::{SeededEntropy, VirtualClock};
 use watchbell::sys::sim_http::ScriptedHttp;
 use watchbell::sys::tasks::Shutdown;
-use watchbell::wire::{Call, Core, InstantQuery, PostableSilence, QueryData, Readiness};
+use watchbell::wire::{
+    Call, Core, ExemplarForm, ExemplarQuery, InstantQuery, PostableSilence, QueryData, Readiness,
+};
 
 const TARGET: &str = "http://10.0.0.1:9100/metrics";
 const HOOK: &str = "http://10.0.0.2/hook";
@@ -170,6 +172,36 @@ fn a_stopped_target_pages_once_and_resolves() {
     world.http.on(TARGET, ScriptedHttp::answer(200, "text/plain; version=0.0.4", "heat 20\n"));
     world.until(&service, "the end", |_| world.told() == ["firing", "resolved"]);
     service.close();
+}
+
+#[test]
+fn exemplars_of_a_target_are_found_by_an_expression_and_after_a_restart() {
+    let world = Scene::new();
+    let text = "heat_total{room=\"a\"} 3 # {trace_id=\"t1\"} 0.25 1699999999.5\n# EOF\n";
+    let media = "application/openmetrics-text; version=1.0.0";
+    world.http.on(TARGET, ScriptedHttp::answer(200, media, text));
+    let service = world.start();
+    let ask = |service: &Service, expr: &str| {
+        let query = ExemplarQuery { expr: expr.to_owned(), range: TimeRange::ALL };
+        service.query_exemplars(&Call::with_timeout(Duration::from_secs(30)), &query)
+    };
+    let expr = "sum(rate(heat_total{room=\"a\"}[5m])) + nothing";
+    world.until(&service, "an exemplar", |core| {
+        ask(core, expr).is_ok_and(|one| one != Some(vec![]))
+    });
+    let found = ask(&service, expr).expect("a valid query").expect("it has selectors");
+    assert_eq!(found[0].series_labels.get("instance"), Some("10.0.0.1:9100"));
+    let expected = ExemplarForm {
+        labels: Labels::from_pairs([("trace_id", "t1")]),
+        value: 0.25,
+        ts: Timestamp::from_millis(1_699_999_999_500),
+    };
+    assert_eq!(found[0].exemplars, [expected]);
+    assert_eq!(ask(&service, "heat_total{room=\"b\"}"), Ok(Some(Vec::new())));
+    assert_eq!(ask(&service, "1 + 1"), Ok(None));
+    service.close();
+    drop(service);
+    assert_eq!(ask(&world.start(), expr), Ok(Some(found)));
 }
 
 #[test]

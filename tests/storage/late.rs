@@ -6,7 +6,7 @@ use std::time::Duration;
 use watchbell::model::{Timestamp, stale_nan};
 use watchbell::storage::Storage;
 use watchbell::storage::append::{Appender, Commit, Refusal};
-use watchbell::storage::config::{Config, TsdbSettings};
+use watchbell::storage::config::{Config, StorageSettings, TsdbSettings};
 use watchbell::sys::settings::Span;
 
 const MINUTE: i64 = 60_000;
@@ -95,9 +95,10 @@ fn the_window_may_change_while_running() {
     assert_eq!(refusals(&store, &[("a", now, 1.0)]), []);
     assert_eq!(refusals(&store, &late), [(0, Refusal::OutOfOrder)]);
     let window = Span(Duration::from_secs(600));
-    store.reconfigure(&TsdbSettings { out_of_order_time_window: window, ..Default::default() });
+    let tsdb = TsdbSettings { out_of_order_time_window: window, ..Default::default() };
+    store.reconfigure(&StorageSettings { tsdb, ..Default::default() });
     assert_eq!(refusals(&store, &late), []);
-    store.reconfigure(&TsdbSettings::default());
+    store.reconfigure(&StorageSettings::default());
     assert_eq!(refusals(&store, &[("a", now - 2 * MINUTE, 2.0)]), [(0, Refusal::OutOfOrder)]);
     assert_eq!(support::all(&store)["a"].len(), 2);
 }

@@ -20,9 +20,14 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use support::{HOUR, START, Setting, labels};
-use watchbell::model::{MatchOp, Matcher, Metadata, MetricType, TimeRange, Timestamp, stale_nan};
+use watchbell::model::{
+    Exemplar, MatchOp, Matcher, Metadata, MetricType, TimeRange, Timestamp, stale_nan,
+};
 use watchbell::storage::Error;
-use watchbell::storage::append::{AppendError, Appender, Commit, Refusal, SeriesKey};
+use watchbell::storage::append::{
+    AppendError, AppendExemplar, Appender, Commit, Refusal, SeriesKey,
+};
+use watchbell::storage::config::StorageSettings;
 use watchbell::storage::source::{Source, SourceError};
 
 #[test]
@@ -182,6 +187,25 @@ fn t79_retention_drops_whole_blocks_by_time_and_by_size() {
     let oldest = store.status().oldest.unwrap();
     assert!(newest.millis_since(oldest) >= 4 * HOUR, "the newest four hours stay");
     assert!(newest.millis_since(oldest) <= 10 * HOUR, "older blocks are gone");
+    // The whole disk leaves all, a share of it that is a few bytes nothing; and flags come back.
+    let share = |text: &str| {
+        let text = format!("tsdb: {{retention: {{percentage: {text}}}}}");
+        serde_yaml::from_str::<StorageSettings>(&text).unwrap()
+    };
+    let blocks = store.status().blocks;
+    store.reconfigure(&share("100"));
+    store.maintain().unwrap();
+    assert_eq!(store.status().blocks, blocks);
+    assert_eq!(store.status().retention, "100%");
+    store.reconfigure(&share("0.000000000001"));
+    store.maintain().unwrap();
+    assert_eq!(store.status().blocks, 0);
+    store.reconfigure(&StorageSettings::default());
+    assert_eq!(store.status().retention, "4h");
+    support::fill(&setting, &store, 6 * HOUR, 60_000);
+    store.maintain().unwrap();
+    assert!(store.status().blocks > 0);
+    let newest = store.status().newest.unwrap();
     drop(store);
     config.retention_time = None;
     config.retention_bytes = Some(1);
@@ -330,6 +354,42 @@ fn descriptions_of_metrics_survive_a_restart() {
     store.close().unwrap();
     drop(store);
     assert_eq!(setting.open().metadata(Some("m")), [("m".to_owned(), about)]);
+}
+
+#[test]
+fn exemplars_are_kept_with_their_series_and_survive_a_restart() {
+    let setting = Setting::new();
+    let store = setting.open();
+    let start = Timestamp::from_millis(START);
+    let exemplar = |id: &str, value| Exemplar {
+        labels: watchbell::model::Labels::from_pairs([("trace_id", id)]),
+        value,
+        ts: start,
+        has_own_ts: true,
+    };
+    let mut commit = support::commit(&[("a", START, 1.0)]);
+    let nowhere = commit.name(labels("nowhere"));
+    let of = |series, id: &str, value| AppendExemplar { series, exemplar: exemplar(id, value) };
+    commit.exemplars = vec![of(SeriesKey::New(0), "t1", 0.5), of(nowhere, "t2", 0.5)];
+    let committed = store.commit(&commit).unwrap();
+    // The next commit knows the series by its reference, and brings the first exemplar again.
+    let known = SeriesKey::Known(committed.refs[0].unwrap());
+    let exemplars = vec![of(known, "t1", 0.5), of(known, "t3", 0.7)];
+    let again = store.commit(&Commit { exemplars, ..Commit::default() }).unwrap();
+    assert_eq!(again.exemplars_out_of_order, 0, "a duplicate is none");
+    let exemplars = vec![of(known, "t4", 0.6)];
+    let before = store.commit(&Commit { exemplars, ..Commit::default() }).unwrap();
+    assert_eq!(before.exemplars_out_of_order, 1);
+    let expected = vec![(labels("a"), vec![exemplar("t1", 0.5), exemplar("t3", 0.7)])];
+    let all = [vec![Matcher::equal("__name__", "m")]];
+    assert_eq!(store.exemplars(TimeRange::ALL, &all), expected);
+    store.close().unwrap();
+    drop(store);
+    let store = setting.open();
+    assert_eq!(store.exemplars(TimeRange::ALL, &all), expected);
+    let settings = serde_yaml::from_str("exemplars: {max_exemplars: 1}").unwrap();
+    store.reconfigure(&settings);
+    assert_eq!(store.exemplars(TimeRange::ALL, &all)[0].1, [exemplar("t3", 0.7)]);
 }
 
 #[test]

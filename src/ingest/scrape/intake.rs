@@ -8,7 +8,7 @@ use crate::model::{
     Labels, LabelsBuilder, METRIC_NAME, MetricType, Timestamp, is_legacy_label_name,
     is_legacy_metric_name, relabel,
 };
-use crate::storage::append::{AppendSample, Commit, SeriesKey};
+use crate::storage::append::{AppendExemplar, AppendSample, Commit, SeriesKey};
 use crate::sys::metrics::Family;
 use std::borrow::Cow;
 
@@ -129,9 +129,18 @@ impl<'a> Intake<'a> {
     fn line(&mut self, line: &SampleLine<'_>) -> Result<(), Rejected> {
         let key = self.cache.line_key(line.series.raw(), line.series.normalize());
         let ts = line.ts.filter(|_| self.terms.job.honor_timestamps);
+        let place = self.commit.samples.len();
         self.sample(key, ts, line.value, |pairs| {
             line.series.read(pairs).map_err(|err| err.to_string())
-        })
+        })?;
+        // Only a sample that is kept has one.
+        if let Some(text) = line.exemplar
+            && let Some(sample) = self.commit.samples.get(place)
+            && let Some(exemplar) = text.read(sample.ts)
+        {
+            self.commit.exemplars.push(AppendExemplar { series: sample.series, exemplar });
+        }
+        Ok(())
     }
 
     /// One sample. `read` gives its labels and is asked only for a line that is not known.

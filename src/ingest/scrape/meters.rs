@@ -14,6 +14,7 @@ pub(super) struct Meters {
     pub(super) duplicates: Cell,
     out_of_order: Cell,
     out_of_bounds: Cell,
+    exemplars_out_of_order: Cell,
     pub(super) pools: Cell,
     pub(super) failed_configs: Cell,
 }
@@ -52,6 +53,10 @@ impl Meters {
                 "prometheus_target_scrapes_sample_out_of_bounds_total",
                 "Samples dropped because their time was too far from now.",
             ),
+            exemplars_out_of_order: counter(
+                "prometheus_target_scrapes_exemplar_out_of_order_total",
+                "Exemplars dropped because they were older than those of their series.",
+            ),
             pools: counter(
                 "prometheus_target_scrape_pools_total",
                 "Scrape jobs that were started.",
@@ -64,8 +69,10 @@ impl Meters {
         }
     }
 
-    /// Counts refused samples.
+    /// Counts refused samples and exemplars.
     pub(super) fn refused(&self, committed: &Committed) {
+        #[expect(clippy::cast_precision_loss, reason = "a scrape has fewer than 2^52 exemplars")]
+        self.exemplars_out_of_order.add(committed.exemplars_out_of_order as f64);
         for (_, why) in &committed.refused {
             match why {
                 Refusal::OutOfOrder => self.out_of_order.inc(),

@@ -1,6 +1,6 @@
 //! A store for tests: it names series, and shows commits with the labels of their samples.
 
-use crate::model::{Labels, Metadata, Timestamp};
+use crate::model::{Exemplar, Labels, Metadata, Timestamp};
 use crate::storage::append::{Commit, SeriesKey, SeriesRef};
 use std::sync::Mutex;
 
@@ -19,6 +19,7 @@ pub(super) struct Row {
 pub(super) struct Written {
     pub(super) samples: Vec<Row>,
     pub(super) metadata: Vec<(String, Metadata)>,
+    pub(super) exemplars: Vec<Exemplar>,
 }
 
 /// The series that there are, by number.
@@ -45,7 +46,8 @@ impl Names {
                 None => samples.push(Row { known, labels, ts, value }),
             }
         }
-        (Written { samples, metadata: commit.metadata.clone() }, duplicates)
+        let exemplars = commit.exemplars.iter().map(|one| one.exemplar.clone()).collect();
+        (Written { samples, metadata: commit.metadata.clone(), exemplars }, duplicates)
     }
 
     /// The series with these labels.

@@ -6,7 +6,7 @@ use super::super::limits::SafetyLimits;
 use super::support::{Names, Written};
 use super::*;
 use crate::model::Problem;
-use crate::model::{Labels, MetricType, Timestamp, is_stale_nan};
+use crate::model::{Exemplar, Labels, MetricType, Timestamp, is_stale_nan};
 use crate::storage::append::{AppendError, Appender, Commit, Committed, Refusal, SeriesRef};
 use crate::sys::clock::{Clock, Sleep};
 use crate::sys::http::{Http, HttpClient, HttpError, Pending, Request, Response};
@@ -408,6 +408,36 @@ async fn t3_an_answer_without_a_known_type_fails_unless_the_job_names_one() {
         bench.script.push(Ok(response(content_type, "a 1\n")));
         assert_eq!(bench.samples().await, expected, "{keys} {content_type}");
     }
+}
+
+#[tokio::test]
+async fn exemplars_of_kept_samples_come_with_them_and_the_cache_still_hits() {
+    let mut bench = Bench::with(&with_keys(
+        "metric_relabel_configs: [{source_labels: [__name__], regex: drop_total, action: drop}]",
+    ));
+    for id in ["1", "2"] {
+        let body = format!(
+            "a_total 1 # {{id=\"{id}\"}} 0.5\nb_total 1 # {{id=\"b{id}\"}} 2 1600000000\n\
+             drop_total 1 # {{id=\"x\"}} 1\nc_total 1\n# EOF\n"
+        );
+        bench.script.push(Ok(response("application/openmetrics-text; version=1.0.0", &body)));
+    }
+    let mut scrapes = Vec::new();
+    for id in ["1", "2"] {
+        let written = bench.next().await;
+        let ts = written.samples.last().expect("its own series").ts;
+        let exemplar = |id: &str, value, ts, has_own_ts| Exemplar {
+            labels: Labels::from_pairs([("id", id)]),
+            value,
+            ts,
+            has_own_ts,
+        };
+        let own = Timestamp::from_millis(1_600_000_000_000);
+        let b = format!("b{id}");
+        assert_eq!(written.exemplars, [exemplar(id, 0.5, ts, false), exemplar(&b, 2.0, own, true)]);
+        scrapes.push(written);
+    }
+    assert!(scrapes[1].samples.iter().all(|row| row.known.is_some()), "by reference");
 }
 
 #[tokio::test]

@@ -15,8 +15,17 @@ pub use storage::storage_report;
 pub(super) use storage::tsdb_status;
 pub(super) use targets::targets_answer;
 
+use crate::model::{Exemplar, Labels};
 use crate::promql::syntax;
-use crate::wire::RuleLimit;
+use crate::wire::{ExemplarForm, ExemplarSeries, RuleLimit};
+
+/// The exemplars of one series.
+pub(super) fn exemplar_series(
+    (series_labels, exemplars): (Labels, Vec<Exemplar>),
+) -> ExemplarSeries {
+    let form = |one: Exemplar| ExemplarForm { labels: one.labels, value: one.value, ts: one.ts };
+    ExemplarSeries { series_labels, exemplars: exemplars.into_iter().map(form).collect() }
+}
 
 /// The comparison of a rule's expression taken apart.
 fn rule_limit(expr: &str) -> Option<RuleLimit> {

@@ -259,6 +259,17 @@ impl Head {
         labels.iter().map(|labels| find(labels).map(SeriesRef::from_number)).collect()
     }
 
+    /// The labels of these series, as far as they are here.
+    pub(super) fn labels_of(
+        &self,
+        refs: impl Iterator<Item = Option<SeriesRef>>,
+    ) -> Vec<Option<Labels>> {
+        let state = self.state();
+        let labels =
+            |one: Option<SeriesRef>| Some(state.table.labels(state.table.get(one?.number())?));
+        refs.map(labels).collect()
+    }
+
     fn admit(
         &self,
         commit: &Commit,

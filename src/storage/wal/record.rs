@@ -27,7 +27,8 @@ pub(crate) mod kind {
     pub(crate) const INLINE: u8 = 4;
     /// Samples with their series that are older than the newest of it.
     pub(crate) const OUT_OF_ORDER: u8 = 5;
-    // 6 native histograms, 7 start timestamps, 9 exemplars: kept for the parts that write them.
+    // 6 native histograms, 7 start timestamps: kept for the parts that write them. 9 is free:
+    // exemplars lie in the catalogue.
 
     /// Checkpoint, and a block's file: what was deleted.
     pub(crate) const TOMBSTONES: u8 = 8;
