@@ -142,7 +142,7 @@ fn when_memory_is_short_new_series_are_refused_and_those_that_are_there_go_on() 
     let at = setting.now() - 1000;
     store.commit(&support::commit(&[("a", at, 1.0)])).unwrap();
     store.set_memory_short(true);
-    store.reconfigure(&watchbell::storage::config::TsdbSettings::default());
+    store.reconfigure(&watchbell::storage::config::StorageSettings::default());
     let done = store.commit(&support::commit(&[("a", at + 1, 2.0), ("b", at, 1.0)])).unwrap();
     assert_eq!((done.taken, done.refused), (1, vec![(1, Refusal::Memory)]));
     assert_eq!(store.status().refused_total, 1);
