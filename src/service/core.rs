@@ -30,6 +30,9 @@ use std::time::Duration;
 /// The Alertmanager whose behaviour is followed.
 const ALERTMANAGER_VERSION: &str = "0.34.0";
 
+/// Bytes of chunks that one look at the store reads: a few seconds.
+const READ_BYTES_MAX: u64 = 1 << 30;
+
 impl Service {
     fn running(&self) -> Result<&Parts, Error> {
         self.parts().ok_or_else(|| Error::new(ErrorKind::Busy, "Service Unavailable"))
@@ -302,7 +305,7 @@ impl Core for Service {
     }
 
     fn storage_report(&self, limit: usize) -> Result<StorageReport, Error> {
-        Ok(forms::storage_report(&self.running()?.storage, limit))
+        Ok(forms::storage_report(&self.running()?.storage, READ_BYTES_MAX, limit))
     }
 
     fn import(&self, text: Vec<u8>) -> Result<ImportAnswer, Error> {

@@ -20,6 +20,6 @@ mod scraping;
 mod start;
 
 pub use error::Error;
-pub use forms::storage_report;
+pub use forms::{storage_look, storage_report};
 pub use options::{Options, WalSync};
 pub use start::{Service, World};

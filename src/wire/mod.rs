@@ -24,9 +24,9 @@ pub use forms::{rfc3339, rfc3339_opt};
 pub use prometheus::{
     AlertForm, AlertmanagerTarget, AlertmanagersAnswer, AlertsAnswer, BlockReport, BuildInfo,
     ConfigAnswer, DroppedTarget, HeadStats, ImportAnswer, MetadataEntry, MetadataRequest,
-    NameValue, RuleForm, RuleGroupForm, RuleKind, RulesAnswer, RulesRequest, RuntimeInfo,
-    SeriesRequest, StorageReport, TargetForm, TargetHealth, TargetState, TargetsAnswer, TsdbStatus,
-    WalReplay,
+    MetricReport, NameValue, PartReport, RuleForm, RuleGroupForm, RuleKind, RulesAnswer,
+    RulesRequest, RuntimeInfo, SeriesRequest, StorageAnalysis, StorageReport, TargetForm,
+    TargetHealth, TargetState, TargetsAnswer, TsdbStatus, WalReplay,
 };
 pub use query::{InstantQuery, MatrixSeries, QueryData, RangeQuery, VectorSample};
 pub use watch::{

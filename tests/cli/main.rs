@@ -116,7 +116,7 @@ fn a_history_comes_in_and_can_be_looked_at() {
     check(&into, 0, "101 samples of 2 series imported into 1 blocks", "");
     check(&["storage", "status", "--storage.path", &store], 0, "all: 101 samples", "");
     check(
-        &["storage", "status", "--storage.path", &store, "--format", "json"],
+        &["storage", "status", "--storage.path", &store, "-o", "json"],
         0,
         "\"samples\": 101",
         "",
