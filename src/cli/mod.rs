@@ -13,6 +13,7 @@ mod output;
 mod serve;
 mod server;
 mod store;
+mod teller;
 mod tui;
 
 use clap::{CommandFactory as _, Parser as _};
