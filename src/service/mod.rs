@@ -12,6 +12,7 @@ mod error;
 mod forms;
 mod forwarding;
 mod gate;
+mod importing;
 mod options;
 mod queries;
 mod revision;

@@ -515,6 +515,17 @@ pub struct BlockReport {
     pub index_bytes: u64,
 }
 
+/// Which part of an import a text is; lines may be cut anywhere between two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportPart {
+    /// A number that the client drew for this import.
+    pub id: u64,
+    /// From 0.
+    pub number: u64,
+    /// Whether it is the last.
+    pub is_last: bool,
+}
+
 /// What became of imported text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
