@@ -112,7 +112,7 @@ impl Service {
         let (parts, from) = sync_channel(WAITING_MAX);
         let samples = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&samples);
-        let (limits, now) = (self.options.limits.clone(), self.world.clock.now());
+        let (limits, now) = (self.options.limits, self.world.clock.now());
         let thread = tasks::spawn_thread("import", move || {
             let mut text = Parts::new(from, PATIENCE);
             let mut importer = storage.import();

@@ -90,10 +90,9 @@ fn check(found: &Analysis) {
     // block and one ends with it, of each metric.
     assert_eq!((found.begins, found.ends), (14, 14));
     let expected = |metric: &str| {
-        let range = 20_000.0 * 1000.0 - 999.0;
+        let range = 20_000 * 1000 - 999;
         let rows = rows.iter().filter(|row| row.metric == metric || metric == "x");
-        let missing = rows.map(|row| range - (row.seconds.clone().count() as f64 - 1.0) * 1000.0);
-        (missing.sum::<f64>() / range) as u64
+        rows.map(|row| range - (samples(row) - 1) * 1000).sum::<u64>() / range
     };
     assert_eq!(expected("noise"), 7);
     let pair = |name: &str, metric: &str| (name.to_owned(), expected(metric));

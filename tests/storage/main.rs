@@ -7,6 +7,7 @@ mod crash;
 mod deletes;
 #[cfg(test)]
 mod late;
+#[cfg(test)]
 mod looking;
 #[cfg(test)]
 mod reading;

@@ -37,6 +37,6 @@ pub(in super::super) fn check(files: &SharedFiles, dir: &Path) -> Result<(u64, u
         samples += columns.len() as u64;
     }
     let full = loaded.files.iter().flat_map(|files| files.values());
-    let chunks = full.map(|file| file.chunks).sum::<u64>() + state.open_chunks as u64;
+    let chunks = full.map(|file| file.chunks).sum::<u64>() + state.open_chunks;
     Ok((samples, chunks, problems))
 }
