@@ -6,7 +6,7 @@ use super::params::invalid;
 use super::route::Asked;
 use super::status;
 use crate::model::{TimeRange, Timestamp};
-use crate::wire::{Error, ErrorKind, RawWrite, Readiness};
+use crate::wire::{Error, ErrorKind, ImportPart, RawWrite, Readiness};
 use std::collections::BTreeMap;
 
 pub(super) fn healthy(_: &Asked) -> Result<Response, Error> {
@@ -73,10 +73,23 @@ pub(super) fn compact(asked: &Asked) -> Result<Response, Error> {
     Ok(Response::empty(204))
 }
 
-/// A history as OpenMetrics text.
+/// A history as OpenMetrics text; with `import`, `part` and `last`, a part of one.
 pub(super) fn import(asked: &Asked) -> Result<Response, Error> {
     check_admin(asked)?;
-    Ok(success(asked.core().import(asked.request.body.clone())?))
+    let number = |name: &str| {
+        let text = asked.params.get(name);
+        let wrong = |_| Error::bad_data(format!("{name} must be a number"));
+        text.map(|text| text.parse::<u64>().map_err(wrong)).transpose()
+    };
+    let part = match (number("import")?, number("part")?) {
+        (None, None) => None,
+        (Some(id), Some(number)) => {
+            let is_last = asked.params.get("last") == Some("true");
+            Some(ImportPart { id, number, is_last })
+        }
+        _ => return Err(Error::bad_data("import and part go together")),
+    };
+    Ok(success(asked.core().import(asked.request.body.clone(), part)?))
 }
 
 /// Source: prometheus, web/api/v1/api.go (deleteSeries).

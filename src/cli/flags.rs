@@ -113,7 +113,7 @@ pub(super) enum Command {
     },
     /// Look inside the store
     #[command(
-        after_help = "Examples:\n  watchbell storage status\n  watchbell storage status --limit 20 --format json"
+        after_help = "Examples:\n  watchbell storage status\n  watchbell storage status --limit 20 -o json"
     )]
     Storage {
         /// What is asked
@@ -493,8 +493,8 @@ pub(super) struct StatusFlags {
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     pub limit: usize,
     /// How the answer looks
-    #[arg(long, value_name = "FORM", default_value = "table")]
-    pub format: StatusForm,
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    pub output: StatusForm,
 }
 
 /// How a look inside the store is printed.
@@ -516,8 +516,8 @@ pub(super) struct FsckFlags {
     #[arg(long)]
     pub repair: bool,
     /// How the answer looks
-    #[arg(long, value_name = "FORM", default_value = "table")]
-    pub format: StatusForm,
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    pub output: StatusForm,
 }
 
 /// Flags of `watchbell check`.

@@ -1,35 +1,35 @@
 //! `watchbell import`: a history from a file, into a stopped store or a running server.
 
 use super::flags::{ImportKind, StoreChoice};
+use super::teller::Teller;
 use super::{Status, server, store};
-use crate::exposition::{Format, LINE_BYTES_MAX};
+use crate::exposition::Format;
 use crate::ingest::import::{self, ImportError, Progress};
 use crate::ingest::limits::SafetyLimits;
 use crate::model::duration;
 use crate::sys::clock::{Clock, SystemClock};
-use crate::wire::{Core, ImportAnswer};
-use anyhow::{Context as _, bail};
+use crate::sys::entropy::{Entropy as _, SystemEntropy};
+use crate::wire::{Core, ImportAnswer, ImportPart};
+use anyhow::Context as _;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read, Write as _};
+use std::io::{self, BufReader, Read, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 /// Bytes of one request to a running server, half of what it takes.
-const REQUEST_BYTES: usize = 8 << 20;
-
-/// Between two looks at the progress.
-const TOLD_EVERY: Duration = Duration::from_millis(200);
+const PART_BYTES: u64 = 8 << 20;
 
 /// Imports the file that the flags name.
 pub(super) fn run(kind: &ImportKind) -> anyhow::Result<Status> {
     let ImportKind::Openmetrics { file, store: choice } = kind;
     let (text, bytes) = open(file)?;
-    let mut teller = Teller::new(bytes);
+    let mut teller = Teller::on_terminal();
+    let mut tell = |progress: Progress| teller.tell(|elapsed| shown(progress, bytes, elapsed));
     let answer = match &choice.url {
-        Some(url) => into_server(&*server::at(url)?, file, text, &mut teller)?,
-        None => into_store(choice, file, text, &mut teller)?,
+        Some(url) => into_server(&*server::at(url)?, file, text, &mut tell)?,
+        None => into_store(choice, file, text, &mut tell)?,
     };
-    teller.end()?;
+    teller.clear();
     let mut out = io::stdout().lock();
     let ImportAnswer { samples, series, blocks } = answer;
     writeln!(out, "{samples} samples of {series} series imported into {blocks} blocks")?;
@@ -53,15 +53,13 @@ fn into_store(
     choice: &StoreChoice,
     file: &Path,
     mut text: Box<dyn Read>,
-    teller: &mut Teller,
+    tell: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<ImportAnswer> {
     let storage = store::open(choice)?;
     let mut importer = storage.import();
     let limits = SafetyLimits::default();
     let now = SystemClock::new().now();
-    let mut tell = |progress| teller.tell(progress);
-    let read =
-        import::read(&mut *text, Format::OpenMetrics, &limits, now, &mut importer, &mut tell);
+    let read = import::read(&mut *text, Format::OpenMetrics, &limits, now, &mut importer, tell);
     read.map_err(|err| placed(err, file))?;
     let done = importer.finish()?;
     storage.close()?;
@@ -78,104 +76,38 @@ fn placed(err: ImportError, file: &Path) -> anyhow::Error {
     }
 }
 
-/// Sends the text in parts, each of which the server takes whole or not at all.
+/// Sends the text in parts, of which the server takes all or none.
 fn into_server(
     core: &dyn Core,
     file: &Path,
-    text: Box<dyn Read>,
-    teller: &mut Teller,
+    mut text: Box<dyn Read>,
+    tell: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<ImportAnswer> {
-    let mut lines = BufReader::with_capacity(1 << 20, text);
-    let (mut sum, mut progress) = (ImportAnswer::default(), Progress::default());
-    let (mut request, mut line, mut family) = (Vec::new(), Vec::new(), Vec::new());
-    // Lines of the text before those of the request, less the line that is repeated in it.
-    let (mut before, mut seen) = (0_usize, 0_usize);
-    let saw_end = loop {
-        line.clear();
-        let read = (&mut lines).take(LINE_BYTES_MAX as u64 + 2).read_until(b'\n', &mut line)?;
-        seen += 1;
-        if read > LINE_BYTES_MAX && !line.ends_with(b"\n") {
-            bail!("{}:{seen}:1: the line is longer than 64 KiB", file.display());
+    let mut part = ImportPart { id: SystemEntropy.next_u64(), ..ImportPart::default() };
+    let mut progress = Progress::default();
+    loop {
+        let mut bytes = Vec::new();
+        let read = (&mut text).take(PART_BYTES).read_to_end(&mut bytes)? as u64;
+        part.is_last = read < PART_BYTES;
+        progress.bytes += read;
+        let done = core.import(bytes, Some(part)).map_err(|err| in_file(&err.message, file))?;
+        if part.is_last {
+            return Ok(done);
         }
-        progress.bytes += read as u64;
-        let saw_end = line.trim_ascii_end() == b"# EOF";
-        let is_end = read == 0 || saw_end;
-        if line.starts_with(b"# TYPE ") {
-            family.clone_from(&line);
-        }
-        if !is_end {
-            request.extend_from_slice(&line);
-        }
-        if is_end || request.len() >= REQUEST_BYTES {
-            request.extend_from_slice(b"# EOF\n");
-            let done = core.import(std::mem::take(&mut request));
-            let done = done.map_err(|err| in_file(&err.message, before, file, &sum))?;
-            sum.samples += done.samples;
-            sum.series = sum.series.max(done.series);
-            sum.blocks += done.blocks;
-            progress.samples = sum.samples;
-            teller.tell(progress);
-            request.extend_from_slice(&family);
-            before = seen - usize::from(!family.is_empty());
-        }
-        if is_end {
-            break saw_end;
-        }
-    };
-    let rest = lines.read(&mut [0])?;
-    match (saw_end, rest) {
-        (false, _) => bail!("{}:{seen}:1: the text does not end with # EOF{KEPT}", file.display()),
-        (true, 0) => Ok(sum),
-        (true, _) => bail!("{}:{seen}:1: there is text behind # EOF{KEPT}", file.display()),
+        part.number += 1;
+        progress.samples = done.samples;
+        tell(progress);
     }
 }
 
-/// Ends an error that came when all was sent.
-const KEPT: &str = "; what came before is imported";
-
-/// A server's error with its place in the whole text: `before` lines came before the request's.
-fn in_file(message: &str, before: usize, file: &Path, sum: &ImportAnswer) -> anyhow::Error {
-    let placed = message.split_once(':').and_then(|(line, rest)| {
-        let line = line.parse::<usize>().ok()?.checked_add(before)?;
-        Some(format!("{}:{line}:{rest}", file.display()))
-    });
-    let text = placed.unwrap_or_else(|| format!("cannot import {}: {message}", file.display()));
-    match sum.samples {
-        0 => anyhow::anyhow!("{text}; nothing was imported"),
-        samples => anyhow::anyhow!("{text}; the {samples} samples before are imported"),
-    }
-}
-
-/// Shows on a terminal how far it is.
-struct Teller {
-    clock: SystemClock,
-    bytes: Option<u64>,
-    told: Duration,
-    shows: bool,
-}
-
-impl Teller {
-    fn new(bytes: Option<u64>) -> Self {
-        let shows = io::stderr().is_terminal();
-        Self { clock: SystemClock::new(), bytes, told: Duration::ZERO, shows }
-    }
-
-    fn tell(&mut self, progress: Progress) {
-        let elapsed = self.clock.elapsed();
-        if !self.shows || elapsed.saturating_sub(self.told) < TOLD_EVERY {
-            return;
+/// A server's error, with the file's name before its place.
+fn in_file(message: &str, file: &Path) -> anyhow::Error {
+    let place = message.split_once(':').map(|(line, _)| line.parse::<usize>());
+    match place {
+        Some(Ok(_)) => anyhow::anyhow!("{}:{message}; nothing was imported", file.display()),
+        Some(Err(_)) | None => {
+            anyhow::anyhow!("cannot import {}: {message}; nothing was imported", file.display())
         }
-        self.told = elapsed;
-        let line = shown(progress, self.bytes, elapsed);
-        // A terminal that went away is no reason to stop.
-        let _ = write!(io::stderr(), "\r\x1b[K{line}");
-    }
-
-    fn end(&self) -> io::Result<()> {
-        if self.shows {
-            write!(io::stderr(), "\r\x1b[K")?;
-        }
-        Ok(())
     }
 }
 
@@ -199,17 +131,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_of_a_part_has_its_place_in_the_file() {
-        let file = Path::new("h.om");
-        let mut sum = ImportAnswer::default();
-        let text = |message, sum: &ImportAnswer| in_file(message, 40, file, sum).to_string();
-        assert_eq!(text("2:7: odd", &sum), "h.om:42:7: odd; nothing was imported");
-        sum.samples = 9;
-        assert_eq!(text("2:7: odd", &sum), "h.om:42:7: odd; the 9 samples before are imported");
-        assert_eq!(
-            text("it is full", &sum),
-            "cannot import h.om: it is full; the 9 samples before are imported"
-        );
+    fn an_error_of_the_server_has_its_place_in_the_file() {
+        let text = |message| in_file(message, Path::new("h.om")).to_string();
+        assert_eq!(text("42:7: odd"), "h.om:42:7: odd; nothing was imported");
+        assert_eq!(text("disk: full"), "cannot import h.om: disk: full; nothing was imported");
     }
 
     #[test]

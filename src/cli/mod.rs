@@ -7,11 +7,13 @@
 mod ask;
 mod check;
 mod flags;
+mod fsck;
 mod history;
 mod output;
 mod serve;
 mod server;
 mod store;
+mod teller;
 mod tui;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -62,7 +64,7 @@ fn dispatch(cli: Cli, meaningless: &[String]) -> anyhow::Result<Status> {
         Some(Command::Query(flags)) => ask::run(flags.question),
         Some(Command::Import { kind }) => history::run(&kind),
         Some(Command::Storage { question }) => store::run(&question),
-        Some(Command::Fsck(flags)) => store::fsck(&flags),
+        Some(Command::Fsck(flags)) => fsck::run(&flags),
         Some(Command::Check(flags)) => check::run(&flags.kind),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();

@@ -11,10 +11,11 @@ use crate::sys::tasks::BlockingRuntime;
 use crate::wire::{
     AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer, AlertsAnswer,
     Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Error, ErrorKind, ExemplarQuery,
-    ExemplarSeries, GettableAlert, ImportAnswer, InstantQuery, MatcherForm, MetadataEntry,
-    MetadataRequest, PostableAlert, PostableSilence, QueryData, RangeQuery, RawWrite, Readiness,
-    ReceiverName, RuleKind, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
-    StorageReport, TargetState, TargetsAnswer, TsdbStatus, WalReplay, WatchStatus,
+    ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery, MatcherForm,
+    MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData, RangeQuery,
+    RawWrite, Readiness, ReceiverName, RuleKind, RulesAnswer, RulesRequest, RuntimeInfo,
+    SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TsdbStatus, WalReplay,
+    WatchStatus,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -28,6 +29,8 @@ const ADMIN: Duration = Duration::from_secs(600);
 
 /// Small questions are answered at once or not at all.
 const QUICK: Duration = Duration::from_secs(10);
+/// The last part of an import waits until its blocks are on the disk.
+const IMPORT: Duration = Duration::from_secs(600);
 /// Readiness is asked often and must not hold a screen up.
 const READY: Duration = Duration::from_secs(1);
 /// How often a screen looks at a server that cannot tell of changes.
@@ -392,9 +395,16 @@ impl Core for Remote {
         self.get("/api/v1/watchbell/storage", Params::default().count("limit", limit))
     }
 
-    fn import(&self, text: Vec<u8>) -> Result<ImportAnswer, Error> {
-        let ask = Ask::post("/api/v1/import/openmetrics", "application/openmetrics-text", text);
-        let call = Call::with_timeout(Duration::from_secs(120));
+    fn import(&self, text: Vec<u8>, part: Option<ImportPart>) -> Result<ImportAnswer, Error> {
+        let path = "/api/v1/import/openmetrics";
+        let mut ask = Ask::post(path, "application/openmetrics-text", text);
+        if let Some(ImportPart { id, number, is_last }) = part {
+            ask.params = Params::default()
+                .with("import", &id.to_string())
+                .with("part", &number.to_string())
+                .with("last", &is_last.to_string());
+        }
+        let call = Call::with_timeout(IMPORT);
         Ok(self.prometheus.envelope(&call, ask)?.data)
     }
 

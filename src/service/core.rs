@@ -8,7 +8,6 @@ use super::scraping::printed;
 use super::start::{PROMETHEUS_VERSION, Parts, Service, host_name};
 use crate::alerts::SilenceError;
 use crate::alerts::matchers;
-use crate::ingest::import;
 use crate::ingest::receive::{self, ReceiveError};
 use crate::ingest::scrape::LocalTarget as _;
 use crate::model::{Labels, Matcher, Regex, SilenceId, TimeRange, Timestamp};
@@ -18,11 +17,11 @@ use crate::sys::process;
 use crate::wire::{
     AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagerTarget, AlertmanagersAnswer,
     AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus, ConfigAnswer, ConfigText, Core,
-    Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, InstantQuery,
-    MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData, RangeQuery,
-    RawWrite, Readiness, ReceiverName, ReceiverStatus, RulesAnswer, RulesRequest, RuntimeInfo,
-    SeriesRequest, SilenceForm, StorageReport, StorageStatus, TargetState, TargetsAnswer,
-    TsdbStatus, VersionInfo, WalReplay, WatchStatus,
+    Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, ImportPart,
+    InstantQuery, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData,
+    RangeQuery, RawWrite, Readiness, ReceiverName, ReceiverStatus, RulesAnswer, RulesRequest,
+    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, StorageStatus, TargetState,
+    TargetsAnswer, TsdbStatus, VersionInfo, WalReplay, WatchStatus,
 };
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -30,6 +29,9 @@ use std::time::Duration;
 
 /// The Alertmanager whose behaviour is followed.
 const ALERTMANAGER_VERSION: &str = "0.34.0";
+
+/// Bytes of chunks that one look at the store reads: a few seconds.
+const READ_BYTES_MAX: u64 = 1 << 30;
 
 impl Service {
     fn running(&self) -> Result<&Parts, Error> {
@@ -320,19 +322,15 @@ impl Core for Service {
     }
 
     fn storage_report(&self, limit: usize) -> Result<StorageReport, Error> {
-        Ok(forms::storage_report(&self.running()?.storage, limit))
+        Ok(forms::storage_report(&self.running()?.storage, READ_BYTES_MAX, limit))
     }
 
-    fn import(&self, text: Vec<u8>) -> Result<ImportAnswer, Error> {
+    fn import(&self, text: Vec<u8>, part: Option<ImportPart>) -> Result<ImportAnswer, Error> {
         let storage = &self.running()?.storage;
-        let mut importer = storage.import();
-        let (limits, now) = (&self.options.limits, self.world.clock.now());
-        let format = crate::exposition::Format::OpenMetrics;
-        import::read(&mut text.as_slice(), format, limits, now, &mut importer, &mut |_| ())
-            .map_err(|err| Error::bad_data(err.to_string()))?;
-        let done = importer.finish().map_err(|err| Error::internal(err.with_causes()))?;
-        self.revision.bump();
-        Ok(ImportAnswer { samples: done.samples, series: done.series, blocks: done.blocks })
+        match part {
+            None => self.import_whole(storage, &text),
+            Some(part) => self.import_part(storage, text, part),
+        }
     }
 
     fn delete_series(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<(), Error> {

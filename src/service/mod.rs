@@ -12,6 +12,7 @@ mod error;
 mod forms;
 mod forwarding;
 mod gate;
+mod importing;
 mod keeping;
 mod options;
 mod pressure;
@@ -22,6 +23,6 @@ mod scraping;
 mod start;
 
 pub use error::Error;
-pub use forms::storage_report;
+pub use forms::{storage_look, storage_report};
 pub use options::{Options, WalSync};
 pub use start::{Service, World};

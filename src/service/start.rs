@@ -4,6 +4,7 @@
 use super::alerting::{self, Alerting};
 use super::error::Error;
 use super::forwarding::Forwarding;
+use super::importing::Imports;
 use super::keeping::Keeping;
 use super::options::{Options, WalSync};
 use super::queries::Queries;
@@ -70,6 +71,7 @@ pub struct Service {
     pub(super) progress: ReplayProgress,
     pub(super) config: ArcSwap<Loaded>,
     parts: OnceLock<Parts>,
+    pub(super) imports: Imports,
     /// One reload at a time.
     reloading: Mutex<()>,
     /// What the sockets have to tell.
@@ -117,6 +119,7 @@ impl Service {
             progress: ReplayProgress::new(),
             config: ArcSwap::from_pointee(loaded),
             parts: OnceLock::new(),
+            imports: Imports::default(),
             reloading: Mutex::new(()),
             notices: Mutex::default(),
             world,

@@ -50,7 +50,8 @@ impl Cardinality {
     }
 }
 
-fn keep_largest(ranking: &mut Ranking, limit: usize) {
+/// Sorts a ranking, the largest first, and keeps `limit` places.
+pub(super) fn keep_largest(ranking: &mut Ranking, limit: usize) {
     ranking.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     ranking.truncate(limit);
 }

@@ -7,6 +7,7 @@
 //! Never: PromQL, HTTP, why a sample came.
 #![doc = include_str!("FORMAT.md")]
 
+pub mod analysis;
 pub mod append;
 mod ballast;
 mod block;

@@ -311,17 +311,7 @@ impl Storage {
 
     /// The blocks, in order of time.
     pub fn blocks(&self) -> Vec<BlockFacts> {
-        let facts = |block: &Arc<Block>| BlockFacts {
-            name: block.name.clone(),
-            min: Timestamp::from_millis(block.min),
-            end: Timestamp::from_millis(block.end),
-            level: block.facts.level,
-            series: block.facts.series,
-            samples: block.facts.samples,
-            chunk_bytes: block.byte_len - block.index_bytes,
-            index_bytes: block.index_bytes,
-        };
-        self.blocks.list().iter().map(facts).collect()
+        self.blocks.list().iter().map(|block| block.public_facts()).collect()
     }
 
     /// What is known about metrics, by name: about one, or all. A metric may have been described

@@ -3,9 +3,10 @@
 use super::{
     AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer, AlertsAnswer,
     BuildInfo, Changes, ConfigAnswer, Error, ExemplarQuery, ExemplarSeries, GettableAlert,
-    ImportAnswer, InstantQuery, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence,
-    QueryData, RangeQuery, ReceiverName, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest,
-    SilenceForm, StorageReport, TargetState, TargetsAnswer, TsdbStatus, WalReplay, WatchStatus,
+    ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, PostableAlert,
+    PostableSilence, QueryData, RangeQuery, ReceiverName, RulesAnswer, RulesRequest, RuntimeInfo,
+    SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TsdbStatus, WalReplay,
+    WatchStatus,
 };
 use crate::model::{Labels, Matcher, TimeRange};
 use std::collections::BTreeMap;
@@ -151,8 +152,9 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn compact(&self) -> Result<(), Error>;
     /// What the store holds, with rankings of `limit` places.
     fn storage_report(&self, limit: usize) -> Result<StorageReport, Error>;
-    /// Stores a history of any age: OpenMetrics text, whole.
-    fn import(&self, text: Vec<u8>) -> Result<ImportAnswer, Error>;
+    /// Stores a history of any age: OpenMetrics text, whole or as one part of several, of which
+    /// all or none are stored. The answer to a part that is not the last counts samples so far.
+    fn import(&self, text: Vec<u8>, part: Option<ImportPart>) -> Result<ImportAnswer, Error>;
     /// Deletes the samples in `range` of all series that one of `selectors` selects.
     fn delete_series(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<(), Error>;
     /// Gives back the room of deleted samples; answers when done.

@@ -23,10 +23,10 @@ pub use error::{Error, ErrorKind};
 pub use forms::{rfc3339, rfc3339_opt};
 pub use prometheus::{
     AlertForm, AlertmanagerTarget, AlertmanagersAnswer, AlertsAnswer, BlockReport, BuildInfo,
-    ConfigAnswer, DroppedTarget, HeadStats, ImportAnswer, MetadataEntry, MetadataRequest,
-    NameValue, RuleForm, RuleGroupForm, RuleKind, RulesAnswer, RulesRequest, RuntimeInfo,
-    SeriesRequest, StorageReport, TargetForm, TargetHealth, TargetState, TargetsAnswer, TsdbStatus,
-    WalReplay,
+    ConfigAnswer, DroppedTarget, HeadStats, ImportAnswer, ImportPart, MetadataEntry,
+    MetadataRequest, MetricReport, NameValue, PartReport, RuleForm, RuleGroupForm, RuleKind,
+    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, StorageAnalysis, StorageReport,
+    TargetForm, TargetHealth, TargetState, TargetsAnswer, TsdbStatus, WalReplay,
 };
 pub use query::{
     ExemplarForm, ExemplarQuery, ExemplarSeries, InstantQuery, MatrixSeries, QueryData, RangeQuery,

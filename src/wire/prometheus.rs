@@ -420,6 +420,77 @@ pub struct StorageReport {
     pub damages: Vec<String>,
     /// Counts of the head; rankings over head and newest block.
     pub tsdb: TsdbStatus,
+    /// What takes the room.
+    #[serde(default)]
+    pub analysis: StorageAnalysis,
+}
+
+/// What takes the room in the blocks that were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StorageAnalysis {
+    /// Blocks that were read.
+    pub blocks: u64,
+    /// Their series; one that is in several counts in each.
+    pub series: u64,
+    /// Samples.
+    pub samples: u64,
+    /// Chunks.
+    pub chunks: u64,
+    /// Bytes of pages, which hold the chunks.
+    pub page_bytes: u64,
+    /// Bytes of label sets and the rest of the chunk files.
+    pub label_bytes: u64,
+    /// Bytes of indexes.
+    pub index_bytes: u64,
+    /// What the pages hold, by encoding; times and heads of pages last.
+    pub parts: Vec<PartReport>,
+    /// Metrics.
+    pub metric_count: u64,
+    /// The metrics whose chunks take most bytes.
+    pub metrics: Vec<MetricReport>,
+    /// Series that begin within a block.
+    pub begins: u64,
+    /// Series that end within a block.
+    pub ends: u64,
+    /// Label pairs by what their series do not cover of the blocks, in series.
+    pub churn_by_label_pair: Vec<NameValue>,
+    /// Label names likewise.
+    pub churn_by_label_name: Vec<NameValue>,
+    /// What was not read.
+    pub left_out: Vec<String>,
+}
+
+/// One kind of bytes in the pages of blocks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartReport {
+    /// An encoding of values, `times` or `page heads`.
+    pub name: String,
+    /// Chunks, columns or pages.
+    pub count: u64,
+    /// Samples in them.
+    pub samples: u64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Bytes unpacked.
+    pub raw_bytes: u64,
+}
+
+/// What one metric takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricReport {
+    /// Its name.
+    pub name: String,
+    /// Its series; one that is in several blocks counts in each.
+    pub series: u64,
+    /// Its samples.
+    pub samples: u64,
+    /// Its chunks.
+    pub chunks: u64,
+    /// Bytes on the disk.
+    pub bytes: u64,
 }
 
 /// One block of the store.
@@ -442,6 +513,17 @@ pub struct BlockReport {
     pub chunk_bytes: u64,
     /// Bytes of its index.
     pub index_bytes: u64,
+}
+
+/// Which part of an import a text is; lines may be cut anywhere between two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportPart {
+    /// A number that the client drew for this import.
+    pub id: u64,
+    /// From 0.
+    pub number: u64,
+    /// Whether it is the last.
+    pub is_last: bool,
 }
 
 /// What became of imported text.

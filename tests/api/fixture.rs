@@ -405,7 +405,7 @@ impl Core for Fixture {
         Ok(StorageReport::default())
     }
 
-    fn import(&self, _: Vec<u8>) -> Result<ImportAnswer, Error> {
+    fn import(&self, _: Vec<u8>, _: Option<ImportPart>) -> Result<ImportAnswer, Error> {
         Ok(ImportAnswer::default())
     }
 

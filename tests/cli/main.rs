@@ -119,18 +119,23 @@ fn a_history_comes_in_and_can_be_looked_at() {
     check(&into, 0, "101 samples of 2 series imported into 1 blocks", "");
     check(&["storage", "status", "--storage.path", &store], 0, "all: 101 samples", "");
     check(
-        &["storage", "status", "--storage.path", &store, "--format", "json"],
+        &["storage", "status", "--storage.path", &store, "-o", "json"],
         0,
         "\"samples\": 101",
         "",
     );
-    check(&["fsck", "--storage.path", &store], 0, "all whole", "");
+    check(&["fsck", "--storage.path", &store], 0, "all whole; read ", "");
+    check(&["fsck", "--storage.path", &store], 0, "101 samples\n", "");
     let blocks = fs::read_dir(folder.path().join("store/blocks")).expect("blocks");
     let block = blocks.map(|entry| entry.expect("an entry").path()).next().expect("a block");
     let mut bytes = fs::read(block.join("chunks")).expect("reads");
     bytes[60] ^= 1;
     fs::write(block.join("chunks"), bytes).expect("writes");
     check(&["fsck", "--storage.path", &store], 1, "DAMAGED", "");
+    // The first page begins behind the file's head.
+    let told = format!("{}:24: ", block.join("chunks").display());
+    check(&["fsck", "--storage.path", &store], 1, &told, "");
+    check(&["fsck", "--storage.path", &store, "-o", "json"], 1, "\"offset\": 24", "");
 }
 
 #[test]

@@ -14,7 +14,8 @@ use watchbell::sys::sim::{SeededEntropy, VirtualClock};
 use watchbell::sys::sim_http::ScriptedHttp;
 use watchbell::sys::tasks::Shutdown;
 use watchbell::wire::{
-    Call, Core, ExemplarForm, ExemplarQuery, InstantQuery, PostableSilence, QueryData, Readiness,
+    Call, Core, ExemplarForm, ExemplarQuery, ImportPart, InstantQuery, PostableSilence, QueryData,
+    Readiness,
 };
 
 const TARGET: &str = "http://10.0.0.1:9100/metrics";
@@ -280,4 +281,57 @@ fn copy_folder(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), place).expect("copies");
         }
     }
+}
+
+/// A history of so many samples a second apart, and its end.
+fn history(name: &str, samples: i64) -> Vec<u8> {
+    let line = |at| format!("{name} {at} {}\n", 1_690_000_000 + at);
+    let lines: String = (0..samples).map(line).collect();
+    format!("# TYPE {name} gauge\n{lines}# EOF\n").into_bytes()
+}
+
+/// Files and folders in the blocks' folder.
+fn blocks(scene: &Scene) -> usize {
+    std::fs::read_dir(scene.folder.path().join("data/blocks")).expect("a folder").count()
+}
+
+#[test]
+fn an_import_in_parts_is_one_whatever_its_cuts() {
+    let scene = Scene::new();
+    let service = scene.start();
+    let text = history("old", 1000);
+    let cuts: Vec<&[u8]> = text.chunks(777).collect();
+    for (number, piece) in cuts.iter().enumerate() {
+        let is_last = number + 1 == cuts.len();
+        let part = ImportPart { id: 7, number: number as u64, is_last };
+        assert_eq!(blocks(&scene), 0, "nothing is visible before the end");
+        let answer = service.import(piece.to_vec(), Some(part)).expect("takes it");
+        if is_last {
+            assert_eq!((answer.samples, answer.series, answer.blocks), (1000, 1, 1));
+        }
+    }
+    assert_eq!(blocks(&scene), 1);
+    service.close();
+}
+
+#[test]
+fn parts_come_in_order_and_what_is_refused_leaves_nothing() {
+    let scene = Scene::new();
+    let service = scene.start();
+    let import = |text: &str, id, number, is_last| {
+        let part = ImportPart { id, number, is_last };
+        service.import(text.as_bytes().to_vec(), Some(part)).map_err(|err| err.message)
+    };
+    import("a 1 1690000000\n", 1, 0, false).expect("begins");
+    assert!(import("a 1 1690000001\n# EOF\n", 2, 0, true).unwrap_err().contains("another import"));
+    assert!(import("", 1, 2, true).unwrap_err().contains("not the next"));
+    assert!(import("", 2, 1, true).unwrap_err().contains("not the next"));
+    // The place of what is wrong is that in the whole text.
+    let err = import("a 2\n", 1, 1, true).unwrap_err();
+    assert_eq!(err, "2:1: the sample has no timestamp; a history needs one on every line");
+    assert!(import("", 1, 2, true).unwrap_err().contains("not the next"), "it is over");
+    assert_eq!(import("", 3, 0, true).unwrap_err().split_once(": ").map(|(at, _)| at), Some("1:1"));
+    assert_eq!(import("a 1 1690000000\n# EOF\n", 4, 0, true).expect("whole").samples, 1);
+    assert_eq!(blocks(&scene), 1);
+    service.close();
 }

@@ -10,6 +10,8 @@ mod deletes;
 #[cfg(test)]
 mod late;
 #[cfg(test)]
+mod looking;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod shadow;
@@ -27,6 +29,7 @@ use watchbell::storage::Error;
 use watchbell::storage::append::{
     AppendError, AppendExemplar, Appender, Commit, Refusal, SeriesKey,
 };
+use watchbell::storage::check::Told;
 use watchbell::storage::config::StorageSettings;
 use watchbell::storage::source::{Source, SourceError};
 
@@ -543,9 +546,6 @@ fn a_stray_time_in_an_import_costs_one_block() {
 
 #[test]
 fn a_block_of_many_pages_is_whole_and_its_lost_index_comes_back_with_all_facts() {
-    use watchbell::storage::check::check;
-    let files: watchbell::sys::files::SharedFiles =
-        std::sync::Arc::new(watchbell::sys::files::SystemFiles);
     let setting = Setting::new();
     let store = setting.open();
     let mut importer = store.import();
@@ -562,12 +562,8 @@ fn a_block_of_many_pages_is_whole_and_its_lost_index_comes_back_with_all_facts()
     importer.finish().unwrap();
     let (expected, facts) = (support::all(&store), format!("{:?}", store.blocks()));
     drop(store);
-    let problems = || {
-        let mut found = Vec::new();
-        check(&files, setting.dir.path(), false, &mut |file| found.extend(file.problems)).unwrap();
-        found
-    };
-    assert_eq!(problems(), Vec::<String>::new());
+    let problems = || support::problems(setting.dir.path(), false);
+    assert_eq!(problems(), []);
     for entry in std::fs::read_dir(setting.dir.path().join("blocks")).unwrap() {
         std::fs::remove_file(entry.unwrap().path().join("index.db")).unwrap();
     }
@@ -575,7 +571,7 @@ fn a_block_of_many_pages_is_whole_and_its_lost_index_comes_back_with_all_facts()
     assert_eq!(support::all(&store), expected);
     assert_eq!(format!("{:?}", store.blocks()), facts);
     drop(store);
-    assert_eq!(problems(), Vec::<String>::new());
+    assert_eq!(problems(), []);
 }
 
 #[test]
@@ -592,16 +588,7 @@ fn an_import_that_is_given_up_leaves_nothing() {
 
 #[test]
 fn a_check_names_each_damaged_file_and_finds_nothing_in_a_whole_store() {
-    use watchbell::storage::check::check;
-    let files: watchbell::sys::files::SharedFiles =
-        std::sync::Arc::new(watchbell::sys::files::SystemFiles);
-    let problems = |dir: &std::path::Path, repair| {
-        let mut found = Vec::new();
-        let tell = &mut |file: watchbell::storage::check::Checked| found.push(file);
-        check(&files, dir, repair, tell).unwrap();
-        found.retain(|file| !file.problems.is_empty());
-        found
-    };
+    use support::problems;
     let setting = Setting::new();
     let store = setting.open();
     let expected = support::fill(&setting, &store, 5 * HOUR, 30_000);
@@ -613,9 +600,53 @@ fn a_check_names_each_damaged_file_and_finds_nothing_in_a_whole_store() {
     std::fs::remove_file(&index).unwrap();
     let found = problems(setting.dir.path(), false);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].path.starts_with(index.parent().unwrap()), "{found:?}");
+    assert_eq!(found[0].file, index, "{found:?}");
     assert!(!index.exists(), "only looked at");
-    assert_eq!(problems(setting.dir.path(), true).len(), 1, "mended and told");
+    assert_eq!(problems(setting.dir.path(), true).len(), 2, "found and mended");
     assert_eq!(problems(setting.dir.path(), false), []);
     assert_eq!(support::all(&setting.open()), expected);
+}
+
+#[test]
+fn damage_is_told_with_file_and_offset_and_what_was_read_is_counted() {
+    let setting = Setting::new();
+    let store = setting.open();
+    let expected = support::fill(&setting, &store, 5 * HOUR, 30_000);
+    store.maintain().unwrap();
+    let block_end = store.blocks().last().unwrap().end.as_millis();
+    drop(store);
+    let told = |dir: &std::path::Path| {
+        let (mut files, mut progress) = (Vec::new(), Vec::new());
+        support::check(dir, false, &mut |told| match told {
+            Told::File(file) => files.push(file),
+            Told::Progress(one) => progress.push(one),
+        });
+        assert!(progress.is_sorted_by_key(|one| one.bytes), "{progress:?}");
+        assert!(progress.iter().all(|one| one.bytes <= one.bytes_all), "{progress:?}");
+        files
+    };
+    let whole = told(setting.dir.path());
+    let in_blocks = whole.iter().filter(|file| file.path.parent().unwrap().ends_with("blocks"));
+    let cut: u64 = in_blocks.map(|file| file.samples).sum();
+    let model = expected.values().flat_map(|samples| samples.keys());
+    assert_eq!(cut, model.filter(|ts| **ts < block_end).count() as u64);
+    let commits = expected["a"].len() as u64;
+    let log = whole.iter().filter(|file| file.path.extension().is_some_and(|end| end == "log"));
+    assert!(log.map(|file| file.records).sum::<u64>() <= commits + 2);
+    // One bit of a page, of a record of the log, and of tombstones.
+    let chunks = support::find(setting.dir.path(), "chunks");
+    let mut bytes = std::fs::read(&chunks).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&chunks, bytes).unwrap();
+    let stones = chunks.with_file_name("tombstones");
+    std::fs::write(&stones, b"nonsense").unwrap();
+    let found = support::problems(setting.dir.path(), false);
+    let at = |file: &std::path::Path| {
+        let here = found.iter().filter(|problem| problem.file == file);
+        here.map(|problem| problem.offset).collect::<Vec<_>>()
+    };
+    // The first page begins behind the file's head of 24 bytes: told once.
+    assert_eq!(at(&chunks), [Some(24)], "{found:?}");
+    assert_eq!(at(&stones), [Some(0)], "{found:?}");
+    assert!(found[0].to_string().starts_with(&format!("{}:24: ", chunks.display())), "{found:?}");
 }

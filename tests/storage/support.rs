@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use watchbell::model::{Labels, TimeRange, Timestamp};
 use watchbell::storage::append::{Appender, Commit};
+use watchbell::storage::check::{self, Problem, Told};
 use watchbell::storage::config::{Config, WalSync};
 use watchbell::storage::source::{Columns, Source};
 use watchbell::storage::{Deps, ReplayProgress, Result, Storage};
 use watchbell::sys::clock::Clock;
-use watchbell::sys::files::SystemFiles;
+use watchbell::sys::files::{SharedFiles, SystemFiles};
 use watchbell::sys::metrics::Registry;
 use watchbell::sys::sim::{SeededEntropy, VirtualClock};
 
@@ -134,4 +135,22 @@ pub(crate) fn find(dir: &Path, name: &str) -> PathBuf {
     let mut blocks: Vec<_> = blocks.map(|entry| entry.unwrap().path()).collect();
     blocks.sort();
     blocks[0].join(name)
+}
+
+/// Checks a stopped store.
+#[track_caller]
+pub(crate) fn check(dir: &Path, repair: bool, tell: &mut dyn FnMut(Told)) {
+    let files: SharedFiles = Arc::new(SystemFiles);
+    check::check(&files, dir, repair, tell).unwrap();
+}
+
+/// What a check finds wrong.
+#[track_caller]
+pub(crate) fn problems(dir: &Path, repair: bool) -> Vec<Problem> {
+    let mut found = Vec::new();
+    check(dir, repair, &mut |told| match told {
+        Told::File(file) => found.extend(file.problems),
+        Told::Progress(_) => {}
+    });
+    found
 }

@@ -470,7 +470,7 @@ impl Core for World {
         Ok(StorageReport::default())
     }
 
-    fn import(&self, _: Vec<u8>) -> Result<ImportAnswer, Error> {
+    fn import(&self, _: Vec<u8>, _: Option<ImportPart>) -> Result<ImportAnswer, Error> {
         Ok(ImportAnswer::default())
     }
 

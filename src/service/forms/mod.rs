@@ -11,8 +11,8 @@ pub(super) use alertmanager::{
 };
 pub(super) use rows::alert_rows;
 pub(super) use rules::{alerts_answer, rules_answer};
-pub use storage::storage_report;
 pub(super) use storage::tsdb_status;
+pub use storage::{storage_look, storage_report};
 pub(super) use targets::targets_answer;
 
 use crate::model::{Exemplar, Labels};

@@ -23,10 +23,10 @@ const SPARSE: usize = 8;
 type Result<T> = std::result::Result<T, SourceError>;
 
 /// Symbols of a name and a value.
-type Pair = (u32, u32);
+pub(super) type Pair = (u32, u32);
 
 /// Is told number, labels as symbols and span of a series.
-type Tell<'a> = dyn FnMut(u32, &[Pair], Span) -> Result<()> + 'a;
+pub(super) type Tell<'a> = dyn FnMut(u32, &[Pair], Span) -> Result<()> + 'a;
 
 /// What was found in the index, which never changes.
 #[derive(Debug, Default)]
@@ -167,7 +167,7 @@ impl Opened {
     }
 
     /// Tells number, labels as symbols and span of series `ids`, rising.
-    fn read_series(&self, ids: &[u32], tell: &mut Tell<'_>) -> Result<()> {
+    pub(super) fn read_series(&self, ids: &[u32], tell: &mut Tell<'_>) -> Result<()> {
         for run in ids.chunk_by(|a, b| run_of(*a) == run_of(*b)) {
             self.read_run(run, tell)?;
         }

@@ -66,6 +66,32 @@ impl Blocks {
         Ok(Self { files: Arc::clone(files), dir, list, reads: AtomicU64::new(0) })
     }
 
+    /// The blocks in `dir`, in order of time, for one who only looks: nothing is changed, and
+    /// what cannot be read is told in `left_out`.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub(crate) fn look(
+        files: &SharedFiles,
+        dir: &Path,
+        left_out: &mut Vec<String>,
+    ) -> Result<Vec<Arc<Block>>> {
+        let mut list = Vec::new();
+        for entry in files.list(dir).map_err(Error::io("list", dir))? {
+            if entry.name.starts_with("tmp-") {
+                continue;
+            }
+            match Block::whole(files, &dir.join(&entry.name)) {
+                Ok(block) => list.push(Arc::new(block)),
+                Err(err) => left_out.push(format!("block {}: {}", entry.name, err.with_causes())),
+            }
+        }
+        let merged = merged_names(&list);
+        list.retain(|block| !merged.contains(&block.name));
+        list.sort_by_key(|block| (block.min, block.end));
+        Ok(list)
+    }
+
     /// The blocks as they are now, in order of time.
     pub(crate) fn list(&self) -> Arc<Vec<Arc<Block>>> {
         Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner))
@@ -380,11 +406,15 @@ pub(crate) fn write_all(
     Ok((writer.finish()?, warnings))
 }
 
+/// Names of blocks that were merged into one of these.
+fn merged_names(list: &[Arc<Block>]) -> BTreeSet<String> {
+    list.iter().flat_map(|block| block.facts.sources.iter().cloned()).collect()
+}
+
 /// Removes blocks that another one names as its sources: they were merged into it, and the
 /// process died before it could remove them.
 fn remove_merged(files: &SharedFiles, list: &mut Vec<Arc<Block>>) -> Result<()> {
-    let merged: BTreeSet<String> =
-        list.iter().flat_map(|block| block.facts.sources.iter().cloned()).collect();
+    let merged = merged_names(list);
     let gone: Vec<_> = list.iter().filter(|block| merged.contains(&block.name)).cloned().collect();
     for block in &gone {
         let path: &Path = block.dir();

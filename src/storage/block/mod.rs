@@ -4,10 +4,11 @@
 //! Owns `blocks/`. Start reading at `write.rs` (how a block is born), then `page.rs` (how samples
 //! lie in it), `index.rs` (its SQLite index) `read.rs` and
 //! `find.rs` (how series are found in it); `list.rs` holds all blocks, `merge.rs`
-//! says which become one, `rebuild.rs` makes a lost index anew.
+//! says which become one, `census.rs` counts what is in them, `rebuild.rs` makes a lost index anew.
 //!
 //! Never: changes a block (what is deleted lies beside it); puts samples into SQLite.
 
+mod census;
 mod check;
 mod chunks;
 mod find;

@@ -91,6 +91,17 @@ struct Entry {
     len: usize,
 }
 
+/// One chunk of a page, for those who count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ChunkFacts {
+    pub(super) series: u32,
+    /// Its column of times.
+    pub(super) column: usize,
+    pub(super) encoding: Encoding,
+    /// Bytes of its values.
+    pub(super) bytes: usize,
+}
+
 impl PageWriter {
     /// Adds a chunk of 1 to `BODY_SAMPLES_MAX` samples; series come in rising order.
     pub(super) fn put(&mut self, series: u32, ts: &[i64], values: &[f64]) {
@@ -204,6 +215,26 @@ impl Page {
         }
         entries.iter_mut().for_each(|entry| entry.start += bodies);
         Some(Self { raw, columns, entries })
+    }
+
+    /// Bytes of the page, unpacked.
+    pub(super) fn raw_len(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// Count and bytes of each column of times.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.columns.iter().map(|column| (column.count, column.len))
+    }
+
+    /// Its chunks.
+    pub(super) fn chunks(&self) -> impl Iterator<Item = ChunkFacts> {
+        self.entries.iter().map(|entry| ChunkFacts {
+            series: entry.series,
+            column: usize::try_from(entry.column).unwrap_or(usize::MAX),
+            encoding: entry.encoding,
+            bytes: entry.len,
+        })
     }
 
     /// Bytes of memory, about.

@@ -6,7 +6,8 @@ use super::index::{self, Facts, INDEX_VERSION, PageRef, RUN_SERIES};
 use super::page::Page;
 use super::rebuild::rebuild;
 use super::write::INDEX_BYTES_MAX;
-use crate::model::{Labels, Matcher};
+use crate::model::{Labels, Matcher, Timestamp};
+use crate::storage::BlockFacts;
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
 use crate::storage::source::{Columns, SourceError};
@@ -49,7 +50,7 @@ const CACHED_PAGE_BYTES_MAX: usize = 512 << 10;
 pub(super) struct Opened {
     name: String,
     chunks: SharedFile,
-    page_refs: Vec<PageRef>,
+    pub(super) page_refs: Vec<PageRef>,
     /// Pages read last, the newest at the end.
     pages: Mutex<Vec<(u32, Arc<Page>)>>,
     /// Lock order: `index`, then `cache`.
@@ -143,6 +144,20 @@ impl Block {
         let (_, trailer) = open_chunks(&**files, &dir.join("chunks"))?;
         check_index(&**files, &dir.join("index.db"), trailer)?;
         Ok(block)
+    }
+
+    /// What the world may know of it.
+    pub(crate) fn public_facts(&self) -> BlockFacts {
+        BlockFacts {
+            name: self.name.clone(),
+            min: Timestamp::from_millis(self.min),
+            end: Timestamp::from_millis(self.end),
+            level: self.facts.level,
+            series: self.facts.series,
+            samples: self.facts.samples,
+            chunk_bytes: self.byte_len - self.index_bytes,
+            index_bytes: self.index_bytes,
+        }
     }
 
     /// Whether it may have samples with `from <= ts <= to`.
@@ -300,7 +315,11 @@ fn check_index(files: &dyn Files, path: &Path, trailer: Trailer) -> Result<()> {
 }
 
 impl Opened {
-    fn open(block: &Block) -> Result<Self> {
+    /// Opens the files as they are.
+    ///
+    /// # Errors
+    /// One is missing or damaged.
+    pub(super) fn open(block: &Block) -> Result<Self> {
         let (chunks, trailer) = open_chunks(&*block.files, &block.dir.join("chunks"))?;
         let path = block.dir.join("index.db");
         check_index(&*block.files, &path, trailer)?;
@@ -381,7 +400,7 @@ impl BlockSeries {
 
 impl Opened {
     /// A page, read and checked unless it was a moment ago.
-    fn page(&self, number: u32) -> std::result::Result<Arc<Page>, String> {
+    pub(super) fn page(&self, number: u32) -> std::result::Result<Arc<Page>, String> {
         if let Some(page) = self.cached_page(number) {
             return Ok(page);
         }

@@ -9,6 +9,7 @@ use crate::storage::error::{Error, Result};
 use crate::storage::wal::frame::{FILE_HEAD, FRAME_HEAD, Found, Frame, Frames};
 use crate::sys::files::{SharedFile, SharedFiles};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 /// The file is read in pieces of this size; a record is below half of it.
@@ -21,7 +22,8 @@ struct Contents {
     /// Number of series before each record of label sets, and its series.
     series: BTreeMap<u64, Vec<(Labels, Span)>>,
     facts: Option<Facts>,
-    damaged_bytes: u64,
+    /// Bytes that are no record, from and to, in order.
+    damaged: Vec<Range<u64>>,
 }
 
 /// Makes `index.db` and the trailer of the block in `dir` anew; says what is missing.
@@ -63,20 +65,20 @@ pub(super) fn rebuild(files: &SharedFiles, dir: &Path) -> Result<String> {
          labels, {} bytes of chunks unreadable",
         dir.display(),
         facts.series,
-        contents.damaged_bytes
+        contents.damaged.iter().map(|range| range.end - range.start).sum::<u64>()
     ))
 }
 
-/// Bytes of the chunk file of the block in `dir` that are no record.
+/// Where the chunk file of the block in `dir` is no record.
 ///
 /// # Errors
 /// The file cannot be read.
-pub(super) fn damaged_bytes(files: &SharedFiles, dir: &Path) -> Result<u64> {
+pub(super) fn damaged(files: &SharedFiles, dir: &Path) -> Result<Vec<Range<u64>>> {
     let path = dir.join("chunks");
     let file = files.open_read_only(&path).map_err(Error::io("open", &path))?;
     let len = file.byte_len().map_err(Error::io("read", &path))?;
     let end = data_end(&file, len, &path)?;
-    Ok(read(&file, end, &path)?.damaged_bytes)
+    Ok(read(&file, end, &path)?.damaged)
 }
 
 /// Where the records end: before the trailer, or at the end when it has none.
@@ -107,12 +109,12 @@ fn read(file: &SharedFile, end: u64, path: &Path) -> Result<Contents> {
                     contents.take(frame, PageRef { offset: at + start as u64, len: bytes });
                     done = frame_end;
                 }
-                Found::Damage(range) => contents.damaged_bytes += range.len() as u64,
-                Found::Tail(range) if is_last => contents.damaged_bytes += range.len() as u64,
+                Found::Damage(range) => contents.damage(at, range),
+                Found::Tail(range) if is_last => contents.damage(at, range),
                 // A record that goes on in the next piece, or damage longer than half a piece.
                 Found::Tail(range) => {
                     done = range.start.max(if range.start < len / 2 { len / 2 } else { 0 });
-                    contents.damaged_bytes += (done - range.start) as u64;
+                    contents.damage(at, range.start..done);
                 }
             }
         }
@@ -122,6 +124,16 @@ fn read(file: &SharedFile, end: u64, path: &Path) -> Result<Contents> {
 }
 
 impl Contents {
+    /// Notes damage in the piece at `at`; it may go on from the piece before.
+    fn damage(&mut self, at: u64, range: Range<usize>) {
+        let (from, to) = (at + range.start as u64, at + range.end as u64);
+        match self.damaged.last_mut() {
+            _ if from == to => {}
+            Some(last) if last.end == from => last.end = to,
+            Some(_) | None => self.damaged.push(from..to),
+        }
+    }
+
     fn take(&mut self, frame: Frame<'_>, place: PageRef) {
         match frame.kind {
             kind::PAGE | kind::PAGE_ZSTD => {

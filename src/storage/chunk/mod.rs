@@ -38,6 +38,19 @@ impl Encoding {
         self as u8
     }
 
+    /// Its name, for people.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Xor => "xor",
+            Self::Constant => "constant",
+            Self::DeltaConstant => "delta-constant",
+            Self::Decimal => "decimal",
+            Self::Bits => "bits",
+            Self::Histogram => "histogram",
+            Self::StartTimestamps => "start-timestamps",
+        }
+    }
+
     /// The encoding of this tag.
     pub(super) const fn from_tag(tag: u8) -> Option<Self> {
         Some(match tag {

@@ -11,15 +11,15 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Reads every chunk that the newest checkpoint in `dir` knows; answers the count of samples and
-/// what is wrong.
+/// Reads every chunk that the newest checkpoint in `dir` knows; answers counts of samples
+/// and chunks, and what is wrong.
 ///
 /// # Errors
 /// A file cannot be opened, or is of a later version.
-pub(in super::super) fn check(files: &SharedFiles, dir: &Path) -> Result<(u64, Vec<String>)> {
+pub(in super::super) fn check(files: &SharedFiles, dir: &Path) -> Result<(u64, u64, Vec<String>)> {
     let mut state = State::default();
     let mut damages = Damages::looking(Arc::clone(files));
-    load(&**files, dir, &mut state, &mut damages)?;
+    let loaded = load(&**files, dir, &mut state, &mut damages)?;
     let mut table = FileTable::new();
     for entry in files.list(dir).map_err(Error::io("list", dir))? {
         let number = entry.name.strip_suffix(".chunks").and_then(|number| number.parse().ok());
@@ -36,5 +36,7 @@ pub(in super::super) fn check(files: &SharedFiles, dir: &Path) -> Result<(u64, V
         problems.extend(all.read(i64::MIN, i64::MAX, &mut columns));
         samples += columns.len() as u64;
     }
-    Ok((samples, problems))
+    let full = loaded.files.iter().flat_map(|files| files.values());
+    let chunks = full.map(|file| file.chunks).sum::<u64>() + state.open_chunks;
+    Ok((samples, chunks, problems))
 }

@@ -1,4 +1,4 @@
-//! Records of the log: any bytes are refused or read.
+//! The log: any records, and any bytes between them, are refused or replayed.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
