@@ -6,6 +6,7 @@
 use super::column::{Scalars, emit_nameless, is_absent, map_present};
 use super::math::{Mean, Sum, quantile, regression, variance};
 use super::plan::{Kind, Node};
+use super::rate::Slope;
 use super::window::Window;
 use super::{Evaluator, Grid, Sink, annotate, calendar, empty_column, rate};
 use crate::model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
@@ -228,6 +229,12 @@ impl Evaluator<'_> {
         match function {
             Function::AbsentOverTime => self.absent_over_time(range, grid, sink),
             Function::Rate | Function::Increase => self.counter(function, range, grid, sink),
+            Function::Delta => {
+                let delayed = self.settings.delayed_name_removal;
+                self.slopes(range, grid, Slope::Delta, |labels, _, values| {
+                    emit_nameless(labels, delayed, values, sink)
+                })
+            }
             Function::QuantileOverTime => {
                 let mut scratch = Vec::new();
                 let span = arg(args, 0)?.span;
@@ -284,11 +291,10 @@ impl Evaluator<'_> {
         grid: Grid,
         sink: &mut Sink<'_>,
     ) -> Result<(), Error> {
-        let is_rate = function == Function::Rate;
-        let f = |_: usize, window: Window<'_>| rate::extrapolated(&window, true, is_rate);
+        let slope = if function == Function::Rate { Slope::Rate } else { Slope::Increase };
         let delayed = self.settings.delayed_name_removal;
         let mut told: BTreeSet<String> = BTreeSet::new();
-        self.each_window(range, grid, f, |labels, _, values| {
+        self.slopes(range, grid, slope, |labels, _, values| {
             let name = labels.value_of(METRIC_NAME);
             let is_counter =
                 ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
@@ -380,7 +386,6 @@ fn over_time(function: Function, window: &Window<'_>, scratch: &mut Vec<f64>) ->
     let (first, last) = (window.sample(0)?, window.sample(values.len().checked_sub(1)?)?);
     let seconds = |ms: i64| ms as f64 / 1000.0;
     match function {
-        Function::Delta => rate::extrapolated(window, false, false),
         Function::Irate => rate::instant(window, true),
         Function::Idelta => rate::instant(window, false),
         Function::Resets => rate::resets(window),

@@ -5,6 +5,7 @@ use crate::model::{Labels, STALE_NAN_BITS};
 use crate::promql::Error;
 use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 
 /// A slot without a value. Results never have these bits: staleness markers end at the selectors,
 /// and arithmetic turns a signaling NaN into a quiet one.
@@ -85,9 +86,22 @@ pub(super) fn map_present(values: &mut [f64], f: impl Fn(f64) -> f64) {
     }
 }
 
+fn is_metadata(name: &str) -> bool {
+    matches!(name, "__name__" | "__type__" | "__unit__")
+}
+
+/// Labels that are hashed as if they had no name and nothing said of the metric.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LabelsWithoutMetadata<'a>(pub(super) &'a Labels);
+
+impl Hash for LabelsWithoutMetadata<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().filter(|(name, _)| !is_metadata(name)).for_each(|pair| pair.hash(state));
+    }
+}
+
 /// Labels without the name and what is said of the metric.
 pub(super) fn without_metadata(labels: &Labels) -> Labels {
-    let is_metadata = |name: &str| matches!(name, "__name__" | "__type__" | "__unit__");
     if labels.iter().all(|(name, _)| !is_metadata(name)) {
         return labels.clone();
     }

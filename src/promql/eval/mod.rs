@@ -16,6 +16,7 @@ mod guard;
 mod histogram;
 mod info;
 mod labels;
+mod layout;
 mod matching;
 mod math;
 mod plan;
@@ -33,7 +34,10 @@ use crate::model::{Labels, Sample, Timestamp};
 use crate::storage::source::{Columns, SelectedSeries, Source};
 use column::{ABSENT, Row, Rows, Scalars, is_absent};
 use plan::{Kind, Node, Plan};
+use rustc_hash::FxBuildHasher;
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::hash::BuildHasher as _;
 use std::rc::Rc;
 
 pub(super) use guard::Guard;
@@ -225,11 +229,23 @@ impl Evaluator<'_> {
         if node.invariant && grid.count > 1 {
             return self.broadcast(node, grid, sink);
         }
-        if node.may_collide {
+        if node.may_collide && !self.stays_apart(node)? {
             let rows = self.eval(node, grid)?;
             return self.emit(rows, sink);
         }
         self.raw_stream(node, grid, sink)
+    }
+
+    /// Whether the series of a selector that only loses its names are known to stay distinct, so
+    /// that they need not be collected to see it.
+    fn stays_apart(&self, node: &Node) -> Result<bool, Error> {
+        let Some(select) = node.nameless_select() else { return Ok(false) };
+        let hasher = FxBuildHasher;
+        let mut seen: HashSet<u64, FxBuildHasher> = HashSet::default();
+        Ok(self.fetched(select.fetch)?.iter().all(|series| {
+            // Two of one hash are taken for equal: that costs memory and no more.
+            seen.insert(hasher.hash_one(column::LabelsWithoutMetadata(&series.labels)))
+        }))
     }
 
     /// Evaluates once what is the same at every step.

@@ -28,6 +28,27 @@ pub(super) struct Node {
     pub(super) collides_strictly: bool,
 }
 
+impl Node {
+    /// The selector of whose series this node gives each one without its name, if that is all
+    /// that it does to labels.
+    pub(super) fn nameless_select(&self) -> Option<&Select> {
+        match &self.kind {
+            Kind::Negate(inner) => inner.select(),
+            Kind::Call { function, args } if keeps_other_labels(*function) => {
+                args.iter().find_map(Self::select)
+            }
+            _other => None,
+        }
+    }
+
+    const fn select(&self) -> Option<&Select> {
+        match &self.kind {
+            Kind::Select(select) | Kind::Range { select, .. } => Some(select),
+            _other => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Kind {
     Number(f64),
@@ -418,6 +439,18 @@ const fn depends_on_time(function: Function) -> bool {
             | Function::Time
             | Function::Timestamp
     )
+}
+
+/// Whether each series of the argument gives one with the same labels, but for its name.
+const fn keeps_other_labels(function: Function) -> bool {
+    drops_name(function)
+        && !matches!(
+            function,
+            Function::HistogramQuantile
+                | Function::HistogramQuantiles
+                | Function::HistogramFraction
+                | Function::Scalar
+        )
 }
 
 /// Whether the results have no metric name.

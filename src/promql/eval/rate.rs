@@ -2,54 +2,81 @@
 //!
 //! Source: prometheus, promql/functions.go (extrapolatedRate, extendedRate, instantValue).
 
+use super::column::ABSENT;
+use super::layout::Stretch;
 use super::window::Window;
 use crate::promql::syntax::Extension;
 use crate::storage::source::Columns;
 
-/// The slope or the difference over a window, extrapolated to its ends.
-pub(super) fn extrapolated(window: &Window<'_>, is_counter: bool, is_rate: bool) -> Option<f64> {
-    if window.extension.is_some() {
-        return bounded(window, is_counter, is_rate);
+/// Of two products of times and values the larger one is surely the larger number when it exceeds
+/// the other by this: both were rounded, by far less.
+const SURELY: f64 = 1.0 + 1e-9;
+
+/// What is asked of the windows of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slope {
+    /// The slope of a counter, per second.
+    Rate,
+    /// The difference of a counter.
+    Increase,
+    /// The difference of a gauge.
+    Delta,
+}
+
+impl Slope {
+    pub(super) const fn is_counter(self) -> bool {
+        !matches!(self, Self::Delta)
     }
-    let ((first_ts, first), (last_ts, last)) =
-        (window.sample(0)?, window.sample(window.ts.len().checked_sub(1)?)?);
-    let gaps = window.ts.len() - 1;
-    if gaps == 0 {
-        return None;
+
+    pub(super) const fn is_rate(self) -> bool {
+        matches!(self, Self::Rate)
     }
-    let mut result = last - first;
-    if is_counter {
-        for (before, after) in window.values.iter().zip(window.values.iter().skip(1)) {
-            if after < before {
-                result += before;
-            }
+}
+
+/// Appends for each stretch the slope or difference over it, extrapolated to the ends of its
+/// window. `falls` is room for work, kept between calls for its memory.
+pub(super) fn extrapolated(
+    values: &[f64],
+    stretches: &[Stretch],
+    slope: Slope,
+    falls: &mut Vec<usize>,
+    out: &mut Vec<f64>,
+) {
+    falls.clear();
+    if slope.is_counter() {
+        let pairs = values.iter().zip(values.iter().skip(1)).enumerate();
+        falls.extend(pairs.filter(|(_, (before, after))| after < before).map(|(at, _)| at));
+    }
+    let mut passed = 0;
+    out.extend(stretches.iter().map(|stretch| {
+        let place = stretch.place;
+        let last = place.after.checked_sub(1).and_then(|last| values.get(last));
+        let (Some(first), Some(last), true) = (values.get(place.first), last, stretch.has_two())
+        else {
+            return ABSENT;
+        };
+        let mut result = last - first;
+        // A counter that fell was reset: what it had reached is added.
+        let rest = falls.get(passed..).unwrap_or_default();
+        passed += rest.iter().take_while(|at| **at < place.first).count();
+        let rest = falls.get(passed..).unwrap_or_default();
+        for at in rest.iter().take_while(|at| **at + 1 < place.after) {
+            result += values.get(*at).copied().unwrap_or_default();
         }
+        result * factor(stretch, *first, result, slope)
+    }));
+}
+
+/// What a difference grows by. A counter was not below zero: its line is not drawn further back
+/// than that.
+fn factor(stretch: &Stretch, first: f64, result: f64, slope: Slope) -> f64 {
+    let rises = slope.is_counter() && result > 0.0 && first >= 0.0;
+    // The division only where it may matter.
+    if !rises || first * stretch.sampled > stretch.to_start * result * SURELY {
+        return stretch.factor;
     }
-    let seconds = |ms: i64| ms as f64 / 1000.0;
-    let mut to_start = seconds(first_ts - window.start);
-    let mut to_end = seconds(window.end - last_ts);
-    let sampled = seconds(last_ts - first_ts);
-    let gap = sampled / gaps as f64;
-    // A gap a little longer than usual is jitter; a longer one means that the series begins or
-    // ends here.
-    let threshold = gap * 1.1;
-    if to_start >= threshold {
-        to_start = gap / 2.0;
-    }
-    if is_counter {
-        // A counter was not below zero: the line is not drawn further back than that.
-        let to_zero =
-            if result > 0.0 && first >= 0.0 { sampled * (first / result) } else { to_start };
-        to_start = to_start.min(to_zero);
-    }
-    if to_end >= threshold {
-        to_end = gap / 2.0;
-    }
-    let mut factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
-    if is_rate {
-        factor /= window.range_seconds();
-    }
-    Some(result * factor)
+    let to_zero = stretch.sampled * (first / result);
+    stretch.factor_from(stretch.to_start.min(to_zero))
 }
 
 /// The difference of the last two samples, or their slope.
@@ -150,10 +177,10 @@ fn inside<'a>(window: &Window<'a>, ends: &Ends) -> (&'a [i64], &'a [f64]) {
 }
 
 /// The slope or difference between the exact ends of an extended window.
-fn bounded(window: &Window<'_>, is_counter: bool, is_rate: bool) -> Option<f64> {
-    let ends = ends(window, is_counter)?;
+pub(super) fn bounded(window: &Window<'_>, slope: Slope) -> Option<f64> {
+    let ends = ends(window, slope.is_counter())?;
     let mut result = ends.right - ends.left;
-    if is_counter {
+    if slope.is_counter() {
         let mut before = ends.left;
         for value in inside(window, &ends).1 {
             if *value < before {
@@ -165,7 +192,7 @@ fn bounded(window: &Window<'_>, is_counter: bool, is_rate: bool) -> Option<f64> 
             result += before;
         }
     }
-    Some(if is_rate { result / window.range_seconds() } else { result })
+    Some(if slope.is_rate() { result / window.range_seconds() } else { result })
 }
 
 /// The samples of an extended window, with those at its ends.

@@ -1,7 +1,9 @@
 //! Range vectors: one series at a time, and for each step the slice of samples in its window.
 
 use super::column::{ABSENT, is_absent};
+use super::layout::{Layouts, Place};
 use super::plan::{Kind, Node};
+use super::rate::Slope;
 use super::select::drop_stale;
 use super::{Evaluator, Grid, Sink, rate};
 use crate::model::Labels;
@@ -50,8 +52,29 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    fn end(self, ts: i64) -> i64 {
+    /// The closed end of the range at an evaluation time.
+    pub(super) fn end(self, ts: i64) -> i64 {
         self.at.unwrap_or(ts).saturating_sub(self.offset)
+    }
+
+    /// Before the samples that a step sees, and the last time of those.
+    pub(super) fn reach(self, now: i64) -> (i64, i64) {
+        let end = self.end(now);
+        let (before, beyond) = self.margins();
+        (end.saturating_sub(self.range).saturating_sub(before), end.saturating_add(beyond))
+    }
+
+    /// A step's window of a series.
+    fn window<'a>(self, columns: &'a Columns, place: Place, now: i64) -> Window<'a> {
+        let end = self.end(now);
+        Window {
+            ts: columns.ts.get(place.first..place.after).unwrap_or_default(),
+            values: columns.values.get(place.first..place.after).unwrap_or_default(),
+            start: end.saturating_sub(self.range),
+            end,
+            now,
+            extension: self.extension,
+        }
     }
 
     /// How far the slices reach beyond the range, before and after.
@@ -152,13 +175,14 @@ impl Evaluator<'_> {
         mut sink: impl FnMut(&Labels, bool, &mut Vec<f64>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let shape = self.shape(node)?;
+        let mut layouts = Layouts::new(shape, grid);
         let mut values = Vec::new();
         self.range_series(node, grid, &mut |labels, drop_name, columns| {
-            self.guard.fits(grid.count + columns.len())?;
+            self.guard.fits(grid.count + columns.len() + layouts.words(columns.len()))?;
             values.clear();
-            let mut bounds = Bounds::default();
-            for (step, now) in grid.times().enumerate() {
-                let window = bounds.window(columns, shape, now);
+            let places = layouts.places(&columns.ts);
+            for (step, (now, place)) in grid.times().zip(places).enumerate() {
+                let window = shape.window(columns, *place, now);
                 self.guard.work(window.values.len())?;
                 let value = if window.ts.is_empty() { None } else { f(step, window) };
                 values.push(value.unwrap_or(ABSENT));
@@ -170,11 +194,40 @@ impl Evaluator<'_> {
         })
     }
 
+    /// The slopes or differences over the windows of every series.
+    pub(super) fn slopes(
+        &self,
+        node: &Node,
+        grid: Grid,
+        slope: Slope,
+        mut sink: impl FnMut(&Labels, bool, &mut Vec<f64>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let shape = self.shape(node)?;
+        if shape.extension.is_some() {
+            return self.each_window(node, grid, |_, window| rate::bounded(&window, slope), sink);
+        }
+        let mut layouts = Layouts::new(shape, grid);
+        let (mut values, mut falls) = (Vec::new(), Vec::new());
+        self.range_series(node, grid, &mut |labels, drop_name, columns| {
+            self.guard.fits(grid.count + columns.len() + layouts.words(columns.len()))?;
+            self.guard.work(grid.count)?;
+            values.clear();
+            let stretches = layouts.stretches(&columns.ts, slope.is_rate());
+            rate::extrapolated(&columns.values, stretches, slope, &mut falls, &mut values);
+            if values.iter().all(|value| is_absent(*value)) {
+                return Ok(());
+            }
+            sink(labels, drop_name, &mut values)
+        })
+    }
+
     /// The samples of a range vector at the first instant, with the values at both ends that
     /// `anchored` and `smoothed` add.
     pub(super) fn extended_samples(&self, node: &Node, grid: Grid, all: &Columns) -> Columns {
         let Ok(shape) = self.shape(node) else { return Columns::default() };
-        let window = Bounds::default().window(all, shape, grid.start);
+        let mut layouts = Layouts::new(shape, grid.once());
+        let Some(place) = layouts.places(&all.ts).first() else { return Columns::default() };
+        let window = shape.window(all, *place, grid.start);
         match window.extension {
             Some(_) => rate::extended(&window),
             None => Columns { ts: window.ts.to_vec(), values: window.values.to_vec() },
@@ -197,33 +250,5 @@ impl Evaluator<'_> {
             }
             sink(labels, false, values)
         })
-    }
-}
-
-/// The places of the window in a column; they only move on, since the steps do.
-#[derive(Clone, Copy, Debug, Default)]
-struct Bounds {
-    first: usize,
-    after: usize,
-}
-
-impl Bounds {
-    fn window<'a>(&mut self, columns: &'a Columns, shape: Shape, now: i64) -> Window<'a> {
-        let end = shape.end(now);
-        let start = end.saturating_sub(shape.range);
-        let (before, beyond) = shape.margins();
-        let (open, closed) = (start.saturating_sub(before), end.saturating_add(beyond));
-        let rest = columns.ts.get(self.after..).unwrap_or_default();
-        self.after += rest.iter().take_while(|ts| **ts <= closed).count();
-        let seen = columns.ts.get(self.first..self.after).unwrap_or_default();
-        self.first += seen.iter().take_while(|ts| **ts <= open).count();
-        Window {
-            ts: columns.ts.get(self.first..self.after).unwrap_or_default(),
-            values: columns.values.get(self.first..self.after).unwrap_or_default(),
-            start,
-            end,
-            now,
-            extension: shape.extension,
-        }
     }
 }

@@ -17,6 +17,7 @@ use crate::storage::chunk::body::{self, BODY_SAMPLES_MAX};
 use crate::storage::codec::{Reader, put_varint};
 use crate::storage::source::Columns;
 use crate::storage::wal::frame::{parse_frame, put_frame};
+use std::sync::OnceLock;
 
 /// A page is closed once it is this large: small enough that a single series costs little to
 /// read, large enough that its head and columns of times do not count.
@@ -167,11 +168,13 @@ pub(super) struct Page {
     entries: Vec<Entry>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Column {
     count: usize,
     start: usize,
     len: usize,
+    /// Decoded once for all series that share it; `None` when its bytes make no sense.
+    times: OnceLock<Option<Vec<i64>>>,
 }
 
 impl Page {
@@ -197,7 +200,7 @@ impl Page {
             let len = reader.number()?;
             let start = place(&reader);
             reader.take(len)?;
-            columns.push(Column { count, start, len });
+            columns.push(Column { count, start, len, times: OnceLock::new() });
         }
         let mut entries = Vec::new();
         let mut start = 0_usize;
@@ -239,7 +242,8 @@ impl Page {
 
     /// Bytes of memory, about.
     pub(super) fn byte_len(&self) -> usize {
-        self.raw.len() + self.entries.len() * size_of::<Entry>()
+        let times = self.columns.iter().map(|column| column.count).sum::<usize>();
+        self.raw.len() + self.entries.len() * size_of::<Entry>() + times * size_of::<i64>()
     }
 
     /// Appends the samples of a series with `from <= ts <= to` to `out`.
@@ -256,21 +260,25 @@ impl Page {
         let first = self.entries.partition_point(|entry| entry.series < series);
         let entries = self.entries.get(first..).unwrap_or_default();
         for entry in entries.iter().take_while(|entry| entry.series == series) {
-            let decoded = self.parts(entry).map(|(count, times, values)| {
-                body::decode(times, entry.encoding, values, count, (from, to), out)
+            let decoded = self.parts(entry).map(|(times, values)| {
+                body::decode(times, entry.encoding, values, (from, to), out)
             });
             decoded
-                .ok_or("its place in the page makes no sense")?
+                .ok_or("its times or its place in the page make no sense")?
                 .map_err(|err| err.to_string())?;
         }
         Ok(())
     }
 
-    fn parts(&self, entry: &Entry) -> Option<(usize, &[u8], &[u8])> {
+    /// The times and the encoded values of a chunk.
+    fn parts(&self, entry: &Entry) -> Option<(&[i64], &[u8])> {
         let column = self.columns.get(usize::try_from(entry.column).ok()?)?;
-        let times = self.raw.get(column.start..column.start + column.len)?;
+        let times = column.times.get_or_init(|| {
+            let bytes = self.raw.get(column.start..column.start + column.len)?;
+            body::decode_times(bytes, column.count)
+        });
         let values = self.raw.get(entry.start..entry.start + entry.len)?;
-        Some((column.count, times, values))
+        Some((times.as_ref()?, values))
     }
 }
 

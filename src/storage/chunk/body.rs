@@ -80,67 +80,60 @@ fn xor_bytes(values: &[f64]) -> Vec<u8> {
     out
 }
 
-/// Appends the samples with `from <= ts <= to` of a body of `count` values to `out`.
+/// The timestamps of a column of `count`; `None` when the bytes make no sense.
+pub(crate) fn decode_times(bytes: &[u8], count: usize) -> Option<Vec<i64>> {
+    let mut groups = Groups::new(bytes, count);
+    let (mut ts, mut group) = (Vec::with_capacity(count.min(BODY_SAMPLES_MAX)), Vec::new());
+    while let Some(next) = groups.next().ok()? {
+        let len = next.len;
+        unpack(next, len, &mut group)?;
+        ts.extend_from_slice(&group);
+    }
+    ts.is_sorted_by(|a, b| a < b).then_some(ts)
+}
+
+/// Appends the samples with `from <= ts <= to` of a body that has a value for each of `ts` to
+/// `out`.
 ///
 /// # Errors
 /// The bytes make no sense; `out` is as it was.
 pub(crate) fn decode(
-    times: &[u8],
+    ts: &[i64],
     encoding: Encoding,
     values: &[u8],
-    count: usize,
     (from, to): (i64, i64),
     out: &mut Columns,
 ) -> Result<(), ChunkError> {
     let start = out.len();
-    let done = decode_groups(times, encoding, values, count, (from, to), out);
-    if done.is_none() {
+    let low = ts.partition_point(|ts| *ts < from);
+    let range = low..ts.partition_point(|ts| *ts <= to).max(low);
+    out.ts.extend_from_slice(ts.get(range.clone()).unwrap_or_default());
+    let done = decode_groups(encoding, values, ts.len(), range, &mut out.values);
+    if done.is_none() || out.values.len() != out.ts.len() {
         out.ts.truncate(start);
         out.values.truncate(start);
+        return Err(ChunkError);
     }
-    done.ok_or(ChunkError)
+    Ok(())
 }
 
+/// Appends the values at the places of `range` of a body of `count`.
 fn decode_groups(
-    times: &[u8],
     encoding: Encoding,
     values: &[u8],
     count: usize,
-    (from, to): (i64, i64),
-    out: &mut Columns,
+    range: std::ops::Range<usize>,
+    out: &mut Vec<f64>,
 ) -> Option<()> {
     let mut values = Values::open(encoding, values, count)?;
-    let mut times = Groups::new(times, count);
-    let mut ts = Vec::with_capacity(GROUP_LEN);
-    let mut place = 0;
-    let mut group = times.next().ok()?;
-    while let Some(now) = group {
-        if now.first > to {
-            break;
-        }
-        let next = times.next().ok()?;
-        let len = now.len;
-        let is_before = next.as_ref().is_some_and(|next| next.first <= from);
-        if is_before {
+    for place in (0..range.end).step_by(GROUP_LEN) {
+        let len = GROUP_LEN.min(count - place);
+        if place + len <= range.start {
             values.skip()?;
-        } else {
-            now.unpack(&mut ts).ok()?;
-            let low = ts.partition_point(|ts| *ts < from);
-            let high = ts.partition_point(|ts| *ts <= to);
-            let rises = ts.is_sorted_by(|a, b| a < b);
-            let after_last = out.ts.last().is_none_or(|last| ts.get(low).is_none_or(|t| t > last));
-            if !rises || (place > 0 && !after_last) {
-                return None;
-            }
-            if low < high {
-                values.read(place, len, low..high, &mut out.values)?;
-                out.ts.extend_from_slice(ts.get(low..high)?);
-            } else {
-                values.skip()?;
-            }
+            continue;
         }
-        place += len;
-        group = next;
+        let wanted = range.start.saturating_sub(place)..len.min(range.end - place);
+        values.read(place, len, wanted, out)?;
     }
     Some(())
 }
@@ -305,7 +298,7 @@ mod tests {
         for values in [[0.0, -0.0, 1.0, 2.0], [-0.0; 4], [1.5, -0.0, -0.0, 0.0]] {
             let (encoding, body) = encode_values(&values);
             let (mut out, range) = (Columns::default(), (i64::MIN, i64::MAX));
-            decode(&encode_times(&[1, 2, 3, 4]), encoding, &body, 4, range, &mut out).unwrap();
+            decode(&[1, 2, 3, 4], encoding, &body, range, &mut out).unwrap();
             assert_eq!(bits(&out.values), bits(&values), "{encoding:?}");
         }
     }
@@ -315,12 +308,12 @@ mod tests {
         fn every_bit_comes_back((ts, values) in series(), a in 0_usize..600, b in 0_usize..600) {
             let floats: Vec<f64> = values.iter().map(|bits| f64::from_bits(*bits)).collect();
             let (encoding, body) = encode_values(&floats);
-            let times = encode_times(&ts);
+            prop_assert_eq!(decode_times(&encode_times(&ts), ts.len()), Some(ts.clone()));
             let (a, b) = (a.min(ts.len() - 1), b.min(ts.len() - 1));
             for (low, high) in [(0, ts.len() - 1), (a, b)] {
                 let mut out = Columns::default();
                 let range = (ts[low], ts[high]);
-                decode(&times, encoding, &body, ts.len(), range, &mut out).unwrap();
+                decode(&ts, encoding, &body, range, &mut out).unwrap();
                 let expected = low..(high + 1).max(low);
                 prop_assert_eq!(&out.ts, &ts[expected.clone()]);
                 prop_assert_eq!(bits(&out.values), &values[expected]);
@@ -329,12 +322,15 @@ mod tests {
 
         #[test]
         fn any_bytes_are_refused_or_read_but_never_panic(
-            times: Vec<u8>, body: Vec<u8>, tag in 0_u8..12, count in 0_usize..3000,
+            times: Vec<u8>, body: Vec<u8>, tag in 0_u8..12, count in 0_usize..3000, from: i16,
         ) {
             let Some(encoding) = Encoding::from_tag(tag) else { return Ok(()) };
             let mut out = Columns::default();
-            let range = (i64::MIN, i64::MAX);
-            if decode(&times, encoding, &body, count, range, &mut out).is_err() {
+            if let Some(ts) = decode_times(&times, count) {
+                prop_assert!(ts.len() == count && ts.is_sorted_by(|a, b| a < b));
+            }
+            let ts: Vec<i64> = (0..3000).take(count).collect();
+            if decode(&ts, encoding, &body, (i64::from(from), i64::MAX), &mut out).is_err() {
                 prop_assert!(out.is_empty());
             }
             prop_assert_eq!(out.ts.len(), out.values.len());

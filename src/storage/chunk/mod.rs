@@ -78,10 +78,12 @@ pub(super) fn fuzz(bytes: &[u8]) {
     let Some(encoding) = Encoding::from_tag(*tag) else { return };
     let (times, values) = rest.split_at(usize::from(*times).min(rest.len()));
     let count = usize::from(u16::from_le_bytes([*low, *high])) % 2049;
+    let Some(ts) = body::decode_times(times, count) else { return };
+    assert!(ts.len() == count, "BUG: times");
     let mut out = super::source::Columns::default();
     for range in [(i64::MIN, i64::MAX), (0, 1 << 40)] {
         out.clear();
-        let read = body::decode(times, encoding, values, count, range, &mut out);
+        let read = body::decode(&ts, encoding, values, range, &mut out);
         assert!(out.ts.len() == out.values.len() && out.len() <= count, "BUG: columns");
         assert!(read.is_ok() || out.is_empty(), "BUG: half a chunk");
     }

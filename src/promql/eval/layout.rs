@@ -1,0 +1,150 @@
+//! Where the windows of all steps lie in a column of times, found once for all series that have
+//! these times: the series of one target do, and so do those of a back-fill.
+
+use super::Grid;
+use super::window::Shape;
+
+/// Layouts kept at a time: series of many targets come interleaved.
+const LAYOUTS_MAX: usize = 32;
+
+/// Words of memory that layouts may take together, 2 MiB; one is always kept.
+const LAYOUT_WORDS_MAX: usize = 1 << 18;
+
+/// The layouts of one selector.
+#[derive(Debug)]
+pub(super) struct Layouts {
+    shape: Shape,
+    grid: Grid,
+    /// The one used last comes first.
+    known: Vec<Layout>,
+}
+
+/// The windows of all steps in one column of times.
+#[derive(Debug)]
+struct Layout {
+    ts: Vec<i64>,
+    /// One for each step.
+    places: Vec<Place>,
+    /// One for each step, once they were asked for.
+    stretches: Option<Vec<Stretch>>,
+}
+
+/// A window's samples: the first, and the one behind the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) first: usize,
+    pub(super) after: usize,
+}
+
+/// What a slope over a window takes from its times.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    pub(super) place: Place,
+    /// Seconds between the first and the last sample.
+    pub(super) sampled: f64,
+    /// Seconds by which the line is drawn on before the first sample, and behind the last.
+    pub(super) to_start: f64,
+    pub(super) to_end: f64,
+    /// What the difference of the samples grows by when the line is drawn to both.
+    pub(super) factor: f64,
+    /// Seconds of the range for a slope; 1 for a difference.
+    pub(super) per: f64,
+}
+
+impl Layouts {
+    pub(super) const fn new(shape: Shape, grid: Grid) -> Self {
+        Self { shape, grid, known: Vec::new() }
+    }
+
+    /// Words of memory that the layout of a column of so many times takes.
+    pub(super) const fn words(&self, times: usize) -> usize {
+        let step_words = (size_of::<Place>() + size_of::<Stretch>()) / size_of::<f64>();
+        times.saturating_add(self.grid.count.saturating_mul(step_words))
+    }
+
+    /// The layout for this column of times.
+    fn of(&mut self, ts: &[i64]) -> &mut Layout {
+        match self.known.iter().position(|layout| layout.ts == ts) {
+            Some(0) => {}
+            Some(place) => self.known.swap(0, place),
+            None => {
+                let kept = (LAYOUT_WORDS_MAX / self.words(ts.len()).max(1)).clamp(1, LAYOUTS_MAX);
+                self.known.truncate(kept - 1);
+                self.known.push(Layout::new(ts, self.shape, self.grid));
+                let last = self.known.len() - 1;
+                self.known.swap(0, last);
+            }
+        }
+        self.known.first_mut().expect("a layout was just found or made")
+    }
+
+    /// The windows of all steps in this column of times.
+    pub(super) fn places(&mut self, ts: &[i64]) -> &[Place] {
+        &self.of(ts).places
+    }
+
+    /// The stretches of all steps in this column of times; `is_rate` is the same in all calls.
+    pub(super) fn stretches(&mut self, ts: &[i64], is_rate: bool) -> &[Stretch] {
+        let (shape, grid) = (self.shape, self.grid);
+        let layout = self.of(ts);
+        let places = &layout.places;
+        layout.stretches.get_or_insert_with(|| {
+            let steps = places.iter().zip(grid.times());
+            steps.map(|(place, now)| Stretch::new(ts, *place, shape, now, is_rate)).collect()
+        })
+    }
+}
+
+impl Layout {
+    fn new(ts: &[i64], shape: Shape, grid: Grid) -> Self {
+        let (mut first, mut after) = (0, 0);
+        let places = grid.times().map(|now| {
+            // The places only move on, since the steps do.
+            let (open, closed) = shape.reach(now);
+            let rest = ts.get(after..).unwrap_or_default();
+            after += rest.iter().take_while(|ts| **ts <= closed).count();
+            let seen = ts.get(first..after).unwrap_or_default();
+            first += seen.iter().take_while(|ts| **ts <= open).count();
+            Place { first, after }
+        });
+        Self { ts: ts.to_vec(), places: places.collect(), stretches: None }
+    }
+}
+
+impl Stretch {
+    /// Source: prometheus, promql/functions.go (extrapolatedRate).
+    fn new(ts: &[i64], place: Place, shape: Shape, now: i64, is_rate: bool) -> Self {
+        let seconds = |ms: i64| ms as f64 / 1000.0;
+        let per = if is_rate { seconds(shape.range) } else { 1.0 };
+        let samples = ts.get(place.first..place.after).unwrap_or_default();
+        let ([first, _, ..], [.., last]) = (samples, samples) else {
+            return Self { place, sampled: 0.0, to_start: 0.0, to_end: 0.0, factor: 0.0, per };
+        };
+        let end = shape.end(now);
+        let mut to_start = seconds(first - end.saturating_sub(shape.range));
+        let mut to_end = seconds(end - last);
+        let sampled = seconds(last - first);
+        let gap = sampled / (samples.len() - 1) as f64;
+        // A gap a little longer than usual is jitter; a longer one means that the series begins
+        // or ends here.
+        let threshold = gap * 1.1;
+        if to_start >= threshold {
+            to_start = gap / 2.0;
+        }
+        if to_end >= threshold {
+            to_end = gap / 2.0;
+        }
+        let stretch = Self { place, sampled, to_start, to_end, factor: 0.0, per };
+        Self { factor: stretch.factor_from(to_start), ..stretch }
+    }
+
+    /// The factor when the line is drawn `to_start` seconds on before the first sample.
+    pub(super) fn factor_from(&self, to_start: f64) -> f64 {
+        (self.sampled + to_start + self.to_end) / self.sampled / self.per
+    }
+
+    /// Whether the window has the two samples that a slope needs.
+    pub(super) const fn has_two(&self) -> bool {
+        self.place.after > self.place.first + 1
+    }
+}
