@@ -151,7 +151,7 @@ mod value {
     use super::*;
 
     pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&value_text::api(*value))
+        value_text::with_api(*value, |text| to.serialize_str(text))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
@@ -160,7 +160,7 @@ mod value {
 }
 
 /// `[1700000000.123,"1.5"]`: when, then the value as text.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Point(#[serde(with = "seconds")] Timestamp, String);
 
 impl Point {
@@ -178,14 +178,54 @@ fn number<E: serde::de::Error>(text: &str) -> Result<f64, E> {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+/// A string and its time, as they are written.
+#[derive(Serialize)]
+struct Text<'a>(#[serde(with = "seconds")] Timestamp, &'a str);
+
+/// A `Point` that is written.
+#[derive(Serialize)]
+struct Written(#[serde(with = "seconds")] Timestamp, #[serde(with = "value")] f64);
+
+/// Points that are written one by one, not collected first.
+struct AllWritten<'a>(&'a [(Timestamp, f64)]);
+
+impl Serialize for AllWritten<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.0.iter().map(|(ts, value)| Written(*ts, *value)))
+    }
+}
+
+#[derive(Serialize)]
+struct WrittenSample<'a> {
+    #[serde(serialize_with = "forms::labels::serialize")]
+    metric: &'a Labels,
+    value: Written,
+}
+
+#[derive(Serialize)]
+struct WrittenSeries<'a> {
+    #[serde(serialize_with = "forms::labels::serialize")]
+    metric: &'a Labels,
+    values: AllWritten<'a>,
+}
+
+/// A list that is written as it is made.
+struct Each<I>(I);
+
+impl<I: Iterator<Item: Serialize> + Clone> Serialize for Each<I> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.0.clone())
+    }
+}
+
+#[derive(Deserialize)]
 struct VectorForm {
     #[serde(with = "forms::labels")]
     metric: Labels,
     value: Point,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct MatrixForm {
     #[serde(with = "forms::labels")]
     metric: Labels,
@@ -200,33 +240,23 @@ impl Serialize for QueryData {
         form.serialize_field("resultType", self.type_name())?;
         match self {
             Self::Vector(samples) => {
-                let list: Vec<_> = samples
-                    .iter()
-                    .map(|sample| VectorForm {
-                        metric: sample.metric.clone(),
-                        value: Point(sample.ts, value_text::api(sample.value)),
-                    })
-                    .collect();
-                form.serialize_field("result", &list)?;
+                let list = samples.iter().map(|sample| WrittenSample {
+                    metric: &sample.metric,
+                    value: Written(sample.ts, sample.value),
+                });
+                form.serialize_field("result", &Each(list))?;
             }
             Self::Matrix(series) => {
-                let list: Vec<_> = series
-                    .iter()
-                    .map(|series| MatrixForm {
-                        metric: series.metric.clone(),
-                        values: series
-                            .values
-                            .iter()
-                            .map(|(ts, value)| Point(*ts, value_text::api(*value)))
-                            .collect(),
-                    })
-                    .collect();
-                form.serialize_field("result", &list)?;
+                let list = series.iter().map(|series| WrittenSeries {
+                    metric: &series.metric,
+                    values: AllWritten(&series.values),
+                });
+                form.serialize_field("result", &Each(list))?;
             }
             Self::Scalar(ts, value) => {
-                form.serialize_field("result", &Point(*ts, value_text::api(*value)))?;
+                form.serialize_field("result", &Written(*ts, *value))?;
             }
-            Self::String(ts, text) => form.serialize_field("result", &Point(*ts, text.clone()))?,
+            Self::String(ts, text) => form.serialize_field("result", &Text(*ts, text))?,
         }
         form.end()
     }

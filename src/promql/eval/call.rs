@@ -228,13 +228,9 @@ impl Evaluator<'_> {
         };
         match function {
             Function::AbsentOverTime => self.absent_over_time(range, grid, sink),
-            Function::Rate | Function::Increase => self.counter(function, range, grid, sink),
-            Function::Delta => {
-                let delayed = self.settings.delayed_name_removal;
-                self.slopes(range, grid, Slope::Delta, |labels, _, values| {
-                    emit_nameless(labels, delayed, values, sink)
-                })
-            }
+            Function::Rate => self.slope(Slope::Rate, range, grid, sink),
+            Function::Increase => self.slope(Slope::Increase, range, grid, sink),
+            Function::Delta => self.slope(Slope::Delta, range, grid, sink),
             Function::QuantileOverTime => {
                 let mut scratch = Vec::new();
                 let span = arg(args, 0)?.span;
@@ -283,22 +279,21 @@ impl Evaluator<'_> {
         }
     }
 
-    /// rate and increase, and the note that a metric may be no counter.
-    fn counter(
+    /// rate, increase and delta, and the note that a metric may be no counter.
+    fn slope(
         &self,
-        function: Function,
+        slope: Slope,
         range: &Node,
         grid: Grid,
         sink: &mut Sink<'_>,
     ) -> Result<(), Error> {
-        let slope = if function == Function::Rate { Slope::Rate } else { Slope::Increase };
         let delayed = self.settings.delayed_name_removal;
         let mut told: BTreeSet<String> = BTreeSet::new();
         self.slopes(range, grid, slope, |labels, _, values| {
             let name = labels.value_of(METRIC_NAME);
-            let is_counter =
-                ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
-            if !is_counter && !name.is_empty() && !told.contains(name) {
+            let suits = !slope.is_counter()
+                || ["_total", "_sum", "_count", "_bucket"].iter().any(|end| name.ends_with(end));
+            if !suits && !name.is_empty() && !told.contains(name) {
                 told.insert(name.to_owned());
                 self.info(range.span, annotate::possible_non_counter(name));
             }

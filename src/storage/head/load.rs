@@ -10,7 +10,7 @@ use crate::storage::codec::{Reader, Steps};
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
 use crate::storage::tombstone::read_tombstones;
-use crate::storage::wal::frame::{FILE_HEAD, Found, Frame, Frames, check_file_head};
+use crate::storage::wal::frame::{self, FILE_HEAD, Found, Frame, Frames, check_file_head};
 use crate::storage::wal::record::{kind, read_inline};
 use crate::storage::wal::series::SeriesRecord;
 use crate::sys::files::Files;
@@ -24,8 +24,12 @@ const FILE_BYTES_MAX: u64 = 8 << 30;
 /// What a checkpoint said beside what is in the state now.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
-    /// Where the log begins.
+    /// What its last end says.
     pub(super) end: End,
+    /// Commits up to here are in it. Behind damage that is less than the last end says: what was
+    /// lost may still be in the log, as it is when a power cut tears the checkpoint that is being
+    /// written and leaves its end.
+    pub(super) whole_seq: u64,
     /// Files of full chunks. Without a checkpoint, or when it does
     /// not say: `None`.
     pub(super) files: Option<BTreeMap<NonZeroU32, FileFacts>>,
@@ -33,8 +37,8 @@ pub(super) struct Loaded {
     pub(super) next_file: u64,
     /// Which file it was, if any.
     pub(super) path: Option<PathBuf>,
-    /// Whether a checkpoint was begun behind it, and not finished.
-    pub(super) is_torn: bool,
+    /// Up to which commit a checkpoint goes that was begun behind it and not finished, if any.
+    pub(super) torn_seq: Option<u64>,
 }
 
 /// Bytes of an open chunk, as far as they were read.
@@ -64,14 +68,17 @@ pub(super) fn load(
             damages.note(format!("checkpoint {} has a damaged head", path.display()));
         }
         let opens = NumberMap::default();
-        let mut loader = Loader { state, path, damages, opens, files: None, is_torn: false };
+        let (whole_seq, torn_seq) = (0, None);
+        let mut loader = Loader { state, path, damages, opens, files: None, whole_seq, torn_seq };
         if let Some(end) = loader.read(&bytes) {
-            let (files, is_torn) = (loader.files.take(), loader.is_torn);
+            let (files, whole_seq) = (loader.files.take(), loader.whole_seq);
+            let torn_seq = loader.torn_seq;
             loader.resume_open();
             state.table.raise_generation(end.next_generation);
             state.read_from = state.read_from.max(end.cut_until);
             state.accept_from = state.accept_from.max(end.cut_until);
-            return Ok(Loaded { end, files, next_file, path: Some(path.clone()), is_torn });
+            let path = Some(path.clone());
+            return Ok(Loaded { end, whole_seq, files, next_file, path, torn_seq });
         }
     }
     Ok(Loaded { next_file, ..Loaded::default() })
@@ -83,12 +90,14 @@ struct Loader<'a> {
     damages: &'a mut Damages,
     opens: NumberMap<u64, OpenBytes>,
     files: Option<BTreeMap<NonZeroU32, FileFacts>>,
-    is_torn: bool,
+    whole_seq: u64,
+    torn_seq: Option<u64>,
 }
 
 impl Loader<'_> {
     fn read(&mut self, bytes: &[u8]) -> Option<End> {
         let mut last = None;
+        let mut is_whole = true;
         let mut waiting: Vec<Frame<'_>> = Vec::new();
         for found in Frames::new(bytes, FILE_HEAD.min(bytes.len())) {
             match found {
@@ -99,18 +108,26 @@ impl Loader<'_> {
                     for frame in waiting.drain(..) {
                         self.apply_or_tell(frame);
                     }
+                    if is_whole {
+                        self.whole_seq = frame.seq;
+                    }
                     last = Some(End { seq: frame.seq, next_generation, cut_until });
                 }
                 Found::Frame(frame, _) => waiting.push(frame),
                 Found::Damage(range) => {
                     let part = bytes.get(range.clone()).unwrap_or_default();
                     self.damages.quarantine(self.path, range.start as u64, part);
+                    is_whole = false;
                 }
                 // A checkpoint that was being written: the log still has what it would have said.
-                Found::Tail(_) => self.is_torn = true,
+                Found::Tail(range) => {
+                    let seq = bytes.get(range).and_then(frame::claimed_seq);
+                    let after = last.as_ref().map_or(0, |end: &End| end.seq);
+                    self.torn_seq = Some(seq.unwrap_or(after + 1));
+                }
             }
         }
-        self.is_torn |= !waiting.is_empty();
+        self.torn_seq = self.torn_seq.max(waiting.iter().map(|frame| frame.seq).max());
         last
     }
 
@@ -195,13 +212,14 @@ impl Loader<'_> {
             let count = reader.byte()?;
             let bit_len = reader.number()?;
             let part = reader.take(bit_len.div_ceil(8).checked_sub(from)?)?;
-            // A part belongs to the chunk that begins at `min`; when a part between is lost, so
-            // is the chunk.
-            let before = self.opens.remove(&number).filter(|open| open.min == min);
-            let mut bytes = before.map(|open| open.bytes).unwrap_or_default();
-            if bytes.len() < from {
+            // A part belongs to the chunk that begins at `min`; when a part between is lost, what
+            // came before it stays.
+            let before = self.opens.get_mut(&number).filter(|open| open.min == min);
+            let had = before.as_ref().map_or(0, |open| open.bytes.len());
+            if had < from {
                 continue;
             }
+            let mut bytes = before.map(|open| std::mem::take(&mut open.bytes)).unwrap_or_default();
             bytes.truncate(from);
             bytes.reserve_exact(part.len());
             bytes.extend_from_slice(part);

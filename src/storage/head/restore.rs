@@ -15,7 +15,7 @@ use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
 use crate::storage::store::ReplayProgress;
 use crate::storage::wal::series::SeriesRecord;
-use crate::storage::wal::{LogSample, Read, Replayed, Wal, WalSettings, replay};
+use crate::storage::wal::{Known, LogSample, Read, Replayed, Wal, WalSettings, replay};
 use crate::sys::files::Files;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -49,15 +49,15 @@ impl Head {
         let mut lost = Lost::default();
         let mut aliases = NumberMap::default();
         let mut replayed = 0;
-        let log =
-            replay(&*files, &wal_dir, loaded.end.seq, progress, damages, |told| match told {
-                Replayed::Series(record) => state.replay_series(&record, &mut aliases),
-                Replayed::Commit(samples) => {
-                    replayed += samples.len() as u64;
-                    state.replay_commit(samples, &aliases, &mut lost);
-                }
-                Replayed::Late(samples) => state.replay_late(samples, &aliases),
-            })?;
+        let known = Known { after: loaded.whole_seq, seen: loaded.end.seq };
+        let log = replay(&*files, &wal_dir, known, progress, damages, |told| match told {
+            Replayed::Series(record) => state.replay_series(&record, &mut aliases),
+            Replayed::Commit(samples) => {
+                replayed += samples.len() as u64;
+                state.replay_commit(samples, &aliases, &mut lost);
+            }
+            Replayed::Late(samples) => state.replay_late(samples, &aliases),
+        })?;
         let is_lost = tell_lost_checkpoint(&*files, &head_dir, &loaded, &log, damages)?;
         let next_file =
             open_chunk_files(&*files, &head_dir, &mut state, &loaded, is_lost, damages)?;
@@ -133,7 +133,7 @@ fn tell_lost_checkpoint(
     damages: &mut Damages,
 ) -> Result<bool> {
     if let Some(path) = &loaded.path {
-        if loaded.is_torn && log.last_seq <= loaded.end.seq {
+        if loaded.torn_seq.is_some_and(|seq| seq > log.last_seq) {
             damages.note(format!(
                 "checkpoint {} ends in the middle, and the log has nothing of what it said there",
                 path.display()

@@ -135,6 +135,13 @@ impl<'a> Frames<'a> {
     }
 }
 
+/// The sequence number in the head of a record that is not whole; not to be relied on.
+pub(crate) fn claimed_seq(bytes: &[u8]) -> Option<u64> {
+    let mut reader = Reader::new(bytes);
+    reader.take(8)?;
+    reader.u64()
+}
+
 impl<'a> Iterator for Frames<'a> {
     type Item = Found<'a>;
 

@@ -13,7 +13,7 @@ pub(super) mod series;
 mod sync;
 mod write;
 
-pub(super) use replay::{Read, Replayed, replay};
+pub(super) use replay::{Known, Read, Replayed, replay};
 pub(super) use sync::Syncer;
 pub(super) use write::{NewSeries, Wal, WalSettings};
 

@@ -48,7 +48,16 @@ pub(crate) struct Read {
     pub(crate) is_complete: bool,
 }
 
-/// Reads all segments in `dir` and tells of commits after `after_seq`.
+/// What is known before the log is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    /// Commits up to here need not be told.
+    pub(crate) after: u64,
+    /// Up to here there were commits, in the log or not; not less than `after`.
+    pub(crate) seen: u64,
+}
+
+/// Reads all segments in `dir` and tells of commits after `known.after`.
 ///
 /// A torn tail of the last segment is cut off; damage elsewhere is copied to quarantine and
 /// passed over. Commits that are missing without damage are told: a segment is gone.
@@ -58,7 +67,7 @@ pub(crate) struct Read {
 pub(crate) fn replay(
     files: &dyn Files,
     dir: &Path,
-    after_seq: u64,
+    known: Known,
     progress: &ReplayProgress,
     damages: &mut Damages,
     mut tell: impl FnMut(Replayed<'_>),
@@ -69,8 +78,8 @@ pub(crate) fn replay(
     }
     let count = segments.len();
     let mut reader = SegmentReader {
-        after_seq,
-        last_seq: after_seq,
+        after_seq: known.after,
+        last_seq: known.seen,
         first_seq: None,
         told: damages.count(),
         tell: &mut tell,
