@@ -186,7 +186,7 @@ fn room(analysis: &StorageAnalysis, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}", row(part.count, part.samples, part.bytes, &part.name))?;
     }
     let (shown, all) = (analysis.metrics.len(), analysis.metric_count);
-    writeln!(out, "\nBytes by metric (the first {shown} of {all})")?;
+    writeln!(out, "\nBytes by metric, series counted in each block (the first {shown} of {all})")?;
     writeln!(out, "{}", heading("series", "metric"))?;
     for metric in &analysis.metrics {
         writeln!(out, "{}", row(metric.series, metric.samples, metric.bytes, &metric.name))?;
