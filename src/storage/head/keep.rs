@@ -34,7 +34,7 @@ const RIPE_BYTES: usize = 160;
 
 /// Samples in the log at most, about. Measured with 250,000 series: their checkpoint is loaded in
 /// 0.15 s, and a sample of the log replayed in 45 ns.
-const LOGGED_MAX: u64 = 6_000_000;
+const LOGGED_MAX: u64 = 3_000_000;
 
 /// What the maintaining thread owns.
 #[derive(Debug)]
