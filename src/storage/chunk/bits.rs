@@ -1,14 +1,17 @@
 //! Bits in bytes: the highest bit of a byte comes first, as in Gorilla.
 
-use crate::storage::codec::low_byte;
+/// Up to this size a buffer grows by `SMALL_STEP`: with 250,000 series, doubling would waste 10 MB.
+const SMALL_BYTES: usize = 256;
 
-/// Appends bits. Whole bytes go to the buffer at once, so that a chunk's bytes can be saved while
-/// it is still open.
+/// Bytes that a small buffer grows by.
+const SMALL_STEP: usize = 16;
+
+/// Appends bits. A series has one: three words.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BitWriter {
-    bytes: Vec<u8>,
-    /// Bits of the last byte that are used; 0 when it is full or there is none.
-    used: u8,
+    /// The bits, and zeros as far as there is room.
+    bytes: Box<[u8]>,
+    bit_len: usize,
 }
 
 impl BitWriter {
@@ -17,21 +20,10 @@ impl BitWriter {
         if bytes.len() != bit_len.div_ceil(8) {
             return None;
         }
-        let used = u8::try_from(bit_len % 8).ok()?;
-        if used > 0
-            && let Some(last) = bytes.last_mut()
-        {
+        if let (used @ 1.., Some(last)) = (bit_len % 8, bytes.last_mut()) {
             *last &= 0xff << (8 - used);
         }
-        Some(Self { bytes, used })
-    }
-
-    /// Grows a full buffer by `step` bytes, not by its own length: for buffers of which there are
-    /// many.
-    pub(crate) fn make_room(&mut self, step: usize) {
-        if self.bytes.capacity() == self.bytes.len() {
-            self.bytes.reserve_exact(step);
-        }
+        Some(Self { bytes: bytes.into(), bit_len })
     }
 
     /// Appends the low `count` (at most 64) bits of `value`, the highest first.
@@ -40,41 +32,48 @@ impl BitWriter {
         if count == 0 {
             return;
         }
-        // The bits stand at the top of the word from here on.
-        let mut word = value << (64 - count);
-        let mut left = count;
-        if self.used > 0
-            && let Some(last) = self.bytes.last_mut()
-        {
-            let room = u32::from(8 - self.used);
-            let [top, ..] = word.to_be_bytes();
-            *last |= top >> self.used;
-            if left < room {
-                self.used += low_byte(u64::from(left));
-                return;
-            }
-            word <<= room;
-            left -= room;
-            self.used = 0;
+        let end = self.bit_len + count as usize;
+        if end > self.bytes.len() * 8 {
+            self.grow(end.div_ceil(8));
         }
-        let whole = (left / 8) as usize;
-        let tail = left % 8;
-        let bytes = word.to_be_bytes();
-        self.bytes.extend_from_slice(bytes.get(..whole).unwrap_or_default());
-        if tail > 0 {
-            self.bytes.push(bytes.get(whole).copied().unwrap_or_default());
-            self.used = low_byte(u64::from(tail));
+        // The bits stand at the top of the word from here on.
+        let word = value << (64 - count);
+        let used = self.bit_len % 8;
+        let mut places = self.bytes.iter_mut().skip(self.bit_len / 8);
+        self.bit_len = end;
+        let [top, ..] = word.to_be_bytes();
+        if let Some(first) = places.next() {
+            *first |= top >> used;
+        }
+        let mut left = (used + count as usize).saturating_sub(8);
+        for (place, byte) in places.zip((word << (8 - used)).to_be_bytes()) {
+            if left == 0 {
+                break;
+            }
+            *place = byte;
+            left = left.saturating_sub(8);
         }
     }
 
     /// The bytes so far; unused bits of the last one are zero.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.get(..self.bit_len.div_ceil(8)).unwrap_or_default()
     }
 
     /// Number of bits so far.
-    pub(crate) fn bit_len(&self) -> usize {
-        self.bytes.len() * 8 - if self.used == 0 { 0 } else { 8 - usize::from(self.used) }
+    pub(crate) const fn bit_len(&self) -> usize {
+        self.bit_len
+    }
+
+    #[cold]
+    fn grow(&mut self, to: usize) {
+        let mut bytes = std::mem::take(&mut self.bytes).into_vec();
+        let held = bytes.len();
+        let step = if held < SMALL_BYTES { SMALL_STEP } else { held };
+        let room = to.max(held + step);
+        bytes.reserve_exact(room - held);
+        bytes.resize(room, 0);
+        self.bytes = bytes.into();
     }
 }
 

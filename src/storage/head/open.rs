@@ -1,7 +1,6 @@
 //! The open chunk of a series: times and values packed as `pack.rs` has them.
 //!
-//! The first time stands outside the bytes; the first value is packed against +0. Bytes grow in
-//! small steps: with 250,000 series, doubling would waste 10 MB.
+//! The first time stands outside the bytes; the first value is packed against +0.
 
 use crate::storage::chunk::{BitReader, BitWriter};
 use crate::storage::pack::{Mode, Times, get_value, put_value};
@@ -10,10 +9,7 @@ use crate::storage::source::Columns;
 /// Samples of a chunk at most: with 15 s between samples half an hour.
 pub(super) const CHUNK_SAMPLES_MAX: u8 = 120;
 
-/// Bytes that the chunk's memory grows by.
-const GROWTH_BYTES: usize = 16;
-
-/// A chunk that still grows. 72 bytes beside its samples.
+/// A chunk that still grows. 64 bytes beside its samples.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OpenChunk {
     out: BitWriter,
@@ -77,7 +73,6 @@ impl OpenChunk {
 
     /// Appends a sample; the caller sees to it that `ts` rises and that there is room.
     pub(crate) fn push(&mut self, ts: i64, bits: u64) {
-        self.out.make_room(GROWTH_BYTES);
         if self.count == 0 {
             self.min = ts;
             self.times = Times::after(ts);

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 8 | number |
 //! | 16 | labels (and about 24 behind it) |
-//! | 72 | open chunk (and its samples behind it) |
+//! | 64 | open chunk (and its samples behind it) |
 //! | 8 | start |
 //! | 32 | the two newest full chunks, and where the newest ends |
 //! | 8 | what the checkpoint has |

@@ -2,7 +2,7 @@
 //!
 //! A label, a pair of name and value, is one entry with a number; a series is a list of such
 //! numbers, and a posting list hangs at each. What a series costs here beside its slot: about 20
-//! bytes of labels, 19 in the map of hashes, 15 in posting lists.
+//! bytes of labels, 10 in the table of hashes, 15 in posting lists.
 
 use super::places::Places;
 use super::series::Series;
@@ -11,6 +11,7 @@ use crate::model::Labels;
 use crate::storage::codec::put_varint;
 use crate::storage::postings::{Ids, LabelIndex, Values, intersect, subtract, union};
 use crate::storage::source::SourceError;
+use hashbrown::HashTable;
 use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -40,9 +41,8 @@ pub(super) struct Table {
     pages: Vec<Vec<Option<Series>>>,
     free: BTreeSet<u32>,
     next_generation: u64,
-    by_hash: NumberMap<u32, u32>,
-    /// Places of series whose hash another series has already.
-    clashes: Vec<u32>,
+    /// Places, by the hash of labels.
+    by_hash: HashTable<u32>,
     pairs: Vec<Option<Pair>>,
     free_pairs: Vec<PairId>,
     /// Name, value, pair.
@@ -81,10 +81,18 @@ const fn join_hash(hash: u64, pair: u64) -> u64 {
     (hash.rotate_left(5) ^ pair).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// The part of a hash that the map keeps.
-const fn short(hash: u64) -> u32 {
-    let [.., a, b, c, d] = hash.to_le_bytes();
-    u32::from_le_bytes([a, b, c, d])
+fn slot(pages: &[Vec<Option<Series>>], place: u32) -> Option<&Series> {
+    pages.get(at(place) / PAGE_SLOTS)?.get(at(place) % PAGE_SLOTS)?.as_ref()
+}
+
+fn hash_of(all: &[Option<Pair>], pairs: impl Iterator<Item = PairId>) -> u64 {
+    let hashes = pairs.filter_map(|id| Some(all.get(at(id))?.as_ref()?.hash));
+    hashes.fold(0, join_hash)
+}
+
+/// The hash of the series at a place, for a table of hashes that grows.
+fn hash_at(pages: &[Vec<Option<Series>>], all: &[Option<Pair>], place: u32) -> u64 {
+    slot(pages, place).map_or(0, |series| hash_of(all, series.pairs()))
 }
 
 impl Table {
@@ -107,7 +115,7 @@ impl Table {
 
     /// The series at this place.
     pub(super) fn at_place(&self, place: u32) -> Option<&Series> {
-        self.pages.get(at(place) / PAGE_SLOTS)?.get(at(place) % PAGE_SLOTS)?.as_ref()
+        slot(&self.pages, place)
     }
 
     /// As `at_place`.
@@ -190,9 +198,8 @@ impl Table {
         }
         // Not sooner: the new series may have some of them.
         before.into_iter().flatten().for_each(|pair| self.forget_unused(pair));
-        if *self.by_hash.entry(short(hash)).or_insert(place) != place {
-            self.clashes.push(place);
-        }
+        let Self { by_hash, pages, pairs, .. } = self;
+        by_hash.insert_unique(hash, place, |place| hash_at(pages, pairs, *place));
         self.count += 1;
         let slot = self.slot_mut(place).expect("the place was taken");
         Ok(slot.insert(Series::new(number, coded.into())))
@@ -234,7 +241,8 @@ impl Table {
 
     /// Makes room for so many series at once.
     pub(super) fn reserve(&mut self, series: usize) {
-        self.by_hash.reserve(series);
+        let Self { by_hash, pages, pairs, .. } = self;
+        by_hash.reserve(series, |place| hash_at(pages, pairs, *place));
     }
 
     /// Removes the series at this place; its number.
@@ -311,12 +319,9 @@ impl Table {
     }
 
     fn find_where(&self, hash: u64, same: impl Fn(&Series) -> bool) -> Option<u64> {
-        let first = self.at_place(*self.by_hash.get(&short(hash))?)?;
-        if same(first) {
-            return Some(first.number);
-        }
-        let mut others = self.clashes.iter().filter_map(|place| self.at_place(*place));
-        others.find(|series| same(series)).map(|series| series.number)
+        let is = |place: &u32| self.at_place(*place).is_some_and(&same);
+        let place = self.by_hash.find(hash, is)?;
+        Some(self.at_place(*place)?.number)
     }
 
     fn pair_hash(&self, name: &str, value: &str) -> u64 {
@@ -324,8 +329,7 @@ impl Table {
     }
 
     fn hash_of(&self, pairs: impl Iterator<Item = PairId>) -> u64 {
-        let hashes = pairs.filter_map(|id| Some(self.pairs.get(at(id))?.as_ref()?.hash));
-        hashes.fold(0, join_hash)
+        hash_of(&self.pairs, pairs)
     }
 
     /// The pair of a series with this name.
@@ -379,24 +383,10 @@ impl Table {
                 pair.places.remove(place);
             }
         }
-        if self.by_hash.get(&short(hash)) == Some(&place) {
-            self.by_hash.remove(&short(hash));
-            self.promote_clash(hash);
-        } else {
-            self.clashes.retain(|clash| *clash != place);
+        if let Ok(entry) = self.by_hash.find_entry(hash, |other| *other == place) {
+            entry.remove();
         }
         Some((series.number, pairs))
-    }
-
-    fn promote_clash(&mut self, hash: u64) {
-        let same = |place: &u32| {
-            let series = self.at_place(*place);
-            series.is_some_and(|one| short(self.hash_of(one.pairs())) == short(hash))
-        };
-        if let Some(slot) = self.clashes.iter().position(same) {
-            let place = self.clashes.swap_remove(slot);
-            self.by_hash.insert(short(hash), place);
-        }
     }
 
     fn ids(&self, pair: PairId) -> Ids {
@@ -512,13 +502,15 @@ mod tests {
             table.insert(*number, &labels(value)).unwrap();
         }
         // As if all three had the first one's hash.
-        let hashes: Vec<u64> = ["a", "b", "c"].map(|value| table.hash(&labels(value))).into();
-        table.by_hash = [(short(hashes[0]), 0)].into_iter().collect();
-        table.clashes = vec![1, 2];
-        for (number, value) in numbers.iter().zip(["a", "b", "c"]) {
-            assert_eq!(table.find(&labels(value), hashes[0]), Some(*number));
+        let hash = table.hash(&labels("a"));
+        table.by_hash = HashTable::new();
+        for place in 0..3 {
+            table.by_hash.insert_unique(hash, place, |_| hash);
         }
-        assert_eq!(table.find(&labels("d"), hashes[0]), None);
+        for (number, value) in numbers.iter().zip(["a", "b", "c"]) {
+            assert_eq!(table.find(&labels(value), hash), Some(*number));
+        }
+        assert_eq!(table.find(&labels("d"), hash), None);
     }
 
     #[test]
