@@ -67,24 +67,84 @@ pub(super) fn put_value(out: &mut BitWriter, mode: &mut Mode, last: u64, bits: u
 /// The next value after one with the bits `last`; `None` when the bits end or make no sense.
 #[inline]
 pub(super) fn get_value(bits: &mut BitReader<'_>, mode: &mut Mode, last: u64) -> Option<u64> {
-    if !bits.bit()? {
-        return Some(last);
+    let mut values = Values { last, mode: *mode, whole: None };
+    values.next(bits)?;
+    *mode = values.mode;
+    Some(values.last)
+}
+
+/// Reads values one behind the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Values {
+    last: u64,
+    mode: Mode,
+    /// `last` times ten to the scale of `mode`, once that was needed.
+    whole: Option<i64>,
+}
+
+impl Values {
+    /// What follows +0.
+    pub(super) const fn first() -> Self {
+        Self { last: 0, mode: Mode::NONE, whole: None }
     }
-    if bits.bit()? {
-        if bits.bit()? {
-            let leading = u32::try_from(bits.get(6)?).ok()?;
-            let len = u32::try_from(bits.get(6)?).ok()? + 1;
-            let trailing = 64_u32.checked_sub(leading + len)?;
-            return Some(last ^ (bits.get(len)? << trailing));
+
+    /// The bits of the value before.
+    pub(super) const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// What a value behind it is told in.
+    pub(super) const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The next value; `None` when the bits end or make no sense.
+    #[inline]
+    pub(super) fn next(&mut self, bits: &mut BitReader<'_>) -> Option<u64> {
+        match bits.ones() {
+            0 => {
+                bits.get(1)?;
+                return Some(self.last);
+            }
+            1 => {
+                bits.get(2)?;
+            }
+            2 => {
+                let head = bits.get(12)?;
+                let (scale, width) = (low_byte(head >> 6 & 7), low_byte(head & 63) + 1);
+                self.mode = Mode { scale, width };
+                self.whole = None;
+            }
+            3.. => return self.next_xor(bits),
         }
-        mode.scale = low_byte(bits.get(3)?);
-        mode.width = low_byte(bits.get(6)?) + 1;
+        let Mode { scale, width } = self.mode;
+        let told = bits.get(u32::from(width))?;
+        if width == 0 {
+            return None;
+        }
+        if scale == BITS {
+            self.last ^= told;
+            return Some(self.last);
+        }
+        let before = match self.whole {
+            Some(whole) => whole,
+            None => whole_of(self.last, scale)?,
+        };
+        let whole = before.checked_add(unzigzag(told))?;
+        self.whole = Some(whole);
+        self.last = bits_of(whole, scale)?;
+        Some(self.last)
     }
-    let told = bits.get(u32::from(mode.width))?;
-    if mode.width == 0 {
-        return None;
+
+    fn next_xor(&mut self, bits: &mut BitReader<'_>) -> Option<u64> {
+        bits.get(3)?;
+        let leading = u32::try_from(bits.get(6)?).ok()?;
+        let len = u32::try_from(bits.get(6)?).ok()? + 1;
+        let trailing = 64_u32.checked_sub(leading + len)?;
+        self.last ^= bits.get(len)? << trailing;
+        self.whole = None;
+        Some(self.last)
     }
-    mode.meant(last, told)
 }
 
 impl Mode {
@@ -100,14 +160,6 @@ impl Mode {
         }
         let x = last ^ bits;
         (x.trailing_zeros() < SHORT_TAIL_BITS).then_some(x)
-    }
-
-    fn meant(self, last: u64, told: u64) -> Option<u64> {
-        if self.scale == BITS {
-            return Some(last ^ told);
-        }
-        let whole = whole_of(last, self.scale)?.checked_add(unzigzag(told))?;
-        bits_of(whole, self.scale)
     }
 }
 
@@ -185,6 +237,18 @@ impl Times {
 
     /// The time before.
     pub(super) const fn last(self) -> i64 {
+        self.last
+    }
+
+    /// Whether as many times at the same distance as the last one's rise.
+    pub(super) fn rise(self, count: u32) -> bool {
+        let span = self.delta.checked_mul(i64::from(count));
+        self.delta > 0 && span.and_then(|span| self.last.checked_add(span)).is_some()
+    }
+
+    /// The time that follows at the same distance as the last one did.
+    pub(super) const fn repeat(&mut self) -> i64 {
+        self.last = self.last.wrapping_add(self.delta);
         self.last
     }
 

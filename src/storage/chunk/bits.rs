@@ -1,10 +1,18 @@
 //! Bits in bytes: the highest bit of a byte comes first, as in Gorilla.
 
-/// Up to this size a buffer grows by `SMALL_STEP`: with 250,000 series, doubling would waste 10 MB.
+/// Bytes of a buffer that begins.
+const FIRST_BYTES: usize = 16;
+
+/// From this size up to `SMALL_BYTES` a buffer grows by `SMALL_STEP`; smaller and larger ones
+/// double. Measured with 250,000 series: steps of 16 bytes take more memory than they save, in
+/// the holes that all the moves leave, and doubling throughout takes 10 MB more.
+const TINY_BYTES: usize = 64;
+
+/// See `TINY_BYTES`.
 const SMALL_BYTES: usize = 256;
 
-/// Bytes that a small buffer grows by.
-const SMALL_STEP: usize = 16;
+/// See `TINY_BYTES`.
+const SMALL_STEP: usize = 32;
 
 /// Appends bits. A series has one: three words.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +77,8 @@ impl BitWriter {
     fn grow(&mut self, to: usize) {
         let mut bytes = std::mem::take(&mut self.bytes).into_vec();
         let held = bytes.len();
-        let step = if held < SMALL_BYTES { SMALL_STEP } else { held };
+        let doubles = !(TINY_BYTES..SMALL_BYTES).contains(&held);
+        let step = if doubles { held.max(FIRST_BYTES) } else { SMALL_STEP };
         let room = to.max(held + step);
         bytes.reserve_exact(room - held);
         bytes.resize(room, 0);
@@ -77,13 +86,16 @@ impl BitWriter {
     }
 }
 
+/// Bits that a reader holds after filling up, at least.
+const FILLED_BITS: u32 = 56;
+
 /// Reads bits; `None` past the end.
 #[derive(Clone, Debug)]
 pub(crate) struct BitReader<'a> {
     rest: &'a [u8],
-    /// Bits not yet handed out, at the top.
+    /// Bits not yet handed out, at the top. Behind them are zeros, or bits that `rest` begins with.
     word: u64,
-    /// How many.
+    /// How many, but for those of `rest`.
     held: u32,
 }
 
@@ -101,14 +113,34 @@ impl<'a> BitReader<'a> {
     /// The next `count` (at most 64) bits as a number.
     #[inline]
     pub(crate) fn get(&mut self, count: u32) -> Option<u64> {
-        if count <= self.held && count < 64 {
+        if count <= self.held {
             return Some(self.take(count));
         }
         self.get_slow(count)
     }
 
+    /// Ones before the next zero, as far as there are bits in a word.
+    #[inline]
+    pub(crate) fn ones(&mut self) -> u32 {
+        self.fill();
+        self.word.leading_ones().min(self.held)
+    }
+
+    /// Zeros before the next one, likewise.
+    #[inline]
+    pub(crate) fn zeros(&mut self) -> u32 {
+        self.fill();
+        self.word.leading_zeros().min(self.held)
+    }
+
+    /// Passes over bits that `ones` or `zeros` saw.
+    #[inline]
+    pub(crate) fn pass(&mut self, count: u32) {
+        self.get(count);
+    }
+
     fn get_slow(&mut self, count: u32) -> Option<u64> {
-        if count > 56 {
+        if count > FILLED_BITS {
             let high = self.get(count - 32)?;
             return Some((high << 32) | self.get(32)?);
         }
@@ -130,8 +162,23 @@ impl<'a> BitReader<'a> {
         value
     }
 
+    /// Holds `FILLED_BITS` at least, or all that are left.
+    #[inline]
     fn fill(&mut self) {
-        while self.held <= 56 {
+        if self.held >= FILLED_BITS {
+            return;
+        }
+        let Some(next) = self.rest.first_chunk::<8>() else { return self.fill_from_end() };
+        // Bits of a byte that is not whole stay in the word; the next time puts them there again.
+        self.word |= u64::from_be_bytes(*next) >> self.held;
+        let whole = (63 - self.held) / 8;
+        self.held += whole * 8;
+        self.rest = self.rest.get(whole as usize..).unwrap_or_default();
+    }
+
+    #[cold]
+    fn fill_from_end(&mut self) {
+        while self.held <= FILLED_BITS {
             let Some((first, rest)) = self.rest.split_first() else { return };
             self.word |= u64::from(*first) << (56 - self.held);
             self.held += 8;

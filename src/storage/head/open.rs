@@ -3,7 +3,7 @@
 //! The first time stands outside the bytes; the first value is packed against +0.
 
 use crate::storage::chunk::{BitReader, BitWriter};
-use crate::storage::pack::{Mode, Times, get_value, put_value};
+use crate::storage::pack::{Mode, Times, Values, put_value};
 use crate::storage::source::Columns;
 
 /// Samples of a chunk at most: with 15 s between samples half an hour.
@@ -101,7 +101,7 @@ impl OpenChunk {
         for _ in 0..count {
             walk.next()?;
         }
-        let (times, last, mode) = (walk.times, walk.last, walk.mode);
+        let (times, last, mode) = (walk.times, walk.values.last(), walk.values.mode());
         let out = BitWriter::resume(bytes, bit_len)?;
         Some(Self { out, min, times, last, mode, count, has_last: count > 0 })
     }
@@ -126,7 +126,10 @@ pub(super) fn decode(
 ) -> Option<()> {
     let start = out.len();
     let mut walk = Walk::new(min, bytes);
-    for _ in 0..count {
+    let mut left = u32::from(count);
+    out.ts.reserve(usize::from(count));
+    out.values.reserve(usize::from(count));
+    while left > 0 {
         let Some((ts, bits)) = walk.next() else {
             // Half a chunk is no data: what follows the damage is unknown, and so is what it hit.
             out.ts.truncate(start);
@@ -136,8 +139,17 @@ pub(super) fn decode(
         if ts > to {
             break;
         }
+        let value = f64::from_bits(bits);
         if ts >= from {
-            out.push(ts, f64::from_bits(bits));
+            out.push(ts, value);
+        }
+        left -= 1;
+        for _ in 0..walk.repeats(left) {
+            left -= 1;
+            let ts = walk.times.repeat();
+            if ts >= from && ts <= to {
+                out.push(ts, value);
+            }
         }
     }
     Some(())
@@ -148,15 +160,14 @@ pub(super) fn decode(
 struct Walk<'a> {
     bits: BitReader<'a>,
     times: Times,
-    last: u64,
-    mode: Mode,
+    values: Values,
     begun: bool,
 }
 
 impl<'a> Walk<'a> {
     const fn new(min: i64, bytes: &'a [u8]) -> Self {
         let (bits, times) = (BitReader::new(bytes), Times::after(min));
-        Self { bits, times, last: 0, mode: Mode::NONE, begun: false }
+        Self { bits, times, values: Values::first(), begun: false }
     }
 
     /// The next sample; `None` when the bytes end, or its time would not rise.
@@ -169,8 +180,21 @@ impl<'a> Walk<'a> {
             }
         }
         self.begun = true;
-        self.last = get_value(&mut self.bits, &mut self.mode, self.last)?;
-        Some((self.times.last(), self.last))
+        let value = self.values.next(&mut self.bits)?;
+        Some((self.times.last(), value))
+    }
+
+    /// How many of the next `most` samples have the value of the one before and come as long
+    /// after it as that one did; they are passed over, but for their times.
+    #[inline]
+    fn repeats(&mut self, most: u32) -> u32 {
+        let repeats = (self.bits.zeros() / 2).min(most);
+        // Times that do not rise are for `next` to refuse.
+        if self.times.rise(repeats) {
+            self.bits.pass(repeats * 2);
+            return repeats;
+        }
+        0
     }
 }
 
