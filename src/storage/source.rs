@@ -89,6 +89,15 @@ pub struct SeriesSet {
     pub warnings: Vec<String>,
 }
 
+/// By what series are counted: by these labels, or by all but these and the name.
+#[derive(Clone, Copy, Debug)]
+pub struct CountBy<'a> {
+    /// Names of labels.
+    pub labels: &'a [String],
+    /// Whether these are the ones that do not count.
+    pub without: bool,
+}
+
 /// A store as readers see it. Methods block.
 pub trait Source: Send + Sync + fmt::Debug {
     /// Series that match all of `matchers` and may have samples in `range`.
@@ -103,6 +112,24 @@ pub trait Source: Send + Sync + fmt::Debug {
         matchers: &[Matcher],
         series_max: usize,
     ) -> Result<SeriesSet, SourceError>;
+
+    /// Counts, of series that match all of `matchers`, those whose newest sample in `range` is no
+    /// staleness marker: the labels of each group and its count, in no order. `None` when that is
+    /// not faster than to select and read them.
+    ///
+    /// At most `series_max` series, else `SourceError::TooManySeries`.
+    ///
+    /// # Errors
+    /// See `SourceError`.
+    fn count(
+        &self,
+        _range: TimeRange,
+        _matchers: &[Matcher],
+        _by: CountBy<'_>,
+        _series_max: usize,
+    ) -> Result<Option<Vec<(Labels, u64)>>, SourceError> {
+        Ok(None)
+    }
 
     /// Label sets of series that match all of `matchers`, sorted; samples are not read.
     ///

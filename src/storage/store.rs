@@ -13,7 +13,7 @@ use super::exemplar::Exemplars;
 use super::head::{Head, HeadDeps};
 use super::metrics::StoreMetrics;
 use super::select::{Part, join};
-use super::source::{SeriesSet, Source, SourceError};
+use super::source::{CountBy, SeriesSet, Source, SourceError};
 use crate::model::{Exemplar, Labels, Matcher, Metadata, TimeRange, Timestamp, duration};
 use crate::sys::clock::SharedClock;
 use crate::sys::entropy::Entropy;
@@ -538,6 +538,20 @@ impl Source for Storage {
             return Err(SourceError::TooManySeries { limit: series_max });
         }
         Ok(SeriesSet { series: joined.into_iter().map(Into::into).collect(), warnings })
+    }
+
+    fn count(
+        &self,
+        range: TimeRange,
+        matchers: &[Matcher],
+        by: CountBy<'_>,
+        series_max: usize,
+    ) -> std::result::Result<Option<Vec<(Labels, u64)>>, SourceError> {
+        let counted = self.head.count(range, matchers, by, series_max)?;
+        // After the head: what a cut took from it in between is in a block by now.
+        let (from, to) = (range.from().as_millis(), range.to().as_millis());
+        let blocks = self.blocks.list();
+        Ok(counted.filter(|_| !blocks.iter().any(|block| block.overlaps(from, to))))
     }
 
     fn series(

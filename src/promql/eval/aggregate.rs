@@ -10,6 +10,7 @@ use super::{Evaluator, Grid, annotate, empty_column};
 use crate::model::{Labels, METRIC_NAME, value_text};
 use crate::promql::Error;
 use crate::promql::syntax::{AggregateOp, Grouping};
+use crate::storage::source::CountBy;
 use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
 
@@ -26,13 +27,38 @@ impl Evaluator<'_> {
             AggregateOp::Quantile => self.quantile(aggregate, grid),
             AggregateOp::Sum => self.fold::<Total>(aggregate, grid),
             AggregateOp::Avg => self.fold::<Average>(aggregate, grid),
-            AggregateOp::Count => self.fold::<Count>(aggregate, grid),
+            AggregateOp::Count => match self.counted(aggregate, grid)? {
+                Some(rows) => Ok(rows),
+                None => self.fold::<Count>(aggregate, grid),
+            },
             AggregateOp::Min => self.fold::<Smallest>(aggregate, grid),
             AggregateOp::Max => self.fold::<Largest>(aggregate, grid),
             AggregateOp::Group => self.fold::<One>(aggregate, grid),
             AggregateOp::Stddev => self.fold::<Deviation>(aggregate, grid),
             AggregateOp::Stdvar => self.fold::<Variance>(aggregate, grid),
         }
+    }
+
+    /// The count of a selector's series at one instant, as far as the source can tell it without
+    /// reading them all.
+    fn counted(&self, aggregate: &Aggregate, grid: Grid) -> Result<Option<Rows>, Error> {
+        let Kind::Select(select) = &aggregate.inner.kind else { return Ok(None) };
+        if grid.count != 1 || select.extension.is_some() {
+            return Ok(None);
+        }
+        let Grouping { labels, without, .. } = &aggregate.grouping;
+        let Some(groups) =
+            self.count_selected(select, grid, CountBy { labels, without: *without })?
+        else {
+            return Ok(None);
+        };
+        self.guard.hold(groups.len())?;
+        let rows = groups.into_iter().map(|(labels, count)| Row {
+            labels,
+            drop_name: false,
+            values: vec![count as f64],
+        });
+        Ok(Some(rows.collect()))
     }
 
     /// Folds the input, series by series, into one cell a group and step.

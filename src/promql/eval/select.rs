@@ -5,10 +5,10 @@
 use super::column::{ABSENT, is_absent};
 use super::plan::Select;
 use super::{Evaluator, Grid, Sink, rate};
-use crate::model::{TimeRange, Timestamp, is_stale_nan};
+use crate::model::{Labels, TimeRange, Timestamp, is_stale_nan};
 use crate::promql::Error;
 use crate::promql::syntax::Extension;
-use crate::storage::source::{Columns, SelectedSeries, SourceError};
+use crate::storage::source::{Columns, CountBy, SelectedSeries, SourceError};
 use std::rc::Rc;
 
 impl Evaluator<'_> {
@@ -30,6 +30,34 @@ impl Evaluator<'_> {
         let found = Rc::new(set.series);
         fetched.found = Some(found.clone());
         Ok(found)
+    }
+
+    /// Asks the source to count a selector's series at one instant; `None` when it would rather
+    /// hand them out, or has done so already.
+    pub(super) fn count_selected(
+        &self,
+        select: &Select,
+        grid: Grid,
+        by: CountBy<'_>,
+    ) -> Result<Option<Vec<(Labels, u64)>>, Error> {
+        let fetches = self.fetches.borrow();
+        let fetched = fetches.get(select.fetch).expect("the plan numbers its own fetches");
+        if fetched.found.is_some() {
+            return Ok(None);
+        }
+        self.guard.check()?;
+        let to = select.reference(grid.start);
+        let from = to.saturating_sub(self.settings.lookback).saturating_add(1);
+        let bounds = (Timestamp::from_millis(from), Timestamp::from_millis(to));
+        let Some(range) = TimeRange::new(bounds.0, bounds.1) else { return Ok(None) };
+        let matchers = &fetched.fetch.matchers;
+        let counted = self.source.count(range, matchers, by, self.settings.series_max);
+        let counted = counted.map_err(source_error)?;
+        let total: u64 = counted.iter().flatten().map(|(_, count)| count).sum();
+        let total = usize::try_from(total).unwrap_or(usize::MAX);
+        self.series_selected.set(self.series_selected.get().saturating_add(total));
+        self.guard.count_read(total)?;
+        Ok(counted)
     }
 
     /// Reads the samples `from..=to` of one series into `columns`.

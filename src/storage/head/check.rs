@@ -30,9 +30,11 @@ pub(in super::super) fn check(files: &SharedFiles, dir: &Path) -> Result<(u64, u
     state.chunk_files = Arc::new(table);
     let mut problems = damages.into_notes();
     let (mut samples, mut columns) = (0, Columns::default());
+    let reads = state.reads();
     for series in state.table.iter() {
         columns.clear();
-        let all = state.snapshot(series, state.table.labels(series), i64::MIN, i64::MAX);
+        let labels = state.table.labels(series);
+        let all = state.snapshot(series, labels, (i64::MIN, i64::MAX), &reads);
         problems.extend(all.read(i64::MIN, i64::MAX, &mut columns));
         samples += columns.len() as u64;
     }

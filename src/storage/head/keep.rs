@@ -126,7 +126,8 @@ impl Head {
     pub(crate) fn cut_one(&self, number: u64, from: i64, to: i64) -> Option<HeadSeries> {
         let state = self.state();
         let series = state.table.get(number)?;
-        Some(state.snapshot(series, state.table.labels(series), from, to))
+        let reads = state.reads();
+        Some(state.snapshot(series, state.table.labels(series), (from, to), &reads))
     }
 
     /// A time at or after `from` before which there is no sample since `from`; `None` when there

@@ -2,9 +2,10 @@
 
 use super::chunk_file::{Record, read_record};
 use super::open::{ChunkBytes, decode};
+use super::reads::ChunkReads;
 use super::series::{Chain, Place, Series};
 use super::symbols::Symbol;
-use super::table::{Table, generation_of};
+use super::table::{PairId, Table, generation_of};
 use super::{Head, State};
 use crate::model::{Labels, Matcher, TimeRange};
 use crate::storage::TsdbStats;
@@ -13,7 +14,7 @@ use crate::storage::postings::matching;
 use crate::storage::source::{Columns, SourceError};
 use crate::storage::tombstone::Intervals;
 use crate::sys::files::SharedFile;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ pub(crate) struct HeadSeries {
     /// Chunks that follow the chain, the open one last.
     later: Vec<Arc<ChunkBytes>>,
     read_from: Option<i64>,
-    files: Arc<FileTable>,
+    files: Arc<ChunkReads>,
     deleted: Option<Arc<Intervals>>,
 }
 
@@ -90,7 +91,7 @@ impl HeadSeries {
                     }
                 }
                 // Files that only have what blocks have are gone.
-                Err(_) if self.is_dropped(place) => break,
+                Err(_) if self.files.is_dropped(place) => break,
                 Err(why) => {
                     warnings.push(self.missing(chain.max, &why));
                     // Where the one before it ends is not known.
@@ -102,16 +103,10 @@ impl HeadSeries {
     }
 
     fn load_one(&self, place: Place) -> Result<Loaded, String> {
-        let file = self.files.get(&place.file).ok_or("its file is gone")?;
-        let mut record = vec![0; usize::from(place.len)];
-        file.read_exact_at(&mut record, u64::from(place.offset)).map_err(|err| err.to_string())?;
+        let record = self.files.read(place)?;
         let Record { min, count, bytes, before } =
             read_record(&record, place.file, self.number).ok_or("its checksum is wrong")?;
         Ok(Loaded { min, count, bytes: bytes.into(), before })
-    }
-
-    fn is_dropped(&self, place: Place) -> bool {
-        self.files.first_key_value().is_none_or(|(first, _)| place.file < *first)
     }
 
     fn missing(&self, at: i64, why: &str) -> String {
@@ -120,8 +115,9 @@ impl HeadSeries {
 }
 
 impl Head {
-    /// Series that match and may have samples in `range`, as they are at one moment: of a commit
-    /// all samples are there or none. Labels, which never change, follow in batches.
+    /// Series that match and may have samples in `range`, sorted by labels, as they are at one
+    /// moment: of a commit all samples are there or none. Labels, which never change, follow in
+    /// batches.
     ///
     /// # Errors
     /// More than `series_max` match.
@@ -132,16 +128,19 @@ impl Head {
         series_max: usize,
     ) -> Result<Vec<HeadSeries>, SourceError> {
         let mut found = self.select_samples(range, matchers, series_max)?;
+        let mut keys = Keys::default();
         for batch in found.chunks_mut(BATCH_SERIES) {
             let state = self.state();
             for one in batch {
                 let series = state.table.get(one.number);
                 one.labels = series.map_or_else(Labels::empty, |one| state.table.labels(one));
+                keys.push(series.into_iter().flat_map(Series::pairs));
             }
         }
+        let mut sorted = keys.sorted(found);
         // What has gone since is in a block, and those are asked later.
-        found.retain(|one| !one.labels.is_empty());
-        Ok(found)
+        sorted.retain(|one| !one.labels.is_empty());
+        Ok(sorted)
     }
 
     fn select_samples(
@@ -154,6 +153,7 @@ impl Head {
         let (from, to) = (range.from().as_millis(), range.to().as_millis());
         let ids = matching(&state.table, matchers)?;
         let mut found = Vec::with_capacity(ids.len().min(series_max));
+        let reads = state.reads();
         for place in ids.iter() {
             let Some(series) = state.table.at_place(*place) else { continue };
             if !state.overlaps(series, from, to) {
@@ -162,7 +162,7 @@ impl Head {
             if found.len() >= series_max {
                 return Err(SourceError::TooManySeries { limit: series_max });
             }
-            found.push(state.snapshot(series, Labels::empty(), from, to));
+            found.push(state.snapshot(series, Labels::empty(), (from, to), &reads));
         }
         Ok(found)
     }
@@ -293,6 +293,45 @@ impl Head {
     }
 }
 
+/// The pairs of several series, to sort those by: texts are compared once a pair.
+#[derive(Debug, Default)]
+struct Keys {
+    pairs: Vec<PairId>,
+    /// Where the pairs of each series end.
+    ends: Vec<usize>,
+}
+
+impl Keys {
+    fn push(&mut self, pairs: impl Iterator<Item = PairId>) {
+        self.pairs.extend(pairs);
+        self.ends.push(self.pairs.len());
+    }
+
+    /// The series whose pairs were pushed in this order, sorted by labels.
+    fn sorted(mut self, series: Vec<HeadSeries>) -> Vec<HeadSeries> {
+        let mut texts: FxHashMap<PairId, (&str, &str)> = FxHashMap::default();
+        let all = series.iter().flat_map(|one| one.labels.iter());
+        for (pair, text) in self.pairs.iter().zip(all) {
+            texts.entry(*pair).or_insert(text);
+        }
+        let mut order: Vec<_> = texts.into_iter().collect();
+        order.sort_unstable_by_key(|(_, text)| *text);
+        let ranks: FxHashMap<PairId, u32> =
+            (0..).zip(order).map(|(rank, (pair, _))| (pair, rank)).collect();
+        for pair in &mut self.pairs {
+            *pair = ranks.get(pair).copied().unwrap_or(u32::MAX);
+        }
+        let mut keyed: Vec<(&[u32], HeadSeries)> = Vec::with_capacity(series.len());
+        let mut start = 0;
+        for (end, one) in self.ends.iter().zip(series) {
+            keyed.push((self.pairs.get(start..*end).unwrap_or_default(), one));
+            start = *end;
+        }
+        keyed.sort_unstable_by_key(|(key, _)| *key);
+        keyed.into_iter().map(|(_, one)| one).collect()
+    }
+}
+
 impl State {
     pub(super) fn overlaps(&self, series: &Series, from: i64, to: i64) -> bool {
         let from = self.read_from.map_or(from, |start| start.max(from));
@@ -302,12 +341,17 @@ impl State {
         from <= to && !deleted()
     }
 
+    /// The chunk files that are there now, for series that are selected together.
+    pub(super) fn reads(&self) -> Arc<ChunkReads> {
+        Arc::new(ChunkReads::new(Arc::clone(&self.chunk_files)))
+    }
+
     pub(super) fn snapshot(
         &self,
         series: &Series,
         labels: Labels,
-        from: i64,
-        to: i64,
+        (from, to): (i64, i64),
+        reads: &Arc<ChunkReads>,
     ) -> HeadSeries {
         let pending = self.pending.get(&series.number).into_iter().flatten();
         let overlapping = |chunk: &&Arc<ChunkBytes>| chunk.min <= to && chunk.max >= from;
@@ -324,7 +368,7 @@ impl State {
             chain: series.chain(),
             later,
             read_from: self.read_from,
-            files: Arc::clone(&self.chunk_files),
+            files: Arc::clone(reads),
             deleted: self.deleted.get(&series.number).map(Arc::clone),
         }
     }

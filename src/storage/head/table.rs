@@ -261,8 +261,21 @@ impl Table {
         &'a self,
         series: &'a Series,
     ) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
-        let pairs = series.pairs().filter_map(|id| self.pairs.get(at(id))?.as_ref());
+        self.texts_of(series.pairs())
+    }
+
+    /// Names and values of pairs.
+    pub(super) fn texts_of<'a>(
+        &'a self,
+        pairs: impl Iterator<Item = PairId> + Clone + 'a,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
+        let pairs = pairs.filter_map(|id| self.pair_at(id));
         pairs.map(|pair| (self.symbols.text(pair.name), self.symbols.text(pair.value)))
+    }
+
+    /// The name of a pair.
+    pub(super) fn name_of(&self, id: PairId) -> Option<Symbol> {
+        self.pair_at(id).map(|pair| pair.name)
     }
 
     /// Names and values of a series, as symbols.

@@ -31,7 +31,7 @@ fn config() -> Config {
     config
 }
 
-fn disk() -> SimFiles {
+pub(super) fn disk() -> SimFiles {
     let files = SimFiles::new();
     files.create_dir_all(Path::new(DIR)).unwrap();
     files.sync_dir(Path::new("/")).unwrap();
@@ -54,6 +54,11 @@ fn open_with(files: &SimFiles, config: &Config) -> (Head, Vec<String>) {
 #[track_caller]
 fn open(files: &SimFiles) -> (Head, Vec<String>) {
     open_with(files, &config())
+}
+
+/// A head on an empty disk.
+pub(super) fn head_on(files: &SimFiles) -> Head {
+    open(files).0
 }
 
 /// Commit number `at`: two to four series, one timestamp, now and then a new series.
