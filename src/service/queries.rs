@@ -195,6 +195,7 @@ pub(super) fn query_error(err: &promql::Error) -> Error {
         promql::ErrorKind::Timeout => ErrorKind::Timeout,
         promql::ErrorKind::Canceled => ErrorKind::Canceled,
         promql::ErrorKind::Internal => ErrorKind::Internal,
+        promql::ErrorKind::Busy => ErrorKind::Busy,
     };
     Error::new(kind, err.to_string())
 }
