@@ -99,6 +99,16 @@ impl Engine {
         &self.config
     }
 
+    /// Memory of the pool for what a client is answered beside queries.
+    ///
+    /// # Errors
+    /// There is not so much.
+    pub fn lease(&self, bytes: usize) -> Result<Lease, Error> {
+        let mut lease = Lease::new(self.pool.clone(), User::Client, usize::MAX);
+        lease.grow_to(bytes)?;
+        Ok(lease)
+    }
+
     /// Reads `text` with the engine's features.
     ///
     /// # Errors

@@ -184,18 +184,18 @@ fn the_regular_expressions_of_a_query_are_bounded_together() {
     assert!(err.to_string().contains("regular expressions of the query take more than"), "{err}");
 }
 
-const SERIES: i64 = 2_000;
+const SERIES: u32 = 2_000;
 
 /// Series whose labels are much longer than their samples.
 fn many_series() -> Memory {
     let mut memory = Memory::default();
     for number in 0..SERIES {
-        memory.push(labels_of(number), 0, number as f64);
+        memory.push(labels_of(number), 0, f64::from(number));
     }
     memory
 }
 
-fn labels_of(number: i64) -> Labels {
+fn labels_of(number: u32) -> Labels {
     let long = format!("{number}-{}", "x".repeat(200));
     Labels::from_pairs([("__name__", "a"), ("n", long.as_str()), ("le", "1")])
 }
@@ -221,11 +221,12 @@ fn least_bytes(source: &Memory, text: &str) -> usize {
 #[test]
 fn labels_groups_and_tables_count_and_not_columns_alone() {
     let source = many_series();
-    let columns = SERIES as usize * size_of::<f64>();
+    let series = usize::try_from(SERIES).expect("few");
+    let columns = series * size_of::<f64>();
     let texts: usize = (0..SERIES).map(|number| labels_of(number).byte_len()).sum();
     // What the selector found is there all the time: a handle and labels each.
     let found = least_bytes(&source, "count(a)");
-    assert!(found > texts + SERIES as usize * 32, "{found}");
+    assert!(found > texts + series * 32, "{found}");
     for (text, least) in [
         // New labels for each group.
         ("count(count without (le) (a))", texts + columns),

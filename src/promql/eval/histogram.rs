@@ -27,6 +27,12 @@ struct Group {
     buckets: Vec<(f64, usize)>,
 }
 
+impl Group {
+    fn bytes(&self) -> usize {
+        group_bytes(&self.labels) + self.buckets.len() * size_of::<(f64, usize)>()
+    }
+}
+
 impl Evaluator<'_> {
     pub(super) fn histogram(
         &self,
@@ -54,10 +60,7 @@ impl Evaluator<'_> {
         }
         let rows = self.eval(vector, grid)?;
         let groups = self.bucket_groups(&rows, vector.span);
-        let tables = groups.iter().map(|group| {
-            group_bytes(&group.labels) + group.buckets.len() * size_of::<(f64, usize)>()
-        });
-        let tables: usize = tables.sum();
+        let tables = groups.iter().map(Group::bytes).sum();
         self.guard.hold_bytes(tables)?;
         let mut forced: BTreeMap<String, Forced> = BTreeMap::new();
         if function == Function::HistogramFraction {
