@@ -200,11 +200,11 @@ fn labels_of(number: u32) -> Labels {
     Labels::from_pairs([("__name__", "a"), ("n", long.as_str()), ("le", "1")])
 }
 
-/// The least limit in bytes with which a query has an answer, to a kilobyte or so.
+/// The least limit in bytes with which a query has an answer, to a few kilobytes.
 fn least_bytes(source: &Memory, text: &str) -> usize {
     let query = Query::parse(text, &Features::ALL).expect("parses");
-    let (mut too_few, mut enough) = (0, 64 << 20);
-    while enough - too_few > 1024 {
+    let (mut too_few, mut enough) = (0, 8 << 20);
+    while enough - too_few > 8 << 10 {
         let bytes = usize::midpoint(too_few, enough);
         let options = Options { bytes_max: Some(bytes), ..Options::default() };
         match engine().instant(source, &query, Timestamp::EPOCH, &options) {
@@ -300,4 +300,64 @@ fn a_light_query_ends_where_it_would_do_more_and_says_so() {
         let err = light(text, limits).expect_err(text);
         assert!(err.wants_more(), "{text}: {err}");
     }
+}
+
+#[test]
+fn everything_joined_with_itself_and_hostile_expressions_end_cleanly() {
+    let source = many_series();
+    for (text, words) in [
+        ("{__name__=~\".+\"} * on (le) {__name__=~\".+\"}", "many-to-many matching not allowed"),
+        (
+            "{__name__=~\".+\"} * on (le) group_left {__name__=~\".+\"}",
+            "many-to-many matching not allowed",
+        ),
+        ("{__name__=~\".+\"} * on (n) {__name__=~\".+\"}", "more than 1048576 bytes"),
+        ("{__name__=~\".+\"} or ignoring (n) {__name__=~\".+\"}", "more than 1048576 bytes"),
+    ] {
+        let query = Query::parse(text, &Features::ALL).expect("parses");
+        let many = !words.contains("bytes");
+        let bytes = if many { 64 << 20 } else { 1 << 20 };
+        let options = Options { bytes_max: Some(bytes), ..Options::default() };
+        let err = engine().instant(&source, &query, Timestamp::EPOCH, &options).expect_err(text);
+        assert_eq!(err.kind(), ErrorKind::Execution, "{text}");
+        let series = err.to_string().contains("selects more than");
+        assert!(series || err.to_string().contains(words), "{text}: {err}");
+    }
+    for (pattern, is_allowed) in [
+        ("(.*.*)*(.*.*)*x", true),
+        ("(a|aa)+b", true),
+        ("((a{0,100}){0,100}){0,100}", false),
+        ("(?:\\\\pL{1000}){1000}", false),
+    ] {
+        let parsed = Query::parse(format!("a{{n=~\"{pattern}\"}}"), &Features::ALL);
+        assert_eq!(parsed.is_ok(), is_allowed, "{pattern}");
+        // Matching takes time by the length of the text alone, else this would not end.
+        if let Ok(query) = parsed {
+            let found = engine().instant(&source, &query, Timestamp::EPOCH, &Options::default());
+            found.expect("evaluates");
+        }
+    }
+}
+
+#[test]
+fn a_hundred_heavy_queries_at_once_stay_within_the_pool() {
+    let config = Config { bytes_max: 12 << 20, ..Config::default() };
+    let clock = Arc::new(VirtualClock::at(Timestamp::EPOCH));
+    let (engine, source) = (Engine::new(config, clock), many_series());
+    let texts = ["a + a", "a", "count_values(\"v\", a)", "sum(a)", "topk(5000, a) or a"];
+    std::thread::scope(|scope| {
+        for number in 0..100 {
+            let (engine, source, text) = (&engine, &source, texts[number % texts.len()]);
+            scope.spawn(move || {
+                let query = engine.parse(text).expect("parses");
+                let at = Timestamp::EPOCH;
+                match engine.instant(source, &query, at, &Options::default()) {
+                    Ok(_) => {}
+                    Err(err) => assert_eq!(err.kind(), ErrorKind::Busy, "{text}: {err}"),
+                }
+                assert!(engine.pool().used() <= 12 << 20);
+            });
+        }
+    });
+    assert_eq!(engine.pool().used(), 0);
 }
