@@ -83,12 +83,11 @@ impl Error {
     }
 
     /// Whether a light query fails with this because it is none, and may go on with the budget of
-    /// a heavy one.
+    /// a heavy one; samples are as many for both.
     pub const fn wants_more(&self) -> bool {
         matches!(
             self,
             Self::Heavy
-                | Self::TooManySamples
                 | Self::TooManyBytes { .. }
                 | Self::Source(SourceError::TooManySeries { .. })
         )

@@ -4,8 +4,12 @@ use super::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Of the pool one part in so many is only for rules, so that no dashboard makes them fail.
-const RULES_SHARE: usize = 8;
+/// The pool in so many parts:
+const PARTS: usize = 16;
+/// these are only for rules, so that no dashboard makes them fail,
+const RULES_PARTS: usize = 2;
+/// and these only for them and for light queries, so that a heavy one does not either.
+const LIGHT_PARTS: usize = 1;
 
 /// A query takes memory out of the pool in pieces of this size,
 const PIECE_BYTES: usize = 64 << 10;
@@ -18,12 +22,14 @@ pub enum User {
     /// People and programs that ask.
     #[default]
     Client,
+    /// They as well, as long as it takes little.
+    Light,
     /// Recording and alerting rules.
     Rules,
 }
 
 /// The memory that all running queries share. A query alone may use all of it, apart from the
-/// part that is kept for rules.
+/// parts that are kept for light ones and for rules.
 #[derive(Debug)]
 pub struct Pool {
     bytes_max: usize,
@@ -43,10 +49,12 @@ impl Pool {
 
     /// Bytes that queries of `user` may hold together.
     pub const fn bytes_max(&self, user: User) -> usize {
-        match user {
-            User::Client => self.bytes_max - self.bytes_max / RULES_SHARE,
-            User::Rules => self.bytes_max,
-        }
+        let kept = match user {
+            User::Client => RULES_PARTS + LIGHT_PARTS,
+            User::Light => RULES_PARTS,
+            User::Rules => 0,
+        };
+        self.bytes_max - self.bytes_max / PARTS * kept
     }
 
     fn take(&self, bytes: usize, user: User) -> bool {
@@ -128,18 +136,20 @@ mod tests {
     }
 
     #[test]
-    fn one_query_may_have_all_but_the_part_of_the_rules() {
+    fn one_query_may_have_all_but_the_parts_of_light_ones_and_of_rules() {
         let pool = Arc::new(Pool::new(256 * MIB));
         let mut alone = lease(&pool, User::Client);
-        let most = 224 * MIB;
+        let most = 208 * MIB;
         assert!(alone.grow_to(most).is_ok());
         let err = alone.grow_to(most + 1).expect_err("more than there is");
         assert!(matches!(err, Error::TooManyBytes { limit } if limit == most));
         let err = lease(&pool, User::Client).grow_to(1).expect_err("nothing is left");
         assert!(matches!(err, Error::MemoryBusy { .. }), "{err}");
+        let mut light = lease(&pool, User::Light);
+        assert!(light.grow_to(16 * MIB).is_ok() && light.grow_to(17 * MIB).is_err());
         let mut rule = lease(&pool, User::Rules);
         assert!(rule.grow_to(32 * MIB).is_ok());
-        drop(alone);
+        drop((alone, light));
         assert!(rule.grow_to(256 * MIB).is_ok());
         drop(rule);
         assert_eq!(pool.used(), 0);
@@ -168,7 +178,7 @@ mod tests {
                 one.shrink_to(bytes);
                 let sum: usize = leases.iter().map(|lease| lease.taken).sum();
                 prop_assert_eq!(pool.used(), sum);
-                prop_assert!(sum <= 28 * MIB);
+                prop_assert!(sum <= 26 * MIB);
             }
             drop(leases);
             prop_assert_eq!(pool.used(), 0);

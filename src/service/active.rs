@@ -140,6 +140,12 @@ impl Active {
         entry.inspect(|entry| entry.canceled.store(true, Ordering::Relaxed)).is_some()
     }
 
+    /// Ends all queries soon.
+    pub(super) fn cancel_all(&self) {
+        let state = self.lock();
+        state.running.values().for_each(|entry| entry.canceled.store(true, Ordering::Relaxed));
+    }
+
     fn end(&self, id: u64) {
         let mut state = self.lock();
         let Some(entry) = state.running.remove(&id) else { return };

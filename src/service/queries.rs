@@ -221,6 +221,7 @@ impl Queries {
         let parsed = self.engine.parse(asked.expr).map_err(|err| query_error(&err))?;
         let mut options = self.options(call, asked, ticket);
         (options.light, options.bytes_max) = (Some(LIGHT), Some(LIGHT_BYTES));
+        options.user = User::Light;
         let outcome = evaluate(&self.engine, self.source.as_ref(), &parsed, asked.when, &options);
         times.evaluated = self.since(begun);
         match outcome {
@@ -319,7 +320,7 @@ impl Queries {
             self.clock.now(),
             &Ended {
                 expr: asked.expr,
-                client: &call.client,
+                client: if call.client == RULES { "" } else { &call.client },
                 start,
                 end,
                 step_seconds: step.as_secs_f64(),

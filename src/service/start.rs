@@ -155,6 +155,7 @@ impl Service {
     pub fn close(&self) {
         self.world.shutdown.trigger();
         let Some(parts) = self.parts.get() else { return };
+        parts.queries.active().cancel_all();
         self.world.runtime.block_on(parts.scrapes.stop());
         parts.ruling.stop();
         if let Err(err) = parts.storage.close() {
@@ -306,7 +307,7 @@ impl Service {
             .start(&config.groups, &context, &config.alerting.alert_relabel)
             .map_err(Error::Storage)?;
         let scrapes = ScrapeManager::new(self.scrape_deps(appender, server_seed(state, world)));
-        let own = OwnMetrics::new(world.registry.clone(), &alerting);
+        let own = OwnMetrics::new(world.registry.clone(), &alerting, &queries);
         let locals = Locals::new(world, own.clone());
         let state = state.clone();
         Ok(Parts { storage, queries, scrapes, ruling, alerting, forwarding, own, state, locals })
@@ -491,4 +492,25 @@ fn server_seed(state: &StateDb, world: &World) -> u64 {
         tracing::warn!(%err, "the offsets of targets will move with the next start");
     }
     seed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_have_a_fifth_of_the_memory_and_no_more_than_256_mib_unless_it_is_said() {
+        // reliability.md, section 3.
+        const MIB: u64 = 1 << 20;
+        for (flag, limit, expected) in [
+            (None, None, 256),
+            (None, Some(500), 100),
+            (None, Some(64_000), 256),
+            (Some(1000), Some(500), 1000),
+            (Some(10), None, 10),
+        ] {
+            let bytes = query_bytes(flag.map(|flag| flag * MIB), limit.map(|limit| limit * MIB));
+            assert_eq!(bytes as u64 / MIB, expected, "{flag:?} {limit:?}");
+        }
+    }
 }

@@ -296,6 +296,8 @@ fn a_light_query_ends_where_it_would_do_more_and_says_so() {
         ("count(a)", Light { work_max: 1_999, ..usual }),
         ("count_over_time(a[1y])", usual),
         ("count_over_time(vector(1)[3d:1s])", usual),
+        // Its expression alone may take long.
+        ("count(a{n=~\"(?:\\\\pL{10}|x)+\"})", usual),
     ] {
         let err = light(text, limits).expect_err(text);
         assert!(err.wants_more(), "{text}: {err}");

@@ -36,6 +36,9 @@ pub(super) fn regex_bytes(expr: &Expr) -> usize {
     2 * matchers.filter_map(Matcher::regex).map(Regex::memory).sum::<usize>()
 }
 
+/// What the regular expressions of a light query may take.
+const LIGHT_REGEX_BYTES: usize = 512 << 10;
+
 /// What a labels' text takes.
 pub(super) fn label_bytes(labels: &Labels) -> usize {
     LABELS_BYTES + labels.byte_len()
@@ -153,7 +156,6 @@ impl Guard {
         self.work_left.set(WORK_BETWEEN_CHECKS);
         let done = self.work_done.get().saturating_add(WORK_BETWEEN_CHECKS - left);
         self.work_done.set(done.saturating_add(samples));
-        self.watch.progress.store(self.read.get(), Ordering::Relaxed);
         if self.light.is_some_and(|light| self.work_done.get() > light.work_max) {
             return Err(Error::Heavy);
         }
@@ -166,6 +168,15 @@ impl Guard {
             Some(light) if samples > light.work_max => Err(Error::Heavy),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Counts the regular expressions of a query. With large ones a light query may take long
+    /// before it has found its series.
+    pub(super) fn hold_regexes(&self, bytes: usize) -> Result<(), Error> {
+        if self.is_light() && bytes > LIGHT_REGEX_BYTES {
+            return Err(Error::Heavy);
+        }
+        self.hold_bytes(bytes)
     }
 
     /// Whether it may only do little.
@@ -242,7 +253,9 @@ impl Guard {
 
     /// Counts samples that were read from the source.
     pub(super) fn count_read(&self, samples: usize) -> Result<(), Error> {
-        self.read.set(self.read.get().saturating_add(samples));
+        let read = self.read.get().saturating_add(samples);
+        self.read.set(read);
+        self.watch.progress.store(read, Ordering::Relaxed);
         self.work(samples)
     }
 

@@ -97,7 +97,7 @@ pub(super) fn run(
 ) -> Result<(Value, Stats, Lease), Error> {
     guard.check()?;
     guard.fits(grid.count)?;
-    guard.hold_bytes(regex_bytes(expr))?;
+    guard.hold_regexes(regex_bytes(expr))?;
     let Plan { root, fetches } = plan::build(expr, grid, &settings)?;
     let fetches = fetches.into_iter().map(Fetched::new).collect();
     let evaluator = Evaluator {
