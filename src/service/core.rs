@@ -15,13 +15,14 @@ use crate::promql::syntax;
 use crate::storage::append::{AppendError, Appender as _};
 use crate::sys::process;
 use crate::wire::{
-    AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagerTarget, AlertmanagersAnswer,
-    AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus, ConfigAnswer, ConfigText, Core,
-    Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, ImportPart,
-    InstantQuery, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData,
-    RangeQuery, RawWrite, Readiness, ReceiverName, ReceiverStatus, RulesAnswer, RulesRequest,
-    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, StorageStatus, TargetState,
-    TargetsAnswer, TsdbStatus, VersionInfo, WalReplay, WatchStatus,
+    ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagerTarget,
+    AlertmanagersAnswer, AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus,
+    ConfigAnswer, ConfigText, Core, Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert,
+    ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, PostableAlert,
+    PostableSilence, QueryData, RangeQuery, RawWrite, Readiness, ReceiverName, ReceiverStatus,
+    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport,
+    StorageStatus, TargetState, TargetsAnswer, TopQueries, TsdbStatus, VersionInfo, WalReplay,
+    WatchStatus,
 };
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -161,21 +162,21 @@ impl Core for Service {
         matchers::parse_list(text, mode).map_err(Error::bad_data)
     }
 
-    fn series(&self, _call: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error> {
-        self.running()?.queries.series(request)
+    fn series(&self, call: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error> {
+        self.running()?.queries.series(call, request)
     }
 
-    fn label_names(&self, _call: &Call, req: &SeriesRequest) -> Result<Answer<Vec<String>>, Error> {
-        self.running()?.queries.label_names(req)
+    fn label_names(&self, call: &Call, req: &SeriesRequest) -> Result<Answer<Vec<String>>, Error> {
+        self.running()?.queries.label_names(call, req)
     }
 
     fn label_values(
         &self,
-        _call: &Call,
+        call: &Call,
         name: &str,
         request: &SeriesRequest,
     ) -> Result<Answer<Vec<String>>, Error> {
-        self.running()?.queries.label_values(name, request)
+        self.running()?.queries.label_values(call, name, request)
     }
 
     fn metadata(
@@ -417,6 +418,21 @@ impl Core for Service {
     fn expire_silence(&self, id: &str) -> Result<(), Error> {
         let ended = self.running()?.alerting.expire_silence(SilenceId::from_text(id));
         ended.map(|_| ()).map_err(silence_error)
+    }
+
+    fn active_queries(&self) -> Result<Vec<ActiveQuery>, Error> {
+        Ok(self.running()?.queries.active().list())
+    }
+
+    fn top_queries(&self, limit: usize) -> Result<TopQueries, Error> {
+        Ok(self.running()?.queries.active().top(limit))
+    }
+
+    fn cancel_query(&self, id: &str) -> Result<(), Error> {
+        match self.running()?.queries.active().cancel(id) {
+            true => Ok(()),
+            false => Err(Error::not_found(format!("no query with the id {id:?} is running"))),
+        }
     }
 
     fn alert_rows(&self) -> Result<Vec<AlertRow>, Error> {

@@ -1,6 +1,7 @@
 //! What is scraped inside this process: the host, and the process itself.
 
 use super::alerting::Alerting;
+use super::queries::Queries;
 use super::start::{PROMETHEUS_VERSION, World, host_name};
 use crate::config::Config;
 use crate::exposition::Printer;
@@ -59,18 +60,24 @@ impl LocalTarget for HostMetrics {
 #[derive(Clone, Debug)]
 pub(super) struct OwnMetrics {
     registry: Registry,
-    /// The alert engine outlives scraping, but must not be kept alive by it.
+    /// The alert engine and the queries outlive scraping, but must not be kept alive by it.
     alerting: Weak<Alerting>,
+    queries: Weak<Queries>,
 }
 
 impl OwnMetrics {
     /// The registry's metrics with those of the process and of the alert engine.
-    pub(super) fn new(registry: Registry, alerting: &Arc<Alerting>) -> Self {
+    pub(super) fn new(
+        registry: Registry,
+        alerting: &Arc<Alerting>,
+        queries: &Arc<Queries>,
+    ) -> Self {
         let version = env!("CARGO_PKG_VERSION");
         let help = "A metric with a constant value of 1 and what was built as labels.";
         let labels = [("version", PROMETHEUS_VERSION), ("watchbell", version)];
         registry.gauge("prometheus_build_info", help, &labels).set(1.0);
-        Self { registry, alerting: Arc::downgrade(alerting) }
+        let (alerting, queries) = (Arc::downgrade(alerting), Arc::downgrade(queries));
+        Self { registry, alerting, queries }
     }
 }
 
@@ -83,6 +90,11 @@ impl LocalTarget for OwnMetrics {
         panics.set(tasks::panics_total() as f64);
         if let Some(alerting) = self.alerting.upgrade() {
             alerting.write_metrics();
+        }
+        if let Some(queries) = self.queries.upgrade() {
+            let help = "Bytes that running queries and their answers hold.";
+            let held = registry.gauge("watchbell_query_memory_bytes", help, &[]);
+            held.set(queries.engine().pool().used() as f64);
         }
         registry.gather()
     }

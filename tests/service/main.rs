@@ -129,6 +129,7 @@ fn options(folder: &Path) -> Options {
         query_timeout: Duration::from_secs(30),
         query_concurrency: 4,
         query_samples: 1_000_000,
+        query_bytes: None,
         resend_delay: Duration::from_secs(5),
         outage_tolerance: Duration::from_secs(3600),
         rule_concurrency: 2,
@@ -267,6 +268,49 @@ fn a_bad_file_leaves_the_running_configuration_in_force() {
     service.reload().expect("a good file");
     assert_eq!(service.status().expect("status").config_error, None);
     assert_eq!(service.rules(&Default::default()).expect("rules").groups.len(), 0);
+    service.close();
+}
+
+#[test]
+fn queries_are_logged_listed_and_those_that_a_kill_ended_are_told() {
+    let world = Scene::new();
+    let log =
+        |name: &str| CONFIG.replace("global: {", &format!("global: {{query_log_file: {name}, "));
+    std::fs::write(world.folder.path().join("p.yml"), log("first.log")).expect("writes");
+    let data = world.folder.path().join("data");
+    std::fs::create_dir_all(&data).expect("a folder");
+    let left = "{\"query\":\"sum(left)\",\"client\":\"::1\",\"timestamp_sec\":1.5}";
+    std::fs::write(data.join("queries.active"), left).expect("writes");
+    let service = world.start();
+    let warnings = service.status().expect("status").warnings;
+    let told = "this query was running when the last process ended: sum(left) (asked by ::1)";
+    assert!(warnings.iter().any(|warning| warning == told), "{warnings:?}");
+
+    let lines = |name: &str, query: &str| {
+        let text = std::fs::read_to_string(world.folder.path().join(name)).unwrap_or_default();
+        text.lines().filter(|line| line.contains(query)).count()
+    };
+    values(service.as_ref(), "vector(1) + 41");
+    assert_eq!(lines("first.log", "vector(1) + 41"), 1);
+    std::fs::write(world.folder.path().join("p.yml"), log("second.log")).expect("writes");
+    service.reload().expect("a good file");
+    values(service.as_ref(), "vector(1) + 41");
+    assert_eq!((lines("first.log", "41"), lines("second.log", "41")), (1, 1));
+    // Rules' queries are among them.
+    world.until(&service, "a rule", |_| lines("second.log", "up == 0") > 0);
+
+    let top = service.top_queries(1).expect("answers").by_count;
+    assert_eq!(top.len(), 1);
+    assert!(service.cancel_query("none").is_err());
+    let metrics = service.own_metrics().expect("metrics");
+    for line in [
+        "prometheus_engine_query_log_enabled 1\n",
+        "prometheus_engine_queries_concurrent_max 4\n",
+        "prometheus_engine_query_duration_seconds_count{slice=\"inner_eval\"} ",
+        "prometheus_engine_query_samples_total ",
+    ] {
+        assert!(metrics.contains(line), "{line}");
+    }
     service.close();
 }
 
