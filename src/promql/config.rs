@@ -22,6 +22,9 @@ pub struct Config {
     pub features: Features,
     /// `promql-delayed-name-removal`: names go at the end of the query, not in each operation.
     pub delayed_name_removal: bool,
+    /// `use-start-timestamps`: what samples say of their counter's start counts in `rate` and its
+    /// kin, and `start_timestamp` shows it.
+    pub start_timestamps: bool,
 }
 
 impl Default for Config {
@@ -36,6 +39,7 @@ impl Default for Config {
             evaluation_interval: Duration::from_secs(60),
             features: Features::default(),
             delayed_name_removal: false,
+            start_timestamps: false,
         }
     }
 }

@@ -163,6 +163,7 @@ impl Engine {
             .max(1),
             series_max: config.series_max,
             delayed_name_removal: config.delayed_name_removal,
+            start_timestamps: config.start_timestamps,
             query_start: grid.start,
             query_end: end.as_millis(),
             query_step: if instant { 0 } else { grid.step },

@@ -35,6 +35,7 @@ use crate::storage::source::{Columns, SelectedSeries, Source};
 use column::{ABSENT, Row, Rows, Scalars, is_absent};
 use plan::{Kind, Node, Plan};
 use rustc_hash::FxBuildHasher;
+use select::Wanted;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::BuildHasher as _;
@@ -75,6 +76,7 @@ pub(super) struct Settings {
     pub(super) subquery_step: i64,
     pub(super) series_max: usize,
     pub(super) delayed_name_removal: bool,
+    pub(super) start_timestamps: bool,
     pub(super) query_start: i64,
     pub(super) query_end: i64,
     /// 0 for an instant query.
@@ -276,7 +278,7 @@ impl Evaluator<'_> {
 
     fn raw_stream(&self, node: &Node, grid: Grid, sink: &mut Sink<'_>) -> Result<(), Error> {
         match &node.kind {
-            Kind::Select(select) => self.select_instant(select, grid, false, sink),
+            Kind::Select(select) => self.select_instant(select, grid, Wanted::Value, sink),
             Kind::Call { function, args } => self.call(node, *function, args, grid, sink),
             Kind::Negate(inner) => {
                 let delayed = self.settings.delayed_name_removal;

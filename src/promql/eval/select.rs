@@ -11,6 +11,16 @@ use crate::promql::syntax::Extension;
 use crate::storage::source::{Columns, SelectedSeries, SourceError};
 use std::rc::Rc;
 
+/// What of a sample is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Value,
+    /// When it was taken, in seconds.
+    Time,
+    /// When its counter started, in seconds; 0 when that is unknown.
+    Start,
+}
+
 impl Evaluator<'_> {
     /// The series of a selector; the source is asked once for equal selectors.
     pub(super) fn fetched(&self, place: usize) -> Result<Rc<Vec<SelectedSeries>>, Error> {
@@ -47,21 +57,23 @@ impl Evaluator<'_> {
         for warning in warnings {
             self.notes.borrow_mut().source(warning);
         }
+        if !self.settings.start_timestamps {
+            columns.starts.clear();
+        }
         self.guard.count_read(columns.len())?;
         self.guard.fits(columns.len())?;
         Ok(())
     }
 
-    /// For each step the newest sample within the lookback; its time instead of its value when
-    /// `times` is set.
+    /// For each step what is wanted of the newest sample within the lookback.
     pub(super) fn select_instant(
         &self,
         select: &Select,
         grid: Grid,
-        times: bool,
+        wanted: Wanted,
         sink: &mut Sink<'_>,
     ) -> Result<(), Error> {
-        if select.extension == Some(Extension::Smoothed) && !times {
+        if select.extension == Some(Extension::Smoothed) && wanted == Wanted::Value {
             return self.select_smoothed(select, grid, sink);
         }
         let lookback = self.settings.lookback;
@@ -76,7 +88,7 @@ impl Evaluator<'_> {
             self.guard.fits(grid.count)?;
             self.guard.work(grid.count)?;
             values.clear();
-            newest(&columns, select, grid, lookback, times, &mut values);
+            newest(&columns, select, grid, lookback, wanted, &mut values);
             if values.iter().any(|value| !is_absent(*value)) {
                 sink(&series.labels, false, &mut values)?;
             }
@@ -117,9 +129,10 @@ pub(super) fn drop_stale(columns: &mut Columns) {
         return;
     }
     let mut kept = Columns::default();
-    for (ts, value) in columns.ts.iter().zip(&columns.values) {
+    for (place, (ts, value)) in columns.ts.iter().zip(&columns.values).enumerate() {
         if !is_stale_nan(*value) {
             kept.push(*ts, *value);
+            kept.starts.extend(columns.starts.get(place));
         }
     }
     *columns = kept;
@@ -137,20 +150,28 @@ fn newest(
     select: &Select,
     grid: Grid,
     lookback: i64,
-    times: bool,
+    wanted: Wanted,
     out: &mut Vec<f64>,
 ) {
-    let mut samples = columns.ts.iter().copied().zip(columns.values.iter().copied()).peekable();
-    let mut last: Option<(i64, f64)> = None;
+    let seconds = |ms: i64| ms as f64 / 1000.0;
+    let samples = columns.ts.iter().copied().zip(columns.values.iter().copied());
+    let mut samples = samples.enumerate().peekable();
+    let mut last = None;
     for ts in grid.times() {
         let reference = select.reference(ts);
-        while let Some(sample) = samples.next_if(|(sample_ts, _)| *sample_ts <= reference) {
+        while let Some(sample) = samples.next_if(|(_, (sample_ts, _))| *sample_ts <= reference) {
             last = Some(sample);
         }
         out.push(match last {
             // Left-open: a sample exactly one lookback old is too old.
-            Some((sample_ts, value)) if sample_ts > reference.saturating_sub(lookback) => {
-                if times && !is_stale_nan(value) { sample_ts as f64 / 1000.0 } else { value }
+            Some((place, (sample_ts, value))) if sample_ts > reference.saturating_sub(lookback) => {
+                match wanted {
+                    Wanted::Time if !is_stale_nan(value) => seconds(sample_ts),
+                    Wanted::Start if !is_stale_nan(value) => {
+                        seconds(columns.starts.get(place).copied().unwrap_or_default())
+                    }
+                    _value_or_stale => value,
+                }
             }
             _none_or_old => ABSENT,
         });
@@ -181,6 +202,6 @@ pub(super) fn newest_times(
     lookback: i64,
 ) -> Vec<f64> {
     let mut times = Vec::with_capacity(grid.count);
-    newest(columns, select, grid, lookback, true, &mut times);
+    newest(columns, select, grid, lookback, Wanted::Time, &mut times);
     times
 }
