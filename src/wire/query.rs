@@ -358,7 +358,7 @@ mod tests {
         let text = serde_json::to_string(&data).expect("writes");
         assert_eq!(
             text,
-            r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"+Inf"],[2,"-1e-9"]]}]}"#
+            r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"+Inf"],[2,"-1e-09"]]}]}"#
         );
         assert_eq!(serde_json::from_str::<QueryData>(&text).expect("reads"), data);
     }

@@ -280,6 +280,7 @@ impl Evaluator<'_> {
         match &node.kind {
             Kind::Select(select) => self.select_instant(select, grid, Wanted::Value, sink),
             Kind::Call { function, args } => self.call(node, *function, args, grid, sink),
+            Kind::Plus(inner) => self.stream(inner, grid, sink),
             Kind::Negate(inner) => {
                 let delayed = self.settings.delayed_name_removal;
                 self.stream(inner, grid, &mut |labels, _, values| {
@@ -314,6 +315,7 @@ impl Evaluator<'_> {
             }
             Kind::Call { function, args } => self.scalar_call(*function, args, grid),
             Kind::String(_)
+            | Kind::Plus(_)
             | Kind::Aggregate(_)
             | Kind::Select(_)
             | Kind::Range { .. }

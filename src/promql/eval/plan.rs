@@ -54,12 +54,24 @@ pub(super) enum Kind {
     Number(f64),
     String(String),
     Negate(Box<Node>),
+    /// A vector with a plus sign: the same series, but no selector any more.
+    Plus(Box<Node>),
     Binary(Box<Binary>),
     Aggregate(Box<Aggregate>),
-    Call { function: Function, args: Vec<Node> },
+    Call {
+        function: Function,
+        args: Vec<Node>,
+    },
     Select(Select),
-    Range { select: Select, range: i64 },
-    Subquery { inner: Box<Node>, window: Window, step: i64 },
+    Range {
+        select: Select,
+        range: i64,
+    },
+    Subquery {
+        inner: Box<Node>,
+        window: Window,
+        step: i64,
+    },
 }
 
 #[derive(Debug)]
@@ -171,7 +183,7 @@ impl Planner<'_> {
             ExprKind::Paren(inner) => self.node(inner, grid)?,
             ExprKind::Unary { negative, expr: inner } => {
                 let inner = self.node(inner, grid)?;
-                if *negative { self.negated(inner, span) } else { inner }
+                if *negative { self.negated(inner, span) } else { with_plus(inner, span) }
             }
             ExprKind::Binary(_) => self.binary(expr, grid)?,
             ExprKind::Aggregation(aggregation) => {
@@ -407,6 +419,22 @@ impl Planner<'_> {
             At::Start => self.settings.query_start,
             At::End => self.settings.query_end,
         }
+    }
+}
+
+/// A selector under a plus sign is an expression like any other: `timestamp` and `absent` tell.
+fn with_plus(inner: Node, span: Span) -> Node {
+    if !matches!(inner.kind, Kind::Select(_)) {
+        return inner;
+    }
+    Node {
+        span,
+        value_type: inner.value_type,
+        invariant: inner.invariant,
+        one_name: inner.one_name,
+        may_collide: false,
+        collides_strictly: false,
+        kind: Kind::Plus(Box::new(inner)),
     }
 }
 

@@ -77,8 +77,15 @@ impl Evaluator<'_> {
             return self.select_smoothed(select, grid, sink);
         }
         let lookback = self.settings.lookback;
-        let from = select.reference(grid.start).saturating_sub(lookback).saturating_add(1);
-        let to = select.reference(grid.last());
+        // Asked for times, upstream reads what `@` and `offset` say, and then looks back from the
+        // time of `@` alone.
+        let forgets = wanted != Wanted::Value && select.at.is_some();
+        let reference = |ts| {
+            if forgets { select.at.unwrap_or(ts) } else { select.reference(ts) }
+        };
+        let first = select.reference(grid.start).max(reference(grid.start));
+        let from = first.saturating_sub(lookback).saturating_add(1);
+        let to = select.reference(grid.last()).min(reference(grid.last()));
         let (mut columns, mut values) = (Columns::default(), Vec::new());
         for series in self.fetched(select.fetch)?.iter() {
             self.read(series, from, to, &mut columns)?;
@@ -88,7 +95,7 @@ impl Evaluator<'_> {
             self.guard.fits(grid.count)?;
             self.guard.work(grid.count)?;
             values.clear();
-            newest(&columns, select, grid, lookback, wanted, &mut values);
+            newest(&columns, grid.times().map(reference), lookback, wanted, &mut values);
             if values.iter().any(|value| !is_absent(*value)) {
                 sink(&series.labels, false, &mut values)?;
             }
@@ -145,10 +152,10 @@ pub(super) fn source_error(err: SourceError) -> Error {
     }
 }
 
+/// For each of the times the newest sample up to it, if it is within the lookback.
 fn newest(
     columns: &Columns,
-    select: &Select,
-    grid: Grid,
+    references: impl Iterator<Item = i64>,
     lookback: i64,
     wanted: Wanted,
     out: &mut Vec<f64>,
@@ -157,8 +164,7 @@ fn newest(
     let samples = columns.ts.iter().copied().zip(columns.values.iter().copied());
     let mut samples = samples.enumerate().peekable();
     let mut last = None;
-    for ts in grid.times() {
-        let reference = select.reference(ts);
+    for reference in references {
         while let Some(sample) = samples.next_if(|(_, (sample_ts, _))| *sample_ts <= reference) {
             last = Some(sample);
         }
@@ -202,6 +208,7 @@ pub(super) fn newest_times(
     lookback: i64,
 ) -> Vec<f64> {
     let mut times = Vec::with_capacity(grid.count);
-    newest(columns, select, grid, lookback, Wanted::Time, &mut times);
+    let references = grid.times().map(|ts| select.reference(ts));
+    newest(columns, references, lookback, Wanted::Time, &mut times);
     times
 }

@@ -113,6 +113,7 @@ impl Evaluator<'_> {
             Kind::Number(_)
             | Kind::String(_)
             | Kind::Negate(_)
+            | Kind::Plus(_)
             | Kind::Binary(_)
             | Kind::Aggregate(_)
             | Kind::Call { .. }
@@ -163,6 +164,7 @@ impl Evaluator<'_> {
             Kind::Number(_)
             | Kind::String(_)
             | Kind::Negate(_)
+            | Kind::Plus(_)
             | Kind::Binary(_)
             | Kind::Aggregate(_)
             | Kind::Call { .. }
