@@ -130,7 +130,7 @@ impl Engine {
         if end < start {
             return Err(Error::BadData("end timestamp must not be before start time".to_owned()));
         }
-        let steps = end.millis_since(start) / step + 1;
+        let steps = (end.millis_since(start) / step).saturating_add(1);
         let count = usize::try_from(steps).map_err(|_| Error::TooManySamples)?;
         let grid = Grid { start: start.as_millis(), step, count };
         self.run(source, query, grid, end, false, options)

@@ -130,7 +130,8 @@ impl Window {
         let open_start = self.reference(outer.start).saturating_sub(self.range);
         let end = self.reference(outer.last());
         let start = open_start.div_euclid(step).saturating_add(1).saturating_mul(step);
-        let steps = if start > end { 0 } else { end.saturating_sub(start) / step + 1 };
+        let steps =
+            if start > end { 0 } else { (end.saturating_sub(start) / step).saturating_add(1) };
         Grid { start, step, count: usize::try_from(steps).unwrap_or(usize::MAX) }
     }
 }
@@ -298,7 +299,9 @@ impl Planner<'_> {
             Function::Start => return Ok(constant(seconds(settings.query_start))),
             Function::End => return Ok(constant(seconds(settings.query_end))),
             Function::Range => {
-                return Ok(constant(seconds(settings.query_end - settings.query_start)));
+                return Ok(constant(seconds(
+                    settings.query_end.saturating_sub(settings.query_start),
+                )));
             }
             Function::Step => {
                 let one = settings.query_start == settings.query_end;
@@ -316,7 +319,9 @@ impl Planner<'_> {
         let arg_one_name = args.iter().all(|arg| arg.one_name);
         let relabels = matches!(call.function, Function::LabelReplace | Function::LabelJoin);
         let drops = drops_name(call.function);
+        // Two of its quantiles may be the same number.
         let may_collide = relabels
+            || call.function == Function::HistogramQuantiles
             || (value_type == ValueType::Vector
                 && drops
                 && !arg_one_name
@@ -409,7 +414,7 @@ impl Planner<'_> {
 
     fn duration(&self, duration: &Duration, may_be_negative: bool) -> Result<i64, Error> {
         let settings = self.settings;
-        let range = settings.query_end - settings.query_start;
+        let range = settings.query_end.saturating_sub(settings.query_start);
         duration.resolve(settings.query_step, range, may_be_negative).map_err(Error::execution)
     }
 

@@ -94,7 +94,7 @@ pub(super) fn from_starts(window: &Window<'_>, stretch: &Stretch, slope: Slope) 
     let start = window.starts.first().copied().unwrap_or_default();
     if start != 0 && start > window.start && start < first_ts {
         // The counter was zero when it started, which is better known than any extrapolation.
-        let sampled = (last_ts - start) as f64 / 1000.0;
+        let sampled = last_ts.saturating_sub(start) as f64 / 1000.0;
         return Some((result + first) * ((sampled + stretch.to_end) / sampled / stretch.per));
     }
     stretch.has_two().then(|| result * factor(stretch, first, result, slope))
@@ -138,7 +138,7 @@ pub(super) fn instant(window: &Window<'_>, is_rate: bool) -> Option<f64> {
     let last_place = window.ts.len().checked_sub(1)?;
     let ((ts, value), (ts_before, before)) =
         (window.sample(last_place)?, window.sample(last_place.checked_sub(1)?)?);
-    let ms = ts - ts_before;
+    let ms = ts.saturating_sub(ts_before);
     if ms == 0 {
         return None;
     }
@@ -189,7 +189,8 @@ pub(super) fn interpolated(
     is_counter: bool,
 ) -> f64 {
     let from = if is_counter && after.1 < before.1 { 0.0 } else { before.1 };
-    from + (after.1 - from) * (at - before.0) as f64 / (after.0 - before.0) as f64
+    let (here, gap) = (at.saturating_sub(before.0), after.0.saturating_sub(before.0));
+    from + (after.1 - from) * here as f64 / gap as f64
 }
 
 /// The ends of an extended window: places of the first and last sample that count, and the values

@@ -32,7 +32,7 @@ pub(super) struct Window<'a> {
 impl Window<'_> {
     /// The length of the range in seconds.
     pub(super) fn range_seconds(&self) -> f64 {
-        (self.end - self.start) as f64 / 1000.0
+        self.end.saturating_sub(self.start) as f64 / 1000.0
     }
 
     /// The sample at a place.
@@ -130,7 +130,7 @@ impl Evaluator<'_> {
     ) -> Result<(), Error> {
         let shape = self.shape(node)?;
         let (before, after) = shape.margins();
-        let from = shape.end(grid.start) - shape.range;
+        let from = shape.end(grid.start).saturating_sub(shape.range);
         let from = from.saturating_sub(before).saturating_add(1);
         let to = shape.end(grid.last()).saturating_add(after);
         let mut columns = Columns::default();

@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
     let start = Timestamp::from_millis(bytes.time());
     let step = Duration::from_millis(bytes.pick(&[1, 7_000, 60_000, 300_000, u64::MAX / 2]));
     let steps = u32::from(bytes.next() % 12);
-    let text = if bytes.next() < 32 {
+    let text = if bytes.next() > 223 {
         String::from_utf8_lossy(bytes.0).into_owned()
     } else {
         bytes.vector(5)
@@ -263,8 +263,8 @@ impl Bytes<'_> {
             2 => " @ start()".to_owned(),
             3 => " @ end() offset 1m".to_owned(),
             4 => format!(" @ {}", self.time() / 1000),
-            5 => " @ -9223372036854775 offset 1m".to_owned(),
-            6 => " @ 9223372036854775 offset -1m".to_owned(),
+            5 => " @ -9223372036854000 offset 1m".to_owned(),
+            6 => " @ 9223372036854000 offset -1m".to_owned(),
             _none => String::new(),
         }
     }
