@@ -104,6 +104,7 @@ pub(super) fn run(
         notes: RefCell::new(std::mem::take(notes)),
         fetches: RefCell::new(fetches),
         series_selected: Cell::new(0),
+        typed: Cell::new(false),
     };
     let result = evaluator.answer(&root, grid);
     let stats = Stats {
@@ -140,6 +141,9 @@ struct Evaluator<'a> {
     notes: RefCell<Notes>,
     fetches: RefCell<Vec<Fetched>>,
     series_selected: Cell<usize>,
+    /// Series were found that say of what type or unit they are. Those of one name may then lose
+    /// more than it, and become equal.
+    typed: Cell<bool>,
 }
 
 impl Evaluator<'_> {
@@ -193,7 +197,7 @@ impl Evaluator<'_> {
     /// Names go at the end of the query when their removal was delayed.
     fn without_dropped_names(&self, mut rows: Rows) -> Result<Rows, Error> {
         if !self.settings.delayed_name_removal {
-            return Ok(rows);
+            return if self.typed.get() { column::merged(rows, false) } else { Ok(rows) };
         }
         for row in &mut rows {
             if row.drop_name {

@@ -4,7 +4,7 @@
 
 use super::column::{ABSENT, is_absent};
 use super::plan::Select;
-use super::{Evaluator, Grid, Sink, rate};
+use super::{Evaluator, Grid, Sink, column, rate};
 use crate::model::{TimeRange, Timestamp, is_stale_nan};
 use crate::promql::Error;
 use crate::promql::syntax::Extension;
@@ -35,6 +35,9 @@ impl Evaluator<'_> {
             self.source.select(range, matchers, self.settings.series_max).map_err(source_error)?;
         for warning in set.warnings {
             self.notes.borrow_mut().source(warning);
+        }
+        if set.series.iter().any(|series| column::tells_type(&series.labels)) {
+            self.typed.set(true);
         }
         self.series_selected.set(self.series_selected.get() + set.series.len());
         let found = Rc::new(set.series);
