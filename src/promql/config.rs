@@ -1,6 +1,8 @@
 //! The settings of the query engine.
 
 pub use super::syntax::Features;
+use super::syntax::Offered;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Limits and defaults of all queries. Flags and the `watchbell` section set them.
@@ -25,6 +27,20 @@ pub struct Config {
     /// `use-start-timestamps`: what samples say of their counter's start counts in `rate` and its
     /// kin, and `start_timestamp` shows it.
     pub start_timestamps: bool,
+}
+
+impl Config {
+    /// What of the language is offered, by upstream's categories of features.
+    pub fn offered(&self) -> BTreeMap<String, Offered> {
+        let mut language = self.features.keywords();
+        language.insert("delayed_name_removal".to_owned(), self.delayed_name_removal);
+        [
+            ("promql".to_owned(), language),
+            ("promql_functions".to_owned(), self.features.functions()),
+            ("promql_operators".to_owned(), self.features.operators()),
+        ]
+        .into()
+    }
 }
 
 impl Default for Config {

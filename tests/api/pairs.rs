@@ -226,6 +226,7 @@ pub(crate) const PAIRS: &[Pair] = &[
         r#"{"status":"success","data":{"min":0,"max":3,"current":2}}"#,
     ),
     get("/api/v1/features", 200, r#"~"api":{"#),
+    get("/api/v1/features", 200, r#"~"promql_functions":{"abs":true,"info":false}"#),
     get("/api/v1/watchbell/alerts", 200, r#"~"fingerprint":"476f33eddce37ce9""#),
     get("/api/v1/watchbell/status", 200, r#"~"server":"box","version":"0.1.0""#),
     get(
