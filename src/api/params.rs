@@ -8,6 +8,10 @@ use std::time::Duration;
 /// More parameters than any client has.
 const PARAMS_MAX: usize = 1000;
 
+/// The ends of Go's time that still print and parse, to the millisecond.
+const GO_TIME_MIN: Timestamp = Timestamp::from_millis(-9_223_309_901_257_974_000);
+const GO_TIME_MAX: Timestamp = Timestamp::from_millis(9_223_309_901_257_974_999);
+
 /// Names and values, those of the body first: Go's `FormValue` prefers them.
 #[derive(Debug)]
 pub(super) struct Params(Vec<(String, String)>);
@@ -41,6 +45,17 @@ impl Params {
     pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Error> {
         self.read_time(name)
             .map_err(|text| invalid(name, &format!("invalid time value for '{name}': {text}")))
+    }
+
+    /// When an expression is evaluated; `None` when missing. Prometheus' engine counts nanoseconds
+    /// in 64 bits, which wrap in the year 2262, and its answers show it.
+    /// Source: prometheus, promql/engine.go (timeMilliseconds).
+    pub(super) fn evaluation_time(&self, name: &str) -> Result<Option<Timestamp>, Error> {
+        Ok(self.time(name)?.map(|time| {
+            let rest = if time == GO_TIME_MAX { 999_999 } else { 0 };
+            let nanos = time.as_millis().wrapping_mul(1_000_000).wrapping_add(rest);
+            Timestamp::from_millis(nanos / 1_000_000)
+        }))
     }
 
     /// An instant that must be there.
@@ -129,8 +144,8 @@ fn span(text: &str) -> Result<Duration, String> {
 fn parse_time(text: &str) -> Option<Timestamp> {
     // What clients print of the ends of Go's time, and send back for "all of it".
     match text {
-        "-292273086-05-16T16:47:06Z" => return Some(Timestamp::MIN),
-        "292277025-08-18T07:12:54.999999999Z" => return Some(Timestamp::MAX),
+        "-292273086-05-16T16:47:06Z" => return Some(GO_TIME_MIN),
+        "292277025-08-18T07:12:54.999999999Z" => return Some(GO_TIME_MAX),
         _ => {}
     }
     if let Ok(seconds) = text.parse::<f64>() {
@@ -212,6 +227,17 @@ mod tests {
             ("1543578564.705", Some(1_543_578_564_705)),
         ] {
             assert_eq!(parse_time(text).map(Timestamp::as_millis), millis, "{text:?}");
+        }
+        // What Prometheus 2.42 answers at these times; those of today stay what they are.
+        for (text, millis) in [
+            ("-292273086-05-16T16:47:06Z", 6_795_364_580_679),
+            ("292277025-08-18T07:12:54.999999999Z", -6_795_364_579_679),
+            ("1543578564.705", 1_543_578_564_705),
+            ("-1", -1000),
+        ] {
+            let params = Params(vec![("time".to_owned(), text.to_owned())]);
+            let time = params.evaluation_time("time").expect("a time");
+            assert_eq!(time.map(Timestamp::as_millis), Some(millis), "{text:?}");
         }
         for (text, millis) in [
             ("", None),

@@ -25,7 +25,7 @@ pub(super) fn is_small(request: &Request) -> bool {
 pub(super) fn instant(asked: &Asked) -> Result<Response, Error> {
     let params = &asked.params;
     let limit = params.limit()?;
-    let time = params.time("time")?;
+    let time = params.evaluation_time("time")?;
     let query = InstantQuery {
         expr: expr(params)?,
         time,

@@ -135,18 +135,19 @@ pub(super) fn wal_replay(asked: &Asked) -> Result<Response, Error> {
 /// What clients may rely on beyond the version: category, feature, whether it is there.
 pub(super) fn features(asked: &Asked) -> Result<Response, Error> {
     let settings = &asked.api.settings;
-    Ok(success(serde_json::json!({
-        "api": {
-            "admin": settings.enable_admin,
-            "exclude_alerts": true,
-            "label_values_match": true,
-            "lifecycle": settings.enable_lifecycle,
-            "query_warnings": true,
-            "remote_write_receiver": settings.enable_remote_write,
-            "time_range_labels": true,
-            "time_range_series": true,
-        },
-    })))
+    let api = [
+        ("admin", settings.enable_admin),
+        ("exclude_alerts", true),
+        ("label_values_match", true),
+        ("lifecycle", settings.enable_lifecycle),
+        ("query_warnings", true),
+        ("remote_write_receiver", settings.enable_remote_write),
+        ("time_range_labels", true),
+        ("time_range_series", true),
+    ];
+    let mut features = asked.core().language()?;
+    features.insert("api".to_owned(), api.map(|(name, is_on)| (name.to_owned(), is_on)).into());
+    Ok(success(features))
 }
 
 pub(super) fn watch_status(asked: &Asked) -> Result<Response, Error> {

@@ -329,6 +329,13 @@ impl Core for Remote {
         self.get("/api/v1/status/flags", Params::default())
     }
 
+    fn language(&self) -> Result<BTreeMap<String, BTreeMap<String, bool>>, Error> {
+        let mut found: BTreeMap<String, BTreeMap<String, bool>> =
+            self.get("/api/v1/features", Params::default())?;
+        found.retain(|category, _| category.starts_with("promql"));
+        Ok(found)
+    }
+
     fn runtime_info(&self) -> Result<RuntimeInfo, Error> {
         let found: serde_json::Value = self.get("/api/v1/status/runtimeinfo", Params::default())?;
         foreign::runtime_info(found)

@@ -15,16 +15,15 @@ pub fn with_api<R>(value: f64, take: impl FnOnce(&str) -> R) -> R {
     take(&api(value))
 }
 
-/// A sample value in the API: plain notation, an exponent only below 1e-6 and from 1e21 on.
+/// A sample value in the API: plain notation, an exponent only below 1e-6 and from 1e21 on, of two
+/// digits at least. Source: prometheus, util/jsonutil/marshal.go (MarshalFloat).
 pub fn api(value: f64) -> String {
     if let Some(word) = special(value) {
         return word.to_owned();
     }
     let size = value.abs();
     if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        let (mantissa, exponent) = parts(value);
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{mantissa}e{sign}{}", exponent.abs());
+        return exponent(value);
     }
     plain(value)
 }
@@ -138,7 +137,7 @@ mod tests {
             (1e6, "1000000", "1e+06", "1e+06"),
             (123_456_789.0, "123456789", "1.23456789e+08", "1.23456789e+08"),
             (0.1, "0.1", "0.1", "1e-01"),
-            (1e-7, "1e-7", "1e-07", "1e-07"),
+            (1e-7, "1e-07", "1e-07", "1e-07"),
             (0.00001, "0.00001", "1e-05", "1e-05"),
             (1e21, "1e+21", "1e+21", "1e+21"),
             (-2.5, "-2.5", "-2.5", "-2.5e+00"),

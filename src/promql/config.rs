@@ -1,6 +1,8 @@
 //! The settings of the query engine.
 
 pub use super::syntax::Features;
+use super::syntax::Offered;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Limits and defaults of all queries. Flags and the `watchbell` section set them.
@@ -23,6 +25,23 @@ pub struct Config {
     pub features: Features,
     /// `promql-delayed-name-removal`: names go at the end of the query, not in each operation.
     pub delayed_name_removal: bool,
+    /// `use-start-timestamps`: what samples say of their counter's start counts in `rate` and its
+    /// kin, and `start_timestamp` shows it.
+    pub start_timestamps: bool,
+}
+
+impl Config {
+    /// What of the language is offered, by upstream's categories of features.
+    pub fn offered(&self) -> BTreeMap<String, Offered> {
+        let mut language = self.features.keywords();
+        language.insert("delayed_name_removal".to_owned(), self.delayed_name_removal);
+        [
+            ("promql".to_owned(), language),
+            ("promql_functions".to_owned(), self.features.functions()),
+            ("promql_operators".to_owned(), self.features.operators()),
+        ]
+        .into()
+    }
 }
 
 impl Default for Config {
@@ -37,6 +56,7 @@ impl Default for Config {
             evaluation_interval: Duration::from_secs(60),
             features: Features::default(),
             delayed_name_removal: false,
+            start_timestamps: false,
         }
     }
 }

@@ -163,7 +163,7 @@ impl Engine {
         if end < start {
             return Err(Error::BadData("end timestamp must not be before start time".to_owned()));
         }
-        let steps = end.millis_since(start) / step + 1;
+        let steps = (end.millis_since(start) / step).saturating_add(1);
         let count = usize::try_from(steps).map_err(|_| Error::TooManySamples)?;
         let grid = Grid { start: start.as_millis(), step, count };
         self.run(source, query, grid, end, false, options)
@@ -199,6 +199,7 @@ impl Engine {
             .max(1),
             series_max: config.series_max,
             delayed_name_removal: config.delayed_name_removal,
+            start_timestamps: config.start_timestamps,
             query_start: grid.start,
             query_end: end.as_millis(),
             query_step: if instant { 0 } else { grid.step },

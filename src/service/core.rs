@@ -238,6 +238,10 @@ impl Core for Service {
         Ok(self.options.flags.clone())
     }
 
+    fn language(&self) -> Result<BTreeMap<String, BTreeMap<String, bool>>, Error> {
+        Ok(self.running()?.queries.engine().config().offered())
+    }
+
     fn runtime_info(&self) -> Result<RuntimeInfo, Error> {
         let loaded = self.config.load();
         let status = self.parts().map(|parts| parts.storage.status());

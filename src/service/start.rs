@@ -413,6 +413,7 @@ impl Service {
             evaluation_interval: config.evaluation_interval,
             features: features(&self.options),
             delayed_name_removal: has_feature(&self.options, "promql-delayed-name-removal"),
+            start_timestamps: has_feature(&self.options, "use-start-timestamps"),
             ..promql::Config::default()
         }
     }

@@ -22,23 +22,27 @@ pub enum SourceError {
     },
 }
 
-/// Timestamps and values of one series, in order of time, in reusable buffers of equal length.
+/// Timestamps and values of one series, in order of time, in reusable buffers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Columns {
     /// Milliseconds since the epoch, rising.
     pub ts: Vec<i64>,
     /// Values; staleness markers are among them.
     pub values: Vec<f64>,
+    /// When each sample's counter started, 0 where that is unknown. Empty when no sample of the
+    /// series knows, which is the usual case; else of the length of the others.
+    pub starts: Vec<i64>,
 }
 
 impl Columns {
-    /// Empties both columns and keeps their memory.
+    /// Empties the columns and keeps their memory.
     pub fn clear(&mut self) {
         self.ts.clear();
         self.values.clear();
+        self.starts.clear();
     }
 
-    /// Adds one sample.
+    /// Adds one sample of a series without start times.
     pub fn push(&mut self, ts: i64, value: f64) {
         self.ts.push(ts);
         self.values.push(value);

@@ -271,7 +271,8 @@ impl Serialize for QueryData {
                 form.serialize_field("result", &Each(list))?;
             }
             Self::Scalar(ts, value) => {
-                form.serialize_field("result", &Written(*ts, *value))?;
+                // Alone among values a scalar never has an exponent.
+                form.serialize_field("result", &Text(*ts, &value_text::plain(*value)))?;
             }
             Self::String(ts, text) => form.serialize_field("result", &Text(*ts, text))?,
         }
@@ -364,6 +365,14 @@ mod tests {
     }
 
     #[test]
+    fn a_scalar_is_written_without_an_exponent() {
+        let data = QueryData::Scalar(Timestamp::from_millis(1000), 2.5e-7);
+        let text = serde_json::to_string(&data).expect("writes");
+        assert_eq!(text, r#"{"resultType":"scalar","result":[1,"0.00000025"]}"#);
+        assert_eq!(serde_json::from_str::<QueryData>(&text).expect("reads"), data);
+    }
+
+    #[test]
     fn infinite_values_survive_the_wire() {
         let data = QueryData::Matrix(vec![MatrixSeries {
             metric: Labels::empty(),
@@ -375,7 +384,7 @@ mod tests {
         let text = serde_json::to_string(&data).expect("writes");
         assert_eq!(
             text,
-            r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"+Inf"],[2,"-1e-9"]]}]}"#
+            r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"+Inf"],[2,"-1e-09"]]}]}"#
         );
         assert_eq!(serde_json::from_str::<QueryData>(&text).expect("reads"), data);
     }

@@ -334,6 +334,11 @@ impl Core for Fixture {
         Ok([("web.enable-lifecycle".to_owned(), "false".to_owned())].into())
     }
 
+    fn language(&self) -> Result<BTreeMap<String, BTreeMap<String, bool>>, Error> {
+        let functions = [("abs".to_owned(), true), ("info".to_owned(), false)];
+        Ok([("promql_functions".to_owned(), functions.into())].into())
+    }
+
     fn runtime_info(&self) -> Result<RuntimeInfo, Error> {
         Ok(RuntimeInfo {
             start_time: at(0),

@@ -238,6 +238,7 @@ pub(crate) const PAIRS: &[Pair] = &[
     ),
     post("/api/v1/watchbell/cancel_query/7", "", 204, ""),
     post("/api/v1/watchbell/cancel_query/8", "", 404, r#"~no query with the id \"8\""#),
+    get("/api/v1/features", 200, r#"~"promql_functions":{"abs":true,"info":false}"#),
     get("/api/v1/watchbell/alerts", 200, r#"~"fingerprint":"476f33eddce37ce9""#),
     get("/api/v1/watchbell/status", 200, r#"~"server":"box","version":"0.1.0""#),
     get(

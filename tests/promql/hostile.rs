@@ -118,6 +118,22 @@ fn t53_each_end_has_its_own_class_and_words() {
 }
 
 #[test]
+fn series_of_two_types_that_become_equal_are_an_error() {
+    let mut memory = Memory::default();
+    for kind in ["", "counter"] {
+        let labels = Labels::from_pairs([("__name__", "a"), ("__type__", kind)]);
+        memory.push(labels, 0, 1.0);
+    }
+    let engine = Engine::new(Config::default(), Arc::new(VirtualClock::at(Timestamp::EPOCH)));
+    for text in ["abs(a)", "-a", "a + 1", "count_over_time(a[1m])"] {
+        let query = engine.parse(text).expect("parses");
+        let err = engine.instant(&memory, &query, Timestamp::EPOCH, &Options::default());
+        let err = err.expect_err(text).to_string();
+        assert_eq!(err, "vector cannot contain metrics with the same labelset", "{text}");
+    }
+}
+
+#[test]
 fn a_query_that_is_canceled_while_it_runs_ends() {
     /// Cancels at the first look at the source.
     #[derive(Debug)]

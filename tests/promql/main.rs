@@ -1,8 +1,9 @@
-//! PromQL: Prometheus' own scripts, the corpus of dashboards and rules, hostile texts, properties.
+//! PromQL: Prometheus' own scripts and ours, the corpus of dashboards and rules, hostile texts,
+//! properties, and the real Prometheus as an oracle where `promtool` is installed.
 //!
 //! Start reading at `script.rs` (what a script says) and `runner.rs` (how it is run).
 //!
-//! Never: a store, a clock of the host.
+//! Never: a store, a server, a clock of the host.
 
 #![expect(
     clippy::indexing_slicing,
@@ -12,6 +13,7 @@
 mod corpus;
 mod hostile;
 mod memory;
+mod oracle;
 mod property;
 mod runner;
 mod script;

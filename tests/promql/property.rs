@@ -3,7 +3,7 @@
 use crate::memory::Memory;
 use crate::runner::engine;
 use proptest::prelude::*;
-use watchbell::model::{Labels, Timestamp};
+use watchbell::model::{Labels, Timestamp, stale_nan};
 use watchbell::promql::syntax::{Features, parse, parse_selector, parse_series, split_limit};
 use watchbell::promql::{Options, Query};
 
@@ -125,6 +125,32 @@ fn small_source() -> Memory {
     memory
 }
 
+/// Times and values that want to hurt.
+fn hostile_source() -> impl Strategy<Value = Memory> {
+    let ts = prop_oneof![
+        4 => -600_000_i64..600_000,
+        1 => any::<i64>(),
+        1 => (0..3_i64).prop_map(|n| i64::MIN + n),
+        1 => (0..3_i64).prop_map(|n| i64::MAX - n),
+    ];
+    let value = prop_oneof![
+        4 => any::<f64>(),
+        2 => -3.0..3.0_f64,
+        1 => Just(stale_nan()),
+        1 => Just(f64::NAN),
+        1 => Just(-0.0),
+        1 => Just(f64::INFINITY),
+    ];
+    let sample = (prop::sample::select(vec!["a", "b"]), "[12]?", ts, value);
+    prop::collection::vec(sample, 0..40).prop_map(|samples| {
+        let mut memory = Memory::default();
+        for (name, x, ts, value) in samples {
+            memory.push(Labels::from_pairs([("__name__", name), ("x", &x)]), ts, value);
+        }
+        memory
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -161,6 +187,24 @@ proptest! {
         } else if let Err(err) = parse(&text, &Features::ALL) {
             let _ = err.explain(&text);
         }
+    }
+
+    #[test]
+    fn no_samples_and_no_times_panic_the_evaluator(
+        text in vector(),
+        source in hostile_source(),
+        at in prop_oneof![
+            Just(0), Just(i64::MIN), Just(i64::MAX), any::<i64>(), -600_000_i64..600_000
+        ],
+        step in prop::sample::select(vec![1, 60_000, u64::MAX]),
+        steps in 0..5_u32,
+    ) {
+        let Ok(query) = Query::parse(text, &Features::ALL) else { return Ok(()) };
+        let options = Options { samples_max: Some(100_000), ..Options::default() };
+        let (start, step) = (Timestamp::from_millis(at), std::time::Duration::from_millis(step));
+        let _ = engine().instant(&source, &query, start, &options);
+        let end = start.plus(step.saturating_mul(steps));
+        let _ = engine().range(&source, &query, start, end, step, &options);
     }
 
     #[test]

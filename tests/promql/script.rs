@@ -3,7 +3,7 @@
 //! Source: the format's description beside the scripts (PROMQLTEST.md).
 
 use watchbell::model::{Labels, duration, stale_nan};
-use watchbell::promql::syntax::parse_series;
+use watchbell::promql::syntax::{self, ExprKind, Features, parse_series};
 
 /// One command.
 #[derive(Clone, Debug)]
@@ -16,11 +16,27 @@ pub(crate) enum Command {
 /// Samples to be added.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
-    pub series: Vec<(Labels, Vec<(i64, f64)>)>,
-    /// Names of series that are, or turn into, native histograms; `None` for one without a name.
-    pub histograms: Vec<Labels>,
-    /// Names of series with start timestamps.
-    pub with_start: Vec<Labels>,
+    pub series: Vec<Loaded>,
+    /// Series that turn into native histograms with custom buckets, and when.
+    pub converted: Vec<(Labels, Vec<i64>)>,
+}
+
+/// One series to be added.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub labels: Labels,
+    /// Times, values and start times, which are 0 when unknown.
+    pub samples: Vec<(i64, f64, i64)>,
+    /// Times of native histograms, whose content is not read.
+    pub histograms: Vec<i64>,
+}
+
+/// What stands at one place of a series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Point {
+    None,
+    Float(f64),
+    Histogram,
 }
 
 /// When an expression is evaluated.
@@ -56,7 +72,7 @@ pub(crate) struct Eval {
     pub matrix: Option<(i64, i64, i64)>,
     /// Series and the values at each step, `None` where there is none.
     pub series: Vec<(Labels, Vec<Option<f64>>)>,
-    /// The text or a result holds a native histogram.
+    /// Its own text holds `{{`.
     pub histograms: bool,
 }
 
@@ -106,40 +122,87 @@ fn load(head: &str, body: &[&str]) -> Load {
     let mut words = head.split_whitespace();
     let with_nhcb = words.next().is_some_and(|word| word.contains("nhcb"));
     let step = millis(words.next().expect("a step"));
-    let mut load = Load { series: Vec::new(), histograms: Vec::new(), with_start: Vec::new() };
+    let mut load = Load { series: Vec::new(), converted: Vec::new() };
+    let mut offsets: Option<(Labels, Vec<Option<i64>>)> = None;
     for line in body {
         let first = line.split_whitespace().next().unwrap_or_default();
         if let Some(series) = first.strip_suffix("@st") {
-            load.with_start.push(parse_series(series).expect("a series"));
+            let labels = parse_series(series).unwrap_or_else(|err| panic!("{series}: {err}"));
+            offsets = Some((labels, start_offsets(&line[first.len()..])));
             continue;
         }
-        let (labels, points, histograms) = series_line(line);
-        if histograms {
-            load.histograms.push(labels.clone());
-        }
-        if with_nhcb {
-            let name = labels.metric_name().unwrap_or_default();
-            for suffix in ["_bucket", "_count", "_sum"] {
-                if let Some(base) = name.strip_suffix(suffix) {
-                    let mut builder = labels.to_builder();
-                    builder.set("__name__", base).remove("le");
-                    load.histograms.push(builder.build());
+        let (labels, points) = series_line(line);
+        let starts = match offsets.take() {
+            None => Vec::new(),
+            Some((of, starts)) => {
+                assert_eq!((&of, starts.len()), (&labels, points.len()), "{line}");
+                starts
+            }
+        };
+        let mut loaded = Loaded { labels, samples: Vec::new(), histograms: Vec::new() };
+        for (place, point) in points.iter().enumerate() {
+            let ts = i64::try_from(place).expect("fits") * step;
+            match point {
+                Point::None => {}
+                Point::Histogram => loaded.histograms.push(ts),
+                Point::Float(value) => {
+                    let offset = starts.get(place).copied().flatten();
+                    loaded.samples.push((ts, *value, offset.map_or(0, |offset| ts + offset)));
                 }
             }
         }
-        let samples = points
-            .iter()
-            .enumerate()
-            .filter_map(|(n, value)| Some((i64::try_from(n).expect("fits") * step, (*value)?)));
-        let samples: Vec<_> = samples.collect();
-        load.series.retain(|(known, _)| *known != labels);
-        load.series.push((labels, samples));
+        if with_nhcb && let Some(base) = classic_base(&loaded.labels) {
+            load.converted.push((base, loaded.samples.iter().map(|sample| sample.0).collect()));
+        }
+        load.series.retain(|known| known.labels != loaded.labels);
+        load.series.push(loaded);
     }
     load
 }
 
-/// A series, its points, and whether any is a native histogram (those points count as none).
-fn series_line(line: &str) -> (Labels, Vec<Option<f64>>, bool) {
+/// The labels of the histogram that a series of buckets, counts or sums is of.
+fn classic_base(labels: &Labels) -> Option<Labels> {
+    let name = labels.metric_name()?;
+    let base = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end))?;
+    let mut builder = labels.to_builder();
+    builder.set("__name__", base).remove("le");
+    Some(builder.build())
+}
+
+/// From each sample to when its counter started.
+fn start_offsets(text: &str) -> Vec<Option<i64>> {
+    let mut out = Vec::new();
+    for item in text.split_whitespace() {
+        if let Some(times) = item.strip_prefix('_') {
+            let times = times.strip_prefix('x').map_or(1, |n| n.parse().expect("N"));
+            out.extend(std::iter::repeat_n(None, times));
+            continue;
+        }
+        let (spans, times) = match item.rsplit_once('x') {
+            Some((spans, times)) => (spans, times.parse::<usize>().expect("N")),
+            None => (item, 0),
+        };
+        let (mut offset, step) = match growth(spans) {
+            Some((first, step)) => (signed_millis(first), signed_millis(step)),
+            None => (signed_millis(spans), 0),
+        };
+        for _ in 0..=times {
+            out.push(Some(offset));
+            offset += step;
+        }
+    }
+    out
+}
+
+fn signed_millis(text: &str) -> i64 {
+    match text.strip_prefix('-') {
+        Some(rest) => -millis(rest),
+        None => millis(text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+/// A series and its points.
+fn series_line(line: &str) -> (Labels, Vec<Point>) {
     let (mut quote, mut braces, mut end) = (None, 0, line.len());
     for (at, c) in line.char_indices() {
         match (quote, c) {
@@ -165,15 +228,13 @@ fn series_line(line: &str) -> (Labels, Vec<Option<f64>>, bool) {
     }
     let series = &line[..end];
     let labels = parse_series(series).unwrap_or_else(|err| panic!("{series}: {err}"));
-    let (points, histograms) = points(&line[end..]);
-    (labels, points, histograms)
+    (labels, points(&line[end..]))
 }
 
-fn points(text: &str) -> (Vec<Option<f64>>, bool) {
-    let (mut out, mut histograms, mut rest) = (Vec::new(), false, text.trim());
+fn points(text: &str) -> Vec<Point> {
+    let (mut out, mut rest) = (Vec::new(), text.trim());
     while !rest.is_empty() {
         if rest.starts_with("{{") {
-            histograms = true;
             let end = rest.find("}}").expect("closed") + 2;
             rest = &rest[end..];
             while let Some(after) = rest.strip_prefix(['+', '-']) {
@@ -181,7 +242,7 @@ fn points(text: &str) -> (Vec<Option<f64>>, bool) {
             }
             let count = rest.split_whitespace().next().filter(|_| rest.starts_with('x'));
             let repeat = count.map_or(1, |count| count[1..].parse::<usize>().expect("N") + 1);
-            out.extend(std::iter::repeat_n(None, repeat));
+            out.extend(std::iter::repeat_n(Point::Histogram, repeat));
             rest = rest.find(char::is_whitespace).map_or("", |at| rest[at..].trim_start());
             continue;
         }
@@ -189,27 +250,27 @@ fn points(text: &str) -> (Vec<Option<f64>>, bool) {
         item(&rest[..end], &mut out);
         rest = rest[end..].trim_start();
     }
-    (out, histograms)
+    out
 }
 
-fn item(text: &str, out: &mut Vec<Option<f64>>) {
+fn item(text: &str, out: &mut Vec<Point>) {
     if let Some(times) = text.strip_prefix("_") {
         let times = times.strip_prefix('x').map_or(1, |n| n.parse().expect("N"));
-        out.extend(std::iter::repeat_n(None, times));
+        out.extend(std::iter::repeat_n(Point::None, times));
         return;
     }
     if text == "stale" {
-        out.push(Some(stale_nan()));
+        out.push(Point::Float(stale_nan()));
         return;
     }
     let Some((values, times)) = text.rsplit_once('x').filter(|(_, n)| n.parse::<u64>().is_ok())
     else {
-        out.push(Some(number(text)));
+        out.push(Point::Float(number(text)));
         return;
     };
     let times: usize = times.parse().expect("N");
     if values == "stale" {
-        out.extend(std::iter::repeat_n(Some(stale_nan()), times + 1));
+        out.extend(std::iter::repeat_n(Point::Float(stale_nan()), times + 1));
         return;
     }
     let (mut value, step) = match growth(values) {
@@ -217,7 +278,7 @@ fn item(text: &str, out: &mut Vec<Option<f64>>) {
         None => (number(values), 0.0),
     };
     for _ in 0..=times {
-        out.push(Some(value));
+        out.push(Point::Float(value));
         value += step;
     }
 }
@@ -247,6 +308,9 @@ fn try_number(text: &str) -> Option<f64> {
     if let Some(octal) = plain.strip_prefix("0o") {
         return i64::from_str_radix(octal, 8).ok().map(|value| sign * value as f64);
     }
+    if let Some(binary) = plain.strip_prefix("0b") {
+        return i64::from_str_radix(binary, 2).ok().map(|value| sign * value as f64);
+    }
     plain.parse::<f64>().ok().map(|value| sign * value)
 }
 
@@ -267,27 +331,32 @@ fn eval(lines: &[&str], at: usize) -> (Eval, usize) {
         scalar: None,
         matrix: None,
         series: Vec::new(),
-        histograms: query.contains("{{"),
+        histograms: head.contains("{{"),
     };
     let mut next = at + 1;
     while next < lines.len() && !lines[next].is_empty() {
         let line = lines[next];
         next += 1;
-        if let Some(expectation) = line.strip_prefix("expect ") {
-            expect(&mut eval, expectation.trim());
-        } else if let Some(text) = line.strip_prefix("expected_fail_message ") {
-            eval.fail = Some(Text::Exactly(text.trim().to_owned()));
+        eval.histograms |= line.contains("{{");
+        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        if word == "expect" {
+            expect(&mut eval, rest.trim());
+        } else if word == "expected_fail_message" {
+            eval.fail = Some(Text::Exactly(rest.trim().to_owned()));
             break;
-        } else if let Some(text) = line.strip_prefix("expected_fail_regexp ") {
-            eval.fail = Some(Text::Matches(text.trim().to_owned()));
+        } else if word == "expected_fail_regexp" {
+            eval.fail = Some(Text::Matches(rest.trim().to_owned()));
             break;
         } else if let Some(value) = try_number(line) {
             eval.scalar = Some(value);
             break;
         } else {
-            let (labels, points, histograms) = series_line(line);
-            eval.histograms |= histograms;
-            eval.series.push((labels, points));
+            let (labels, points) = series_line(line);
+            let float = |point: &Point| match point {
+                Point::Float(value) => Some(*value),
+                Point::None | Point::Histogram => None,
+            };
+            eval.series.push((labels, points.iter().map(float).collect()));
         }
     }
     (eval, next)
@@ -304,13 +373,15 @@ fn head_of(head: &str) -> (When, &str, &str) {
         return (When::Instant(millis(time)), query.trim(), mark);
     }
     let rest = rest.strip_prefix("range").expect("instant or range").trim_start();
-    let mut words = rest.splitn(7, char::is_whitespace).map(str::trim);
+    let mut rest = rest;
     let mut value = |word: &str| {
-        assert_eq!(words.next(), Some(word), "{head}");
-        millis(words.next().expect("a duration"))
+        let after = rest.strip_prefix(word).unwrap_or_else(|| panic!("{head}: no {word}"));
+        let (span, after) = after.trim_start().split_once(char::is_whitespace).expect("a duration");
+        rest = after.trim_start();
+        millis(span)
     };
     let (start, end, step) = (value("from"), value("to"), value("step"));
-    (When::Range { start, end, step }, words.next().expect("a query"), mark)
+    (When::Range { start, end, step }, rest, mark)
 }
 
 fn expect(eval: &mut Eval, text: &str) {
@@ -331,14 +402,10 @@ fn expect(eval: &mut Eval, text: &str) {
         "no_info" => eval.no_info = true,
         "ordered" => eval.ordered = true,
         "string" => {
-            let quote = rest.chars().next().expect("a quote");
-            let inner = rest.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
-            let inner = inner.expect("a quoted string");
-            eval.string = Some(if quote == '`' {
-                inner.to_owned()
-            } else {
-                inner.replace("\\\"", "\"").replace("\\n", "\n").replace("\\\\", "\\")
-            });
+            // PromQL's quoting is Go's.
+            let literal = syntax::parse(rest, &Features::ALL).map(|expr| expr.kind);
+            let Ok(ExprKind::String(text)) = literal else { panic!("no string: {rest}") };
+            eval.string = Some(text);
         }
         "range" => {
             let words: Vec<&str> = rest.split_whitespace().collect();

@@ -214,6 +214,40 @@ fn t51_timestamp_of_a_selector_is_the_samples_time() {
 
          eval instant at 100s timestamp(-a)
            {} 100
+
+         eval instant at 100s timestamp(+a)
+           {} 100
+
+         eval instant at 100s absent(+nosuch{b=\"c\"})
+           {} 1
+        ",
+    );
+}
+
+// Found by diff_promql.py: both 2.42 and 3.14 read with the offset and look back without it.
+#[test]
+fn t51_timestamp_with_at_and_offset_looks_back_from_at() {
+    check_script(
+        "load 1m
+           a 0+1x20
+
+         eval instant at 0 timestamp(a @ 10m offset 1m)
+           {} 540
+
+         eval instant at 0 timestamp(a @ 10m offset 4m30s)
+
+         eval instant at 0 timestamp(a @ 10m offset 5m)
+
+         eval instant at 0 timestamp(a @ 10m offset -3m)
+           {} 600
+
+         eval instant at 0 timestamp(a @ 10m offset -5m)
+
+         eval range from 0 to 2m step 1m timestamp(a @ 10m offset 4m)
+           {} 360 360 360
+
+         eval instant at 10m timestamp(a offset 5m)
+           {} 300
         ",
     );
 }

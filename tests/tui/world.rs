@@ -426,6 +426,10 @@ impl Core for World {
         self.up(BTreeMap::new())
     }
 
+    fn language(&self) -> Result<BTreeMap<String, BTreeMap<String, bool>>, Error> {
+        self.up(BTreeMap::new())
+    }
+
     fn runtime_info(&self) -> Result<RuntimeInfo, Error> {
         Err(Error::not_found("not in this world"))
     }

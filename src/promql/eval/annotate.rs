@@ -23,6 +23,15 @@ pub(super) fn possible_non_counter(name: &str) -> String {
     )
 }
 
+/// `count` is how many windows were seen that say so.
+pub(super) fn overlapping_starts(name: &str, count: usize) -> String {
+    let times = if count > 1 { format!(" ({count} occurrences)") } else { String::new() };
+    let name = quoted(name);
+    format!(
+        "sample has start time that overlaps with previous sample timestamp for metric {name}{times}"
+    )
+}
+
 pub(super) fn bad_bucket_label(le: &str, metric: &str) -> String {
     let le = quoted(le);
     with_metric(format!("bucket label \"le\" is missing or has a malformed value of {le}"), metric)

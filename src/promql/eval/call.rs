@@ -7,6 +7,7 @@ use super::column::{Scalars, emit_nameless, is_absent, map_present};
 use super::math::{Mean, Sum, quantile, regression, variance};
 use super::plan::{Kind, Node};
 use super::rate::Slope;
+use super::select::Wanted;
 use super::window::Window;
 use super::{Evaluator, Grid, Sink, annotate, calendar, empty_column, rate};
 use crate::model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
@@ -54,6 +55,7 @@ impl Evaluator<'_> {
             | Function::Month
             | Function::Year => self.calendar(function, args, grid, sink),
             Function::Timestamp => self.timestamp(arg(args, 0)?, grid, sink),
+            Function::StartTimestamp => self.start_timestamp(arg(args, 0)?, grid, sink),
             Function::Vector => {
                 let scalars = self.scalar(arg(args, 0)?, grid)?;
                 let mut values = (0..grid.count).map(|step| scalars.at(step)).collect();
@@ -70,14 +72,13 @@ impl Evaluator<'_> {
             | Function::SortByLabel
             | Function::SortByLabelDesc => self.sort(node, function, args, grid, sink),
             Function::Info => self.info_call(args, grid, sink),
-            // These look at native histograms and at start timestamps, of which a store of floats
-            // has none: all elements are ignored.
+            // These look at native histograms, of which a store of floats has none: all elements
+            // are ignored.
             Function::HistogramAvg
             | Function::HistogramCount
             | Function::HistogramSum
             | Function::HistogramStddev
-            | Function::HistogramStdvar
-            | Function::StartTimestamp => self.stream(arg(args, 0)?, grid, &mut |_, _, _| Ok(())),
+            | Function::HistogramStdvar => self.stream(arg(args, 0)?, grid, &mut |_, _, _| Ok(())),
             other => Err(unexpected(other)),
         }
     }
@@ -183,7 +184,7 @@ impl Evaluator<'_> {
     fn timestamp(&self, inner: &Node, grid: Grid, sink: &mut Sink<'_>) -> Result<(), Error> {
         let delayed = self.settings.delayed_name_removal;
         if let Kind::Select(select) = &inner.kind {
-            return self.select_instant(select, grid, true, &mut |labels, _, values| {
+            return self.select_instant(select, grid, Wanted::Time, &mut |labels, _, values| {
                 emit_nameless(labels, delayed, values, sink)
             });
         }
@@ -195,6 +196,19 @@ impl Evaluator<'_> {
             }
             emit_nameless(labels, delayed, values, sink)
         })
+    }
+
+    /// When the counter of a bare selector's sample started; nothing of anything else.
+    fn start_timestamp(&self, inner: &Node, grid: Grid, sink: &mut Sink<'_>) -> Result<(), Error> {
+        let delayed = self.settings.delayed_name_removal;
+        match &inner.kind {
+            Kind::Select(select) if self.settings.start_timestamps => {
+                self.select_instant(select, grid, Wanted::Start, &mut |labels, _, values| {
+                    emit_nameless(labels, delayed, values, sink)
+                })
+            }
+            _expression => self.stream(inner, grid, &mut |_, _, _| Ok(())),
+        }
     }
 
     fn absent(&self, inner: &Node, grid: Grid, sink: &mut Sink<'_>) -> Result<(), Error> {

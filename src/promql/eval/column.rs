@@ -90,6 +90,12 @@ fn is_metadata(name: &str) -> bool {
     matches!(name, "__name__" | "__type__" | "__unit__")
 }
 
+/// Whether labels say of what type or unit a metric is.
+pub(super) fn tells_type(labels: &Labels) -> bool {
+    let mut first = labels.iter().map(|(name, _)| name).take_while(|name| *name <= "__unit__");
+    first.any(|name| matches!(name, "__type__" | "__unit__"))
+}
+
 /// Labels that are hashed as if they had no name and nothing said of the metric.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LabelsWithoutMetadata<'a>(pub(super) &'a Labels);

@@ -128,7 +128,7 @@ fn first_times(node: &Node) -> Option<(i64, Option<i64>)> {
                 None => (offset.saturating_add(window.offset), window.at),
             })
         }
-        Kind::Negate(inner) => first_times(inner),
+        Kind::Negate(inner) | Kind::Plus(inner) => first_times(inner),
         Kind::Binary(binary) => first_times(&binary.lhs).or_else(|| first_times(&binary.rhs)),
         Kind::Aggregate(aggregate) => first_times(&aggregate.inner),
         Kind::Call { args, .. } => args.iter().find_map(first_times),

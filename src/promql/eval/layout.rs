@@ -121,9 +121,9 @@ impl Stretch {
             return Self { place, sampled: 0.0, to_start: 0.0, to_end: 0.0, factor: 0.0, per };
         };
         let end = shape.end(now);
-        let mut to_start = seconds(first - end.saturating_sub(shape.range));
-        let mut to_end = seconds(end - last);
-        let sampled = seconds(last - first);
+        let mut to_start = seconds(first.saturating_sub(end.saturating_sub(shape.range)));
+        let mut to_end = seconds(end.saturating_sub(*last));
+        let sampled = seconds(last.saturating_sub(*first));
         let gap = sampled / (samples.len() - 1) as f64;
         // A gap a little longer than usual is jitter; a longer one means that the series begins
         // or ends here.

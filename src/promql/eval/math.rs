@@ -108,7 +108,7 @@ pub(super) fn regression(ts: &[i64], values: &[f64], at: i64) -> (f64, f64) {
     for (place, (ts, y)) in ts.iter().zip(values).enumerate() {
         // The first value counts as equal to itself even when it is a NaN.
         constant &= place == 0 || *y == first;
-        let x = (ts - at) as f64 / 1000.0;
+        let x = ts.saturating_sub(at) as f64 / 1000.0;
         sum_x.add(x);
         sum_y.add(*y);
         sum_xy.add(x * y);

@@ -36,6 +36,7 @@ use column::{ABSENT, Row, Rows, Scalars, is_absent};
 use guard::{answer_bytes, regex_bytes, row_bytes};
 use plan::{Kind, Node, Plan};
 use rustc_hash::FxBuildHasher;
+use select::Wanted;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::BuildHasher as _;
@@ -79,6 +80,7 @@ pub(super) struct Settings {
     pub(super) subquery_step: i64,
     pub(super) series_max: usize,
     pub(super) delayed_name_removal: bool,
+    pub(super) start_timestamps: bool,
     pub(super) query_start: i64,
     pub(super) query_end: i64,
     /// 0 for an instant query.
@@ -107,6 +109,7 @@ pub(super) fn run(
         notes: RefCell::new(std::mem::take(notes)),
         fetches: RefCell::new(fetches),
         series_selected: Cell::new(0),
+        typed: Cell::new(false),
     };
     let result = evaluator.weigh(grid).and_then(|()| evaluator.answer(&root, grid));
     let stats = Stats {
@@ -145,6 +148,9 @@ struct Evaluator<'a> {
     notes: RefCell<Notes>,
     fetches: RefCell<Vec<Fetched>>,
     series_selected: Cell<usize>,
+    /// Series were found that say of what type or unit they are. Those of one name may then lose
+    /// more than it, and become equal.
+    typed: Cell<bool>,
 }
 
 impl Evaluator<'_> {
@@ -219,7 +225,7 @@ impl Evaluator<'_> {
     /// Names go at the end of the query when their removal was delayed.
     fn without_dropped_names(&self, mut rows: Rows) -> Result<Rows, Error> {
         if !self.settings.delayed_name_removal {
-            return Ok(rows);
+            return if self.typed.get() { column::merged(rows, false) } else { Ok(rows) };
         }
         for row in &mut rows {
             if row.drop_name {
@@ -308,8 +314,9 @@ impl Evaluator<'_> {
 
     fn raw_stream(&self, node: &Node, grid: Grid, sink: &mut Sink<'_>) -> Result<(), Error> {
         match &node.kind {
-            Kind::Select(select) => self.select_instant(select, grid, false, sink),
+            Kind::Select(select) => self.select_instant(select, grid, Wanted::Value, sink),
             Kind::Call { function, args } => self.call(node, *function, args, grid, sink),
+            Kind::Plus(inner) => self.stream(inner, grid, sink),
             Kind::Negate(inner) => {
                 let delayed = self.settings.delayed_name_removal;
                 self.stream(inner, grid, &mut |labels, _, values| {
@@ -348,6 +355,7 @@ impl Evaluator<'_> {
                 self.scalar_call(*function, args, grid)
             }
             Kind::String(_)
+            | Kind::Plus(_)
             | Kind::Aggregate(_)
             | Kind::Select(_)
             | Kind::Range { .. }

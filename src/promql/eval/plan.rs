@@ -54,12 +54,24 @@ pub(super) enum Kind {
     Number(f64),
     String(String),
     Negate(Box<Node>),
+    /// A vector with a plus sign: the same series, but no selector any more.
+    Plus(Box<Node>),
     Binary(Box<Binary>),
     Aggregate(Box<Aggregate>),
-    Call { function: Function, args: Vec<Node> },
+    Call {
+        function: Function,
+        args: Vec<Node>,
+    },
     Select(Select),
-    Range { select: Select, range: i64 },
-    Subquery { inner: Box<Node>, window: Window, step: i64 },
+    Range {
+        select: Select,
+        range: i64,
+    },
+    Subquery {
+        inner: Box<Node>,
+        window: Window,
+        step: i64,
+    },
 }
 
 #[derive(Debug)]
@@ -118,7 +130,8 @@ impl Window {
         let open_start = self.reference(outer.start).saturating_sub(self.range);
         let end = self.reference(outer.last());
         let start = open_start.div_euclid(step).saturating_add(1).saturating_mul(step);
-        let steps = if start > end { 0 } else { end.saturating_sub(start) / step + 1 };
+        let steps =
+            if start > end { 0 } else { (end.saturating_sub(start) / step).saturating_add(1) };
         Grid { start, step, count: usize::try_from(steps).unwrap_or(usize::MAX) }
     }
 }
@@ -171,7 +184,7 @@ impl Planner<'_> {
             ExprKind::Paren(inner) => self.node(inner, grid)?,
             ExprKind::Unary { negative, expr: inner } => {
                 let inner = self.node(inner, grid)?;
-                if *negative { self.negated(inner, span) } else { inner }
+                if *negative { self.negated(inner, span) } else { with_plus(inner, span) }
             }
             ExprKind::Binary(_) => self.binary(expr, grid)?,
             ExprKind::Aggregation(aggregation) => {
@@ -286,7 +299,9 @@ impl Planner<'_> {
             Function::Start => return Ok(constant(seconds(settings.query_start))),
             Function::End => return Ok(constant(seconds(settings.query_end))),
             Function::Range => {
-                return Ok(constant(seconds(settings.query_end - settings.query_start)));
+                return Ok(constant(seconds(
+                    settings.query_end.saturating_sub(settings.query_start),
+                )));
             }
             Function::Step => {
                 let one = settings.query_start == settings.query_end;
@@ -304,7 +319,9 @@ impl Planner<'_> {
         let arg_one_name = args.iter().all(|arg| arg.one_name);
         let relabels = matches!(call.function, Function::LabelReplace | Function::LabelJoin);
         let drops = drops_name(call.function);
+        // Two of its quantiles may be the same number.
         let may_collide = relabels
+            || call.function == Function::HistogramQuantiles
             || (value_type == ValueType::Vector
                 && drops
                 && !arg_one_name
@@ -397,7 +414,7 @@ impl Planner<'_> {
 
     fn duration(&self, duration: &Duration, may_be_negative: bool) -> Result<i64, Error> {
         let settings = self.settings;
-        let range = settings.query_end - settings.query_start;
+        let range = settings.query_end.saturating_sub(settings.query_start);
         duration.resolve(settings.query_step, range, may_be_negative).map_err(Error::execution)
     }
 
@@ -407,6 +424,22 @@ impl Planner<'_> {
             At::Start => self.settings.query_start,
             At::End => self.settings.query_end,
         }
+    }
+}
+
+/// A selector under a plus sign is an expression like any other: `timestamp` and `absent` tell.
+fn with_plus(inner: Node, span: Span) -> Node {
+    if !matches!(inner.kind, Kind::Select(_)) {
+        return inner;
+    }
+    Node {
+        span,
+        value_type: inner.value_type,
+        invariant: inner.invariant,
+        one_name: inner.one_name,
+        may_collide: false,
+        collides_strictly: false,
+        kind: Kind::Plus(Box::new(inner)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Aggregations that keep some of the series: topk, bottomk, limitk, limit_ratio.
 //!
-//! Source: prometheus, promql/engine.go (aggregationK, HashRatioSampler).
+//! Source: prometheus, promql/engine.go (aggregationK, vectorByValueHeap, HashRatioSampler).
 
 use super::aggregate::{Map, group_labels};
 use super::column::{Row, Rows, Scalars, is_absent};
@@ -11,14 +11,14 @@ use super::{Evaluator, Grid, annotate, empty_column};
 use crate::model::{Labels, value_text};
 use crate::promql::Error;
 use crate::promql::syntax::AggregateOp;
-use std::cmp::Ordering;
 
 impl Evaluator<'_> {
     pub(super) fn rank(&self, aggregate: &Aggregate, grid: Grid) -> Result<Rows, Error> {
         let param = aggregate.param.as_ref().expect("the parser gives rankings their parameter");
         let params = self.scalar(param, grid)?;
         let mut rows = self.eval(&aggregate.inner, grid)?;
-        // Among equals the first labels win, at every step and however the input was made.
+        // However the input was made, equals are met in the order of their labels at every step:
+        // a range query must equal that many instant ones.
         rows.sort_by(|a, b| a.labels.cmp(&b.labels));
         let ratio = aggregate.op == AggregateOp::LimitRatio;
         let nothing = if ratio {
@@ -127,22 +127,77 @@ fn chosen(op: AggregateOp, param: f64, members: &[usize], rows: &Rows, step: usi
                 rows.get(*place).is_some_and(|row| is_sampled(&row.labels, ratio))
             });
         }
-        AggregateOp::Topk => {
-            present.sort_by(|(_, a), (_, b)| best_first(*b, *a, a.is_nan(), b.is_nan()));
-            present.truncate(count);
-        }
-        AggregateOp::Bottomk => {
-            present.sort_by(|(_, a), (_, b)| best_first(*a, *b, a.is_nan(), b.is_nan()));
-            present.truncate(count);
-        }
+        AggregateOp::Topk => present = best(&present, count, |a, b| a < b),
+        AggregateOp::Bottomk => present = best(&present, count, |a, b| a > b),
         _limitk => present.truncate(count),
     }
     present.into_iter().map(|(place, _)| place).collect()
 }
 
-/// Ascending, with every NaN last.
-fn best_first(a: f64, b: f64, a_is_last: bool, b_is_last: bool) -> Ordering {
-    a_is_last.cmp(&b_is_last).then(a.partial_cmp(&b).unwrap_or(Ordering::Equal))
+/// The best `count`, best first and every NaN last. They are kept in a heap with the worst on top,
+/// laid out as upstream's: which of several equal ones stay follows from the layout alone.
+fn best(
+    present: &[(usize, f64)],
+    count: usize,
+    is_worse: fn(f64, f64) -> bool,
+) -> Vec<(usize, f64)> {
+    let mut heap: Vec<(usize, f64)> = Vec::with_capacity(count.min(present.len()));
+    for (place, value) in present.iter().copied() {
+        if heap.len() < count {
+            heap.push((place, value));
+            rise(&mut heap, is_worse);
+        } else if let Some(worst) = heap.first_mut()
+            && (is_worse(worst.1, value) || (worst.1.is_nan() && !value.is_nan()))
+        {
+            *worst = (place, value);
+            sink(&mut heap, is_worse);
+        }
+    }
+    heap.sort_by(|(_, a), (_, b)| {
+        let order = is_worse(*a, *b).cmp(&is_worse(*b, *a));
+        a.is_nan().cmp(&b.is_nan()).then(order)
+    });
+    heap
+}
+
+/// Whether the sample at one place of a heap belongs above that at another.
+fn belongs_above(
+    heap: &[(usize, f64)],
+    a: usize,
+    b: usize,
+    is_worse: fn(f64, f64) -> bool,
+) -> bool {
+    match (heap.get(a), heap.get(b)) {
+        (Some((_, a)), Some((_, b))) => a.is_nan() || is_worse(*a, *b),
+        _outside => false,
+    }
+}
+
+/// Moves the last sample of a heap up to where it belongs.
+fn rise(heap: &mut [(usize, f64)], is_worse: fn(f64, f64) -> bool) {
+    let mut at = heap.len().saturating_sub(1);
+    while at > 0 {
+        let above = (at - 1) / 2;
+        if !belongs_above(heap, at, above, is_worse) {
+            break;
+        }
+        heap.swap(at, above);
+        at = above;
+    }
+}
+
+/// Moves the first sample of a heap down to where it belongs.
+fn sink(heap: &mut [(usize, f64)], is_worse: fn(f64, f64) -> bool) {
+    let mut at = 0;
+    loop {
+        let (left, right) = (2 * at + 1, 2 * at + 2);
+        let below = if belongs_above(heap, right, left, is_worse) { right } else { left };
+        if below >= heap.len() || !belongs_above(heap, below, at, is_worse) {
+            break;
+        }
+        heap.swap(at, below);
+        at = below;
+    }
 }
 
 /// Whether a label set lies in the share: a hash decides, so that a ratio and its negative

@@ -1,12 +1,14 @@
 //! rate, increase, delta and their kin over one window.
 //!
-//! Source: prometheus, promql/functions.go (extrapolatedRate, extendedRate, instantValue).
+//! Source: prometheus, promql/functions.go (extrapolatedRate, extendedRate, instantValue,
+//! isStartTimestampReset, checkStartTimeOverlap).
 
 use super::column::ABSENT;
 use super::layout::Stretch;
 use super::window::Window;
 use crate::promql::syntax::Extension;
 use crate::storage::source::Columns;
+use std::cmp::Ordering;
 
 /// Of two products of times and values the larger one is surely the larger number when it exceeds
 /// the other by this: both were rounded, by far less.
@@ -79,22 +81,79 @@ fn factor(stretch: &Stretch, first: f64, result: f64, slope: Slope) -> f64 {
     stretch.factor_from(stretch.to_start.min(to_zero))
 }
 
+/// As `extrapolated`, over one window whose samples know when their counter started.
+pub(super) fn from_starts(window: &Window<'_>, stretch: &Stretch, slope: Slope) -> Option<f64> {
+    let last_place = window.ts.len().checked_sub(1)?;
+    let ((first_ts, first), (last_ts, last)) = (window.sample(0)?, window.sample(last_place)?);
+    let mut result = last - first;
+    for (place, before) in window.values.iter().enumerate().take(last_place) {
+        if was_reset(window, place) {
+            result += before;
+        }
+    }
+    let start = window.starts.first().copied().unwrap_or_default();
+    if start != 0 && start > window.start && start < first_ts {
+        // The counter was zero when it started, which is better known than any extrapolation.
+        let sampled = last_ts.saturating_sub(start) as f64 / 1000.0;
+        return Some((result + first) * ((sampled + stretch.to_end) / sampled / stretch.per));
+    }
+    stretch.has_two().then(|| result * factor(stretch, first, result, slope))
+}
+
+/// Whether a counter was reset between the sample at a place and the next one: it fell, or the
+/// next one says that it started in between.
+fn was_reset(window: &Window<'_>, place: usize) -> bool {
+    let (Some((ts_before, before)), Some((ts, value))) =
+        (window.sample(place), window.sample(place + 1))
+    else {
+        return false;
+    };
+    if value < before {
+        return true;
+    }
+    let (start_before, start) = match window.starts.get(place..place + 2) {
+        Some([start_before, start]) if *start != 0 => (*start_before, *start),
+        _unknown => return false,
+    };
+    match start.cmp(&ts_before) {
+        Ordering::Less => false,
+        // Not before its own sample is no start at all.
+        Ordering::Greater => start < ts,
+        // Each sample is a difference to the one before; or it is the second one of a counter
+        // whose start is unknown, and of which the first says its own time or nothing.
+        Ordering::Equal => start_before != 0 && start_before < ts_before,
+    }
+}
+
+/// Whether a sample's counter started before the sample ahead of it, which is of another one.
+pub(super) fn overlaps(window: &Window<'_>) -> bool {
+    let pairs = window.starts.iter().zip(window.starts.iter().skip(1)).zip(window.ts);
+    pairs.into_iter().any(|((start_before, start), ts_before)| {
+        *start != 0 && start < ts_before && start != start_before
+    })
+}
+
 /// The difference of the last two samples, or their slope.
 pub(super) fn instant(window: &Window<'_>, is_rate: bool) -> Option<f64> {
     let last_place = window.ts.len().checked_sub(1)?;
     let ((ts, value), (ts_before, before)) =
         (window.sample(last_place)?, window.sample(last_place.checked_sub(1)?)?);
-    let ms = ts - ts_before;
+    let ms = ts.saturating_sub(ts_before);
     if ms == 0 {
         return None;
     }
-    // A counter that fell was reset to zero in between.
-    let difference = if is_rate && value < before { value } else { value - before };
+    let reset = is_rate && was_reset(window, last_place - 1);
+    let difference = if reset { value } else { value - before };
     Some(if is_rate { difference / (ms as f64 / 1000.0) } else { difference })
 }
 
-/// How often a counter fell.
+/// How often a counter was reset.
 pub(super) fn resets(window: &Window<'_>) -> Option<f64> {
+    if !window.starts.is_empty() {
+        let first = first_place(window)?;
+        let places = first..window.ts.len().checked_sub(1)?;
+        return Some(places.filter(|place| was_reset(window, *place)).count() as f64);
+    }
     count_pairs(window, |before, after| after < before)
 }
 
@@ -104,18 +163,22 @@ pub(super) fn changes(window: &Window<'_>) -> Option<f64> {
 }
 
 fn count_pairs(window: &Window<'_>, counts: impl Fn(f64, f64) -> bool) -> Option<f64> {
-    let mut first = 0;
-    if window.extension == Some(Extension::Anchored) {
-        let last = window.ts.len().checked_sub(1)?;
-        first = window.ts.partition_point(|ts| *ts <= window.start).min(last).saturating_sub(1);
-        if window.sample(last)?.0 <= window.start {
-            return None;
-        }
-    }
-    let values = window.values.get(first..)?;
+    let values = window.values.get(first_place(window)?..)?;
     let pairs = values.iter().zip(values.iter().skip(1));
     let found = pairs.filter(|(before, after)| counts(**before, **after)).count();
     Some(found as f64)
+}
+
+/// The first sample that counts: an anchored window has one before its start.
+fn first_place(window: &Window<'_>) -> Option<usize> {
+    if window.extension != Some(Extension::Anchored) {
+        return Some(0);
+    }
+    let last = window.ts.len().checked_sub(1)?;
+    if window.sample(last)?.0 <= window.start {
+        return None;
+    }
+    Some(window.ts.partition_point(|ts| *ts <= window.start).min(last).saturating_sub(1))
 }
 
 /// The value at `at` on the line between two samples. A counter that fell starts from zero.
@@ -126,7 +189,8 @@ pub(super) fn interpolated(
     is_counter: bool,
 ) -> f64 {
     let from = if is_counter && after.1 < before.1 { 0.0 } else { before.1 };
-    from + (after.1 - from) * (at - before.0) as f64 / (after.0 - before.0) as f64
+    let (here, gap) = (at.saturating_sub(before.0), after.0.saturating_sub(before.0));
+    from + (after.1 - from) * here as f64 / gap as f64
 }
 
 /// The ends of an extended window: places of the first and last sample that count, and the values

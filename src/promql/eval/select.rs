@@ -4,12 +4,22 @@
 
 use super::column::{ABSENT, is_absent};
 use super::plan::Select;
-use super::{Evaluator, Grid, Sink, rate};
+use super::{Evaluator, Grid, Sink, column, rate};
 use crate::model::{Labels, TimeRange, Timestamp, is_stale_nan};
 use crate::promql::Error;
 use crate::promql::syntax::Extension;
 use crate::storage::source::{Columns, CountBy, SelectedSeries, SourceError};
 use std::rc::Rc;
+
+/// What of a sample is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Value,
+    /// When it was taken, in seconds.
+    Time,
+    /// When its counter started, in seconds; 0 when that is unknown.
+    Start,
+}
 
 impl Evaluator<'_> {
     /// The series of a selector; the source is asked once for equal selectors.
@@ -26,6 +36,9 @@ impl Evaluator<'_> {
         self.guard.hold_series(&set.series)?;
         for warning in set.warnings {
             self.notes.borrow_mut().source(warning);
+        }
+        if set.series.iter().any(|series| column::tells_type(&series.labels)) {
+            self.typed.set(true);
         }
         self.series_selected.set(self.series_selected.get() + set.series.len());
         let found = Rc::new(set.series);
@@ -76,26 +89,35 @@ impl Evaluator<'_> {
         for warning in warnings {
             self.notes.borrow_mut().source(warning);
         }
+        if !self.settings.start_timestamps {
+            columns.starts.clear();
+        }
         self.guard.count_read(columns.len())?;
         self.guard.fits(columns.len())?;
         self.guard.room(2 * columns.len())
     }
 
-    /// For each step the newest sample within the lookback; its time instead of its value when
-    /// `times` is set.
+    /// For each step what is wanted of the newest sample within the lookback.
     pub(super) fn select_instant(
         &self,
         select: &Select,
         grid: Grid,
-        times: bool,
+        wanted: Wanted,
         sink: &mut Sink<'_>,
     ) -> Result<(), Error> {
-        if select.extension == Some(Extension::Smoothed) && !times {
+        if select.extension == Some(Extension::Smoothed) && wanted == Wanted::Value {
             return self.select_smoothed(select, grid, sink);
         }
         let lookback = self.settings.lookback;
-        let from = select.reference(grid.start).saturating_sub(lookback).saturating_add(1);
-        let to = select.reference(grid.last());
+        // Asked for times, upstream reads what `@` and `offset` say, and then looks back from the
+        // time of `@` alone.
+        let forgets = wanted != Wanted::Value && select.at.is_some();
+        let reference = |ts| {
+            if forgets { select.at.unwrap_or(ts) } else { select.reference(ts) }
+        };
+        let first = select.reference(grid.start).max(reference(grid.start));
+        let from = first.saturating_sub(lookback).saturating_add(1);
+        let to = select.reference(grid.last()).min(reference(grid.last()));
         let (mut columns, mut values) = (Columns::default(), Vec::new());
         for series in self.fetched(select.fetch)?.iter() {
             self.read(series, from, to, &mut columns)?;
@@ -105,7 +127,7 @@ impl Evaluator<'_> {
             self.guard.fits(grid.count)?;
             self.guard.work(grid.count)?;
             values.clear();
-            newest(&columns, select, grid, lookback, times, &mut values);
+            newest(&columns, grid.times().map(reference), lookback, wanted, &mut values);
             if values.iter().any(|value| !is_absent(*value)) {
                 sink(&series.labels, false, &mut values)?;
             }
@@ -146,9 +168,10 @@ pub(super) fn drop_stale(columns: &mut Columns) {
         return;
     }
     let mut kept = Columns::default();
-    for (ts, value) in columns.ts.iter().zip(&columns.values) {
+    for (place, (ts, value)) in columns.ts.iter().zip(&columns.values).enumerate() {
         if !is_stale_nan(*value) {
             kept.push(*ts, *value);
+            kept.starts.extend(columns.starts.get(place));
         }
     }
     *columns = kept;
@@ -161,25 +184,32 @@ pub(super) fn source_error(err: SourceError) -> Error {
     }
 }
 
+/// For each of the times the newest sample up to it, if it is within the lookback.
 fn newest(
     columns: &Columns,
-    select: &Select,
-    grid: Grid,
+    references: impl Iterator<Item = i64>,
     lookback: i64,
-    times: bool,
+    wanted: Wanted,
     out: &mut Vec<f64>,
 ) {
-    let mut samples = columns.ts.iter().copied().zip(columns.values.iter().copied()).peekable();
-    let mut last: Option<(i64, f64)> = None;
-    for ts in grid.times() {
-        let reference = select.reference(ts);
-        while let Some(sample) = samples.next_if(|(sample_ts, _)| *sample_ts <= reference) {
+    let seconds = |ms: i64| ms as f64 / 1000.0;
+    let samples = columns.ts.iter().copied().zip(columns.values.iter().copied());
+    let mut samples = samples.enumerate().peekable();
+    let mut last = None;
+    for reference in references {
+        while let Some(sample) = samples.next_if(|(_, (sample_ts, _))| *sample_ts <= reference) {
             last = Some(sample);
         }
         out.push(match last {
             // Left-open: a sample exactly one lookback old is too old.
-            Some((sample_ts, value)) if sample_ts > reference.saturating_sub(lookback) => {
-                if times && !is_stale_nan(value) { sample_ts as f64 / 1000.0 } else { value }
+            Some((place, (sample_ts, value))) if sample_ts > reference.saturating_sub(lookback) => {
+                match wanted {
+                    Wanted::Time if !is_stale_nan(value) => seconds(sample_ts),
+                    Wanted::Start if !is_stale_nan(value) => {
+                        seconds(columns.starts.get(place).copied().unwrap_or_default())
+                    }
+                    _value_or_stale => value,
+                }
             }
             _none_or_old => ABSENT,
         });
@@ -210,6 +240,7 @@ pub(super) fn newest_times(
     lookback: i64,
 ) -> Vec<f64> {
     let mut times = Vec::with_capacity(grid.count);
-    newest(columns, select, grid, lookback, true, &mut times);
+    let references = grid.times().map(|ts| select.reference(ts));
+    newest(columns, references, lookback, Wanted::Time, &mut times);
     times
 }

@@ -5,11 +5,12 @@ use super::layout::{Layouts, Place};
 use super::plan::{Kind, Node};
 use super::rate::Slope;
 use super::select::drop_stale;
-use super::{Evaluator, Grid, Sink, rate};
-use crate::model::Labels;
+use super::{Evaluator, Grid, Sink, annotate, rate};
+use crate::model::{Labels, METRIC_NAME};
 use crate::promql::Error;
 use crate::promql::syntax::Extension;
 use crate::storage::source::Columns;
+use std::collections::BTreeMap;
 
 /// The samples of one series that one step sees. With an extension the slices reach beyond the
 /// window, by the lookback.
@@ -17,6 +18,8 @@ use crate::storage::source::Columns;
 pub(super) struct Window<'a> {
     pub(super) ts: &'a [i64],
     pub(super) values: &'a [f64],
+    /// When the samples' counters started; empty when that is not known of the series.
+    pub(super) starts: &'a [i64],
     /// The open start of the range.
     pub(super) start: i64,
     /// The closed end of the range.
@@ -29,7 +32,7 @@ pub(super) struct Window<'a> {
 impl Window<'_> {
     /// The length of the range in seconds.
     pub(super) fn range_seconds(&self) -> f64 {
-        (self.end - self.start) as f64 / 1000.0
+        self.end.saturating_sub(self.start) as f64 / 1000.0
     }
 
     /// The sample at a place.
@@ -70,6 +73,7 @@ impl Shape {
         Window {
             ts: columns.ts.get(place.first..place.after).unwrap_or_default(),
             values: columns.values.get(place.first..place.after).unwrap_or_default(),
+            starts: columns.starts.get(place.first..place.after).unwrap_or_default(),
             start: end.saturating_sub(self.range),
             end,
             now,
@@ -109,6 +113,7 @@ impl Evaluator<'_> {
             Kind::Number(_)
             | Kind::String(_)
             | Kind::Negate(_)
+            | Kind::Plus(_)
             | Kind::Binary(_)
             | Kind::Aggregate(_)
             | Kind::Call { .. }
@@ -125,7 +130,7 @@ impl Evaluator<'_> {
     ) -> Result<(), Error> {
         let shape = self.shape(node)?;
         let (before, after) = shape.margins();
-        let from = shape.end(grid.start) - shape.range;
+        let from = shape.end(grid.start).saturating_sub(shape.range);
         let from = from.saturating_sub(before).saturating_add(1);
         let to = shape.end(grid.last()).saturating_add(after);
         let mut columns = Columns::default();
@@ -161,6 +166,7 @@ impl Evaluator<'_> {
             Kind::Number(_)
             | Kind::String(_)
             | Kind::Negate(_)
+            | Kind::Plus(_)
             | Kind::Binary(_)
             | Kind::Aggregate(_)
             | Kind::Call { .. }
@@ -211,18 +217,35 @@ impl Evaluator<'_> {
         }
         let mut layouts = Layouts::new(shape, grid);
         let (mut values, mut falls) = (Vec::new(), Vec::new());
+        let mut overlaps: BTreeMap<String, usize> = BTreeMap::new();
         self.range_series(node, grid, &mut |labels, drop_name, columns| {
             self.guard.fits(grid.count + columns.len())?;
             self.guard.room(grid.count + 3 * columns.len() + layouts.words(columns.len()))?;
             self.guard.work(grid.count)?;
             values.clear();
             let stretches = layouts.stretches(&columns.ts, slope.is_rate());
-            rate::extrapolated(&columns.values, stretches, slope, &mut falls, &mut values);
+            if columns.starts.is_empty() || !slope.is_counter() {
+                rate::extrapolated(&columns.values, stretches, slope, &mut falls, &mut values);
+            } else {
+                for (now, stretch) in grid.times().zip(stretches) {
+                    let window = shape.window(columns, stretch.place, now);
+                    self.guard.work(window.values.len())?;
+                    values.push(rate::from_starts(&window, stretch, slope).unwrap_or(ABSENT));
+                    if rate::overlaps(&window) {
+                        let name = labels.value_of(METRIC_NAME).to_owned();
+                        *overlaps.entry(name).or_default() += 1;
+                    }
+                }
+            }
             if values.iter().all(|value| is_absent(*value)) {
                 return Ok(());
             }
             sink(labels, drop_name, &mut values)
-        })
+        })?;
+        for (name, count) in overlaps {
+            self.warn(node.span, annotate::overlapping_starts(&name, count));
+        }
+        Ok(())
     }
 
     /// The samples of a range vector at the first instant, with the values at both ends that
@@ -234,7 +257,11 @@ impl Evaluator<'_> {
         let window = shape.window(all, *place, grid.start);
         match window.extension {
             Some(_) => rate::extended(&window),
-            None => Columns { ts: window.ts.to_vec(), values: window.values.to_vec() },
+            None => Columns {
+                ts: window.ts.to_vec(),
+                values: window.values.to_vec(),
+                ..Columns::default()
+            },
         }
     }
 

@@ -14,6 +14,7 @@ mod error;
 mod functions;
 mod lex;
 mod literal;
+mod offered;
 mod parse;
 mod print;
 mod token;
@@ -26,6 +27,7 @@ pub use ast::{
 };
 pub use error::{ParseError, Place};
 pub use functions::{Function, Signature, function_names, signature_of};
+pub use offered::Offered;
 pub use parse::{parse, parse_selector, parse_series};
 pub use token::is_keyword;
 
