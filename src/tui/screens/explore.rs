@@ -23,6 +23,17 @@ use std::time::Duration;
 /// Expressions that are remembered.
 const HISTORY_MAX: usize = 100;
 
+/// The table of series; its last column is for their sparks.
+pub(crate) const COLUMNS: [Column; 7] = [
+    Column::new("#", 3).right(),
+    Column::new("SERIES", 0),
+    Column::new("LAST", 9).right(),
+    Column::new("MIN", 9).right(),
+    Column::new("MAX", 9).right(),
+    Column::new("AVG", 9).right(),
+    Column::new("", 12).from(90),
+];
+
 /// What Explore remembers.
 #[derive(Clone, Debug)]
 pub(crate) struct Explore {
@@ -387,13 +398,21 @@ fn draw_problem(pen: &mut Pen<'_>, area: Rect, text: &str, problem: &ParseError)
     let (from, to) = (chars(problem.span.start), chars(problem.span.end));
     let carets = "^".repeat(to.saturating_sub(from).max(1));
     let (start, width) = (usize::from(area.x) + 3 + from, usize::from(area.width));
-    let (marks, message) = (carets.len(), problem.message.len());
-    let line = if start + marks + 1 + message < width {
-        format!("{:start$}{carets} {}", "", problem.message)
-    } else if message + 1 < start && start + marks < width {
-        format!(" {:before$}{carets}", problem.message, before = start - 1)
+    let whole = match &problem.help {
+        Some(help) => format!("{}; {help}", problem.message),
+        None => problem.message.clone(),
+    };
+    // The help goes first where there is no room for both.
+    let short = problem.help.as_deref().unwrap_or(&problem.message);
+    let marks = carets.chars().count();
+    let beside = |text: &str| start + marks + 1 + text.chars().count() < width;
+    let before = |text: &str| text.chars().count() + 1 < start && start + marks < width;
+    let line = if let Some(text) = [&whole, short].into_iter().find(|text| beside(text)) {
+        format!("{:start$}{carets} {text}", "")
+    } else if let Some(text) = [&whole, short].into_iter().find(|text| before(text)) {
+        format!(" {text:room$}{carets}", room = start - 1)
     } else {
-        format!(" {problem}")
+        format!(" {whole}")
     };
     pen.put(area.x, area.y, area.width, &line, Role::Error);
 }
@@ -410,18 +429,9 @@ fn draw_lines(model: &Model, pen: &mut Pen<'_>, area: Rect, lines: &[Line]) {
     let unit = Unit::of_expr(&explore.expr);
     let chart = Chart { lines, from, to, gap_ms: gap_ms(from, to), unit, limit: None, event: None };
     chart.draw(pen, chart_area);
-    let columns = [
-        Column::new("#", 3).right(),
-        Column::new("SERIES", 0),
-        Column::new("LAST", 9).right(),
-        Column::new("MIN", 9).right(),
-        Column::new("MAX", 9).right(),
-        Column::new("AVG", 9).right(),
-        Column::new("", 12).from(90),
-    ];
     let table_area = below(area, chart_area.height);
     let selected = explore.selected.min(lines.len().saturating_sub(1));
-    let table = Table { columns: &columns, count: lines.len(), selected, focused: true };
+    let table = Table { columns: &COLUMNS, count: lines.len(), selected, focused: true };
     table.draw(pen, table_area, |place| fields(lines, place, unit));
     if table_area.width >= 90 {
         let shown =
@@ -440,7 +450,8 @@ fn draw_lines(model: &Model, pen: &mut Pen<'_>, area: Rect, lines: &[Line]) {
     }
 }
 
-fn fields(lines: &[Line], place: usize, unit: Unit) -> Vec<(String, Role)> {
+/// A row of the table of series.
+pub(crate) fn fields(lines: &[Line], place: usize, unit: Unit) -> Vec<(String, Role)> {
     let Some(line) = lines.get(place) else { return Vec::new() };
     let values = line.points.iter().map(|(_, value)| *value).filter(|value| !value.is_nan());
     let count = values.clone().count();
