@@ -1,11 +1,16 @@
 //! `watchbell query`: one question to a running server.
 
-use super::flags::{QueryCommon, Question};
+use super::flags::{OutputForm, PlotFlags, QueryCommon, Question};
 use super::{Status, output, server};
-use crate::model::{TimeRange, Timestamp, duration};
+use crate::model::{TimeRange, Timestamp, duration, printable};
+use crate::promql::syntax::{self, Features};
 use crate::sys::clock::{Clock as _, SystemClock};
-use crate::wire::{Answer, Call, Core, Error, InstantQuery, RangeQuery, SeriesRequest};
-use anyhow::Context as _;
+use crate::tui::{self, Plot};
+use crate::wire::{
+    Answer, Call, Error, ErrorKind, InstantQuery, MatrixSeries, QueryData, RangeQuery,
+    SeriesRequest,
+};
+use anyhow::{Context as _, bail};
 use std::io::{self, Write as _};
 use std::time::Duration;
 
@@ -19,31 +24,60 @@ pub(super) fn run(question: Question) -> anyhow::Result<Status> {
     let now = SystemClock::new().now();
     let call = Call::with_timeout(PATIENCE);
     match question {
-        Question::Instant { expr, time, common } => {
+        Question::Instant { expr, time, plot, common } => {
             let core = server::connect(&common.server)?;
             let time = time.map(|text| instant(&text, now)).transpose()?;
-            let query = InstantQuery { time, ..InstantQuery::now(expr) };
-            print(core.query(&call, &query), |data, out| output::query(data, common.output, out))
+            let query = InstantQuery { time, ..InstantQuery::now(expr.as_str()) };
+            let answer = core.query(&call, &query).map_err(|err| explained(&expr, err))?;
+            notice(&answer)?;
+            if !plot.plot {
+                return values(&answer.data, common.output);
+            }
+            let QueryData::Matrix(series) = &answer.data else {
+                bail!(
+                    "a {} has no course over time to plot; ask for a range vector, as in {}[1h], \
+                     or with: watchbell query range",
+                    answer.data.type_name(),
+                    printable(expr.trim())
+                );
+            };
+            draw(&expr, series, ends(series), usual_gap_ms(series), &plot)
         }
-        Question::Range { expr, start, end, step, common } => {
+        Question::Range { expr, start, end, step, plot, common } => {
             let core = server::connect(&common.server)?;
             let start = instant(&start, now)?;
             let end = end.map_or(Ok(now), |text| instant(&text, now))?;
             let step =
                 step.unwrap_or_else(|| (end.since(start) / POINTS).max(Duration::from_secs(1)));
-            let query =
-                RangeQuery { expr, start, end, step, timeout: None, lookback: None, limit: 0 };
-            print(core.query_range(&call, &query), |data, out| {
-                output::query(data, common.output, out)
-            })
+            let query = RangeQuery {
+                expr: expr.clone(),
+                start,
+                end,
+                step,
+                timeout: None,
+                lookback: None,
+                limit: 0,
+            };
+            let answer = core.query_range(&call, &query).map_err(|err| explained(&expr, err))?;
+            notice(&answer)?;
+            match &answer.data {
+                QueryData::Matrix(series) if plot.plot => draw(
+                    &expr,
+                    series,
+                    Some((start, end)),
+                    millis(step).saturating_mul(3) / 2,
+                    &plot,
+                ),
+                data => values(data, common.output),
+            }
         }
         Question::Series { selectors, common } => {
             let core = server::connect(&common.server)?;
-            let request = request(core.as_ref(), &selectors)?;
-            print(core.series(&call, &request), |data, out| {
-                let words: Vec<_> = data.iter().map(output::series_text).collect();
-                output::words(&words, common.output, out)
-            })
+            let answer = core.series(&call, &request(&selectors)?)?;
+            notice(&answer)?;
+            note_empty(answer.data.is_empty(), "no series")?;
+            output::series(&answer.data, common.output, &mut io::stdout().lock())?;
+            Ok(Status::Fine)
         }
         Question::Labels { name, common } => labels(&call, name.as_deref(), &common),
     }
@@ -51,31 +85,111 @@ pub(super) fn run(question: Question) -> anyhow::Result<Status> {
 
 fn labels(call: &Call, name: Option<&str>, common: &QueryCommon) -> anyhow::Result<Status> {
     let core = server::connect(&common.server)?;
-    let request = request(core.as_ref(), &[])?;
+    let request = request(&[])?;
     let answer = match name {
         Some(name) => core.label_values(call, name, &request),
         None => core.label_names(call, &request),
-    };
-    print(answer, |words, out| output::words(words, common.output, out))
+    }?;
+    notice(&answer)?;
+    note_empty(answer.data.is_empty(), "no series has it")?;
+    let heading = name.unwrap_or("label");
+    output::words(&answer.data, heading, common.output, &mut io::stdout().lock())?;
+    Ok(Status::Fine)
 }
 
-fn request(core: &dyn Core, selectors: &[String]) -> Result<SeriesRequest, Error> {
-    let matchers =
-        selectors.iter().map(|text| core.parse_matchers(text)).collect::<Result<_, _>>()?;
+fn request(selectors: &[String]) -> anyhow::Result<SeriesRequest> {
+    let read = |text: &String| {
+        syntax::parse_selector(text).map_err(|err| anyhow::Error::msg(err.explain(text)))
+    };
+    let matchers = selectors.iter().map(read).collect::<Result<_, _>>()?;
     Ok(SeriesRequest { matchers, range: TimeRange::ALL, limit: 0 })
 }
 
-/// Prints the answer to standard output, and what was noticed to standard error.
-fn print<T>(
-    answer: Result<Answer<T>, Error>,
-    show: impl FnOnce(&T, &mut dyn io::Write) -> io::Result<()>,
-) -> anyhow::Result<Status> {
-    let answer = answer?;
-    for note in answer.warnings.iter().chain(&answer.infos) {
-        writeln!(io::stderr(), "{note}")?;
+/// What a server refuses as no expression, with its place and what to write instead; any other
+/// error as it is.
+fn explained(expr: &str, err: Error) -> anyhow::Error {
+    // VictoriaMetrics refuses expressions with 422.
+    if !matches!(err.kind, ErrorKind::BadData | ErrorKind::Execution) {
+        return err.into();
     }
-    show(&answer.data, &mut io::stdout().lock())?;
+    // Whether the server has experiments switched on is not known: its own words decide.
+    let problem = syntax::parse(expr, &Features::ALL).err().or_else(|| {
+        let problem = syntax::parse(expr, &Features::default()).err()?;
+        err.message.contains(&problem.message).then_some(problem)
+    });
+    match problem {
+        Some(problem) if err.message.contains(&problem.message) => {
+            anyhow::Error::msg(problem.explain(expr))
+        }
+        Some(problem) => anyhow::Error::msg(format!(
+            "{}\nPrometheus' parser says: {}",
+            printable(&err.message),
+            problem.explain(expr)
+        )),
+        None => err.into(),
+    }
+}
+
+fn values(data: &QueryData, form: OutputForm) -> anyhow::Result<Status> {
+    let is_empty = match data {
+        QueryData::Vector(samples) => samples.is_empty(),
+        QueryData::Matrix(series) => series.is_empty(),
+        QueryData::Scalar(..) | QueryData::String(..) => false,
+    };
+    note_empty(is_empty, "no series")?;
+    output::query(data, form, &mut io::stdout().lock())?;
     Ok(Status::Fine)
+}
+
+/// Says on standard error what was noticed on the way to an answer.
+fn notice<T>(answer: &Answer<T>) -> io::Result<()> {
+    let notes = answer.warnings.iter().chain(&answer.infos);
+    notes.into_iter().try_for_each(|note| writeln!(io::stderr(), "{}", printable(note)))
+}
+
+fn note_empty(is_empty: bool, text: &str) -> io::Result<()> {
+    if is_empty { writeln!(io::stderr(), "{text}") } else { Ok(()) }
+}
+
+fn draw(
+    expr: &str,
+    series: &[MatrixSeries],
+    ends: Option<(Timestamp, Timestamp)>,
+    gap_ms: i64,
+    flags: &PlotFlags,
+) -> anyhow::Result<Status> {
+    note_empty(series.is_empty(), "no series")?;
+    let Some((from, to)) = ends.filter(|_| !series.is_empty()) else {
+        return Ok(Status::Fine);
+    };
+    let (charset, color) = (flags.charset.into(), flags.color.into());
+    let (width, utc) = (tui::width(), flags.utc);
+    let plot = Plot { expr, series, from, to, gap_ms, width, charset, color, utc };
+    io::stdout().lock().write_all(plot.text().as_bytes())?;
+    Ok(Status::Fine)
+}
+
+/// The first and the last instant of samples as they were scraped.
+fn ends(series: &[MatrixSeries]) -> Option<(Timestamp, Timestamp)> {
+    let all = || series.iter().flat_map(|one| &one.values).map(|(ts, _)| *ts);
+    Some((all().min()?, all().max()?))
+}
+
+/// Samples as they were scraped are joined when they are nearer than one and a half of the usual
+/// distance: one that is missing leaves a gap.
+fn usual_gap_ms(series: &[MatrixSeries]) -> i64 {
+    let apart = |pair: &[(Timestamp, f64)]| match pair {
+        [(before, _), (after, _)] => after.millis_since(*before),
+        _ => 0,
+    };
+    let mut all: Vec<i64> =
+        series.iter().flat_map(|one| one.values.windows(2)).map(apart).collect();
+    all.sort_unstable();
+    all.get(all.len() / 2).map_or(0, |usual| usual.saturating_mul(3) / 2)
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// RFC 3339, seconds since the epoch, or a span before `now`.
@@ -97,6 +211,7 @@ fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Labels;
 
     #[test]
     fn times_are_read_in_three_forms() {
@@ -109,5 +224,39 @@ mod tests {
             assert_eq!(instant(text, now).expect(text).as_millis(), millis, "{text}");
         }
         assert!(instant("yesterday", now).is_err());
+    }
+
+    #[test]
+    fn a_missing_scrape_is_wider_than_the_usual_gap() {
+        let at = |second: i64| (Timestamp::from_millis(second * 1000), 1.0);
+        let values = [0, 15, 30, 46, 75, 90].map(at).to_vec();
+        let series = [MatrixSeries { metric: Labels::empty(), values }];
+        let gap = usual_gap_ms(&series);
+        assert!((16_000..29_000).contains(&gap), "{gap}");
+        assert_eq!(ends(&series), Some((at(0).0, at(90).0)));
+        assert_eq!(usual_gap_ms(&[]), 0);
+    }
+
+    #[test]
+    fn a_refused_expression_is_explained_and_other_errors_stay() {
+        let refused = Error::bad_data("1:1: parse error: unknown function with name \"rat\"");
+        let told = explained("rat(a[5m])", refused).to_string();
+        assert!(
+            told.starts_with("1:1: parse error") && told.contains("did you mean rate?"),
+            "{told}"
+        );
+        let foreign = Error::new(ErrorKind::Execution, "unsupported function \"rat\"");
+        let told = explained("rat(a[5m])", foreign.clone()).to_string();
+        assert!(
+            told.starts_with("unsupported function \"rat\"\nPrometheus' parser says: "),
+            "{told}"
+        );
+        assert_eq!(explained("up", foreign).to_string(), "unsupported function \"rat\"");
+        // The text parses where experiments are on; the server's words say that they are off.
+        let off = Error::bad_data("1:1: parse error: function \"info\" is not enabled");
+        let told = explained("info(a)", off).to_string();
+        assert!(told.contains("promql-experimental-functions"), "{told}");
+        let busy = Error::new(ErrorKind::Busy, "too busy");
+        assert_eq!(explained("rat(a[5m])", busy).to_string(), "too busy");
     }
 }
