@@ -69,18 +69,29 @@ pub(super) fn format(asked: &Asked) -> Result<Response, Error> {
     Ok(success(text))
 }
 
+pub(super) fn hints(asked: &Asked) -> Result<Response, Error> {
+    let params = &asked.params;
+    let range = range_of(params)?;
+    let found = asked.core().query_hints(&asked.call(None), &expr(params)?, range);
+    Ok(success(found.map_err(name_query)?))
+}
+
 pub(super) fn exemplars(asked: &Asked) -> Result<Response, Error> {
     let params = &asked.params;
-    let start = params.time("start")?.unwrap_or(TimeRange::ALL.from());
-    let end = params.time("end")?.unwrap_or(TimeRange::ALL.to());
-    let range = TimeRange::new(start, end)
-        .ok_or_else(|| Error::bad_data("end timestamp must not be before start timestamp"))?;
-    let query = ExemplarQuery { expr: expr(params)?, range };
+    let query = ExemplarQuery { range: range_of(params)?, expr: expr(params)? };
     Ok(match asked.core().query_exemplars(&asked.call(None), &query)? {
         Some(found) => success(found),
         // Prometheus' answer to an expression that reads no series.
         None => Response::empty(204),
     })
+}
+
+/// From `start` to `end`; all of time where one is missing.
+fn range_of(params: &Params) -> Result<TimeRange, Error> {
+    let start = params.time("start")?.unwrap_or(TimeRange::ALL.from());
+    let end = params.time("end")?.unwrap_or(TimeRange::ALL.to());
+    TimeRange::new(start, end)
+        .ok_or_else(|| Error::bad_data("end timestamp must not be before start timestamp"))
 }
 
 fn expr(params: &Params) -> Result<String, Error> {

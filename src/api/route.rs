@@ -121,6 +121,7 @@ static ROUTES: &[Route] = &[
         lifecycle::clean_tombstones,
     ),
     change("/api/v1/admin/tsdb/snapshot", POST_PUT, Lane::Heavy, lifecycle::snapshot),
+    read("/api/v1/watchbell/hints", GET_POST, Lane::Heavy, query::hints),
     early("/api/v1/watchbell/status", GET, status::watch_status),
     read("/api/v1/watchbell/alerts", GET, Lane::Cheap, status::watch_alerts),
     early("/api/v1/watchbell/matchers", GET, status::watch_matchers),

@@ -2,12 +2,13 @@
 
 use super::flags::{OutputForm, PlotFlags, QueryCommon, Question};
 use super::{Status, output, server};
-use crate::model::{TimeRange, Timestamp, duration, printable};
+use crate::model::{Labels, TimeRange, Timestamp, duration, printable};
+use crate::promql::hints;
 use crate::promql::syntax::{self, Features};
 use crate::sys::clock::{Clock as _, SystemClock};
 use crate::tui::{self, Plot};
 use crate::wire::{
-    Answer, Call, Error, ErrorKind, InstantQuery, MatrixSeries, QueryData, RangeQuery,
+    Answer, Call, Core, Error, ErrorKind, InstantQuery, MatrixSeries, QueryData, RangeQuery,
     SeriesRequest,
 };
 use anyhow::{Context as _, bail};
@@ -30,6 +31,8 @@ pub(super) fn run(question: Question) -> anyhow::Result<Status> {
             let query = InstantQuery { time, ..InstantQuery::now(expr.as_str()) };
             let answer = core.query(&call, &query).map_err(|err| explained(&expr, err))?;
             notice(&answer)?;
+            let at = TimeRange::at(time.unwrap_or(now));
+            hint(core.as_ref(), &call, &expr, at, &answer.data)?;
             if !plot.plot {
                 return values(&answer.data, common.output);
             }
@@ -60,6 +63,9 @@ pub(super) fn run(question: Question) -> anyhow::Result<Status> {
             };
             let answer = core.query_range(&call, &query).map_err(|err| explained(&expr, err))?;
             notice(&answer)?;
+            if let Some(range) = TimeRange::new(start, end) {
+                hint(core.as_ref(), &call, &expr, range, &answer.data)?;
+            }
             match &answer.data {
                 QueryData::Matrix(series) if plot.plot => draw(
                     &expr,
@@ -130,13 +136,31 @@ fn explained(expr: &str, err: Error) -> anyhow::Error {
     }
 }
 
-fn values(data: &QueryData, form: OutputForm) -> anyhow::Result<Status> {
-    let is_empty = match data {
-        QueryData::Vector(samples) => samples.is_empty(),
-        QueryData::Matrix(series) => series.is_empty(),
-        QueryData::Scalar(..) | QueryData::String(..) => false,
+/// Says on standard error why there may be nothing, or groups without the label that was meant.
+fn hint(
+    core: &dyn Core,
+    call: &Call,
+    expr: &str,
+    range: TimeRange,
+    data: &QueryData,
+) -> io::Result<()> {
+    let found: Vec<&Labels> = match data {
+        QueryData::Vector(samples) => samples.iter().map(|sample| &sample.metric).collect(),
+        QueryData::Matrix(series) => series.iter().map(|one| &one.metric).collect(),
+        QueryData::Scalar(..) | QueryData::String(..) => return Ok(()),
     };
-    note_empty(is_empty, "no series")?;
+    note_empty(found.is_empty(), "no series")?;
+    let Ok(parsed) = syntax::parse(expr, &Features::ALL) else { return Ok(()) };
+    let lacks = |label: &&str| found.iter().all(|labels| labels.get(label).is_none());
+    if !found.is_empty() && !hints::grouping_labels(&parsed).iter().any(lacks) {
+        return Ok(());
+    }
+    // The answer is right without them, and a server may not tell its names.
+    let hints = core.query_hints(call, expr, range).unwrap_or_default();
+    hints.iter().try_for_each(|hint| writeln!(io::stderr(), "hint: {}", printable(hint)))
+}
+
+fn values(data: &QueryData, form: OutputForm) -> anyhow::Result<Status> {
     output::query(data, form, &mut io::stdout().lock())?;
     Ok(Status::Fine)
 }
@@ -158,7 +182,6 @@ fn draw(
     gap_ms: i64,
     flags: &PlotFlags,
 ) -> anyhow::Result<Status> {
-    note_empty(series.is_empty(), "no series")?;
     let Some((from, to)) = ends.filter(|_| !series.is_empty()) else {
         return Ok(Status::Fine);
     };
@@ -211,7 +234,6 @@ fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Labels;
 
     #[test]
     fn times_are_read_in_three_forms() {

@@ -4,6 +4,8 @@ use super::foreign;
 use super::transport::{Ask, Params, Server, escape_into, seconds, span};
 use crate::model::Labels;
 use crate::model::{MatchOp, Matcher, TimeRange, Timestamp};
+use crate::promql::hints;
+use crate::promql::syntax;
 use crate::sys::clock::SharedClock;
 use crate::sys::http::{Http, Method};
 use crate::sys::settings::HttpClientSettings;
@@ -139,6 +141,33 @@ fn matcher(form: MatcherForm) -> Result<Matcher, Error> {
     Matcher::new(form.name, op, form.value).map_err(|err| Error::bad_data(err.to_string()))
 }
 
+/// The names that a server tells.
+struct Known<'a> {
+    core: &'a Remote,
+    call: &'a Call,
+}
+
+impl hints::Names for Known<'_> {
+    type Error = Error;
+
+    fn label_names(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, Error> {
+        let request = SeriesRequest { matchers: vec![matchers.to_vec()], range, limit: 0 };
+        Ok(self.core.label_names(self.call, &request)?.data)
+    }
+
+    fn label_values(
+        &self,
+        label: &str,
+        range: TimeRange,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, Error> {
+        let matchers = if matchers.is_empty() { Vec::new() } else { vec![matchers.to_vec()] };
+        let request = SeriesRequest { matchers, range, limit };
+        Ok(self.core.label_values(self.call, label, &request)?.data)
+    }
+}
+
 fn quick() -> Call {
     Call::with_timeout(QUICK)
 }
@@ -229,6 +258,22 @@ impl Core for Remote {
             return Ok(None);
         }
         Ok(Some(self.prometheus.opened(path, &response)?.data))
+    }
+
+    fn query_hints(&self, call: &Call, expr: &str, range: TimeRange) -> Result<Vec<String>, Error> {
+        let params = range_params(range).with("query", expr);
+        let asked = self.prometheus.envelope(call, Ask::form("/api/v1/watchbell/hints", &params));
+        match asked {
+            Ok(answer) => Ok(answer.data),
+            // Another server has the names, and here is who can look at them. VictoriaMetrics
+            // refuses paths that it does not know with 400.
+            Err(err) if matches!(err.kind, ErrorKind::NotFound | ErrorKind::BadData) => {
+                let parsed = syntax::parse(expr, &syntax::Features::ALL)
+                    .map_err(|err| Error::bad_data(err.to_string()))?;
+                hints::hints(&parsed, &Known { core: self, call }, range)
+            }
+            Err(err) => Err(err),
+        }
     }
 
     fn format_query(&self, expr: &str) -> Result<String, Error> {

@@ -11,6 +11,7 @@ pub mod config;
 mod engine;
 mod error;
 mod eval;
+pub mod hints;
 pub mod syntax;
 mod value;
 

@@ -2,6 +2,7 @@
 
 use super::alerting::SilenceFailure;
 use super::forms;
+use super::hints::hints;
 use super::pressure::Pressure;
 use super::queries::query_error;
 use super::scraping::printed;
@@ -144,6 +145,10 @@ impl Core for Service {
         }
         let found = parts.storage.exemplars(query.range, &selectors).into_iter();
         Ok(Some(found.map(forms::exemplar_series).collect()))
+    }
+
+    fn query_hints(&self, _: &Call, expr: &str, range: TimeRange) -> Result<Vec<String>, Error> {
+        hints(self.running()?.queries.source(), expr, range)
     }
 
     fn format_query(&self, expr: &str) -> Result<String, Error> {

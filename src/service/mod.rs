@@ -12,6 +12,7 @@ mod error;
 mod forms;
 mod forwarding;
 mod gate;
+mod hints;
 mod importing;
 mod keeping;
 mod options;

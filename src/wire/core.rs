@@ -94,6 +94,9 @@ pub trait Core: Send + Sync + fmt::Debug {
         call: &Call,
         query: &ExemplarQuery,
     ) -> Result<Option<Vec<ExemplarSeries>>, Error>;
+    /// Why the expression may answer nothing in `range`: one sentence for each selector that no
+    /// series fits, with the nearest names.
+    fn query_hints(&self, call: &Call, expr: &str, range: TimeRange) -> Result<Vec<String>, Error>;
     /// The expression in the canonical layout.
     fn format_query(&self, expr: &str) -> Result<String, Error>;
     /// The matchers of a PromQL series selector, such as `up{job="node"}`; one `match[]`.

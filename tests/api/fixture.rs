@@ -199,6 +199,11 @@ impl Core for Fixture {
         Ok((query.expr != "1").then_some(found))
     }
 
+    fn query_hints(&self, _: &Call, expr: &str, range: TimeRange) -> Result<Vec<String>, Error> {
+        self.tell(format!("hints {expr} {range:?}"));
+        self.evaluate(expr, at(0)).map(|_| vec![format!("no series has the name {expr}")])
+    }
+
     fn format_query(&self, expr: &str) -> Result<String, Error> {
         self.evaluate(expr, at(0)).map(|_| format!("({expr})"))
     }

@@ -107,6 +107,13 @@ pub(crate) const PAIRS: &[Pair] = &[
         400,
         r#"~invalid parameter \"start\": cannot parse \"\" to a valid timestamp"#,
     ),
+    get(
+        "/api/v1/watchbell/hints?query=upp&start=1&end=2",
+        200,
+        r#"{"status":"success","data":["no series has the name upp"]}"#,
+    ),
+    get("/api/v1/watchbell/hints?query=sum(", 400, r#"~invalid parameter \"query\": 1:5"#),
+    get("/api/v1/watchbell/hints?query=a&start=2&end=1", 400, r#"~end timestamp must not be"#),
     get("/api/v1/format_query?query=a", 200, r#"{"status":"success","data":"(a)"}"#),
     get(
         "/api/v1/format_query?query=sum(",

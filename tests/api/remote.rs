@@ -117,6 +117,7 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         ("alerts", format!("{:?}", core.alerts())),
         ("alertmanagers", format!("{:?}", core.alertmanagers())),
         ("config", format!("{:?}", core.config())),
+        ("hints", format!("{:?}", core.query_hints(&call, "up", TimeRange::ALL))),
         ("flags", format!("{:?}", core.flags())),
         ("runtime", format!("{:?}", core.runtime_info())),
         ("build", format!("{:?}", core.build_info())),

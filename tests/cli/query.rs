@@ -146,3 +146,26 @@ fn no_series_is_an_answer_and_said_on_standard_error() {
     check(&["query", "series", "up", "--url", &url], 0, "", "no series");
     check(&["query", "labels", "job", "--url", &url], 0, "", "no series has it");
 }
+
+#[test]
+fn an_empty_answer_of_any_server_names_what_was_probably_meant() {
+    let none = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
+    let url = server(&[
+        ("/api/v1/query_range", "200 OK", none),
+        ("__name__%3D%22upp%22", "200 OK", r#"{"status":"success","data":[]}"#),
+        ("/api/v1/label/__name__/values", "200 OK", r#"{"status":"success","data":["up"]}"#),
+    ]);
+    let output = watchbell(&["query", "range", "rate(upp[5m])", "--url", &url, "-o", "json"]);
+    let expected = "no series\nhint: no series has the name upp; did you mean up?\n";
+    assert_eq!(text(&output.stderr), expected);
+    assert_eq!(text(&output.stdout), "{\"resultType\":\"matrix\",\"result\":[]}\n");
+    assert_eq!(output.status.code(), Some(0));
+    // A label that only the question has is named although there is an answer.
+    let url = server(&[
+        ("/api/v1/query", "200 OK", VECTOR),
+        ("/api/v1/label/__name__/values", "200 OK", r#"{"status":"success","data":["up"]}"#),
+        ("/api/v1/labels", "200 OK", r#"{"status":"success","data":["__name__","job"]}"#),
+    ]);
+    let by = "hint: no series in up has the label jbo; did you mean job?\n";
+    check(&["query", "instant", "sum by (jbo) (up)", "--url", &url], 0, "VALUE", by);
+}

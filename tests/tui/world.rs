@@ -334,6 +334,10 @@ impl Core for World {
         self.up(None)
     }
 
+    fn query_hints(&self, _: &Call, expr: &str, _: TimeRange) -> Result<Vec<String>, Error> {
+        self.up(vec![format!("no series has the name {expr}; did you mean up?")])
+    }
+
     fn format_query(&self, expr: &str) -> Result<String, Error> {
         self.up(expr.to_owned())
     }

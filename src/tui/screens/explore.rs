@@ -1,7 +1,7 @@
 //! Explore: an expression, its chart, and its series as a table.
 
 use super::proposals::{self, Proposals, Wanted};
-use crate::model::Timestamp;
+use crate::model::{TimeRange, Timestamp};
 use crate::promql::syntax::{self, ParseError};
 use crate::tui::data::{Loadable, lines_of};
 use crate::tui::fmt::{self, Unit};
@@ -15,7 +15,7 @@ use crate::tui::widgets::chart::{Chart, Line};
 use crate::tui::widgets::prompt::Prompt;
 use crate::tui::widgets::spark::Spark;
 use crate::tui::widgets::table::{Column, Table};
-use crate::tui::widgets::{Pen, below, cells, top};
+use crate::tui::widgets::{Pen, below, cells, indent, top};
 use crate::wire::{MatrixSeries, RangeQuery};
 use ratatui::layout::Rect;
 use std::time::Duration;
@@ -58,6 +58,8 @@ pub(crate) struct Explore {
     /// Names of all metrics.
     pub(crate) metrics: Vec<String>,
     proposals: Proposals,
+    /// Why the answer is empty, once that was asked for.
+    pub(crate) hints: Option<Vec<String>>,
     /// What is wrong with the text of the prompt.
     problem: Option<ParseError>,
 }
@@ -78,6 +80,7 @@ impl Explore {
             history_place: None,
             metrics: Vec::new(),
             proposals: Proposals::default(),
+            hints: None,
             problem: None,
         }
     }
@@ -190,6 +193,18 @@ pub(crate) fn open(model: &mut Model) -> Vec<Effect> {
     update::ask_calmly(model, Slot::Metrics, request)
 }
 
+/// Asks why there are no series, once for each answer to an expression that has none.
+pub(crate) fn ask_hints(model: &mut Model) -> Vec<Effect> {
+    let explore = &model.explore;
+    let is_empty = explore.result.value.as_ref().is_some_and(Vec::is_empty);
+    if !is_empty || explore.hints.is_some() {
+        return Vec::new();
+    }
+    let (from, to) = window(range_ms(explore.range), explore.end, model.now());
+    let range = TimeRange::new(from, to).unwrap_or(TimeRange::at(to));
+    update::ask_calmly(model, Slot::Hints, Request::Hints { expr: explore.expr.clone(), range })
+}
+
 /// Goes to Explore with this expression.
 pub(crate) fn show(model: &mut Model, expr: &str) -> Vec<Effect> {
     let expr = expr.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -227,6 +242,7 @@ fn run(model: &mut Model) -> Vec<Effect> {
 }
 
 fn ask_again(model: &mut Model) -> Vec<Effect> {
+    model.explore.hints = None;
     match request(model) {
         Some(request) => update::ask(model, Slot::Explore, request),
         None => Vec::new(),
@@ -359,7 +375,12 @@ pub(crate) fn draw(model: &Model, pen: &mut Pen<'_>, body: Rect) {
                 explore.expr,
                 range_name(explore.range)
             );
-            super::draw_empty(pen, area, &text, None);
+            let hints = explore.hints.iter().flatten().map(String::as_str);
+            let mut area = area;
+            for text in [text.as_str()].into_iter().chain(hints) {
+                let used = pen.paragraph(indent(area, 2), text, Role::Dim);
+                area = below(area, used);
+            }
         }
         Some(lines) => draw_lines(model, pen, area, lines),
     }
