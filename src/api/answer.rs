@@ -34,17 +34,22 @@ pub(super) fn success<T: Serialize>(data: T) -> Response {
 
 /// A value with its warnings in Prometheus' envelope.
 pub(super) fn answered<T: Serialize>(answer: &Answer<T>) -> Response {
-    json(
-        200,
-        &Envelope {
-            status: "success",
-            data: Some(&answer.data),
-            error_type: None,
-            error: None,
-            warnings: &answer.warnings,
-            infos: &answer.infos,
-        },
-    )
+    answered_in(answer, 0)
+}
+
+/// As `answered`, of about so many bytes: a long text is not copied while it grows, which would
+/// take three times its memory.
+pub(super) fn answered_in<T: Serialize>(answer: &Answer<T>, bytes: usize) -> Response {
+    let envelope = Envelope {
+        status: "success",
+        data: Some(&answer.data),
+        error_type: None,
+        error: None,
+        warnings: &answer.warnings,
+        infos: &answer.infos,
+    };
+    let mut body = Vec::with_capacity(bytes);
+    written(200, serde_json::to_writer(&mut body, &envelope).map(|()| body))
 }
 
 /// An error in Prometheus' envelope.
@@ -71,7 +76,11 @@ fn busy(err: &Error, response: Response) -> Response {
 
 /// Bare JSON.
 pub(super) fn json<T: Serialize + ?Sized>(status: u16, value: &T) -> Response {
-    match serde_json::to_vec(value) {
+    written(status, serde_json::to_vec(value))
+}
+
+fn written(status: u16, body: serde_json::Result<Vec<u8>>) -> Response {
+    match body {
         Ok(body) => Response::new(status, JSON, body),
         Err(err) => Response::text(500, &format!("cannot write the answer: {err}\n")),
     }

@@ -1,4 +1,6 @@
-//! Lanes: heavy requests never take the last thread, so that cheap ones always find one.
+//! Lanes: heavy requests never take the last thread, so that cheap ones always find one. What a
+//! query costs is seen by `Core`, which lets few heavy ones run and refuses more; here is room for
+//! those that wait there, and for some to be looked at.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +11,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) enum Lane {
     /// Health, targets, rules: a look at what is in memory.
     Cheap,
-    /// A query that is probably small: takes a heavy place, or else a spare cheap one.
-    Query,
-    /// May run for long: range queries, series.
+    /// A query.
+    Query {
+        /// Probably small: takes a spare cheap place when there is no other.
+        small: bool,
+    },
+    /// May run for long: series, reports.
     Heavy,
     /// Waits for a change and does nothing meanwhile.
     Wait,
 }
 
-/// Threads that heavy requests may hold: Prometheus' --query.max-concurrency.
+/// Threads that queries may hold beside as many as `Core` admits: these are on their way in.
+const QUERY_SPARE: usize = 12;
+/// Threads that other heavy requests may hold.
 const HEAVY_MAX: usize = 20;
 /// Threads kept for cheap requests.
 const CHEAP_MAX: usize = 12;
@@ -34,16 +41,19 @@ const QUEUE_DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Lanes {
     cheap: Arc<Semaphore>,
+    query: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
     wait: Arc<Semaphore>,
     queue: Arc<Semaphore>,
 }
 
 impl Lanes {
-    pub(super) fn new() -> Self {
+    /// Lanes before a core that admits so many queries.
+    pub(super) fn new(queries: usize) -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
         Self {
             cheap: places(CHEAP_MAX),
+            query: places(queries.saturating_add(QUERY_SPARE).min(Semaphore::MAX_PERMITS)),
             heavy: places(HEAVY_MAX),
             wait: places(WAIT_MAX),
             queue: places(HEAVY_QUEUE_MAX),
@@ -55,22 +65,22 @@ impl Lanes {
         match lane {
             Lane::Cheap => queued(&self.cheap).await,
             Lane::Wait => Arc::clone(&self.wait).try_acquire_owned().ok(),
-            Lane::Heavy => self.enter_heavy().await,
-            Lane::Query => {
-                let spare = self.cheap.available_permits() > CHEAP_KEPT;
-                let heavy = Arc::clone(&self.heavy).try_acquire_owned().ok();
+            Lane::Heavy => self.wait_for(&self.heavy).await,
+            Lane::Query { small } => {
+                let spare = small && self.cheap.available_permits() > CHEAP_KEPT;
+                let query = Arc::clone(&self.query).try_acquire_owned().ok();
                 let cheap = || Arc::clone(&self.cheap).try_acquire_owned().ok();
-                match heavy.or_else(|| if spare { cheap() } else { None }) {
+                match query.or_else(|| if spare { cheap() } else { None }) {
                     Some(permit) => Some(permit),
-                    None => self.enter_heavy().await,
+                    None => self.wait_for(&self.query).await,
                 }
             }
         }
     }
 
-    async fn enter_heavy(&self) -> Option<OwnedSemaphorePermit> {
+    async fn wait_for(&self, lane: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         let _place_in_queue = self.queue.try_acquire().ok()?;
-        queued(&self.heavy).await
+        queued(lane).await
     }
 }
 
@@ -85,13 +95,17 @@ mod tests {
 
     #[tokio::test]
     async fn heavy_requests_leave_room_for_small_and_cheap_ones() {
-        let lanes = Lanes::new();
+        let lanes = Lanes::new(5);
         let mut held = Vec::new();
         for _ in 0..HEAVY_MAX {
             held.push(lanes.enter(Lane::Heavy).await.expect("a heavy place"));
         }
+        for _ in 0..5 + QUERY_SPARE {
+            held.push(lanes.enter(Lane::Query { small: false }).await.expect("a query's place"));
+        }
         for _ in 0..CHEAP_MAX - CHEAP_KEPT {
-            held.push(lanes.enter(Lane::Query).await.expect("a spare cheap place"));
+            let small = Lane::Query { small: true };
+            held.push(lanes.enter(small).await.expect("a spare cheap place"));
         }
         for _ in 0..CHEAP_KEPT {
             held.push(lanes.enter(Lane::Cheap).await.expect("a kept place"));

@@ -1,5 +1,6 @@
 //! Requests and answers, whichever listener brings them.
 
+use crate::wire::Kept;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,6 +20,14 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Who it is, for lists and logs.
+    pub fn client(self) -> String {
+        match self {
+            Self::Socket => "unix socket".to_owned(),
+            Self::Tcp { peer, .. } => peer.to_canonical().to_string(),
+        }
+    }
+
     /// Whether both ends are on this host.
     pub fn is_local(self) -> bool {
         match self {
@@ -49,6 +58,8 @@ pub struct Request {
     pub origin: Origin,
     /// Set when the client has gone away.
     pub canceled: Arc<AtomicBool>,
+    /// What the answer needs until it is sent.
+    pub kept: Kept,
 }
 
 impl Request {
@@ -63,6 +74,7 @@ impl Request {
             body: Vec::new(),
             origin: Origin::Socket,
             canceled: Arc::default(),
+            kept: Kept::default(),
         }
     }
 

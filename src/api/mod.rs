@@ -54,6 +54,8 @@ pub struct ApiSettings {
     pub cors_origin: Option<Regex>,
     /// The longest time a query may ask for.
     pub query_timeout: Duration,
+    /// Heavy queries that the core admits at a time.
+    pub query_concurrency: usize,
 }
 
 impl Default for ApiSettings {
@@ -69,6 +71,8 @@ impl Default for ApiSettings {
             cors_origin: None,
             // Prometheus' --query.timeout.
             query_timeout: Duration::from_secs(120),
+            // Prometheus' --query.max-concurrency.
+            query_concurrency: 20,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `/api/v1/query` and its kin.
 
-use super::answer::{answered, success};
+use super::answer::{answered_in, success};
 use super::message::{Request, Response};
 use super::params::{Params, invalid};
 use super::route::Asked;
@@ -35,7 +35,7 @@ pub(super) fn instant(asked: &Asked) -> Result<Response, Error> {
     };
     let call = asked.call(query.timeout);
     let answer = asked.core().query(&call, &query).map_err(name_query)?;
-    Ok(answered(&answer))
+    Ok(answered_in(&answer, answer.data.text_bytes()))
 }
 
 pub(super) fn range(asked: &Asked) -> Result<Response, Error> {
@@ -61,7 +61,7 @@ pub(super) fn range(asked: &Asked) -> Result<Response, Error> {
     };
     let call = asked.call(query.timeout);
     let answer = asked.core().query_range(&call, &query).map_err(name_query)?;
-    Ok(answered(&answer))
+    Ok(answered_in(&answer, answer.data.text_bytes()))
 }
 
 pub(super) fn format(asked: &Asked) -> Result<Response, Error> {

@@ -31,6 +31,8 @@ impl Asked<'_> {
         Call {
             timeout: timeout.map_or(longest, |asked| asked.min(longest)),
             canceled: Arc::clone(&self.request.canceled),
+            client: self.request.origin.client(),
+            kept: self.request.kept.clone(),
         }
     }
 
@@ -87,8 +89,8 @@ const fn change(
 
 /// Prometheus' paths and our own.
 static ROUTES: &[Route] = &[
-    read("/api/v1/query", GET_POST, Lane::Query, query::instant),
-    read("/api/v1/query_range", GET_POST, Lane::Heavy, query::range),
+    read("/api/v1/query", GET_POST, Lane::Query { small: true }, query::instant),
+    read("/api/v1/query_range", GET_POST, Lane::Query { small: false }, query::range),
     read("/api/v1/query_exemplars", GET_POST, Lane::Cheap, query::exemplars),
     read("/api/v1/format_query", GET_POST, Lane::Cheap, query::format),
     read("/api/v1/series", GET_POST, Lane::Heavy, series::series),
@@ -125,6 +127,9 @@ static ROUTES: &[Route] = &[
     early("/api/v1/watchbell/status", GET, status::watch_status),
     read("/api/v1/watchbell/alerts", GET, Lane::Cheap, status::watch_alerts),
     early("/api/v1/watchbell/matchers", GET, status::watch_matchers),
+    read("/api/v1/watchbell/active_queries", GET, Lane::Cheap, status::active_queries),
+    read("/api/v1/watchbell/top_queries", GET, Lane::Cheap, status::top_queries),
+    change("/api/v1/watchbell/cancel_query/:id", POST_PUT, Lane::Cheap, status::cancel_query),
     Route {
         pattern: "/api/v1/watchbell/changes",
         verbs: GET,
@@ -140,7 +145,7 @@ static ROUTES: &[Route] = &[
     early("/metrics", GET, lifecycle::metrics),
     early("/version", GET, lifecycle::version),
     early("/", GET, pages::front),
-    read("/graph", GET, Lane::Query, pages::graph),
+    read("/graph", GET, Lane::Query { small: true }, pages::graph),
 ];
 
 /// Alertmanager's paths, below `/alertmanager` and, for `/api/v2`, at the root.
@@ -185,8 +190,7 @@ pub(super) fn lane(api: &Api, request: &Request) -> Lane {
     let Some(place) = Place::of(api, &request.path) else { return Lane::Cheap };
     let fitting = place.routes().find(|(route, _)| route.verbs.contains(&request.method.as_str()));
     match fitting.map(|(route, _)| route.lane) {
-        Some(Lane::Query) if query::is_small(request) => Lane::Query,
-        Some(Lane::Query) => Lane::Heavy,
+        Some(Lane::Query { small }) => Lane::Query { small: small && query::is_small(request) },
         Some(lane) => lane,
         None => Lane::Cheap,
     }

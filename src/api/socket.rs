@@ -5,6 +5,7 @@ use super::lanes::Lane;
 use super::message::{Origin, Request, Response};
 use super::{Api, handle, route};
 use crate::sys::tasks;
+use crate::wire::Kept;
 use std::fs::{self, Permissions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -292,6 +293,7 @@ fn read(request: &mut tiny_http::Request, body_bytes_max: usize) -> Result<Reque
         body,
         origin: Origin::Socket,
         canceled: Arc::default(),
+        kept: Kept::default(),
     })
 }
 

@@ -11,6 +11,8 @@ use std::time::Duration;
 /// Upstream's default and largest length of each list of `status/tsdb`.
 const TSDB_LIMIT: usize = 10;
 const TSDB_LIMIT_MAX: usize = 10_000;
+/// VictoriaMetrics' length of each list of top queries.
+const TOP_LIMIT: usize = 20;
 /// How long a screen waits for a change when it does not say.
 const CHANGES_WAIT: Duration = Duration::from_secs(30);
 /// Longer waits would be cut by proxies.
@@ -26,6 +28,23 @@ pub(super) fn targets(asked: &Asked) -> Result<Response, Error> {
         _ => return Ok(success(TargetsAnswer::default())),
     };
     Ok(success(asked.core().targets(state, asked.params.get("scrapePool"))?))
+}
+
+pub(super) fn active_queries(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().active_queries()?))
+}
+
+pub(super) fn top_queries(asked: &Asked) -> Result<Response, Error> {
+    let limit = match asked.params.limit()? {
+        0 => TOP_LIMIT,
+        limit => limit,
+    };
+    Ok(success(asked.core().top_queries(limit)?))
+}
+
+pub(super) fn cancel_query(asked: &Asked) -> Result<Response, Error> {
+    asked.core().cancel_query(&asked.slug)?;
+    Ok(Response::empty(204))
 }
 
 #[derive(serde::Serialize)]

@@ -5,6 +5,7 @@ use super::lanes::Lanes;
 use super::message::{Origin, Request, Response};
 use super::{Api, handle, route};
 use crate::sys::tasks::{self, Shutdown};
+use crate::wire::Kept;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -94,7 +95,8 @@ pub async fn serve(
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     let connections = Connections::new(Arc::clone(&api.clock));
-    let server = Arc::new(Server { api, limits, lanes: Lanes::new(), connections });
+    let lanes = Lanes::new(api.settings.query_concurrency);
+    let server = Arc::new(Server { api, limits, lanes, connections });
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -193,10 +195,12 @@ async fn answer(
         Ok(request) => request,
         Err(refused) => return last(refused),
     };
+    let kept = request.kept.clone();
     let response = work(server, request).await;
     // A body whose end the client marks is the end of the connection too: what follows it could
     // be a smuggled request.
-    if chunked { last(response) } else { to_hyper(response) }
+    let response = if chunked { response.with("connection", "close") } else { response };
+    to_hyper(response, kept)
 }
 
 /// Runs the handler on a thread that may block.
@@ -256,20 +260,34 @@ async fn whole(
         body,
         origin,
         canceled: Arc::default(),
+        kept: Kept::default(),
     })
 }
 
 /// An answer after which the connection ends.
 fn last(response: Response) -> hyper::Response<Full<Bytes>> {
-    to_hyper(response.with("connection", "close"))
+    to_hyper(response.with("connection", "close"), Kept::default())
 }
 
-fn to_hyper(response: Response) -> hyper::Response<Full<Bytes>> {
+/// A body, and what it needs until it is sent.
+struct Body {
+    bytes: Vec<u8>,
+    _kept: Kept,
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn to_hyper(response: Response, kept: Kept) -> hyper::Response<Full<Bytes>> {
     let mut builder = hyper::Response::builder().status(response.status);
     for (name, value) in response.headers {
         builder = builder.header(name, value);
     }
-    builder.body(Full::new(response.body.into())).unwrap_or_else(|_| {
+    let body = Bytes::from_owner(Body { bytes: response.body, _kept: kept });
+    builder.body(Full::new(body)).unwrap_or_else(|_| {
         // A header value out of our own hands, such as an echoed origin, that is none.
         let mut plain = hyper::Response::new(Full::default());
         *plain.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;

@@ -186,6 +186,7 @@ fn api_settings(settings: &Settings) -> ApiSettings {
         external_url: external.clone(),
         route_prefix: prefix.unwrap_or_else(|| "/".to_owned()),
         query_timeout: settings.service.query_timeout,
+        query_concurrency: settings.service.query_concurrency,
         ..ApiSettings::default()
     }
 }

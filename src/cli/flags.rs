@@ -212,12 +212,15 @@ pub(super) struct ServerFlags {
     /// How long a query may run
     #[arg(long = "query.timeout", value_name = "TIME", default_value = "2m", value_parser = span)]
     pub query_timeout: Duration,
-    /// Queries that run at a time
+    /// Heavy queries at a time, waiting ones among them; small ones pass by
     #[arg(long = "query.max-concurrency", value_name = "COUNT", default_value_t = 20)]
     pub query_concurrency: usize,
     /// Samples that one query may load
     #[arg(long = "query.max-samples", value_name = "COUNT", default_value_t = 50_000_000)]
     pub query_samples: usize,
+    /// Memory of all queries together; a fifth of the memory when missing, at most 256MB
+    #[arg(long = "query.max-bytes", value_name = "SIZE", value_parser = size)]
+    pub query_bytes: Option<u64>,
     /// How often a firing alert is sent again
     #[arg(long = "rules.alert.resend-delay", value_name = "TIME", default_value = "1m", value_parser = span)]
     pub resend_delay: Duration,

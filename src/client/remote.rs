@@ -11,13 +11,13 @@ use crate::sys::http::{Http, Method};
 use crate::sys::settings::HttpClientSettings;
 use crate::sys::tasks::BlockingRuntime;
 use crate::wire::{
-    AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer, AlertsAnswer,
-    Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Error, ErrorKind, ExemplarQuery,
-    ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery, MatcherForm,
-    MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData, RangeQuery,
-    RawWrite, Readiness, ReceiverName, RuleKind, RulesAnswer, RulesRequest, RuntimeInfo,
-    SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TsdbStatus, WalReplay,
-    WatchStatus,
+    ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer,
+    AlertsAnswer, Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Error, ErrorKind,
+    ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery,
+    MatcherForm, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData,
+    RangeQuery, RawWrite, Readiness, ReceiverName, RuleKind, RulesAnswer, RulesRequest,
+    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TopQueries,
+    TsdbStatus, WalReplay, WatchStatus,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -520,6 +520,22 @@ impl Core for Remote {
         let mut ask = Ask::get(&path, Params::default());
         ask.method = Method::Delete;
         self.alerting()?.success(&quick(), ask).map_err(|err| name_id(err, id))?;
+        Ok(())
+    }
+
+    fn active_queries(&self) -> Result<Vec<ActiveQuery>, Error> {
+        self.get("/api/v1/watchbell/active_queries", Params::default())
+    }
+
+    fn top_queries(&self, limit: usize) -> Result<TopQueries, Error> {
+        self.get("/api/v1/watchbell/top_queries", Params::default().count("limit", limit))
+    }
+
+    fn cancel_query(&self, id: &str) -> Result<(), Error> {
+        let mut path = "/api/v1/watchbell/cancel_query/".to_owned();
+        escape_into(id, &mut path);
+        let ask = Ask::post(&path, "text/plain", Vec::new());
+        self.prometheus.success(&quick(), ask)?;
         Ok(())
     }
 

@@ -57,6 +57,8 @@ pub struct Config {
     pub evaluation_interval: Duration,
     /// How far back rules look when their group says nothing else.
     pub rule_query_offset: Duration,
+    /// Where ended queries are written; relative to the file's folder.
+    pub query_log_file: Option<PathBuf>,
     /// Time between scrapes of the built-in collectors.
     pub local_interval: Duration,
     /// Jobs that run, and those that cannot.
@@ -115,6 +117,7 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
         external_labels: document.external_labels(),
         evaluation_interval: span(global.evaluation_interval).unwrap_or(EVALUATION_INTERVAL),
         rule_query_offset: span(global.rule_query_offset).unwrap_or_default(),
+        query_log_file: global.query_log_file.as_ref().map(|file| base.join(file)),
         local_interval: span(global.scrape_interval).unwrap_or(Duration::from_secs(60)),
         jobs,
         groups,

@@ -12,7 +12,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Samples that one query may hold at a time.
     pub samples_max: usize,
-    /// Bytes that one query may hold at a time.
+    /// Bytes that all running queries may hold together. One that runs alone may use all of them,
+    /// apart from the part that is kept for rules.
     pub bytes_max: usize,
     /// Series that one selector may find.
     pub series_max: usize,
@@ -30,7 +31,7 @@ impl Default for Config {
             lookback: Duration::from_secs(300),
             timeout: Duration::from_secs(120),
             samples_max: 50_000_000,
-            // The budget of one query out of reliability.md's 256 MB for all.
+            // reliability.md, section 1.
             bytes_max: 256 << 20,
             series_max: 1_000_000,
             evaluation_interval: Duration::from_secs(60),

@@ -1,14 +1,14 @@
 //! The front door: a query comes in as text, and goes out as a value with annotations.
 
 use super::annotation::Notes;
-use super::eval::{self, Grid, Guard};
+use super::eval::{self, Grid, Guard, Watch};
 use super::syntax::{Expr, ValueType};
-use super::{Config, Error, Features, Output, Value};
+use super::{Config, Error, Features, Lease, Output, Pool, User};
 use crate::model::Timestamp;
 use crate::storage::source::Source;
 use crate::sys::clock::SharedClock;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 /// A text that was read and checked, ready to be evaluated any number of times.
@@ -49,6 +49,13 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// Set by whoever waits for the answer and no longer does.
     pub canceled: Arc<AtomicBool>,
+    /// Samples that were read so far.
+    pub progress: Arc<AtomicUsize>,
+    /// For whom the query runs.
+    pub user: User,
+    /// Set for a query that may only do little: it ends with an error that `wants_more` where
+    /// it would do more.
+    pub light: Option<Light>,
     /// Samples that the query may hold at a time.
     pub samples_max: Option<usize>,
     /// Bytes that the query may hold at a time.
@@ -57,23 +64,49 @@ pub struct Options {
     pub evaluation_interval: Option<Duration>,
 }
 
+/// What a light query may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Light {
+    /// Samples that it may work on, each as often as it is looked at.
+    pub work_max: usize,
+    /// Series that each of its selectors may find.
+    pub series_max: usize,
+}
+
 /// Evaluates queries. Blocks; many threads may use one engine.
 #[derive(Debug)]
 pub struct Engine {
     config: Config,
     clock: SharedClock,
+    pool: Arc<Pool>,
 }
 
 impl Engine {
     /// An engine with these settings. The clock measures timeouts; evaluation never asks it for
     /// the time of day.
-    pub const fn new(config: Config, clock: SharedClock) -> Self {
-        Self { config, clock }
+    pub fn new(config: Config, clock: SharedClock) -> Self {
+        let pool = Arc::new(Pool::new(config.bytes_max));
+        Self { config, clock, pool }
+    }
+
+    /// The memory that its queries share.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// The settings.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Memory of the pool for what a client is answered beside queries.
+    ///
+    /// # Errors
+    /// There is not so much.
+    pub fn lease(&self, bytes: usize) -> Result<Lease, Error> {
+        let mut lease = Lease::new(self.pool.clone(), User::Client, usize::MAX);
+        lease.grow_to(bytes)?;
+        Ok(lease)
     }
 
     /// Reads `text` with the engine's features.
@@ -147,13 +180,16 @@ impl Engine {
     ) -> Result<Output, Error> {
         let config = &self.config;
         let timeout = options.timeout.map_or(config.timeout, |asked| asked.min(config.timeout));
-        let guard = Guard::new(
-            self.clock.clone(),
-            self.clock.elapsed().saturating_add(timeout),
-            options.canceled.clone(),
-            options.samples_max.unwrap_or(config.samples_max),
-            options.bytes_max.unwrap_or(config.bytes_max),
-        );
+        let watch = Watch {
+            clock: self.clock.clone(),
+            deadline: self.clock.elapsed().saturating_add(timeout),
+            canceled: options.canceled.clone(),
+            progress: options.progress.clone(),
+        };
+        let bytes_max = options.bytes_max.unwrap_or(usize::MAX);
+        let lease = Lease::new(self.pool.clone(), options.user, bytes_max);
+        let samples_max = options.samples_max.unwrap_or(config.samples_max);
+        let guard = Guard::new(watch, samples_max, lease, options.light);
         let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         let settings = eval::Settings {
             lookback: millis(options.lookback.unwrap_or(config.lookback)),
@@ -169,8 +205,8 @@ impl Engine {
             instant,
         };
         let mut notes = Notes::default();
-        let (value, stats): (Value, _) =
+        let (value, stats, lease) =
             eval::run(source, &query.expr, grid, settings, guard, &mut notes)?;
-        Ok(Output { value, annotations: notes.finish(&query.text), stats })
+        Ok(Output { value, annotations: notes.finish(&query.text), stats, lease })
     }
 }

@@ -16,6 +16,8 @@ pub enum ErrorKind {
     Canceled,
     /// The store cannot be read.
     Internal,
+    /// Other queries hold the memory.
+    Busy,
 }
 
 /// Why a query has no answer.
@@ -40,6 +42,18 @@ pub enum Error {
         /// The budget.
         limit: usize,
     },
+    /// Other queries hold the memory that this one needs.
+    #[error(
+        "all running queries together would take more than {limit} bytes of memory in query \
+         execution; ask again when others have ended"
+    )]
+    MemoryBusy {
+        /// The budget of all.
+        limit: usize,
+    },
+    /// A query that may only do little would do more.
+    #[error("the query takes more work than a light one may")]
+    Heavy,
     /// The deadline has passed.
     #[error("query timed out in expression evaluation")]
     Timeout,
@@ -57,13 +71,27 @@ impl Error {
         match self {
             Self::Parse(_) | Self::BadData(_) => ErrorKind::BadData,
             Self::Execution(_)
+            | Self::Heavy
             | Self::TooManySamples
             | Self::TooManyBytes { .. }
             | Self::Source(SourceError::TooManySeries { .. }) => ErrorKind::Execution,
+            Self::MemoryBusy { .. } => ErrorKind::Busy,
             Self::Timeout => ErrorKind::Timeout,
             Self::Canceled | Self::Source(SourceError::Canceled) => ErrorKind::Canceled,
             Self::Source(SourceError::Read(_)) => ErrorKind::Internal,
         }
+    }
+
+    /// Whether a light query fails with this because it is none, and may go on with the budget of
+    /// a heavy one.
+    pub const fn wants_more(&self) -> bool {
+        matches!(
+            self,
+            Self::Heavy
+                | Self::TooManySamples
+                | Self::TooManyBytes { .. }
+                | Self::Source(SourceError::TooManySeries { .. })
+        )
     }
 
     pub(super) fn execution(message: impl Into<String>) -> Self {

@@ -12,12 +12,14 @@ mod engine;
 mod error;
 mod eval;
 pub mod hints;
+mod pool;
 pub mod syntax;
 mod value;
 
 pub use annotation::Annotations;
 pub use config::Config;
-pub use engine::{Engine, Options, Query};
+pub use engine::{Engine, Light, Options, Query};
 pub use error::{Error, ErrorKind};
+pub use pool::{Lease, Pool, User};
 pub use syntax::Features;
 pub use value::{Output, Series, Stats, Value, VectorSample};

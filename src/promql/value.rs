@@ -3,7 +3,7 @@
 //! All values are floats. Native histograms will come as a second column beside `samples` and as
 //! a second field beside `value`, which is why the enum is not exhaustive.
 
-use super::Annotations;
+use super::{Annotations, Lease};
 use crate::model::{Labels, Sample, Timestamp};
 use crate::storage::source::Columns;
 
@@ -55,7 +55,7 @@ pub struct Stats {
 }
 
 /// An answer with what is to be said about it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Output {
     /// The value.
     pub value: Value,
@@ -63,6 +63,8 @@ pub struct Output {
     pub annotations: Annotations,
     /// What it took.
     pub stats: Stats,
+    /// The memory of the value and of its text: kept as long as either is.
+    pub lease: Lease,
 }
 
 impl Output {

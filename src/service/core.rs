@@ -2,7 +2,6 @@
 
 use super::alerting::SilenceFailure;
 use super::forms;
-use super::hints::hints;
 use super::pressure::Pressure;
 use super::queries::query_error;
 use super::scraping::printed;
@@ -16,13 +15,14 @@ use crate::promql::syntax;
 use crate::storage::append::{AppendError, Appender as _};
 use crate::sys::process;
 use crate::wire::{
-    AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagerTarget, AlertmanagersAnswer,
-    AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus, ConfigAnswer, ConfigText, Core,
-    Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, ImportPart,
-    InstantQuery, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData,
-    RangeQuery, RawWrite, Readiness, ReceiverName, ReceiverStatus, RulesAnswer, RulesRequest,
-    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, StorageStatus, TargetState,
-    TargetsAnswer, TsdbStatus, VersionInfo, WalReplay, WatchStatus,
+    ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagerTarget,
+    AlertmanagersAnswer, AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus,
+    ConfigAnswer, ConfigText, Core, Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert,
+    ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, PostableAlert,
+    PostableSilence, QueryData, RangeQuery, RawWrite, Readiness, ReceiverName, ReceiverStatus,
+    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport,
+    StorageStatus, TargetState, TargetsAnswer, TopQueries, TsdbStatus, VersionInfo, WalReplay,
+    WatchStatus,
 };
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -148,7 +148,7 @@ impl Core for Service {
     }
 
     fn query_hints(&self, _: &Call, expr: &str, range: TimeRange) -> Result<Vec<String>, Error> {
-        hints(self.running()?.queries.source(), expr, range)
+        self.running()?.queries.hints(expr, range)
     }
 
     fn format_query(&self, expr: &str) -> Result<String, Error> {
@@ -166,21 +166,21 @@ impl Core for Service {
         matchers::parse_list(text, mode).map_err(Error::bad_data)
     }
 
-    fn series(&self, _call: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error> {
-        self.running()?.queries.series(request)
+    fn series(&self, call: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error> {
+        self.running()?.queries.series(call, request)
     }
 
-    fn label_names(&self, _call: &Call, req: &SeriesRequest) -> Result<Answer<Vec<String>>, Error> {
-        self.running()?.queries.label_names(req)
+    fn label_names(&self, call: &Call, req: &SeriesRequest) -> Result<Answer<Vec<String>>, Error> {
+        self.running()?.queries.label_names(call, req)
     }
 
     fn label_values(
         &self,
-        _call: &Call,
+        call: &Call,
         name: &str,
         request: &SeriesRequest,
     ) -> Result<Answer<Vec<String>>, Error> {
-        self.running()?.queries.label_values(name, request)
+        self.running()?.queries.label_values(call, name, request)
     }
 
     fn metadata(
@@ -422,6 +422,21 @@ impl Core for Service {
     fn expire_silence(&self, id: &str) -> Result<(), Error> {
         let ended = self.running()?.alerting.expire_silence(SilenceId::from_text(id));
         ended.map(|_| ()).map_err(silence_error)
+    }
+
+    fn active_queries(&self) -> Result<Vec<ActiveQuery>, Error> {
+        Ok(self.running()?.queries.active().list())
+    }
+
+    fn top_queries(&self, limit: usize) -> Result<TopQueries, Error> {
+        Ok(self.running()?.queries.active().top(limit))
+    }
+
+    fn cancel_query(&self, id: &str) -> Result<(), Error> {
+        match self.running()?.queries.active().cancel(id) {
+            true => Ok(()),
+            false => Err(Error::not_found(format!("no query with the id {id:?} is running"))),
+        }
     }
 
     fn alert_rows(&self) -> Result<Vec<AlertRow>, Error> {

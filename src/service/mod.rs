@@ -6,6 +6,7 @@
 //!
 //! Never: HTTP, screens, flags.
 
+mod active;
 mod alerting;
 mod core;
 mod error;
@@ -18,10 +19,13 @@ mod keeping;
 mod options;
 mod pressure;
 mod queries;
+mod query_log;
+mod query_metrics;
 mod revision;
 mod ruling;
 mod scraping;
 mod start;
+mod workers;
 
 pub use error::Error;
 pub use forms::{storage_look, storage_report};

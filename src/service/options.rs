@@ -45,6 +45,8 @@ pub struct Options {
     pub query_concurrency: usize,
     /// Samples of one query.
     pub query_samples: usize,
+    /// Bytes of all queries together; `None` for a fifth of the memory, at most 256 MiB.
+    pub query_bytes: Option<u64>,
     /// How often a firing alert is sent again.
     pub resend_delay: Duration,
     /// The longest outage over which `for` counts on.

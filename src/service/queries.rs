@@ -1,55 +1,109 @@
 //! Questions about series: the engine and the store behind the wire's forms.
 
-use super::gate::{Gate, Permit};
+use super::active::{Active, Ticket};
+use super::gate::Gate;
+use super::hints;
 use super::pressure::Pressure;
-use crate::model::{Labels, Matcher, Timestamp};
-use crate::promql::{self, Engine, Output, Value};
+use super::query_log::{Ended, QueryLog};
+use super::query_metrics::{QueryMetrics, Times};
+use super::workers::{NotDone, Workers};
+use crate::model::{Labels, Matcher, TimeRange, Timestamp};
+use crate::promql::{self, Engine, Light, Output, Query, User, Value};
 use crate::storage::source::{Source, SourceError};
-use crate::sys::metrics::{Cell, Registry};
+use crate::sys::clock::SharedClock;
+use crate::sys::metrics::Registry;
 use crate::wire::{
     Answer, Call, Error, ErrorKind, InstantQuery, MatrixSeries, QueryData, RangeQuery,
     SeriesRequest, VectorSample,
 };
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Prometheus' words for an answer that `limit` cut.
 const TRUNCATED: &str = "results truncated due to limit";
+/// The client of rules' queries.
+const RULES: &str = "rules";
+
+/// Queries that run at a time before anybody knows what they take. Each is stopped when it takes
+/// more than a light one, which is some milliseconds.
+const LIGHT_RUNNING: usize = 4;
+/// Lists of series, names and values that are made at a time.
+const LISTS_RUNNING: usize = 2;
+/// What a light query may do: about 20 ms of work.
+const LIGHT: Light = Light { work_max: 1_000_000, series_max: 5_000 };
+/// Bytes that a light query may hold.
+const LIGHT_BYTES: usize = 16 << 20;
+/// A query that does not see its own deadline is given up so much later.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// What queries take from the world.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) clock: SharedClock,
+    pub(super) registry: Registry,
+    pub(super) active: Active,
+    pub(super) log: QueryLog,
+    pub(super) workers: Workers,
+}
 
 /// Answers questions about series.
+///
+/// Every query begins as a light one. One that is none goes to the few threads for heavy ones, or
+/// waits there, or is refused: a flood of heavy ones leaves the light ones their place.
 #[derive(Debug)]
 pub(super) struct Queries {
-    engine: Engine,
+    engine: Arc<Engine>,
     source: Arc<dyn Source>,
-    gate: Gate,
+    clock: SharedClock,
+    light: Gate,
+    lists: Gate,
+    workers: Workers,
+    active: Active,
+    log: QueryLog,
     timeout: Duration,
     pressure: Mutex<Pressure>,
-    refused_for_memory: Cell,
-    refused_for_number: Cell,
+    metrics: QueryMetrics,
+}
+
+/// When an expression is evaluated.
+#[derive(Clone, Copy, Debug)]
+enum When {
+    At(Timestamp),
+    Range { start: Timestamp, end: Timestamp, step: Duration },
+}
+
+/// A query and how it is to be run.
+struct Asked<'a> {
+    expr: &'a str,
+    when: When,
+    timeout: Duration,
+    lookback: Option<Duration>,
 }
 
 impl Queries {
-    /// Answers from `source`, at most `concurrency` at a time.
+    /// Answers from `source`, with at most `concurrency` heavy queries at a time, waiting ones
+    /// among them.
     pub(super) fn new(
         engine: Engine,
         source: Arc<dyn Source>,
         concurrency: usize,
-        registry: &Registry,
+        world: World,
     ) -> Self {
-        let timeout = engine.config().timeout;
-        let refused = |reason| {
-            let help = "Queries that were refused before they ran, by reason.";
-            registry.counter("watchbell_queries_refused_total", help, &[("reason", reason)])
-        };
+        let World { clock, registry, active, log, workers } = world;
         Self {
-            engine,
+            timeout: engine.config().timeout,
+            engine: Arc::new(engine),
             source,
-            gate: Gate::new(concurrency),
-            timeout,
+            clock,
+            light: Gate::new(LIGHT_RUNNING),
+            lists: Gate::new(LISTS_RUNNING),
+            workers,
+            active,
+            log,
             pressure: Mutex::default(),
-            refused_for_memory: refused("memory"),
-            refused_for_number: refused("concurrency"),
+            metrics: QueryMetrics::new(&registry, concurrency),
         }
     }
 
@@ -63,14 +117,19 @@ impl Queries {
         *self.pressure.lock().unwrap_or_else(PoisonError::into_inner) = pressure;
     }
 
-    /// The engine, for rules.
-    pub(super) const fn engine(&self) -> &Engine {
+    /// The engine.
+    pub(super) fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// The store, for rules.
-    pub(super) fn source(&self) -> &dyn Source {
-        self.source.as_ref()
+    /// The queries that run.
+    pub(super) const fn active(&self) -> &Active {
+        &self.active
+    }
+
+    /// The log of queries.
+    pub(super) const fn log(&self) -> &QueryLog {
+        &self.log
     }
 
     /// As `wire::Core::query`.
@@ -80,15 +139,13 @@ impl Queries {
         query: &InstantQuery,
         now: Timestamp,
     ) -> Result<Answer<QueryData>, Error> {
-        let parsed = self.engine.parse(query.expr.as_str()).map_err(|err| query_error(&err))?;
-        let options = self.options(call, query.timeout, query.lookback);
-        let _permit = self.enter(call)?;
-        let at = query.time.unwrap_or(now);
-        let output = self
-            .engine
-            .instant(self.source.as_ref(), &parsed, at, &options)
-            .map_err(|err| query_error(&err))?;
-        Ok(answer(output, query.limit))
+        let asked = Asked {
+            expr: &query.expr,
+            when: When::At(query.time.unwrap_or(now)),
+            timeout: self.timeout_of(call, query.timeout),
+            lookback: query.lookback,
+        };
+        Ok(answer(self.run(call, &asked)?, query.limit, call))
     }
 
     /// As `wire::Core::query_range`.
@@ -97,57 +154,249 @@ impl Queries {
         call: &Call,
         query: &RangeQuery,
     ) -> Result<Answer<QueryData>, Error> {
-        let parsed = self.engine.parse(query.expr.as_str()).map_err(|err| query_error(&err))?;
-        let options = self.options(call, query.timeout, query.lookback);
-        let _permit = self.enter(call)?;
-        let (start, end) = (query.start, query.end);
-        let output = self
-            .engine
-            .range(self.source.as_ref(), &parsed, start, end, query.step, &options)
-            .map_err(|err| query_error(&err))?;
-        Ok(answer(output, query.limit))
+        let asked = Asked {
+            expr: &query.expr,
+            when: When::Range { start: query.start, end: query.end, step: query.step },
+            timeout: self.timeout_of(call, query.timeout),
+            lookback: query.lookback,
+        };
+        Ok(answer(self.run(call, &asked)?, query.limit, call))
+    }
+
+    /// An expression of a rule: it waits for nobody, and has memory of its own.
+    pub(super) fn rule(
+        &self,
+        expr: &str,
+        at: Timestamp,
+        timeout: Duration,
+    ) -> Result<Output, promql::Error> {
+        let call = Call { client: RULES.to_owned(), ..Call::with_timeout(timeout) };
+        let asked = Asked { expr, when: When::At(at), timeout, lookback: None };
+        let ticket = self.active.begin(expr, &call.client, call.canceled.clone());
+        let _running = self.metrics.begin();
+        let begun = self.clock.elapsed();
+        let options = promql::Options { user: User::Rules, ..self.options(&call, &asked, &ticket) };
+        let parsed = self.engine.parse(expr);
+        let outcome = parsed.and_then(|parsed| {
+            evaluate(&self.engine, self.source.as_ref(), &parsed, asked.when, &options)
+        });
+        let times = Times { queued: Duration::ZERO, evaluated: self.since(begun) };
+        let error = outcome.as_ref().err().map(ToString::to_string);
+        self.note_end(&call, &asked, &ticket, times, error.as_deref());
+        outcome
+    }
+
+    fn timeout_of(&self, call: &Call, asked: Option<Duration>) -> Duration {
+        asked.unwrap_or(self.timeout).min(call.timeout).min(self.timeout)
+    }
+
+    /// Runs a query of a client, as a light one first.
+    fn run(&self, call: &Call, asked: &Asked) -> Result<Output, Error> {
+        self.check_memory()?;
+        let ticket = self.active.begin(asked.expr, &call.client, call.canceled.clone());
+        let _running = self.metrics.begin();
+        let mut times = Times::default();
+        let outcome = self.lightly(call, asked, &ticket, &mut times);
+        let error = outcome.as_ref().err();
+        if let Some(err) = error.filter(|err| err.kind == ErrorKind::Busy) {
+            tracing::debug!(query = asked.expr, %err, "a query was refused");
+        }
+        let error = error.map(|err| err.message.as_str());
+        self.note_end(call, asked, &ticket, times, error);
+        outcome
+    }
+
+    /// Runs it within the limits of a light query, and without them where they do not suffice.
+    fn lightly(
+        &self,
+        call: &Call,
+        asked: &Asked,
+        ticket: &Ticket,
+        times: &mut Times,
+    ) -> Result<Output, Error> {
+        let come = self.clock.elapsed();
+        let permit = self.light.enter(asked.timeout).ok_or_else(|| self.late_in_queue())?;
+        times.queued = self.since(come);
+        let begun = self.clock.elapsed();
+        // Reading a text may take long as well: its regular expressions are compiled.
+        let parsed = self.engine.parse(asked.expr).map_err(|err| query_error(&err))?;
+        let mut options = self.options(call, asked, ticket);
+        (options.light, options.bytes_max) = (Some(LIGHT), Some(LIGHT_BYTES));
+        let outcome = evaluate(&self.engine, self.source.as_ref(), &parsed, asked.when, &options);
+        times.evaluated = self.since(begun);
+        match outcome {
+            Err(err) if err.wants_more() => {}
+            ended => return ended.map_err(|err| self.failure(&err)),
+        }
+        drop(permit);
+        self.heavily(call, asked, ticket, (parsed, come), times)
+    }
+
+    /// Runs it on the threads for heavy queries; `come` is when it came.
+    fn heavily(
+        &self,
+        call: &Call,
+        asked: &Asked,
+        ticket: &Ticket,
+        (parsed, come): (Query, Duration),
+        times: &mut Times,
+    ) -> Result<Output, Error> {
+        let (engine, source, clock) =
+            (self.engine.clone(), self.source.clone(), self.clock.clone());
+        let (when, timeout) = (asked.when, asked.timeout);
+        let mut options = self.options(call, asked, ticket);
+        let patience = timeout.saturating_sub(self.since(come)).saturating_add(GRACE);
+        let work = move || {
+            let begun = clock.elapsed();
+            let waited = begun.saturating_sub(come);
+            options.timeout = Some(timeout.saturating_sub(waited));
+            let outcome = evaluate(&engine, source.as_ref(), &parsed, when, &options);
+            let evaluated = clock.elapsed().saturating_sub(begun);
+            (outcome, Times { queued: waited, evaluated })
+        };
+        let (outcome, took) = self
+            .workers
+            .run(patience, &call.canceled, work)
+            .map_err(|not_done| self.not_done(not_done))?;
+        *times = took;
+        outcome.map_err(|err| self.failure(&err))
+    }
+
+    fn not_done(&self, why: NotDone) -> Error {
+        match why {
+            NotDone::Full => {
+                self.metrics.refused_for_number.inc();
+                let text = "as many heavy queries as --query.max-concurrency allows are running \
+                            or waiting; ask again when some have ended";
+                Error::new(ErrorKind::Busy, text)
+            }
+            NotDone::Late => self.late_in_queue(),
+            NotDone::Canceled => query_error(&promql::Error::Canceled),
+            NotDone::Broken => Error::internal("the query failed; the log says more"),
+        }
+    }
+
+    fn late_in_queue(&self) -> Error {
+        self.metrics.refused_for_time.inc();
+        Error::new(ErrorKind::Timeout, "query timed out in query queue")
+    }
+
+    fn failure(&self, err: &promql::Error) -> Error {
+        if err.kind() == promql::ErrorKind::Busy {
+            self.metrics.refused_for_pool.inc();
+        }
+        query_error(err)
+    }
+
+    fn since(&self, begun: Duration) -> Duration {
+        self.clock.elapsed().saturating_sub(begun)
+    }
+
+    fn options(&self, call: &Call, asked: &Asked, ticket: &Ticket) -> promql::Options {
+        promql::Options {
+            lookback: asked.lookback,
+            timeout: Some(asked.timeout),
+            canceled: call.canceled.clone(),
+            progress: ticket.progress.clone(),
+            ..promql::Options::default()
+        }
+    }
+
+    fn note_end(
+        &self,
+        call: &Call,
+        asked: &Asked,
+        ticket: &Ticket,
+        times: Times,
+        error: Option<&str>,
+    ) {
+        let samples = ticket.progress.load(Ordering::Relaxed);
+        self.metrics.end(times, samples);
+        let (start, end, step) = match asked.when {
+            When::At(at) => (at, at, Duration::ZERO),
+            When::Range { start, end, step } => (start, end, step),
+        };
+        self.log.tell(
+            self.clock.now(),
+            &Ended {
+                expr: asked.expr,
+                client: &call.client,
+                start,
+                end,
+                step_seconds: step.as_secs_f64(),
+                queued_seconds: times.queued.as_secs_f64(),
+                evaluated_seconds: times.evaluated.as_secs_f64(),
+                samples,
+                error,
+            },
+        );
+    }
+
+    /// As `wire::Core::query_hints`.
+    pub(super) fn hints(&self, expr: &str, range: TimeRange) -> Result<Vec<String>, Error> {
+        self.check_memory()?;
+        hints::hints(self.source.as_ref(), expr, range)
     }
 
     /// As `wire::Core::series`.
-    pub(super) fn series(&self, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error> {
-        let found = self.each(request, |matchers| self.source.series(request.range, matchers))?;
-        Ok(limited(found, request.limit))
+    pub(super) fn series(
+        &self,
+        call: &Call,
+        request: &SeriesRequest,
+    ) -> Result<Answer<Vec<Labels>>, Error> {
+        let series = |matchers: &[Matcher]| self.source.series(request.range, matchers);
+        self.listed(call, request, Labels::byte_len, series)
     }
 
     /// As `wire::Core::label_names`.
     pub(super) fn label_names(
         &self,
+        call: &Call,
         request: &SeriesRequest,
     ) -> Result<Answer<Vec<String>>, Error> {
         let names = |matchers: &[Matcher]| self.source.label_names(request.range, matchers);
-        Ok(limited(self.each(request, names)?, request.limit))
+        self.listed(call, request, String::len, names)
     }
 
     /// As `wire::Core::label_values`.
     pub(super) fn label_values(
         &self,
+        call: &Call,
         name: &str,
         request: &SeriesRequest,
     ) -> Result<Answer<Vec<String>>, Error> {
         let values = |matchers: &[Matcher]| self.source.label_values(name, request.range, matchers);
-        Ok(limited(self.each(request, values)?, request.limit))
+        self.listed(call, request, String::len, values)
     }
 
-    /// The right to run one query.
-    fn enter(&self, call: &Call) -> Result<Permit<'_>, Error> {
+    /// The union over the request's lists of matchers, sorted, cut at its limit. Few are made at a
+    /// time, since the store does not know beforehand how long one will be.
+    fn listed<T: Ord>(
+        &self,
+        call: &Call,
+        request: &SeriesRequest,
+        length: impl Fn(&T) -> usize,
+        ask: impl Fn(&[Matcher]) -> Result<Vec<T>, SourceError>,
+    ) -> Result<Answer<Vec<T>>, Error> {
         self.check_memory()?;
-        self.gate.enter(call.timeout.min(self.timeout)).ok_or_else(|| {
-            self.refused_for_number.inc();
-            let text = "query timed out while waiting for its turn; too many queries run";
-            Error::new(ErrorKind::Timeout, text)
-        })
+        let patience = call.timeout.min(self.timeout);
+        let _permit = self.lists.enter(patience).ok_or_else(|| self.late_in_queue())?;
+        if call.is_canceled() {
+            return Err(query_error(&promql::Error::Canceled));
+        }
+        let answer = limited(self.each(request, ask)?, request.limit);
+        // The list and its text.
+        let sizes = answer.data.iter().map(|one| size_of::<T>() + 3 * length(one));
+        let lease = self.engine.lease(sizes.sum()).map_err(|err| self.failure(&err))?;
+        call.kept.keep(lease);
+        Ok(answer)
     }
 
     fn check_memory(&self) -> Result<(), Error> {
         if self.pressure() < Pressure::NoQueries {
             return Ok(());
         }
-        self.refused_for_memory.inc();
+        self.metrics.refused_for_memory.inc();
         let text = "queries are refused because watchbell has used nearly all memory that it may; \
                     scrapes, rules and alerts go on: ask again later";
         Err(Error::new(ErrorKind::Busy, text))
@@ -159,7 +408,6 @@ impl Queries {
         request: &SeriesRequest,
         ask: impl Fn(&[Matcher]) -> Result<Vec<T>, SourceError>,
     ) -> Result<Vec<T>, Error> {
-        self.check_memory()?;
         let failed = |err: SourceError| query_error(&promql::Error::Source(err));
         if let [] | [_] = request.matchers.as_slice() {
             let matchers = request.matchers.first().map_or(&[][..], Vec::as_slice);
@@ -171,19 +419,19 @@ impl Queries {
         }
         Ok(all.into_iter().collect())
     }
+}
 
-    fn options(
-        &self,
-        call: &Call,
-        timeout: Option<Duration>,
-        lookback: Option<Duration>,
-    ) -> promql::Options {
-        promql::Options {
-            lookback,
-            timeout: Some(timeout.unwrap_or(self.timeout).min(call.timeout)),
-            canceled: call.canceled.clone(),
-            ..promql::Options::default()
-        }
+/// Evaluates an expression.
+fn evaluate(
+    engine: &Engine,
+    source: &dyn Source,
+    query: &Query,
+    when: When,
+    options: &promql::Options,
+) -> Result<Output, promql::Error> {
+    match when {
+        When::At(at) => engine.instant(source, query, at, options),
+        When::Range { start, end, step } => engine.range(source, query, start, end, step, options),
     }
 }
 
@@ -195,6 +443,7 @@ pub(super) fn query_error(err: &promql::Error) -> Error {
         promql::ErrorKind::Timeout => ErrorKind::Timeout,
         promql::ErrorKind::Canceled => ErrorKind::Canceled,
         promql::ErrorKind::Internal => ErrorKind::Internal,
+        promql::ErrorKind::Busy => ErrorKind::Busy,
     };
     Error::new(kind, err.to_string())
 }
@@ -211,9 +460,11 @@ fn limited<T>(mut list: Vec<T>, limit: usize) -> Answer<Vec<T>> {
     answer
 }
 
-fn answer(output: Output, limit: usize) -> Answer<QueryData> {
+fn answer(output: Output, limit: usize, call: &Call) -> Answer<QueryData> {
     let mut warnings = output.warnings().to_vec();
     let infos = output.infos().to_vec();
+    // Until the answer is sent its memory is not free.
+    call.kept.keep(output.lease);
     let mut data = query_data(output.value);
     let cut = match &mut data {
         QueryData::Vector(samples) if limit > 0 && samples.len() > limit => {
@@ -262,21 +513,51 @@ fn query_data(value: Value) -> QueryData {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::TimeRange;
     use crate::storage::source::SeriesSet;
+    use crate::sys::files::SystemFiles;
     use crate::sys::sim::VirtualClock;
+    use crate::sys::tasks;
+    use std::sync::Condvar;
 
-    /// A store without series.
-    #[derive(Debug)]
-    struct Nothing;
+    const AT: Timestamp = Timestamp::from_millis(0);
 
-    impl Source for Nothing {
+    /// A store without samples. `heavy` has more series than a light query may find, and who may
+    /// find them waits until they are released.
+    #[derive(Debug, Default)]
+    struct Slow {
+        released: Mutex<bool>,
+        changed: Condvar,
+        waiting: Mutex<usize>,
+    }
+
+    impl Slow {
+        fn release(&self) {
+            *self.released.lock().expect("not poisoned") = true;
+            self.changed.notify_all();
+        }
+
+        fn wait_for_one(&self) {
+            let waiting = self.waiting.lock().expect("not poisoned");
+            drop(self.changed.wait_while(waiting, |waiting| *waiting == 0).expect("not poisoned"));
+        }
+    }
+
+    impl Source for Slow {
         fn select(
             &self,
             _range: TimeRange,
-            _matchers: &[Matcher],
-            _series_max: usize,
+            matchers: &[Matcher],
+            series_max: usize,
         ) -> Result<SeriesSet, SourceError> {
+            if matchers.iter().any(|matcher| matcher.value() == "heavy") {
+                if series_max <= LIGHT.series_max {
+                    return Err(SourceError::TooManySeries { limit: series_max });
+                }
+                *self.waiting.lock().expect("not poisoned") += 1;
+                self.changed.notify_all();
+                let released = self.released.lock().expect("not poisoned");
+                drop(self.changed.wait_while(released, |released| !*released));
+            }
             Ok(SeriesSet { series: Vec::new(), warnings: Vec::new() })
         }
 
@@ -306,22 +587,117 @@ mod tests {
         }
     }
 
+    struct Scene {
+        queries: Arc<Queries>,
+        source: Arc<Slow>,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Scene {
+        /// One thread for heavy queries, of which so many are admitted.
+        fn new(concurrency: usize) -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let clock: SharedClock = Arc::new(VirtualClock::at(AT));
+            let engine = Engine::new(promql::Config::default(), clock.clone());
+            let (source, registry) = (Arc::new(Slow::default()), Registry::new());
+            let world = World {
+                active: Active::open(&SystemFiles, folder.path(), clock.clone()).0,
+                log: QueryLog::new(&registry),
+                workers: Workers::start(1, concurrency).expect("threads"),
+                clock,
+                registry,
+            };
+            let queries = Arc::new(Queries::new(engine, source.clone(), concurrency, world));
+            Self { queries, source, _folder: folder }
+        }
+
+        fn ask(&self, expr: &str) -> Result<(), (u16, String)> {
+            ask(&self.queries, &Call::with_timeout(Duration::from_secs(60)), expr)
+        }
+
+        /// A query of its own thread, and its call.
+        fn begin(&self, expr: &'static str) -> (Call, Waiter) {
+            let call = Call::with_timeout(Duration::from_secs(60));
+            let (queries, own) = (self.queries.clone(), call.clone());
+            let asked = tasks::spawn_thread("test", move || ask(&queries, &own, expr));
+            (call, asked.expect("starts"))
+        }
+    }
+
+    type Waiter = std::thread::JoinHandle<Option<Result<(), (u16, String)>>>;
+
+    fn ask(queries: &Queries, call: &Call, expr: &str) -> Result<(), (u16, String)> {
+        let answer = queries.instant(call, &InstantQuery::now(expr), AT);
+        answer.map(|_| ()).map_err(|err| (err.kind.status(), err.message))
+    }
+
+    fn ended(waiter: Waiter) -> Result<(), (u16, String)> {
+        waiter.join().expect("joins").expect("does not panic")
+    }
+
+    #[test]
+    fn heavy_queries_wait_or_are_refused_and_light_ones_and_rules_pass_by() {
+        let scene = Scene::new(2);
+        let (_, running) = scene.begin("heavy");
+        scene.source.wait_for_one();
+        let (gone, waiting) = scene.begin("heavy + heavy");
+        while scene.queries.workers.admitted() < 2 {
+            std::thread::yield_now();
+        }
+        let refused = scene.ask("heavy");
+        let (status, text) = refused.expect_err("refused");
+        assert_eq!(status, 503, "{text}");
+        assert!(text.contains("--query.max-concurrency"), "{text}");
+        assert_eq!(scene.queries.metrics.refused_for_number.get().to_bits(), 1.0_f64.to_bits());
+        scene.ask("light").expect("passes");
+        scene.ask("sum(").expect_err("is no expression");
+        scene.queries.rule("light", AT, Duration::from_secs(9)).expect("passes");
+        gone.canceled.store(true, Ordering::Relaxed);
+        assert_eq!(ended(waiting).expect_err("nobody waits").0, 499);
+        scene.source.release();
+        ended(running).expect("has an answer");
+        scene.ask("heavy").expect("there is a place again");
+        assert_eq!(scene.queries.active().list(), []);
+    }
+
+    #[test]
+    fn a_running_query_is_listed_and_may_be_canceled_by_its_id() {
+        let scene = Scene::new(2);
+        let (_, running) = scene.begin("heavy");
+        scene.source.wait_for_one();
+        let list = scene.queries.active().list();
+        let [one] = list.as_slice() else { panic!("{list:?}") };
+        assert_eq!(one.query, "heavy");
+        assert!(scene.queries.active().cancel(&one.id));
+        assert_eq!(ended(running).expect_err("canceled").0, 499);
+        scene.source.release();
+    }
+
+    #[test]
+    fn an_answer_keeps_its_memory_until_it_is_sent() {
+        let scene = Scene::new(1);
+        let call = Call::with_timeout(Duration::from_secs(60));
+        let used = || scene.queries.engine().pool().used();
+        ask(&scene.queries, &call, "vector(1)").expect("an answer");
+        assert!(used() > 0);
+        drop(call);
+        assert_eq!(used(), 0);
+    }
+
     #[test]
     fn without_memory_queries_are_503_and_counted_and_rules_go_on() {
-        let clock = VirtualClock::at(Timestamp::from_millis(0));
-        let engine = Engine::new(promql::Config::default(), Arc::new(clock));
-        let queries = Queries::new(engine, Arc::new(Nothing), 1, &Registry::new());
+        let scene = Scene::new(1);
         let ask = || {
             let all = SeriesRequest { matchers: Vec::new(), range: TimeRange::ALL, limit: 0 };
-            let names = queries.label_names(&all).map(|_| ());
-            let (call, query) = (Call::with_timeout(Duration::MAX), InstantQuery::now("up"));
-            let up = queries.instant(&call, &query, Timestamp::from_millis(0));
-            [names, up.map(|_| ())].map(|one| one.map_err(|err| (err.kind.status(), err.message)))
+            let call = Call::with_timeout(Duration::from_secs(60));
+            let names = scene.queries.label_names(&call, &all);
+            let names = names.map(|_| ()).map_err(|err| (err.kind.status(), err.message));
+            [names, scene.ask("up")]
         };
         for (pressure, refused) in
             [(Pressure::NoNewSeries, 0), (Pressure::NoQueries, 2), (Pressure::None, 2)]
         {
-            queries.set_pressure(pressure);
+            scene.queries.set_pressure(pressure);
             for answer in ask() {
                 match answer {
                     Ok(()) => assert_ne!(pressure, Pressure::NoQueries),
@@ -331,7 +707,9 @@ mod tests {
                     }
                 }
             }
-            assert_eq!(queries.refused_for_memory.get().to_bits(), f64::from(refused).to_bits());
+            scene.queries.rule("up", AT, Duration::from_secs(9)).expect("rules go on");
+            let counted = scene.queries.metrics.refused_for_memory.get();
+            assert_eq!(counted.to_bits(), f64::from(refused).to_bits());
         }
     }
 }

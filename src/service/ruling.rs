@@ -7,7 +7,7 @@ use super::revision::Revision;
 use crate::config::LoadedGroup;
 use crate::model::relabel::{self, Outcome, Rule};
 use crate::model::{Alert, Timestamp};
-use crate::promql::{self, Value};
+use crate::promql::Value;
 use crate::rules::{Context, Evaluation, Group, GroupView, Querier, QuerySample};
 use crate::storage::append::SharedAppender;
 use crate::storage::state::{StateDb, StateOp, Table};
@@ -301,12 +301,7 @@ const RULE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Querier for RuleQuerier {
     fn instant(&self, query: &str, at: Timestamp) -> Result<Vec<QuerySample>, String> {
-        let engine = self.queries.engine();
-        let parsed = engine.parse(query).map_err(|err| err.to_string())?;
-        let options = promql::Options { timeout: Some(RULE_TIMEOUT), ..promql::Options::default() };
-        let output = engine
-            .instant(self.queries.source(), &parsed, at, &options)
-            .map_err(|err| err.to_string())?;
+        let output = self.queries.rule(query, at, RULE_TIMEOUT).map_err(|err| err.to_string())?;
         match output.value {
             Value::Vector(samples) => Ok(samples
                 .into_iter()

@@ -1,16 +1,19 @@
 //! The service: made before anything can fail slowly, opened once, closed in the reverse of the
 //! flow.
 
+use super::active::Active;
 use super::alerting::{self, Alerting};
 use super::error::Error;
 use super::forwarding::Forwarding;
 use super::importing::Imports;
 use super::keeping::Keeping;
 use super::options::{Options, WalSync};
-use super::queries::Queries;
+use super::queries::{self, Queries};
+use super::query_log::QueryLog;
 use super::revision::Revision;
 use super::ruling::{self, Ruling};
 use super::scraping::{Locals, OwnMetrics};
+use super::workers::Workers;
 use crate::alerts;
 use crate::config::{self, Config, Sources};
 use crate::ingest::discover::HostFiles;
@@ -31,6 +34,7 @@ use crate::sys::memory;
 use crate::sys::metrics::Registry;
 use crate::sys::tasks::{self, Shutdown};
 use arc_swap::ArcSwap;
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::runtime::Handle;
@@ -207,6 +211,7 @@ impl Service {
             let context = self.rule_context(&config);
             parts.ruling.reload(&config.groups, &context, &config.alerting.alert_relabel);
             parts.storage.reconfigure(&config.storage);
+            self.open_query_log(parts.queries.log(), &config);
             let _runtime = self.world.runtime.enter();
             parts.scrapes.apply(config.jobs.jobs.clone(), parts.locals.jobs(&config));
         }
@@ -269,9 +274,8 @@ impl Service {
         let world = &self.world;
         let appender: SharedAppender = storage.clone();
         let engine = Engine::new(self.query_config(config), world.clock.clone());
-        let (source, registry) = (storage.clone(), &world.registry);
-        let queries =
-            Arc::new(Queries::new(engine, source, self.options.query_concurrency, registry));
+        let source = storage.clone();
+        let queries = Arc::new(self.queries(engine, source, config)?);
         let alerts = alerts::Engine::new(Arc::new(config.alertmanager.alerts.clone()));
         let deps = alerting::Deps {
             state: state.clone(),
@@ -306,6 +310,39 @@ impl Service {
         let locals = Locals::new(world, own.clone());
         let state = state.clone();
         Ok(Parts { storage, queries, scrapes, ruling, alerting, forwarding, own, state, locals })
+    }
+
+    /// The queries, and a notice of those that ran when the last process ended.
+    fn queries(
+        &self,
+        engine: Engine,
+        source: Arc<Storage>,
+        config: &Config,
+    ) -> Result<Queries, Error> {
+        let (world, concurrency) = (&self.world, self.options.query_concurrency);
+        let (active, left) = Active::open(&SystemFiles, &self.options.data, world.clock.clone());
+        for query in left {
+            self.notice(format!("this query was running when the last process ended: {query}"));
+        }
+        let log = QueryLog::new(&world.registry);
+        self.open_query_log(&log, config);
+        // A heavy query takes one thread: as many as there are cores, and no fewer than two, so
+        // that one of two minutes does not hold up all others.
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = cores.max(2).min(concurrency);
+        let workers = Workers::start(threads, concurrency).map_err(Error::Thread)?;
+        let (clock, registry) = (world.clock.clone(), world.registry.clone());
+        let world = queries::World { clock, registry, active, log, workers };
+        Ok(Queries::new(engine, source, concurrency, world))
+    }
+
+    /// A log that cannot be written is told, and is no reason not to run.
+    fn open_query_log(&self, log: &QueryLog, config: &Config) {
+        let file = config.query_log_file.as_deref();
+        if let Err(err) = log.reopen(file) {
+            let file = file.unwrap_or_else(|| Path::new("")).display();
+            self.notice(format!("cannot open the query log {file}: {err}"));
+        }
     }
 
     fn scrape_deps(&self, appender: SharedAppender, server_seed: u64) -> scrape::Deps {
@@ -371,6 +408,7 @@ impl Service {
             lookback: self.options.lookback,
             timeout: self.options.query_timeout,
             samples_max: self.options.query_samples,
+            bytes_max: query_bytes(self.options.query_bytes, memory::limit_bytes()),
             evaluation_interval: config.evaluation_interval,
             features: features(&self.options),
             delayed_name_removal: has_feature(&self.options, "promql-delayed-name-removal"),
@@ -389,6 +427,14 @@ impl Service {
         tasks::spawn_thread("keeping", move || keeping.run()).map_err(Error::Thread)?;
         Ok(())
     }
+}
+
+/// What all queries may hold together: what the flag says, or a fifth of what this process may
+/// use, and no more than the default.
+fn query_bytes(flag: Option<u64>, limit: Option<u64>) -> usize {
+    let default = promql::Config::default().bytes_max;
+    let bytes = flag.or(limit.map(|limit| (limit / 5).min(default as u64)));
+    bytes.map_or(default, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 /// The host's name.

@@ -1,7 +1,7 @@
 //! The process' own metrics: a registry that `api` prints and `ingest` reads as a target.
 
 use crate::model::{Labels, MetricType};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -54,6 +54,56 @@ impl Buckets {
     }
 }
 
+/// Observations of which the latest are kept, for quantiles over them.
+#[derive(Clone, Debug, Default)]
+pub struct Quantiles(Arc<Mutex<Recent>>);
+
+#[derive(Debug, Default)]
+struct Recent {
+    latest: VecDeque<f64>,
+    sum: f64,
+    count: f64,
+}
+
+/// So many observations make the quantiles.
+const RECENT_MAX: usize = 512;
+/// The quantiles of every summary: those of Prometheus' own.
+const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
+
+impl Quantiles {
+    /// Counts one observation.
+    pub fn observe(&self, value: f64) {
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.latest.len() >= RECENT_MAX {
+            recent.latest.pop_front();
+        }
+        recent.latest.push_back(value);
+        recent.sum += value;
+        recent.count += 1.0;
+    }
+
+    /// The quantiles, sum and count; a quantile of nothing is NaN.
+    fn samples(&self, labels: &Labels) -> Vec<FamilySample> {
+        let recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sorted: Vec<f64> = recent.latest.iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        let one = |suffix, labels, value| FamilySample { suffix, labels, value };
+        let quantile = |q: f64| {
+            let rank = sorted
+                .iter()
+                .enumerate()
+                .find(|(place, _)| (place + 1) as f64 >= q * sorted.len() as f64);
+            let text = crate::model::value_text::plain(q);
+            let labels = labels.to_builder().set("quantile", text).build();
+            one("", labels, rank.map_or(f64::NAN, |(_, value)| *value))
+        };
+        let mut samples: Vec<FamilySample> = QUANTILES.into_iter().map(quantile).collect();
+        samples.push(one("_sum", labels.clone(), recent.sum));
+        samples.push(one("_count", labels.clone(), recent.count));
+        samples
+    }
+}
+
 /// One sample of a family.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FamilySample {
@@ -82,6 +132,7 @@ pub struct Family {
 enum Series {
     Cell(Cell),
     Buckets(Buckets),
+    Quantiles(Quantiles),
 }
 
 #[derive(Debug)]
@@ -128,7 +179,16 @@ impl Registry {
         });
         match self.entry(name, help, MetricType::Histogram, labels, made) {
             Series::Buckets(buckets) => buckets,
-            Series::Cell(_) => panic!("BUG: {name} is no histogram"),
+            Series::Cell(_) | Series::Quantiles(_) => panic!("BUG: {name} is no histogram"),
+        }
+    }
+
+    /// The summary of this name and these labels, made at the first call.
+    pub fn summary(&self, name: &str, help: &'static str, labels: &[(&str, &str)]) -> Quantiles {
+        let made = Series::Quantiles(Quantiles::default());
+        match self.entry(name, help, MetricType::Summary, labels, made) {
+            Series::Quantiles(quantiles) => quantiles,
+            Series::Cell(_) | Series::Buckets(_) => panic!("BUG: {name} is no summary"),
         }
     }
 
@@ -167,7 +227,7 @@ impl Registry {
     ) -> Cell {
         match self.entry(name, help, kind, labels, Series::Cell(Cell::default())) {
             Series::Cell(cell) => cell,
-            Series::Buckets(_) => panic!("BUG: {name} is a histogram"),
+            Series::Buckets(_) | Series::Quantiles(_) => panic!("BUG: {name} is no number"),
         }
     }
 
@@ -197,6 +257,7 @@ impl Registry {
 fn samples(labels: &Labels, series: &Series) -> Vec<FamilySample> {
     let one = |suffix, labels: Labels, value| FamilySample { suffix, labels, value };
     match series {
+        Series::Quantiles(quantiles) => quantiles.samples(labels),
         Series::Cell(cell) => vec![one("", labels.clone(), cell.get())],
         Series::Buckets(buckets) => {
             let mut total = 0.0;
@@ -226,6 +287,31 @@ mod tests {
         let families = registry.gather();
         assert_eq!(families.len(), 1);
         assert_eq!(families[0].samples[0].value, 3.0);
+    }
+
+    #[test]
+    fn quantiles_are_of_the_latest_and_the_count_is_of_all() {
+        let registry = Registry::new();
+        let summary = registry.summary("s", "Times.", &[("a", "1")]);
+        let found = || -> Vec<(String, f64)> {
+            let samples = registry.gather().remove(0).samples;
+            samples
+                .into_iter()
+                .map(|one| (one.suffix.to_owned() + &one.labels.to_string(), one.value))
+                .collect()
+        };
+        assert!(found()[0].1.is_nan());
+        for value in std::iter::repeat_n(1000.0, 10).chain((1..=512).map(f64::from)) {
+            summary.observe(value);
+        }
+        let expected = [
+            ("{a=\"1\", quantile=\"0.5\"}", 256.0),
+            ("{a=\"1\", quantile=\"0.9\"}", 461.0),
+            ("{a=\"1\", quantile=\"0.99\"}", 507.0),
+            ("_sum{a=\"1\"}", 10_000.0 + 512.0 * 513.0 / 2.0),
+            ("_count{a=\"1\"}", 522.0),
+        ];
+        assert_eq!(found(), expected.map(|(name, value)| (name.to_owned(), value)));
     }
 
     #[test]

@@ -1,18 +1,19 @@
 //! The only door to what runs.
 
 use super::{
-    AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer, AlertsAnswer,
-    BuildInfo, Changes, ConfigAnswer, Error, ExemplarQuery, ExemplarSeries, GettableAlert,
-    ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, PostableAlert,
-    PostableSilence, QueryData, RangeQuery, ReceiverName, RulesAnswer, RulesRequest, RuntimeInfo,
-    SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TsdbStatus, WalReplay,
-    WatchStatus,
+    ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer,
+    AlertsAnswer, BuildInfo, Changes, ConfigAnswer, Error, ExemplarQuery, ExemplarSeries,
+    GettableAlert, ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest,
+    PostableAlert, PostableSilence, QueryData, RangeQuery, ReceiverName, RulesAnswer, RulesRequest,
+    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TopQueries,
+    TsdbStatus, WalReplay, WatchStatus,
 };
 use crate::model::{Labels, Matcher, TimeRange};
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Who asks, and for how long the answer matters.
@@ -22,12 +23,34 @@ pub struct Call {
     pub timeout: Duration,
     /// Set when the caller has gone away.
     pub canceled: Arc<AtomicBool>,
+    /// Who asks, for lists and logs.
+    pub client: String,
+    /// What the answer needs as long as it is being sent.
+    pub kept: Kept,
+}
+
+/// Things that are to live as long as an answer is being sent, such as the memory it was promised.
+/// Clones share them.
+#[derive(Clone, Default)]
+pub struct Kept(Arc<Mutex<Vec<Box<dyn Any + Send>>>>);
+
+impl Kept {
+    /// Keeps `one` until the last clone is dropped.
+    pub fn keep(&self, one: impl Any + Send) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(one));
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
 }
 
 impl Call {
     /// A call that waits for `timeout`.
     pub fn with_timeout(timeout: Duration) -> Self {
-        Self { timeout, canceled: Arc::default() }
+        Self { timeout, canceled: Arc::default(), client: String::new(), kept: Kept::default() }
     }
 
     /// Whether the caller has gone away.
@@ -184,6 +207,12 @@ pub trait Core: Send + Sync + fmt::Debug {
     /// Ends a silence now; durable when this returns.
     fn expire_silence(&self, id: &str) -> Result<(), Error>;
 
+    /// The queries that run, the oldest first.
+    fn active_queries(&self) -> Result<Vec<ActiveQuery>, Error>;
+    /// What queries cost since the start, `limit` of each kind.
+    fn top_queries(&self, limit: usize) -> Result<TopQueries, Error>;
+    /// Ends a query that runs.
+    fn cancel_query(&self, id: &str) -> Result<(), Error>;
     /// All alerts as the screens show them.
     fn alert_rows(&self) -> Result<Vec<AlertRow>, Error>;
     /// How the server does.

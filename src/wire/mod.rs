@@ -18,7 +18,7 @@ pub use alertmanager::{
     GettableAlertStatus, MatcherForm, PostableAlert, PostableSilence, ReceiverName, SilenceForm,
     SilenceStatus, VersionInfo,
 };
-pub use core::{Answer, Call, Core, RawWrite, Readiness};
+pub use core::{Answer, Call, Core, Kept, RawWrite, Readiness};
 pub use error::{Error, ErrorKind};
 pub use forms::{rfc3339, rfc3339_opt};
 pub use prometheus::{
@@ -33,6 +33,6 @@ pub use query::{
     VectorSample,
 };
 pub use watch::{
-    AlertRow, AlertState, Changes, DeliveryStatus, ReceiverStatus, RuleLimit, StorageStatus,
-    WatchStatus,
+    ActiveQuery, AlertRow, AlertState, Changes, DeliveryStatus, ReceiverStatus, RuleLimit,
+    StorageStatus, TopQueries, TopQuery, WatchStatus,
 };

@@ -91,6 +91,23 @@ impl QueryData {
             Self::String(..) => "string",
         }
     }
+
+    /// About how many bytes its JSON has, rather too many than too few.
+    pub fn text_bytes(&self) -> usize {
+        /// `[1700000000.25,"0.1234567890123456"],`
+        const SAMPLE: usize = 36;
+        /// The frame around a series' labels and samples, and the quotes of some labels.
+        const FRAME: usize = 96;
+        let labels = |labels: &Labels| FRAME + labels.byte_len() * 5 / 4;
+        match self {
+            Self::Vector(list) => list.iter().map(|one| labels(&one.metric) + SAMPLE).sum(),
+            Self::Matrix(list) => {
+                list.iter().map(|one| labels(&one.metric) + one.values.len() * SAMPLE).sum()
+            }
+            Self::Scalar(..) => FRAME,
+            Self::String(_, text) => FRAME + text.len(),
+        }
+    }
 }
 
 /// Exemplars of the series that an expression reads.

@@ -232,3 +232,45 @@ pub struct WatchStatus {
     /// The most recent alert that ended, for an empty alert list.
     pub last_resolved: Option<Box<AlertRow>>,
 }
+
+/// A query that runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActiveQuery {
+    /// By what it is canceled.
+    pub id: String,
+    /// The expression, shortened.
+    pub query: String,
+    /// Who asked: an address, `unix socket`, `rules`.
+    pub client: String,
+    /// When it came.
+    #[serde(with = "forms::time")]
+    pub start: Timestamp,
+    /// Seconds since then.
+    pub duration_seconds: f64,
+    /// Samples that it has read so far.
+    pub samples: usize,
+}
+
+/// What all queries of one text took since the start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TopQuery {
+    /// The expression, shortened.
+    pub query: String,
+    /// How often it was asked.
+    pub count: u64,
+    /// Seconds that one took.
+    pub average_seconds: f64,
+    /// Seconds that all took.
+    pub total_seconds: f64,
+}
+
+/// What costs most.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TopQueries {
+    /// By how often they were asked.
+    pub by_count: Vec<TopQuery>,
+    /// By what one took.
+    pub by_average: Vec<TopQuery>,
+    /// By what all took.
+    pub by_total: Vec<TopQuery>,
+}

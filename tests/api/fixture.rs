@@ -167,8 +167,15 @@ fn one_matcher(text: &str) -> Option<Matcher> {
 }
 
 impl Core for Fixture {
-    fn query(&self, _: &Call, query: &InstantQuery) -> Result<Answer<QueryData>, Error> {
+    fn query(&self, call: &Call, query: &InstantQuery) -> Result<Answer<QueryData>, Error> {
         self.tell(format!("{query:?}"));
+        if query.expr == "endless" {
+            while !call.is_canceled() {
+                std::thread::yield_now();
+            }
+            self.tell(format!("canceled, asked by {}", call.client));
+            return Err(Error::new(ErrorKind::Canceled, "query was canceled"));
+        }
         self.evaluate(&query.expr, query.time.unwrap_or(at(250)))
     }
 
@@ -496,6 +503,37 @@ impl Core for Fixture {
     fn expire_silence(&self, id: &str) -> Result<(), Error> {
         self.tell(format!("expire {id}"));
         self.silence(id).map(|_| ())
+    }
+
+    fn active_queries(&self) -> Result<Vec<ActiveQuery>, Error> {
+        Ok(vec![ActiveQuery {
+            id: "7".to_owned(),
+            query: "sum(up)".to_owned(),
+            client: "127.0.0.1".to_owned(),
+            start: at(0),
+            duration_seconds: 1.5,
+            samples: 42,
+        }])
+    }
+
+    fn top_queries(&self, limit: usize) -> Result<TopQueries, Error> {
+        let one = |count| TopQuery {
+            query: "up".to_owned(),
+            count,
+            average_seconds: 0.5,
+            total_seconds: 0.5 * count as f64,
+        };
+        Ok(TopQueries { by_count: vec![one(2); limit.min(2)], ..TopQueries::default() })
+    }
+
+    fn cancel_query(&self, id: &str) -> Result<(), Error> {
+        match id {
+            "7" => {
+                self.tell(format!("cancel {id}"));
+                Ok(())
+            }
+            _ => Err(Error::not_found(format!("no query with the id {id:?} is running"))),
+        }
     }
 
     fn alert_rows(&self) -> Result<Vec<AlertRow>, Error> {

@@ -127,6 +127,40 @@ fn health_targets_and_small_queries_answer_while_heavy_queries_run() {
 }
 
 #[test]
+fn a_query_ends_when_its_client_goes_and_its_place_is_free_again() {
+    let settings = ApiSettings { query_concurrency: 1, ..ApiSettings::default() };
+    let servers = Servers::start(settings, TcpLimits::default());
+    // More than there are places, one after the other.
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(servers.tcp).expect("connects");
+        stream.write_all(&raw("GET", "/api/v1/query?query=endless", &[], "")).expect("writes");
+        while !servers.core.told().iter().any(|told| told.contains("endless")) {
+            std::thread::yield_now();
+        }
+        drop(stream);
+        let canceled = "canceled, asked by 127.0.0.1";
+        while servers.core.told().last().is_none_or(|told| told != canceled) {
+            std::thread::yield_now();
+        }
+        servers.core.told.lock().expect("not poisoned").clear();
+    }
+    assert_eq!(servers.over_tcp(&raw("GET", "/api/v1/query?query=1", &[], "")).status, 200);
+}
+
+#[test]
+fn queries_are_canceled_by_those_who_may_change_things() {
+    let servers = Servers::usual();
+    let path = "/api/v1/watchbell/cancel_query/7";
+    let foreign = [("Origin", "http://evil.example")];
+    for (method, headers, status) in
+        [("POST", &foreign[..], 403), ("GET", &[], 405), ("POST", &[], 204)]
+    {
+        assert_eq!(servers.over_tcp(&raw(method, path, headers, "")).status, status, "{method}");
+    }
+    assert_eq!(servers.core.told(), ["cancel 7"]);
+}
+
+#[test]
 fn the_socket_is_for_its_owner_and_group_and_has_one_server() {
     use std::os::unix::fs::PermissionsExt as _;
     let servers = Servers::usual();

@@ -233,6 +233,18 @@ pub(crate) const PAIRS: &[Pair] = &[
         r#"{"status":"success","data":{"min":0,"max":3,"current":2}}"#,
     ),
     get("/api/v1/features", 200, r#"~"api":{"#),
+    get(
+        "/api/v1/watchbell/active_queries",
+        200,
+        r#"{"status":"success","data":[{"id":"7","query":"sum(up)","client":"127.0.0.1","start":"2023-11-14T22:13:20.000Z","duration_seconds":1.5,"samples":42}]}"#,
+    ),
+    get(
+        "/api/v1/watchbell/top_queries?limit=1",
+        200,
+        r#"{"status":"success","data":{"by_count":[{"query":"up","count":2,"average_seconds":0.5,"total_seconds":1.0}],"by_average":[],"by_total":[]}}"#,
+    ),
+    post("/api/v1/watchbell/cancel_query/7", "", 204, ""),
+    post("/api/v1/watchbell/cancel_query/8", "", 404, r#"~no query with the id \"8\""#),
     get("/api/v1/watchbell/alerts", 200, r#"~"fingerprint":"476f33eddce37ce9""#),
     get("/api/v1/watchbell/status", 200, r#"~"server":"box","version":"0.1.0""#),
     get(

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use watchbell::model::{Labels, Timestamp};
 use watchbell::promql::syntax::{NESTING_MAX, TEXT_BYTES_MAX, parse};
-use watchbell::promql::{Config, Engine, Error, ErrorKind, Features, Options, Query};
+use watchbell::promql::{Config, Engine, Error, ErrorKind, Features, Light, Options, Query, User};
 use watchbell::sys::sim::VirtualClock;
 
 #[test]
@@ -172,4 +172,132 @@ fn one_series() -> Memory {
     let mut memory = Memory::default();
     memory.push(Labels::from_pairs([("__name__", "a")]), 0, 1.0);
     memory
+}
+
+#[test]
+fn the_regular_expressions_of_a_query_are_bounded_together() {
+    // Each compiles to hundreds of kilobytes, which alone is allowed.
+    let one = r#"a=~"(?:\\pL{10}|x)+""#;
+    let selector = |count: usize| format!("{{{}}}", vec![one; count].join(","));
+    Query::parse(selector(1), &Features::ALL).expect("one is allowed");
+    let err = Query::parse(selector(1000), &Features::ALL).expect_err("a thousand are not");
+    assert!(err.to_string().contains("regular expressions of the query take more than"), "{err}");
+}
+
+const SERIES: u32 = 2_000;
+
+/// Series whose labels are much longer than their samples.
+fn many_series() -> Memory {
+    let mut memory = Memory::default();
+    for number in 0..SERIES {
+        memory.push(labels_of(number), 0, f64::from(number));
+    }
+    memory
+}
+
+fn labels_of(number: u32) -> Labels {
+    let long = format!("{number}-{}", "x".repeat(200));
+    Labels::from_pairs([("__name__", "a"), ("n", long.as_str()), ("le", "1")])
+}
+
+/// The least limit in bytes with which a query has an answer, to a kilobyte or so.
+fn least_bytes(source: &Memory, text: &str) -> usize {
+    let query = Query::parse(text, &Features::ALL).expect("parses");
+    let (mut too_few, mut enough) = (0, 64 << 20);
+    while enough - too_few > 1024 {
+        let bytes = usize::midpoint(too_few, enough);
+        let options = Options { bytes_max: Some(bytes), ..Options::default() };
+        match engine().instant(source, &query, Timestamp::EPOCH, &options) {
+            Ok(_) => enough = bytes,
+            Err(err) => {
+                assert_eq!(err.kind(), ErrorKind::Execution, "{text}: {err}");
+                too_few = bytes;
+            }
+        }
+    }
+    enough
+}
+
+#[test]
+fn labels_groups_and_tables_count_and_not_columns_alone() {
+    let source = many_series();
+    let series = usize::try_from(SERIES).expect("few");
+    let columns = series * size_of::<f64>();
+    let texts: usize = (0..SERIES).map(|number| labels_of(number).byte_len()).sum();
+    // What the selector found is there all the time: a handle and labels each.
+    let found = least_bytes(&source, "count(a)");
+    assert!(found > texts + series * 32, "{found}");
+    for (text, least) in [
+        // New labels for each group.
+        ("count(count without (le) (a))", texts + columns),
+        ("count(quantile without (le) (0.5, a))", texts + 2 * columns),
+        ("count(count_values(\"v\", a))", columns),
+        ("count(count_values without (le) (\"v\", a))", texts + columns),
+        ("count(label_replace(a, \"b\", \"$1$1\", \"n\", \"(.*)\"))", 0),
+        ("topk(3000, label_replace(a, \"b\", \"$1$1\", \"n\", \"(.*)\"))", 3 * texts + columns),
+        ("count(topk(3000, a))", 2 * columns),
+        // Both sides, the groups of both, and the results.
+        ("count(a + a)", 2 * texts + 3 * columns),
+        ("count(a and a)", texts + 2 * columns),
+        ("count(a or a)", texts + 2 * columns),
+        ("count(histogram_quantile(0.5, a))", texts + columns),
+        // An answer has its text as well.
+        ("a", 2 * texts),
+        ("a[1m]", texts),
+    ] {
+        let more = least_bytes(&source, text).saturating_sub(found);
+        // By how much an estimate may be too low.
+        assert!(more >= least * 2 / 3, "{text} takes {least} bytes and counts {more}");
+    }
+}
+
+#[test]
+fn queries_share_the_memory_and_rules_keep_their_part() {
+    let config = Config { bytes_max: 8 << 20, ..Config::default() };
+    let clock = Arc::new(VirtualClock::at(Timestamp::EPOCH));
+    let (engine, source) = (Engine::new(config, clock), many_series());
+    let query = engine.parse("a").expect("parses");
+    let ask = |user: User| {
+        let options = Options { user, ..Options::default() };
+        engine.instant(&source, &query, Timestamp::EPOCH, &options)
+    };
+    // As long as answers are being sent, their memory is not free.
+    let mut answers = Vec::new();
+    let err = loop {
+        match ask(User::Client) {
+            Ok(answer) => answers.push(answer),
+            Err(err) => break err,
+        }
+    };
+    assert!(!answers.is_empty());
+    assert_eq!(err.kind(), ErrorKind::Busy, "{err}");
+    assert!(engine.pool().used() <= 7 << 20);
+    let small = engine.parse("a{le=\"2\"} or vector(1)").expect("parses");
+    let rule = Options { user: User::Rules, ..Options::default() };
+    engine.instant(&source, &small, Timestamp::EPOCH, &rule).expect("rules go on");
+    drop(answers);
+    assert_eq!(engine.pool().used(), 0);
+    ask(User::Client).expect("there is memory again");
+}
+
+#[test]
+fn a_light_query_ends_where_it_would_do_more_and_says_so() {
+    let source = many_series();
+    let light = |text: &str, light: Light| {
+        let query = Query::parse(text, &Features::ALL).expect("parses");
+        let options = Options { light: Some(light), ..Options::default() };
+        engine().instant(&source, &query, Timestamp::EPOCH, &options)
+    };
+    let usual = Light { work_max: 100_000, series_max: 5_000 };
+    light("count(a)", usual).expect("little");
+    for (text, limits) in [
+        // By its series, by what is known beforehand, and by what is done.
+        ("count(a)", Light { series_max: 1_999, ..usual }),
+        ("count(a)", Light { work_max: 1_999, ..usual }),
+        ("count_over_time(a[1y])", usual),
+        ("count_over_time(vector(1)[3d:1s])", usual),
+    ] {
+        let err = light(text, limits).expect_err(text);
+        assert!(err.wants_more(), "{text}: {err}");
+    }
 }

@@ -129,6 +129,7 @@ fn options(folder: &Path) -> Options {
         query_timeout: Duration::from_secs(30),
         query_concurrency: 4,
         query_samples: 1_000_000,
+        query_bytes: None,
         resend_delay: Duration::from_secs(5),
         outage_tolerance: Duration::from_secs(3600),
         rule_concurrency: 2,

@@ -72,6 +72,11 @@ impl Regex {
         &self.text
     }
 
+    /// Bytes that the compiled expression takes, without what matching adds.
+    pub fn memory(&self) -> usize {
+        self.compiled.memory_usage()
+    }
+
     /// All texts that match, sorted, when they are few or written as a list: `a|b|c`,
     /// `foo(1|2)`. `None` when there is no such list, and always for `searching`.
     pub fn set_matches(&self) -> Option<&[String]> {

@@ -4,6 +4,7 @@
 //! Source: prometheus, promql/engine.go (aggregation, aggregationCountValues).
 
 use super::column::{ABSENT, Row, Rows, is_absent};
+use super::guard::{group_bytes, row_bytes, rows_bytes};
 use super::math::{Mean, Sum, quantile};
 use super::plan::{Aggregate, Kind};
 use super::{Evaluator, Grid, annotate, empty_column};
@@ -53,6 +54,7 @@ impl Evaluator<'_> {
                 Some(place) => *place,
                 None => {
                     self.guard.hold(slots)?;
+                    self.guard.hold_bytes(group_bytes(&labels))?;
                     places.insert(labels.clone(), groups.len());
                     let cells = std::iter::repeat_with(|| None).take(grid.count).collect();
                     groups.push(Folded { labels, drop_name: false, cells });
@@ -72,8 +74,9 @@ impl Evaluator<'_> {
             }
             Ok(())
         })?;
-        self.guard.release(slots * groups.len());
-        self.guard.hold(grid.count * groups.len())?;
+        let tables: usize = groups.iter().map(|one| group_bytes(&one.labels)).sum();
+        let rows: usize = groups.iter().map(|one| row_bytes(&one.labels)).sum();
+        self.guard.exchange((slots * groups.len(), tables), (grid.count * groups.len(), rows))?;
         let rows = groups.into_iter().map(|group| Row {
             labels: group.labels,
             drop_name: group.drop_name,
@@ -94,6 +97,8 @@ impl Evaluator<'_> {
         let mut out = Rows::new();
         let mut scratch = Vec::new();
         for (labels, members) in grouped(&rows, &aggregate.grouping) {
+            self.guard.hold(grid.count)?;
+            self.guard.hold_bytes(row_bytes(&labels))?;
             let mut values = empty_column(grid.count);
             for (step, slot) in values.iter_mut().enumerate() {
                 scratch.clear();
@@ -107,7 +112,7 @@ impl Evaluator<'_> {
             let drop_name = members.iter().any(|row| row.drop_name);
             out.push(Row { labels, drop_name, values });
         }
-        self.settle(&rows, &out, grid)?;
+        self.let_go(&rows, grid);
         Ok(out)
     }
 
@@ -137,7 +142,8 @@ impl Evaluator<'_> {
                 let place = match places.get(&labels) {
                     Some(place) => *place,
                     None => {
-                        self.guard.fits(grid.count * (out.len() + 1))?;
+                        self.guard.hold(grid.count)?;
+                        self.guard.hold_bytes(group_bytes(&labels))?;
                         places.insert(labels.clone(), out.len());
                         let values = empty_column(grid.count);
                         out.push(Row { labels, drop_name: false, values });
@@ -151,14 +157,14 @@ impl Evaluator<'_> {
                 }
             }
         }
-        self.settle(&rows, &out, grid)?;
+        self.let_go(&rows, grid);
         Ok(out)
     }
 
-    /// Counts the output instead of the input as held.
-    pub(super) fn settle(&self, input: &Rows, output: &Rows, grid: Grid) -> Result<(), Error> {
+    /// Counts the input of an operation as no longer held.
+    pub(super) fn let_go(&self, input: &Rows, grid: Grid) {
         self.guard.release(input.len() * grid.count);
-        self.guard.hold(output.len() * grid.count)
+        self.guard.release_bytes(rows_bytes(input));
     }
 }
 

@@ -4,6 +4,7 @@
 //! VectorUnless).
 
 use super::column::{Row, Rows, Scalars, emit_nameless, is_absent, merged};
+use super::guard::{group_bytes, row_bytes, rows_bytes};
 use super::matching::{
     changes_metric, compared, element_op, match_labels, result_labels, scalar_op,
 };
@@ -35,15 +36,19 @@ impl Evaluator<'_> {
             };
         };
         let (lhs, rhs) = (self.eval(&binary.lhs, grid)?, self.eval(&binary.rhs, grid)?);
-        let held = (lhs.len() + rhs.len()) * grid.count;
         let rows = if binary.op.is_set() {
-            self.set_operation(binary.op, matching, lhs, rhs, grid)?
+            let given = (lhs.len() + rhs.len()) * grid.count;
+            let given = (given, rows_bytes(&lhs) + rows_bytes(&rhs));
+            let rows = self.set_operation(binary.op, matching, lhs, rhs, grid)?;
+            self.guard.exchange(given, (rows.len() * grid.count, rows_bytes(&rows)))?;
+            rows
         } else {
             let join = Join { evaluator: self, binary, matching, span, grid };
-            join.run(&lhs, &rhs)?
+            let rows = join.run(&lhs, &rhs)?;
+            self.let_go(&lhs, grid);
+            self.let_go(&rhs, grid);
+            rows
         };
-        self.guard.release(held);
-        self.guard.hold(rows.len() * grid.count)?;
         self.emit(rows, sink)
     }
 
@@ -97,11 +102,16 @@ impl Evaluator<'_> {
     ) -> Result<Rows, Error> {
         let (judges, judged) = if op == BinaryOp::Or { (&lhs, &mut rhs) } else { (&rhs, &mut lhs) };
         let mut present: Map<Labels, Vec<bool>> = Map::default();
+        let mut tables = 0;
         for row in judges {
             self.guard.work(row.values.len())?;
-            let seen = present
-                .entry(match_labels(&row.labels, matching))
-                .or_insert_with(|| vec![false; grid.count]);
+            let labels = match_labels(&row.labels, matching);
+            if !present.contains_key(&labels) {
+                let table = group_bytes(&labels) + grid.count;
+                self.guard.hold_bytes(table)?;
+                tables += table;
+            }
+            let seen = present.entry(labels).or_insert_with(|| vec![false; grid.count]);
             for (seen, value) in seen.iter_mut().zip(&row.values) {
                 *seen |= !is_absent(*value);
             }
@@ -118,6 +128,7 @@ impl Evaluator<'_> {
                 }
             }
         }
+        self.guard.release_bytes(tables);
         if op != BinaryOp::Or {
             return Ok(lhs);
         }
@@ -139,6 +150,15 @@ struct Group {
     matched: Vec<bool>,
 }
 
+/// The match groups by the labels that make them.
+#[derive(Default)]
+struct Groups {
+    numbers: Map<Labels, usize>,
+    list: Vec<Group>,
+    /// What both take of the budget.
+    bytes: usize,
+}
+
 /// An operation between two vectors that is no set operator.
 struct Join<'a, 'e> {
     evaluator: &'a Evaluator<'e>,
@@ -157,6 +177,8 @@ struct Results {
     computed: Vec<Vec<bool>>,
     /// Per row: the group that made it.
     groups: Vec<usize>,
+    /// What is beside the rows takes of the budget.
+    bytes: usize,
 }
 
 impl Join<'_, '_> {
@@ -164,32 +186,42 @@ impl Join<'_, '_> {
         let swapped = self.matching.cardinality == Cardinality::OneToMany;
         let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
         let open = self.open_steps(lhs, rhs);
-        let mut numbers: Map<Labels, usize> = Map::default();
-        let mut groups: Vec<Group> = Vec::new();
+        let mut groups = Groups::default();
         for (place, row) in one.iter().enumerate() {
-            let key = match_labels(&row.labels, self.matching);
-            let number = *numbers.entry(key).or_insert(groups.len());
-            if number == groups.len() {
-                groups.push(Group::default());
-            }
-            if let Some(group) = groups.get_mut(number) {
-                group.ones.push(place);
-            }
+            let (_, group) = self.group(row, &mut groups)?;
+            group.ones.push(place);
         }
-        self.refuse_duplicates(&groups, one, &open)?;
+        self.refuse_duplicates(&groups.list, one, &open)?;
         let mut results = Results::default();
         for row in many {
-            let key = match_labels(&row.labels, self.matching);
-            let number = *numbers.entry(key).or_insert(groups.len());
-            if number == groups.len() {
-                groups.push(Group::default());
-            }
-            if let Some(group) = groups.get_mut(number) {
-                self.many_row(row, one, (number, group), &open, &mut results)?;
-            }
+            let (number, group) = self.group(row, &mut groups)?;
+            self.many_row(row, one, (number, group), &open, &mut results)?;
         }
-        self.fill_missing(one, &groups, &open, &mut results)?;
+        self.fill_missing(one, &groups.list, &open, &mut results)?;
+        self.evaluator.guard.release_bytes(groups.bytes + results.bytes);
         Ok(results.rows)
+    }
+
+    /// The group that a series belongs to, and its number.
+    fn group<'g>(
+        &self,
+        row: &Row,
+        groups: &'g mut Groups,
+    ) -> Result<(usize, &'g mut Group), Error> {
+        let key = match_labels(&row.labels, self.matching);
+        let number = match groups.numbers.get(&key) {
+            Some(number) => *number,
+            None => {
+                // The steps that are matched, one a byte, and places in the one side.
+                let table = group_bytes(&key) + size_of::<Group>() + self.grid.count;
+                self.evaluator.guard.hold_bytes(table)?;
+                groups.bytes += table;
+                groups.numbers.insert(key, groups.list.len());
+                groups.list.push(Group::default());
+                groups.list.len() - 1
+            }
+        };
+        Ok((number, groups.list.get_mut(number).expect("numbers are those of groups")))
     }
 
     /// The value that stands for a missing partner on the one side, and on the many side.
@@ -217,6 +249,7 @@ impl Join<'_, '_> {
         for group in groups.iter().filter(|group| group.ones.len() > 1) {
             let mut owners: Vec<Option<&Row>> = vec![None; self.grid.count];
             for row in group.ones.iter().filter_map(|place| one.get(*place)) {
+                self.evaluator.guard.work(row.values.len())?;
                 for ((owner, value), open) in owners.iter_mut().zip(&row.values).zip(open) {
                     if is_absent(*value) || !open {
                         continue;
@@ -259,6 +292,7 @@ impl Join<'_, '_> {
         self.evaluator.guard.work(row.values.len())?;
         let mut alone = vec![true; self.grid.count];
         for partner in group.ones.clone().into_iter().filter_map(|place| one.get(place)) {
+            self.evaluator.guard.work(row.values.len())?;
             let pairs = row.values.iter().zip(&partner.values).enumerate();
             let both = pairs.filter(|(_, (a, b))| !is_absent(**a) && !is_absent(**b));
             let cells: Vec<_> = both
@@ -371,7 +405,11 @@ impl Join<'_, '_> {
         if let Some(place) = results.places.get(labels) {
             return Ok(*place);
         }
-        self.evaluator.guard.fits(self.grid.count * (results.rows.len() + 1))?;
+        let (guard, count) = (&self.evaluator.guard, self.grid.count);
+        let table = group_bytes(labels) - row_bytes(labels) + count + size_of::<usize>();
+        guard.hold(count)?;
+        guard.hold_bytes(row_bytes(labels) + table)?;
+        results.bytes += table;
         let place = results.rows.len();
         results.places.insert(labels.clone(), place);
         results.rows.push(Row {

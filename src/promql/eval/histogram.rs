@@ -6,6 +6,7 @@ use super::aggregate::Map;
 use super::annotate::{self, Forced};
 use super::call::{arg, text};
 use super::column::{Rows, emit_nameless, is_absent};
+use super::guard::group_bytes;
 use super::{Evaluator, Grid, Sink, empty_column};
 use crate::model::{Labels, METRIC_NAME, value_text};
 use crate::promql::Error;
@@ -24,6 +25,12 @@ struct Group {
     labels: Labels,
     drop_name: bool,
     buckets: Vec<(f64, usize)>,
+}
+
+impl Group {
+    fn bytes(&self) -> usize {
+        group_bytes(&self.labels) + self.buckets.len() * size_of::<(f64, usize)>()
+    }
 }
 
 impl Evaluator<'_> {
@@ -53,6 +60,8 @@ impl Evaluator<'_> {
         }
         let rows = self.eval(vector, grid)?;
         let groups = self.bucket_groups(&rows, vector.span);
+        let tables = groups.iter().map(Group::bytes).sum();
+        self.guard.hold_bytes(tables)?;
         let mut forced: BTreeMap<String, Forced> = BTreeMap::new();
         if function == Function::HistogramFraction {
             let [lower, upper] = scalars.as_slice() else {
@@ -91,7 +100,8 @@ impl Evaluator<'_> {
         for (name, forced) in forced {
             self.info(vector.span, annotate::forced_monotonic(&name, &forced));
         }
-        self.guard.release(rows.len() * grid.count);
+        self.guard.release_bytes(tables);
+        self.let_go(&rows, grid);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 
 use super::call::arg;
 use super::column::{Row, Rows, is_absent, merged};
+use super::guard::{row_bytes, rows_bytes};
 use super::plan::{Kind, Node, Select};
 use super::select::source_error;
 use super::{Evaluator, Grid, Sink, empty_column};
@@ -50,6 +51,7 @@ impl Evaluator<'_> {
         }
         let rows = merged(out, false)?;
         self.guard.hold(rows.len() * grid.count)?;
+        self.guard.hold_bytes(rows_bytes(&rows))?;
         self.emit(rows, sink)
     }
 
@@ -81,8 +83,9 @@ impl Evaluator<'_> {
         let bounds = (Timestamp::from_millis(from), Timestamp::from_millis(to));
         let Some(range) = TimeRange::new(bounds.0, bounds.1) else { return Ok(Vec::new()) };
         let matchers: Vec<Matcher> = names.iter().chain(data).cloned().collect();
-        let set =
-            self.source.select(range, &matchers, self.settings.series_max).map_err(source_error)?;
+        let series_max = self.guard.series_room(self.settings.series_max);
+        let set = self.source.select(range, &matchers, series_max).map_err(source_error)?;
+        self.guard.hold_series(&set.series)?;
         let mut found = Vec::new();
         let mut columns = Columns::default();
         for series in &set.series {
@@ -92,7 +95,8 @@ impl Evaluator<'_> {
                 continue;
             }
             self.read(series, from, to, &mut columns)?;
-            self.guard.fits(grid.count)?;
+            self.guard.hold(grid.count)?;
+            self.guard.hold_bytes(row_bytes(&series.labels))?;
             let times = super::select::newest_times(&columns, &lookup, grid, lookback);
             found.push(InfoSeries { labels: series.labels.clone(), times });
         }

@@ -29,10 +29,11 @@ mod window;
 use super::annotation::Notes;
 use super::syntax::{Expr, Span, ValueType};
 use super::value::{Series, Stats, Value, VectorSample};
-use super::{Error, value};
+use super::{Error, Lease, value};
 use crate::model::{Labels, Sample, Timestamp};
 use crate::storage::source::{Columns, SelectedSeries, Source};
 use column::{ABSENT, Row, Rows, Scalars, is_absent};
+use guard::{answer_bytes, regex_bytes, row_bytes};
 use plan::{Kind, Node, Plan};
 use rustc_hash::FxBuildHasher;
 use std::cell::{Cell, RefCell};
@@ -40,7 +41,10 @@ use std::collections::HashSet;
 use std::hash::BuildHasher as _;
 use std::rc::Rc;
 
-pub(super) use guard::Guard;
+pub(super) use guard::{Guard, Watch};
+
+/// Milliseconds between two samples where nothing is known of them.
+const USUAL_INTERVAL_MS: i64 = 15_000;
 
 /// The instants of an evaluation: `start`, `start + step` and so on, `count` of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,9 +94,10 @@ pub(super) fn run(
     settings: Settings,
     guard: Guard,
     notes: &mut Notes,
-) -> Result<(Value, Stats), Error> {
+) -> Result<(Value, Stats, Lease), Error> {
     guard.check()?;
     guard.fits(grid.count)?;
+    guard.hold_bytes(regex_bytes(expr))?;
     let Plan { root, fetches } = plan::build(expr, grid, &settings)?;
     let fetches = fetches.into_iter().map(Fetched::new).collect();
     let evaluator = Evaluator {
@@ -103,7 +108,7 @@ pub(super) fn run(
         fetches: RefCell::new(fetches),
         series_selected: Cell::new(0),
     };
-    let result = evaluator.answer(&root, grid);
+    let result = evaluator.weigh(grid).and_then(|()| evaluator.answer(&root, grid));
     let stats = Stats {
         steps: grid.count,
         series_selected: evaluator.series_selected.get(),
@@ -111,7 +116,9 @@ pub(super) fn run(
         samples_peak: evaluator.guard.samples_peak(),
     };
     *notes = evaluator.notes.into_inner();
-    result.map(|value| (value, stats))
+    let value = result?;
+    let lease = evaluator.guard.into_lease(answer_bytes(&value))?;
+    Ok((value, stats, lease))
 }
 
 /// A selector's series, once they were asked for.
@@ -141,6 +148,24 @@ struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
+    /// Ends a light query that will take more work than it may, before it does.
+    fn weigh(&self, grid: Grid) -> Result<(), Error> {
+        if !self.guard.is_light() {
+            return Ok(());
+        }
+        let count = self.fetches.borrow().len();
+        let mut samples: usize = 0;
+        for place in 0..count {
+            let series = self.fetched(place)?.len();
+            let range = self.fetches.borrow().get(place).map(|fetched| fetched.fetch.range);
+            let millis = range.map_or(0, |range| range.to().millis_since(range.from()));
+            let read = usize::try_from(millis / USUAL_INTERVAL_MS).unwrap_or(usize::MAX);
+            let each = read.saturating_add(grid.count);
+            samples = samples.saturating_add(series.saturating_mul(each));
+        }
+        self.guard.expect_work(samples)
+    }
+
     fn answer(&self, root: &Node, grid: Grid) -> Result<Value, Error> {
         let at = Timestamp::from_millis(grid.start);
         match root.value_type {
@@ -165,6 +190,7 @@ impl Evaluator<'_> {
             ValueType::Vector => {
                 let rows = self.eval(root, grid)?;
                 let rows = self.without_dropped_names(rows)?;
+                self.guard.room_for_answer(&rows)?;
                 Ok(if self.settings.instant { vector(rows, at) } else { matrix(rows, grid) })
             }
             ValueType::Matrix => self.range_answer(root, grid),
@@ -180,6 +206,8 @@ impl Evaluator<'_> {
                 return Ok(());
             }
             self.guard.hold(window.len())?;
+            // Beside its value a sample has its time.
+            self.guard.hold_bytes(row_bytes(labels) + window.len() * size_of::<i64>())?;
             let metric = if drop_name { column::without_metadata(labels) } else { labels.clone() };
             list.push(Series { metric, samples: window });
             Ok(())
@@ -209,6 +237,7 @@ impl Evaluator<'_> {
                 return Ok(());
             }
             self.guard.hold(values.len())?;
+            self.guard.hold_bytes(row_bytes(labels))?;
             let values = std::mem::take(values);
             rows.push(Row { labels: labels.clone(), drop_name, values });
             Ok(())
@@ -252,6 +281,8 @@ impl Evaluator<'_> {
     fn broadcast(&self, node: &Node, grid: Grid, sink: &mut Sink<'_>) -> Result<(), Error> {
         let mut column = Vec::new();
         for row in self.eval(node, grid.once())? {
+            self.guard.release(row.values.len());
+            self.guard.release_bytes(row_bytes(&row.labels));
             let Some(value) = row.values.first().copied().filter(|value| !is_absent(*value)) else {
                 continue;
             };
@@ -269,6 +300,7 @@ impl Evaluator<'_> {
             let held = row.values.len();
             self.guard.work(held)?;
             self.guard.release(held);
+            self.guard.release_bytes(row_bytes(&row.labels));
             sink(&row.labels, row.drop_name, &mut row.values)?;
         }
         Ok(())
@@ -305,12 +337,16 @@ impl Evaluator<'_> {
             Kind::Number(value) => Ok(Scalars::Constant(*value)),
             Kind::Negate(inner) => Ok(self.scalar(inner, grid)?.map(|value| -value)),
             Kind::Binary(binary) => {
+                self.guard.hold(grid.count)?;
                 let lhs = self.scalar(&binary.lhs, grid)?;
                 let rhs = self.scalar(&binary.rhs, grid)?;
                 self.guard.work(grid.count)?;
                 Ok(lhs.zip(&rhs, grid.count, |a, b| matching::scalar_op(binary.op, a, b)))
             }
-            Kind::Call { function, args } => self.scalar_call(*function, args, grid),
+            Kind::Call { function, args } => {
+                self.guard.hold(grid.count)?;
+                self.scalar_call(*function, args, grid)
+            }
             Kind::String(_)
             | Kind::Aggregate(_)
             | Kind::Select(_)

@@ -4,6 +4,7 @@
 
 use super::aggregate::{Map, group_labels};
 use super::column::{Row, Rows, Scalars, is_absent};
+use super::guard::row_bytes;
 use super::math::whole_place;
 use super::plan::Aggregate;
 use super::{Evaluator, Grid, annotate, empty_column};
@@ -26,7 +27,7 @@ impl Evaluator<'_> {
             params.iter().all(|param| param < 1.0)
         };
         if nothing {
-            self.settle(&rows, &Rows::new(), grid)?;
+            self.let_go(&rows, grid);
             return Ok(Rows::new());
         }
         if ratio {
@@ -53,10 +54,12 @@ impl Evaluator<'_> {
                     let (Some(slots), Some(row)) = (kept.get_mut(place), rows.get(place)) else {
                         continue;
                     };
-                    let slots = slots.get_or_insert_with(|| {
+                    if slots.is_none() {
+                        self.guard.hold(grid.count)?;
+                        self.guard.hold_bytes(row_bytes(&row.labels))?;
                         order.push(place);
-                        empty_column(grid.count)
-                    });
+                    }
+                    let slots = slots.get_or_insert_with(|| empty_column(grid.count));
                     if let (Some(slot), Some(value)) = (slots.get_mut(step), row.values.get(step)) {
                         *slot = *value;
                     }
@@ -69,7 +72,7 @@ impl Evaluator<'_> {
             Some(Row { labels: row.labels.clone(), drop_name: row.drop_name, values })
         });
         let out: Rows = out.collect();
-        self.settle(&rows, &out, grid)?;
+        self.let_go(&rows, grid);
         Ok(out)
     }
 

@@ -21,8 +21,9 @@ impl Evaluator<'_> {
         }
         self.guard.check()?;
         let (range, matchers) = (fetched.fetch.range, &fetched.fetch.matchers);
-        let set =
-            self.source.select(range, matchers, self.settings.series_max).map_err(source_error)?;
+        let series_max = self.guard.series_room(self.settings.series_max);
+        let set = self.source.select(range, matchers, series_max).map_err(source_error)?;
+        self.guard.hold_series(&set.series)?;
         for warning in set.warnings {
             self.notes.borrow_mut().source(warning);
         }
@@ -49,7 +50,7 @@ impl Evaluator<'_> {
         }
         self.guard.count_read(columns.len())?;
         self.guard.fits(columns.len())?;
-        Ok(())
+        self.guard.room(2 * columns.len())
     }
 
     /// For each step the newest sample within the lookback; its time instead of its value when

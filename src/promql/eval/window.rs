@@ -136,6 +136,8 @@ impl Evaluator<'_> {
                     return Ok(());
                 }
                 self.guard.fits(inner_grid.count)?;
+                // A column of values, and one of times and values.
+                self.guard.room(inner_grid.count.saturating_mul(3))?;
                 self.stream(inner, inner_grid, &mut |labels, drop_name, values| {
                     columns.clear();
                     for (ts, value) in inner_grid.times().zip(values.iter()) {
@@ -178,7 +180,8 @@ impl Evaluator<'_> {
         let mut layouts = Layouts::new(shape, grid);
         let mut values = Vec::new();
         self.range_series(node, grid, &mut |labels, drop_name, columns| {
-            self.guard.fits(grid.count + columns.len() + layouts.words(columns.len()))?;
+            self.guard.fits(grid.count + columns.len())?;
+            self.guard.room(grid.count + 3 * columns.len() + layouts.words(columns.len()))?;
             values.clear();
             let places = layouts.places(&columns.ts);
             for (step, (now, place)) in grid.times().zip(places).enumerate() {
@@ -209,7 +212,8 @@ impl Evaluator<'_> {
         let mut layouts = Layouts::new(shape, grid);
         let (mut values, mut falls) = (Vec::new(), Vec::new());
         self.range_series(node, grid, &mut |labels, drop_name, columns| {
-            self.guard.fits(grid.count + columns.len() + layouts.words(columns.len()))?;
+            self.guard.fits(grid.count + columns.len())?;
+            self.guard.room(grid.count + 3 * columns.len() + layouts.words(columns.len()))?;
             self.guard.work(grid.count)?;
             values.clear();
             let stretches = layouts.stretches(&columns.ts, slope.is_rate());

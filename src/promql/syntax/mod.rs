@@ -36,6 +36,10 @@ pub const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// The highest tree: so many nodes may lie above a leaf. Walks use the stack.
 pub const NESTING_MAX: usize = 128;
 
+/// Bytes that the compiled regular expressions of one query may take together. Each alone is
+/// bounded as well; a text of the largest size could hold a thousand of them.
+pub const REGEX_BYTES_MAX: usize = 16 << 20;
+
 /// What beyond the stable language is allowed, as `--enable-feature` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Features {

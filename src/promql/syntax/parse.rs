@@ -6,10 +6,11 @@ use super::lex::lex;
 use super::token::{Keyword, Kind, Token};
 use super::{
     AggregateOp, Aggregation, At, Binary, BinaryOp, Call, Cardinality, Duration, Expr, ExprKind,
-    Extension, Features, Grouping, Matching, Matrix, NESTING_MAX, Number, ParseError, Span,
-    Subquery, TEXT_BYTES_MAX, VectorSelector, check, functions, help, literal,
+    Extension, Features, Grouping, Matching, Matrix, NESTING_MAX, Number, ParseError,
+    REGEX_BYTES_MAX, Span, Subquery, TEXT_BYTES_MAX, VectorSelector, check, functions, help,
+    literal,
 };
-use crate::model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, Timestamp};
+use crate::model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, Regex, Timestamp};
 
 /// Reads and checks an expression.
 ///
@@ -64,6 +65,8 @@ pub(super) struct Parser<'a> {
     fault: Option<ParseError>,
     pub(super) features: Features,
     depth: usize,
+    /// What the regular expressions take that were read so far.
+    regex_bytes: usize,
 }
 
 /// An expression and its height.
@@ -83,7 +86,7 @@ impl<'a> Parser<'a> {
         if list.len() == 1 && fault.is_none() {
             return Err(ParseError::new("no expression found in input", Span::new(0, 0)));
         }
-        Ok(Self { tokens: list, at: 0, fault, features: *features, depth: 0 })
+        Ok(Self { tokens: list, at: 0, fault, features: *features, depth: 0, regex_bytes: 0 })
     }
 
     pub(super) fn peek(&self) -> Token<'a> {
@@ -526,6 +529,13 @@ impl<'a> Parser<'a> {
                 self.take(Kind::String).ok_or_else(|| self.unexpected(CONTEXT, "string"))?;
             let matcher = Matcher::new(label, op, unquote(value)?)
                 .map_err(|err| ParseError::new(err.to_string(), token.span.to(value.span)))?;
+            self.regex_bytes += matcher.regex().map_or(0, Regex::memory);
+            if self.regex_bytes > REGEX_BYTES_MAX {
+                let message = format!(
+                    "the regular expressions of the query take more than {REGEX_BYTES_MAX} bytes"
+                );
+                return Err(ParseError::new(message, token.span.to(value.span)));
+            }
             matchers.push(matcher);
             self.matcher_end()?;
         }
