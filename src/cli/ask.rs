@@ -1,15 +1,15 @@
 //! `watchbell query`: one question to a running server.
 
 use super::flags::{OutputForm, PlotFlags, QueryCommon, Question};
-use super::{Status, output, server};
+use super::{Status, explain, output, server};
 use crate::model::{Labels, TimeRange, Timestamp, duration, printable};
 use crate::promql::hints;
 use crate::promql::syntax::{self, Features};
 use crate::sys::clock::{Clock as _, SystemClock};
 use crate::tui::{self, Plot};
 use crate::wire::{
-    Answer, Call, Core, Error, ErrorKind, InstantQuery, MatrixSeries, QueryData, RangeQuery,
-    SeriesRequest,
+    Answer, Call, Core, Detail, Error, ErrorKind, InstantQuery, MatrixSeries, QueryData,
+    RangeQuery, SeriesRequest,
 };
 use anyhow::{Context as _, bail};
 use std::io::{self, Write as _};
@@ -25,14 +25,18 @@ pub(super) fn run(question: Question) -> anyhow::Result<Status> {
     let now = SystemClock::new().now();
     let call = Call::with_timeout(PATIENCE);
     match question {
-        Question::Instant { expr, time, plot, common } => {
+        Question::Instant { expr, time, explain, plot, common } => {
             let core = server::connect(&common.server)?;
             let time = time.map(|text| instant(&text, now)).transpose()?;
-            let query = InstantQuery { time, ..InstantQuery::now(expr.as_str()) };
+            let detail = Detail { explain, ..Detail::default() };
+            let query = InstantQuery { time, detail, ..InstantQuery::now(expr.as_str()) };
             let answer = core.query(&call, &query).map_err(|err| explained(&expr, err))?;
             notice(&answer)?;
             let at = TimeRange::at(time.unwrap_or(now));
             hint(core.as_ref(), &call, &expr, at, &answer.data)?;
+            if explain {
+                return tell_work(&answer, common.output);
+            }
             if !plot.plot {
                 return values(&answer.data, common.output);
             }
@@ -46,7 +50,7 @@ pub(super) fn run(question: Question) -> anyhow::Result<Status> {
             };
             draw(&expr, series, ends(series), usual_gap_ms(series), &plot)
         }
-        Question::Range { expr, start, end, step, plot, common } => {
+        Question::Range { expr, start, end, step, explain, plot, common } => {
             let core = server::connect(&common.server)?;
             let start = instant(&start, now)?;
             let end = end.map_or(Ok(now), |text| instant(&text, now))?;
@@ -60,11 +64,15 @@ pub(super) fn run(question: Question) -> anyhow::Result<Status> {
                 timeout: None,
                 lookback: None,
                 limit: 0,
+                detail: Detail { explain, ..Detail::default() },
             };
             let answer = core.query_range(&call, &query).map_err(|err| explained(&expr, err))?;
             notice(&answer)?;
             if let Some(range) = TimeRange::new(start, end) {
                 hint(core.as_ref(), &call, &expr, range, &answer.data)?;
+            }
+            if explain {
+                return tell_work(&answer, common.output);
             }
             match &answer.data {
                 QueryData::Matrix(series) if plot.plot => draw(
@@ -162,6 +170,19 @@ fn hint(
 
 fn values(data: &QueryData, form: OutputForm) -> anyhow::Result<Status> {
     output::query(data, form, &mut io::stdout().lock())?;
+    Ok(Status::Fine)
+}
+
+fn tell_work(answer: &Answer<QueryData>, form: OutputForm) -> anyhow::Result<Status> {
+    let told = answer.account.as_ref().and_then(|account| account.explain.as_ref());
+    let told = told.context("this server cannot explain a query; watchbell can")?;
+    let mut out = io::stdout().lock();
+    match form {
+        OutputForm::Json => output::json(told, &mut out)?,
+        OutputForm::Table | OutputForm::Csv | OutputForm::Plain => {
+            explain::explain(told, &mut out)?;
+        }
+    }
     Ok(Status::Fine)
 }
 

@@ -392,6 +392,7 @@ pub(super) enum Question {
     #[command(after_help = "Examples:\n  watchbell query instant 'sum by (job) (up)'\n  \
                       watchbell query instant 'up == 0' --time 2026-01-31T12:00:00Z -o csv\n  \
                       watchbell query instant 'node_load1[1h]' --plot\n  \
+                      watchbell query instant 'rate(node_forks_total[1m]) > 5' --explain\n  \
                       watchbell query instant up --url http://prometheus:9090 -o json")]
     Instant {
         /// PromQL
@@ -399,6 +400,9 @@ pub(super) enum Question {
         /// When: RFC 3339, seconds since the epoch, or a span ago [default: now]
         #[arg(long, value_name = "TIME")]
         time: Option<String>,
+        /// Tell where the time went, node by node, instead of the values
+        #[arg(long, conflicts_with = "plot")]
+        explain: bool,
         /// A chart instead
         #[command(flatten)]
         plot: PlotFlags,
@@ -425,6 +429,9 @@ pub(super) enum Question {
         /// Between values [default: a 250th of the range]
         #[arg(long, value_name = "TIME", value_parser = span)]
         step: Option<Duration>,
+        /// Tell where the time went, node by node, instead of the values
+        #[arg(long, conflicts_with = "plot")]
+        explain: bool,
         /// A chart instead
         #[command(flatten)]
         plot: PlotFlags,

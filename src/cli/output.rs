@@ -70,7 +70,7 @@ pub(super) fn words(
 }
 
 /// `up{job="node"}`: the name before the braces, as people write it.
-fn series_text(labels: &Labels) -> String {
+pub(super) fn series_text(labels: &Labels) -> String {
     let name = labels.metric_name().unwrap_or_default();
     let rest = labels.without_name();
     let text = match (name.is_empty(), rest.is_empty()) {
@@ -80,7 +80,11 @@ fn series_text(labels: &Labels) -> String {
     printable(&text).to_string()
 }
 
-fn json<T: Serialize + ?Sized>(value: &T, out: &mut dyn Write) -> io::Result<()> {
+/// Prints JSON.
+///
+/// # Errors
+/// The output is closed.
+pub(super) fn json<T: Serialize + ?Sized>(value: &T, out: &mut dyn Write) -> io::Result<()> {
     let text = serde_json::to_string(value).map_err(io::Error::other)?;
     if printable(&text).as_str() == text {
         return writeln!(out, "{text}");

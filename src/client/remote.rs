@@ -12,10 +12,10 @@ use crate::sys::settings::HttpClientSettings;
 use crate::sys::tasks::BlockingRuntime;
 use crate::wire::{
     ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer,
-    AlertsAnswer, Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Error, ErrorKind,
+    AlertsAnswer, Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Detail, Error, ErrorKind,
     ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery,
     MatcherForm, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData,
-    RangeQuery, RawWrite, Readiness, ReceiverName, RuleKind, RulesAnswer, RulesRequest,
+    QueryStats, RangeQuery, RawWrite, Readiness, ReceiverName, RuleKind, RulesAnswer, RulesRequest,
     RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TopQueries,
     TsdbStatus, WalReplay, WatchStatus,
 };
@@ -120,6 +120,29 @@ impl Remote {
         self.alerting()?.bare(&quick(), Ask::get(path, params))
     }
 
+    /// The answer to a query, with what it took when that is wanted.
+    fn told(
+        &self,
+        call: &Call,
+        path: &str,
+        params: Params,
+        detail: Detail,
+    ) -> Result<Answer<QueryData>, Error> {
+        let params = params
+            .maybe("explain", detail.explain.then(|| "1".to_owned()))
+            .maybe("stats", detail.stats.then(|| "true".to_owned()));
+        let ask = Ask::form(path, &params);
+        if !detail.stats {
+            return self.prometheus.envelope(call, ask);
+        }
+        let mut answer: Answer<Counted> = self.prometheus.envelope(call, ask)?;
+        let stats = answer.data.stats.take();
+        let mut account = answer.account.take().unwrap_or_default();
+        account.stats = stats;
+        answer.account = Some(account);
+        Ok(answer.map(|counted| counted.data))
+    }
+
     fn matchers(&self, params: Params) -> Result<Vec<Matcher>, Error> {
         if self.kind()? == Kind::Foreign {
             let text = "this server cannot take a selector apart; watchbell can";
@@ -217,6 +240,14 @@ struct ScrapePools {
     scrape_pools: Vec<String>,
 }
 
+/// A result with what it took.
+#[derive(Deserialize)]
+struct Counted {
+    #[serde(flatten)]
+    data: QueryData,
+    stats: Option<QueryStats>,
+}
+
 #[derive(Deserialize)]
 struct Posted {
     #[serde(rename = "silenceID")]
@@ -231,7 +262,7 @@ impl Core for Remote {
             .maybe("timeout", query.timeout.map(span))
             .maybe("lookback_delta", query.lookback.map(span))
             .count("limit", query.limit);
-        self.prometheus.envelope(call, Ask::form("/api/v1/query", &params))
+        self.told(call, "/api/v1/query", params, query.detail)
     }
 
     fn query_range(&self, call: &Call, query: &RangeQuery) -> Result<Answer<QueryData>, Error> {
@@ -243,7 +274,7 @@ impl Core for Remote {
             .maybe("timeout", query.timeout.map(span))
             .maybe("lookback_delta", query.lookback.map(span))
             .count("limit", query.limit);
-        self.prometheus.envelope(call, Ask::form("/api/v1/query_range", &params))
+        self.told(call, "/api/v1/query_range", params, query.detail)
     }
 
     fn query_exemplars(
@@ -292,8 +323,7 @@ impl Core for Remote {
     fn series(&self, call: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error> {
         let ask = Ask::form("/api/v1/series", &series_params(request));
         let answer: Answer<Vec<BTreeMap<String, String>>> = self.prometheus.envelope(call, ask)?;
-        let data = answer.data.into_iter().map(Labels::from_pairs).collect();
-        Ok(Answer { data, warnings: answer.warnings, infos: answer.infos })
+        Ok(answer.map(|list| list.into_iter().map(Labels::from_pairs).collect()))
     }
 
     fn label_names(&self, call: &Call, req: &SeriesRequest) -> Result<Answer<Vec<String>>, Error> {

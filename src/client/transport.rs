@@ -4,7 +4,7 @@ use crate::model::{Timestamp, value_text};
 use crate::sys::clock::SharedClock;
 use crate::sys::http::{HttpClient, HttpError, Method, Request, Response};
 use crate::sys::tasks::BlockingRuntime;
-use crate::wire::{Answer, Call, Error, ErrorKind};
+use crate::wire::{Account, Answer, Call, Error, ErrorKind, Explain};
 use futures_util::future::{Either, select};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -123,6 +123,7 @@ struct Envelope<T> {
     warnings: Vec<String>,
     #[serde(default)]
     infos: Vec<String>,
+    explain: Option<Explain>,
 }
 
 impl Server {
@@ -230,7 +231,10 @@ impl Server {
         };
         match read.data {
             Some(data) if read.status == "success" => {
-                Ok(Answer { data, warnings: read.warnings, infos: read.infos })
+                let account = read.explain.map(|explain| {
+                    Box::new(Account { explain: Some(explain), ..Account::default() })
+                });
+                Ok(Answer { data, warnings: read.warnings, infos: read.infos, account })
             }
             Some(_) | None => {
                 let kind = ErrorKind::from_answer(&read.error_type, response.status);

@@ -10,6 +10,7 @@ mod active;
 mod alerting;
 mod core;
 mod error;
+mod explaining;
 mod forms;
 mod forwarding;
 mod gate;

@@ -33,6 +33,7 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         timeout: Some(Duration::from_secs(3)),
         lookback: Some(Duration::from_secs(60)),
         limit: 5,
+        detail: Detail { stats: true, explain: true },
     };
     let series = SeriesRequest {
         matchers: vec![vec![Matcher::equal("__name__", "up")], vec![Matcher::equal("job", "x")]],

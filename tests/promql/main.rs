@@ -15,6 +15,7 @@ mod memory;
 mod property;
 mod runner;
 mod script;
+mod stats;
 mod traps;
 
 use std::path::PathBuf;

@@ -16,7 +16,7 @@ use crate::tui::widgets::prompt::Prompt;
 use crate::tui::widgets::spark::Spark;
 use crate::tui::widgets::table::{Column, Table};
 use crate::tui::widgets::{Pen, below, cells, indent, top};
-use crate::wire::{MatrixSeries, RangeQuery};
+use crate::wire::{Detail, MatrixSeries, RangeQuery};
 use ratatui::layout::Rect;
 use std::time::Duration;
 
@@ -164,6 +164,7 @@ pub(crate) fn range_query(
         timeout: Some(crate::tui::source::ANSWER_TIMEOUT),
         lookback: None,
         limit: 0,
+        detail: Detail::default(),
     }
 }
 
