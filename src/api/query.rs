@@ -105,6 +105,10 @@ pub(super) fn format(asked: &Asked) -> Result<Response, Error> {
     Ok(success(text))
 }
 
+pub(super) fn parse(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().parse_query(&expr(&asked.params)?).map_err(name_query)?))
+}
+
 pub(super) fn hints(asked: &Asked) -> Result<Response, Error> {
     let params = &asked.params;
     let range = range_of(params)?;

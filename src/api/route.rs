@@ -93,6 +93,7 @@ static ROUTES: &[Route] = &[
     read("/api/v1/query_range", GET_POST, Lane::Query { small: false }, query::range),
     read("/api/v1/query_exemplars", GET_POST, Lane::Cheap, query::exemplars),
     read("/api/v1/format_query", GET_POST, Lane::Cheap, query::format),
+    read("/api/v1/parse_query", GET_POST, Lane::Cheap, query::parse),
     read("/api/v1/series", GET_POST, Lane::Heavy, series::series),
     read("/api/v1/series", DELETE, Lane::Cheap, series::drop_series),
     read("/api/v1/labels", GET_POST, Lane::Heavy, series::label_names),

@@ -312,6 +312,11 @@ impl Core for Remote {
         Ok(self.prometheus.envelope(&quick(), Ask::form("/api/v1/format_query", &params))?.data)
     }
 
+    fn parse_query(&self, expr: &str) -> Result<serde_json::Value, Error> {
+        let params = Params::default().with("query", expr);
+        Ok(self.prometheus.envelope(&quick(), Ask::form("/api/v1/parse_query", &params))?.data)
+    }
+
     fn parse_matchers(&self, selector: &str) -> Result<Vec<Matcher>, Error> {
         self.matchers(Params::default().with("selector", selector))
     }

@@ -48,7 +48,8 @@ pub struct NodeProfile {
 }
 
 impl NodeProfile {
-    pub(super) const fn new(span: Span) -> Self {
+    /// Nothing yet of the node at `span`.
+    pub const fn new(span: Span) -> Self {
         Self {
             span,
             time: Duration::ZERO,

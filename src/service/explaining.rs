@@ -87,7 +87,10 @@ fn node(expr: &Expr, profile: &Profile) -> ExplainNode {
         _other => {
             let children: Vec<ExplainNode> =
                 expr.children().into_iter().map(|child| node(child, profile)).collect();
-            let below: f64 = children.iter().map(|child| child.total_seconds).sum();
+            let below = children.iter().fold(0.0, |sum, child| sum + child.total_seconds);
+            // Numbers are computed while planning, which leaves nothing of what is below.
+            let known = |child: &&Expr| profile.node(child.unparenthesized().span).is_some();
+            let folded = !children.is_empty() && !expr.children().iter().any(known);
             let mut own = ExplainNode {
                 text: expr.to_string(),
                 start: expr.span.start,
@@ -104,7 +107,8 @@ fn node(expr: &Expr, profile: &Profile) -> ExplainNode {
                 own.peak_bytes = known.bytes_peak.map(count);
                 own.self_seconds = known.time.as_secs_f64();
                 own.total_seconds = own.self_seconds + below;
-                own.constant = matches!(expr.kind, ExprKind::Number(_) | ExprKind::String(_));
+                own.constant =
+                    folded || matches!(expr.kind, ExprKind::Number(_) | ExprKind::String(_));
                 own.once = known.once && !own.constant;
                 own.shared = known.shared;
             }
@@ -153,7 +157,29 @@ fn holds(op: BinaryOp, value: f64, limit: f64) -> bool {
 mod tests {
     use super::*;
     use crate::model::{Sample, Timestamp};
-    use crate::promql::VectorSample;
+    use crate::promql::syntax::Span;
+    use crate::promql::{NodeProfile, VectorSample};
+    use std::time::Duration;
+
+    #[test]
+    fn the_tree_is_that_of_the_text_and_numbers_are_constant() {
+        let text = "-(a + 2 * 3)";
+        let expr = parse(text, &Features::ALL).expect("parses");
+        let spans = [(0, 12), (2, 11), (2, 3), (6, 11)];
+        let nodes = spans.map(|(start, end)| NodeProfile {
+            time: Duration::from_secs(1),
+            series: 4,
+            ..NodeProfile::new(Span::new(start, end))
+        });
+        let profile = Profile { nodes: nodes.to_vec(), ..Profile::default() };
+        let root = node(&expr, &profile);
+        let [sum] = root.children.as_slice() else { panic!("{root:?}") };
+        let [left, right] = sum.children.as_slice() else { panic!("{sum:?}") };
+        assert_eq!((root.text.as_str(), sum.text.as_str()), (text, "a + 2 * 3"));
+        assert_eq!((root.total_seconds, root.self_seconds, sum.series), (4.0, 1.0, 4));
+        assert!(!sum.constant && !left.constant && right.constant, "{sum:?}");
+        assert!(right.children.iter().all(|one| one.constant && one.total_seconds == 0.0));
+    }
 
     #[test]
     fn the_nearest_to_the_limit_come_first_as_shares_of_it() {

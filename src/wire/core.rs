@@ -130,6 +130,8 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn query_hints(&self, call: &Call, expr: &str, range: TimeRange) -> Result<Vec<String>, Error>;
     /// The expression in the canonical layout.
     fn format_query(&self, expr: &str) -> Result<String, Error>;
+    /// The tree of an expression, in Prometheus' form.
+    fn parse_query(&self, expr: &str) -> Result<serde_json::Value, Error>;
     /// The matchers of a PromQL series selector, such as `up{job="node"}`; one `match[]`.
     fn parse_matchers(&self, selector: &str) -> Result<Vec<Matcher>, Error>;
     /// One or more matchers in Alertmanager's grammar, such as `{a="b", c=~"d"}`; one `filter`.

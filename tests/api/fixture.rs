@@ -238,6 +238,11 @@ impl Core for Fixture {
         self.evaluate(expr, at(0)).map(|_| format!("({expr})"))
     }
 
+    fn parse_query(&self, expr: &str) -> Result<serde_json::Value, Error> {
+        self.evaluate(expr, at(0))
+            .map(|_| serde_json::json!({"type": "stringLiteral", "val": expr}))
+    }
+
     fn parse_matchers(&self, selector: &str) -> Result<Vec<Matcher>, Error> {
         matchers(selector)
     }

@@ -138,6 +138,12 @@ pub(crate) const PAIRS: &[Pair] = &[
     get("/api/v1/watchbell/hints?query=a&start=2&end=1", 400, r#"~end timestamp must not be"#),
     get("/api/v1/format_query?query=a", 200, r#"{"status":"success","data":"(a)"}"#),
     get(
+        "/api/v1/parse_query?query=a",
+        200,
+        r#"{"status":"success","data":{"type":"stringLiteral","val":"a"}}"#,
+    ),
+    post("/api/v1/parse_query", "query=sum(", 400, r#"~invalid parameter \"query\": 1:5: parse"#),
+    get(
         "/api/v1/format_query?query=sum(",
         400,
         r#"~invalid parameter \"query\": 1:5: parse error"#,

@@ -119,6 +119,7 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         ("alertmanagers", format!("{:?}", core.alertmanagers())),
         ("config", format!("{:?}", core.config())),
         ("hints", format!("{:?}", core.query_hints(&call, "up", TimeRange::ALL))),
+        ("parsed", format!("{:?}", core.parse_query("up"))),
         ("flags", format!("{:?}", core.flags())),
         ("runtime", format!("{:?}", core.runtime_info())),
         ("build", format!("{:?}", core.build_info())),

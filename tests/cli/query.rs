@@ -3,6 +3,7 @@
 use super::{check, text, watchbell};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use watchbell::sys::tasks;
 
 /// A server that gives these answers: part of the request, status, body.
 fn server(answers: &[(&str, &str, &str)]) -> String {
@@ -11,44 +12,41 @@ fn server(answers: &[(&str, &str, &str)]) -> String {
     let answers: Vec<[String; 3]> = answers.iter().map(owned).collect();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    std::thread::spawn(move || {
+    let thread = tasks::spawn_thread("answers", move || {
         for stream in listener.incoming() {
             answer(stream.expect("a connection"), &answers);
         }
     });
+    drop(thread.expect("a thread"));
     url
 }
 
-/// Answers the requests of one connection.
+/// Answers the one request of a connection.
 fn answer(mut stream: TcpStream, answers: &[[String; 3]]) {
     let mut lines = BufReader::new(stream.try_clone().expect("a second handle"));
-    loop {
-        let (mut request, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            if lines.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            if let Some((name, value)) = line.split_once(": ")
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().expect("a length");
-            }
-            request.push_str(&line);
-            if line == "\r\n" {
-                break;
-            }
+    let (mut request, mut length) = (String::new(), 0);
+    while !request.ends_with("\r\n\r\n") {
+        let mut line = String::new();
+        if lines.read_line(&mut line).unwrap_or(0) == 0 {
+            return;
         }
-        let mut body = vec![0; length];
-        lines.read_exact(&mut body).expect("a body");
-        request.push_str(&text(&body));
-        let found = answers.iter().find(|[part, ..]| request.contains(part));
-        let (status, body) =
-            found.map_or(("404 Not Found", "no\n"), |[_, status, body]| (status, body));
-        let length = body.len();
-        let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}");
-        stream.write_all(head.as_bytes()).expect("writes");
+        if let Some((name, value)) = line.split_once(": ")
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().expect("a length");
+        }
+        request.push_str(&line);
     }
+    let mut body = vec![0; length];
+    lines.read_exact(&mut body).expect("a body");
+    request.push_str(&text(&body));
+    let found = answers.iter().find(|[part, ..]| request.contains(part));
+    let (status, body) =
+        found.map_or(("404 Not Found", "no\n"), |[_, status, body]| (status, body));
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n");
+    let answer = format!("{head}connection: close\r\n\r\n{body}");
+    stream.write_all(answer.as_bytes()).expect("writes");
 }
 
 const VECTOR: &str = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"a\u001b[31m,b"},"value":[1700000000,"1"]}]},"warnings":["careful \u001b[2J"]}"#;

@@ -60,7 +60,9 @@ const TABLE: &[(&str, (i64, i64, u64), usize, usize)] = &[
     ("max_over_time(one[30s:2m])", (240, 0, 0), 1, 1),
     ("max_over_time(one[30s:10s])", (201, 231, 30), 6, 6),
     ("max_over_time(one[20s:10s])", (201, 261, 10), 14, 8),
-    ("max_over_time(one[30s:10s])", (201, 261, 60), 6, 6),
+    // Upstream has 6 read: it leaves out steps of a subquery between two windows, which are
+    // evaluated there too.
+    ("max_over_time(one[30s:10s])", (201, 261, 60), 6, 9),
     ("max_over_time(three[60s:10s])", (200, 400, 30), 126, 72),
     ("predict_linear(one[60s] @ 100, 60)", (100, 300, 100), 18, 6),
     ("sum_over_time(three[20s:10s] @ 200)", (250, 0, 0), 6, 6),

@@ -91,19 +91,22 @@ impl<'a> Lexer<'a> {
     fn step(&mut self, kind: Kind, span: Span) -> Result<(), ParseError> {
         match kind {
             Kind::LeftParen => self.parens.push(span.start),
-            Kind::RightParen => {
-                if self.parens.pop().is_none() {
-                    self.list.pop();
-                    self.at = span.start;
-                    return Err(self.fault("unexpected right parenthesis ')'"));
-                }
-            }
+            Kind::RightParen => self.close(span)?,
             Kind::LeftBrace => (self.place, self.open) = (Context::Braces, span.start),
             Kind::LeftBracket => (self.place, self.open) = (Context::Brackets, span.start),
             Kind::RightBrace | Kind::RightBracket => self.place = Context::Plain,
             _other => {}
         }
         Ok(())
+    }
+
+    fn close(&mut self, span: Span) -> Result<(), ParseError> {
+        if self.parens.pop().is_some() {
+            return Ok(());
+        }
+        self.list.pop();
+        self.at = span.start;
+        Err(self.fault("unexpected right parenthesis ')'"))
     }
 
     fn token(&self, rest: &'a str) -> Result<(&'a str, Kind), ParseError> {

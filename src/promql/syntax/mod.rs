@@ -16,6 +16,7 @@ mod help;
 mod lex;
 mod literal;
 mod parse;
+mod pretty;
 mod print;
 mod token;
 
