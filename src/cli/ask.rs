@@ -40,15 +40,7 @@ pub(super) fn run(question: Question) -> anyhow::Result<Status> {
             if !plot.plot {
                 return values(&answer.data, common.output);
             }
-            let QueryData::Matrix(series) = &answer.data else {
-                bail!(
-                    "a {} has no course over time to plot; ask for a range vector, as in {}[1h], \
-                     or with: watchbell query range",
-                    answer.data.type_name(),
-                    printable(expr.trim())
-                );
-            };
-            draw(&expr, series, ends(series), usual_gap_ms(series), &plot)
+            draw_samples(&expr, &answer.data, &plot)
         }
         Question::Range { expr, start, end, step, explain, plot, common } => {
             let core = server::connect(&common.server)?;
@@ -194,6 +186,19 @@ fn notice<T>(answer: &Answer<T>) -> io::Result<()> {
 
 fn note_empty(is_empty: bool, text: &str) -> io::Result<()> {
     if is_empty { writeln!(io::stderr(), "{text}") } else { Ok(()) }
+}
+
+/// Draws a range vector: samples as they were scraped.
+fn draw_samples(expr: &str, data: &QueryData, flags: &PlotFlags) -> anyhow::Result<Status> {
+    let QueryData::Matrix(series) = data else {
+        bail!(
+            "a {} has no course over time to plot; ask for a range vector, as in {}[1h], or \
+             with: watchbell query range",
+            data.type_name(),
+            printable(expr.trim())
+        );
+    };
+    draw(expr, series, ends(series), usual_gap_ms(series), flags)
 }
 
 fn draw(

@@ -7,10 +7,12 @@ use watchbell::model::{Labels, Timestamp};
 use watchbell::promql::{Config, Engine, Options, Output, Profile};
 use watchbell::sys::sim::VirtualClock;
 
-/// Query, start, end and step in seconds (0 is an instant query), samples that are looked at,
-/// samples that are read. `one` is a series with a sample each 10 seconds, `three` are three.
+/// Query, when, samples that are looked at, samples that are read.
+type Row = (&'static str, (i64, i64, u64), usize, usize);
+
+/// When is start, end and step in seconds; without a step it is an instant query. `one` is a series with a sample each 10 seconds, `three` are three.
 /// Source: prometheus, promql/engine_test.go (TestQueryStatistics), without native histograms.
-const TABLE: &[(&str, (i64, i64, u64), usize, usize)] = &[
+const TABLE: &[Row] = &[
     (r#""literal string""#, (21, 0, 0), 0, 0),
     ("1", (21, 0, 0), 0, 0),
     ("one", (21, 0, 0), 1, 1),
