@@ -1,7 +1,7 @@
 //! The forms of answers: Prometheus' envelope, Alertmanager's bare JSON, gzip.
 
 use super::message::{Request, Response};
-use crate::wire::{Answer, Error, ErrorKind};
+use crate::wire::{Answer, Error, ErrorKind, Explain};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
@@ -25,6 +25,8 @@ struct Envelope<'a, T: Serialize> {
     warnings: &'a [String],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     infos: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<&'a Explain>,
 }
 
 /// A value in Prometheus' envelope.
@@ -47,6 +49,7 @@ pub(super) fn answered_in<T: Serialize>(answer: &Answer<T>, bytes: usize) -> Res
         error: None,
         warnings: &answer.warnings,
         infos: &answer.infos,
+        explain: answer.account.as_ref().and_then(|account| account.explain.as_ref()),
     };
     let mut body = Vec::with_capacity(bytes);
     written(200, serde_json::to_writer(&mut body, &envelope).map(|()| body))
@@ -61,6 +64,7 @@ pub(super) fn failure(err: &Error) -> Response {
         error: Some(&err.message),
         warnings: &[],
         infos: &[],
+        explain: None,
     };
     busy(err, json(err.kind.status(), &envelope))
 }

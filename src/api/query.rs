@@ -5,7 +5,12 @@ use super::message::{Request, Response};
 use super::params::{Params, invalid};
 use super::route::Asked;
 use crate::model::TimeRange;
-use crate::wire::{Error, ErrorKind, ExemplarQuery, InstantQuery, RangeQuery};
+use crate::model::value_text::quoted;
+use crate::wire::{
+    Answer, Detail, Error, ErrorKind, ExemplarQuery, InstantQuery, QueryData, QueryStats,
+    RangeQuery,
+};
+use serde::Serialize;
 use std::time::Duration;
 
 /// Points that one series of an answer may have.
@@ -32,10 +37,11 @@ pub(super) fn instant(asked: &Asked) -> Result<Response, Error> {
         timeout: params.span("timeout")?,
         lookback: lookback(params)?,
         limit,
+        detail: detail(params),
     };
     let call = asked.call(query.timeout);
     let answer = asked.core().query(&call, &query).map_err(name_query)?;
-    Ok(answered_in(&answer, answer.data.text_bytes()))
+    Ok(told(answer, params))
 }
 
 pub(super) fn range(asked: &Asked) -> Result<Response, Error> {
@@ -58,10 +64,40 @@ pub(super) fn range(asked: &Asked) -> Result<Response, Error> {
         timeout: params.span("timeout")?,
         lookback: lookback(params)?,
         limit,
+        detail: detail(params),
     };
     let call = asked.call(query.timeout);
     let answer = asked.core().query_range(&call, &query).map_err(name_query)?;
-    Ok(answered_in(&answer, answer.data.text_bytes()))
+    Ok(told(answer, params))
+}
+
+/// A result with what it took.
+#[derive(Serialize)]
+struct Counted {
+    #[serde(flatten)]
+    data: QueryData,
+    stats: QueryStats,
+}
+
+/// What is to be told besides the answer. Any text asks for statistics, as in Prometheus.
+fn detail(params: &Params) -> Detail {
+    let explain = params.lenient_flag("explain").unwrap_or(false);
+    Detail { stats: params.get("stats").is_some(), explain }
+}
+
+fn told(mut answer: Answer<QueryData>, params: &Params) -> Response {
+    let bytes = answer.data.text_bytes();
+    if let Some(other) = params.get("stats").filter(|text| !matches!(*text, "true" | "all")) {
+        answer.warnings.push(format!(
+            "value {} for parameter \"stats\" is deprecated and will be rejected in the next \
+             major release, use \"true\" or \"all\"",
+            quoted(other)
+        ));
+    }
+    match answer.account.as_mut().and_then(|account| account.stats.take()) {
+        Some(stats) => answered_in(&answer.map(|data| Counted { data, stats }), bytes),
+        None => answered_in(&answer, bytes),
+    }
 }
 
 pub(super) fn format(asked: &Asked) -> Result<Response, Error> {
@@ -69,18 +105,33 @@ pub(super) fn format(asked: &Asked) -> Result<Response, Error> {
     Ok(success(text))
 }
 
+pub(super) fn parse(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().parse_query(&expr(&asked.params)?).map_err(name_query)?))
+}
+
+pub(super) fn hints(asked: &Asked) -> Result<Response, Error> {
+    let params = &asked.params;
+    let range = range_of(params)?;
+    let found = asked.core().query_hints(&asked.call(None), &expr(params)?, range);
+    Ok(success(found.map_err(name_query)?))
+}
+
 pub(super) fn exemplars(asked: &Asked) -> Result<Response, Error> {
     let params = &asked.params;
-    let start = params.time("start")?.unwrap_or(TimeRange::ALL.from());
-    let end = params.time("end")?.unwrap_or(TimeRange::ALL.to());
-    let range = TimeRange::new(start, end)
-        .ok_or_else(|| Error::bad_data("end timestamp must not be before start timestamp"))?;
-    let query = ExemplarQuery { expr: expr(params)?, range };
+    let query = ExemplarQuery { range: range_of(params)?, expr: expr(params)? };
     Ok(match asked.core().query_exemplars(&asked.call(None), &query)? {
         Some(found) => success(found),
         // Prometheus' answer to an expression that reads no series.
         None => Response::empty(204),
     })
+}
+
+/// From `start` to `end`; all of time where one is missing.
+fn range_of(params: &Params) -> Result<TimeRange, Error> {
+    let start = params.time("start")?.unwrap_or(TimeRange::ALL.from());
+    let end = params.time("end")?.unwrap_or(TimeRange::ALL.to());
+    TimeRange::new(start, end)
+        .ok_or_else(|| Error::bad_data("end timestamp must not be before start timestamp"))
 }
 
 fn expr(params: &Params) -> Result<String, Error> {

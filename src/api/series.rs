@@ -18,8 +18,7 @@ pub(super) fn series(asked: &Asked) -> Result<Response, Error> {
         return Ok(success(Vec::<()>::new()));
     }
     let answer = asked.core().series(&asked.call(None), &request)?;
-    let data: Vec<_> = answer.data.iter().map(LabelsForm).collect();
-    Ok(answered(&crate::wire::Answer { data, warnings: answer.warnings, infos: answer.infos }))
+    Ok(answered(&answer.map(|list| list.into_iter().map(LabelsForm).collect::<Vec<_>>())))
 }
 
 /// Upstream keeps this way open and has never built it.
@@ -104,11 +103,11 @@ fn decoded(escaped: &str) -> Option<String> {
 }
 
 /// A label set as a JSON object.
-struct LabelsForm<'a>(&'a crate::model::Labels);
+struct LabelsForm(crate::model::Labels);
 
-impl serde::Serialize for LabelsForm<'_> {
+impl serde::Serialize for LabelsForm {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_map(self.0)
+        to.collect_map(&self.0)
     }
 }
 

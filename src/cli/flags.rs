@@ -98,8 +98,12 @@ pub(super) enum Command {
     Tui(TuiFlags),
     /// Ask a server for values
     #[command(after_help = "Examples:\n  watchbell query instant 'sum by (job) (up)'\n  \
-                      watchbell query range 'irate(node_forks_total[1m])' --start 1h -o csv\n  \
-                      watchbell query labels job")]
+                      watchbell query range 'rate(node_forks_total[1m])' --start 1h --plot\n  \
+                      watchbell query series 'node_load1' --url http://prometheus:9090\n  \
+                      watchbell query labels job\n\nAny server with Prometheus' API can be \
+                      asked. The answer goes to standard output, what is to be said about it to \
+                      standard error.\nExit status: 0 answered (also when no series fits), 1 an \
+                      error, 2 a wrong flag.")]
     Query(QueryFlags),
     /// Take in old samples, whatever their age
     #[command(
@@ -385,17 +389,34 @@ pub(super) struct QueryFlags {
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Question {
     /// Values at one instant
+    #[command(after_help = "Examples:\n  watchbell query instant 'sum by (job) (up)'\n  \
+                      watchbell query instant 'up == 0' --time 2026-01-31T12:00:00Z -o csv\n  \
+                      watchbell query instant 'node_load1[1h]' --plot\n  \
+                      watchbell query instant 'rate(node_forks_total[1m]) > 5' --explain\n  \
+                      watchbell query instant up --url http://prometheus:9090 -o json")]
     Instant {
         /// PromQL
         expr: String,
         /// When: RFC 3339, seconds since the epoch, or a span ago [default: now]
         #[arg(long, value_name = "TIME")]
         time: Option<String>,
+        /// Tell where the time went, node by node, instead of the values
+        #[arg(long, conflicts_with = "plot")]
+        explain: bool,
+        /// A chart instead
+        #[command(flatten)]
+        plot: PlotFlags,
         /// Where and how
         #[command(flatten)]
         common: QueryCommon,
     },
     /// Values over a range
+    #[command(
+        after_help = "Examples:\n  watchbell query range 'rate(node_forks_total[1m])' --plot\n  \
+                      watchbell query range up --start 1d --end 12h --step 5m -o csv\n  \
+                      watchbell query range node_load1 --start 6h --plot --charset ascii\n  \
+                      watchbell query range up --url http://prometheus:9090 -o json"
+    )]
     Range {
         /// PromQL
         expr: String,
@@ -408,11 +429,19 @@ pub(super) enum Question {
         /// Between values [default: a 250th of the range]
         #[arg(long, value_name = "TIME", value_parser = span)]
         step: Option<Duration>,
+        /// Tell where the time went, node by node, instead of the values
+        #[arg(long, conflicts_with = "plot")]
+        explain: bool,
+        /// A chart instead
+        #[command(flatten)]
+        plot: PlotFlags,
         /// Where and how
         #[command(flatten)]
         common: QueryCommon,
     },
     /// Label sets of series
+    #[command(after_help = "Examples:\n  watchbell query series up\n  watchbell query series \
+                      'node_filesystem_avail_bytes{mountpoint=~\"/var.*\"}' '{job=\"node\"}' -o csv")]
     Series {
         /// Series selectors
         #[arg(required = true)]
@@ -422,6 +451,8 @@ pub(super) enum Question {
         common: QueryCommon,
     },
     /// Values of a label, or names of labels
+    #[command(after_help = "Examples:\n  watchbell query labels\n  watchbell query labels job\n  \
+                            watchbell query labels __name__ -o json")]
     Labels {
         /// The label; without it, names of labels
         name: Option<String>,
@@ -442,14 +473,31 @@ pub(super) struct QueryCommon {
     pub output: OutputForm,
 }
 
+/// A chart in place of the values.
+#[derive(Clone, Debug, Args)]
+pub(super) struct PlotFlags {
+    /// Draw the values over time as a chart
+    #[arg(long, conflicts_with = "output")]
+    pub plot: bool,
+    /// Characters of the chart: auto, braille, block or ascii
+    #[arg(long, value_name = "SET", default_value = "auto", hide_possible_values = true)]
+    pub charset: CharsetFlag,
+    /// Colors of the chart: auto, always or never
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub color: ColorFlag,
+    /// Times of the chart in UTC instead of the host's zone
+    #[arg(long)]
+    pub utc: bool,
+}
+
 /// How an answer looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum OutputForm {
     /// Columns, for people.
     Table,
-    /// The API's JSON.
+    /// The API's `data`.
     Json,
-    /// Comma-separated values.
+    /// Comma-separated values: a heading, then a column for each label.
     Csv,
     /// promtool's lines.
     Plain,

@@ -6,6 +6,7 @@
 
 mod ask;
 mod check;
+mod explain;
 mod flags;
 mod fsck;
 mod history;

@@ -1,9 +1,15 @@
 //! How answers are printed: for people, for programs, as promtool does.
+//!
+//! What comes from outside never reaches the terminal as a control character: it is escaped as
+//! `\x1b` in the forms for people and in CSV, and as `\u001b` in JSON, where it means the same.
 
 use super::flags::OutputForm;
 use crate::model::{Labels, Timestamp, printable, value_text};
 use crate::wire::{QueryData, rfc3339};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use unicode_width::UnicodeWidthStr as _;
 
 /// Prints the result of a query.
 ///
@@ -11,29 +17,56 @@ use std::io::{self, Write};
 /// The output is closed.
 pub(super) fn query(data: &QueryData, form: OutputForm, out: &mut dyn Write) -> io::Result<()> {
     match form {
-        OutputForm::Json => {
-            let text = serde_json::to_string(data).map_err(io::Error::other)?;
-            writeln!(out, "{text}")
-        }
+        OutputForm::Json => json(data, out),
         OutputForm::Plain => plain(data, out),
         OutputForm::Csv => csv(data, out),
         OutputForm::Table => table(data, out),
     }
 }
 
-/// Prints a list of words.
+/// Prints label sets.
 ///
 /// # Errors
 /// The output is closed.
-pub(super) fn words(words: &[String], form: OutputForm, out: &mut dyn Write) -> io::Result<()> {
-    if form == OutputForm::Json {
-        let text = serde_json::to_string(words).map_err(io::Error::other)?;
-        return writeln!(out, "{text}");
+pub(super) fn series(list: &[Labels], form: OutputForm, out: &mut dyn Write) -> io::Result<()> {
+    match form {
+        OutputForm::Json => {
+            let maps: Vec<BTreeMap<&str, &str>> =
+                list.iter().map(|labels| labels.iter().collect()).collect();
+            json(&maps, out)
+        }
+        OutputForm::Csv => {
+            let names = label_names(list.iter());
+            record(names.iter().copied(), out)?;
+            list.iter()
+                .try_for_each(|labels| record(names.iter().map(|name| labels.value_of(name)), out))
+        }
+        OutputForm::Table | OutputForm::Plain => {
+            list.iter().try_for_each(|labels| writeln!(out, "{}", series_text(labels)))
+        }
     }
-    for word in words {
-        writeln!(out, "{}", printable(word))?;
+}
+
+/// Prints a list of words; `heading` is that of their column.
+///
+/// # Errors
+/// The output is closed.
+pub(super) fn words(
+    words: &[String],
+    heading: &str,
+    form: OutputForm,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match form {
+        OutputForm::Json => json(words, out),
+        OutputForm::Csv => {
+            let words = words.iter().map(String::as_str);
+            [heading].into_iter().chain(words).try_for_each(|word| record([word].into_iter(), out))
+        }
+        OutputForm::Table | OutputForm::Plain => {
+            words.iter().try_for_each(|word| writeln!(out, "{}", printable(word)))
+        }
     }
-    Ok(())
 }
 
 /// `up{job="node"}`: the name before the braces, as people write it.
@@ -45,6 +78,30 @@ pub(super) fn series_text(labels: &Labels) -> String {
         _ => format!("{name}{rest}"),
     };
     printable(&text).to_string()
+}
+
+/// Prints JSON.
+///
+/// # Errors
+/// The output is closed.
+pub(super) fn json<T: Serialize + ?Sized>(value: &T, out: &mut dyn Write) -> io::Result<()> {
+    let text = serde_json::to_string(value).map_err(io::Error::other)?;
+    if printable(&text).as_str() == text {
+        return writeln!(out, "{text}");
+    }
+    let mut safe = String::with_capacity(text.len() + 1);
+    let mut units = [0; 2];
+    for c in text.chars() {
+        if printable(c.encode_utf8(&mut [0; 4])).as_str().starts_with(c) {
+            safe.push(c);
+            continue;
+        }
+        // Such a character stands inside a string only.
+        for unit in c.encode_utf16(&mut units) {
+            safe.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    writeln!(out, "{safe}")
 }
 
 fn plain(data: &QueryData, out: &mut dyn Write) -> io::Result<()> {
@@ -75,55 +132,84 @@ fn seconds(ts: Timestamp) -> String {
     value_text::plain(ts.as_seconds())
 }
 
-/// One row a sample: series, time, value.
-fn rows(data: &QueryData) -> Vec<[String; 3]> {
-    let row = |series: String, ts: Timestamp, value: String| [series, rfc3339(ts), value];
+/// Calls `row` for each sample: its series, its time, its value.
+fn each_sample(
+    data: &QueryData,
+    row: &mut dyn FnMut(&Labels, String, String) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut number = |labels: &Labels, ts: Timestamp, value: f64| {
+        row(labels, rfc3339(ts), value_text::api(value))
+    };
     match data {
-        QueryData::Vector(samples) => samples
-            .iter()
-            .map(|sample| {
-                row(series_text(&sample.metric), sample.ts, value_text::api(sample.value))
-            })
-            .collect(),
-        QueryData::Matrix(list) => list
-            .iter()
-            .flat_map(|series| {
-                let name = series_text(&series.metric);
-                series
-                    .values
-                    .iter()
-                    .map(move |(ts, value)| row(name.clone(), *ts, value_text::api(*value)))
-            })
-            .collect(),
-        QueryData::Scalar(ts, value) => {
-            vec![row("scalar".to_owned(), *ts, value_text::api(*value))]
+        QueryData::Vector(samples) => {
+            samples.iter().try_for_each(|sample| number(&sample.metric, sample.ts, sample.value))
         }
-        QueryData::String(ts, text) => {
-            vec![row("string".to_owned(), *ts, printable(text).to_string())]
-        }
+        QueryData::Matrix(list) => list.iter().try_for_each(|series| {
+            let mut values = series.values.iter();
+            values.try_for_each(|(ts, value)| number(&series.metric, *ts, *value))
+        }),
+        QueryData::Scalar(ts, value) => number(&Labels::empty(), *ts, *value),
+        QueryData::String(ts, text) => row(&Labels::empty(), rfc3339(*ts), text.clone()),
     }
+}
+
+/// All names of labels, sorted.
+fn label_names<'a>(all: impl Iterator<Item = &'a Labels>) -> BTreeSet<&'a str> {
+    all.flat_map(Labels::iter).map(|(name, _)| name).collect()
 }
 
 fn csv(data: &QueryData, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "series,time,value")?;
-    for [series, time, value] in rows(data) {
-        writeln!(out, "\"{}\",{time},{value}", series.replace('"', "\"\""))?;
+    let names = match data {
+        QueryData::Vector(samples) => label_names(samples.iter().map(|sample| &sample.metric)),
+        QueryData::Matrix(list) => label_names(list.iter().map(|series| &series.metric)),
+        QueryData::Scalar(..) | QueryData::String(..) => BTreeSet::new(),
+    };
+    record(["time", "value"].into_iter().chain(names.iter().copied()), out)?;
+    each_sample(data, &mut |labels, time, value| {
+        let values = names.iter().map(|name| labels.value_of(name));
+        record([time.as_str(), &value].into_iter().chain(values), out)
+    })
+}
+
+/// One record of CSV; a field is quoted where RFC 4180 wants it.
+fn record<'a>(fields: impl Iterator<Item = &'a str>, out: &mut dyn Write) -> io::Result<()> {
+    let mut line = String::new();
+    for (place, field) in fields.enumerate() {
+        if place > 0 {
+            line.push(',');
+        }
+        let field = printable(field);
+        let field = field.as_str();
+        if field.contains([',', '"']) || field.starts_with(' ') || field.ends_with(' ') {
+            line.push_str(&format!("\"{}\"", field.replace('"', "\"\"")));
+        } else {
+            line.push_str(field);
+        }
     }
-    Ok(())
+    writeln!(out, "{line}")
 }
 
 fn table(data: &QueryData, out: &mut dyn Write) -> io::Result<()> {
-    let rows = rows(data);
-    if rows.is_empty() {
-        return writeln!(out, "no series");
-    }
-    let wide = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max()
+    let kind = match data {
+        QueryData::Vector(_) | QueryData::Matrix(_) => None,
+        QueryData::Scalar(..) | QueryData::String(..) => Some(data.type_name()),
     };
-    let (series_wide, time_wide) = (wide(0).unwrap_or(0).max(6), wide(1).unwrap_or(0));
-    writeln!(out, "{:series_wide$}  {:time_wide$}  VALUE", "SERIES", "TIME")?;
+    let mut rows: Vec<[String; 3]> = Vec::new();
+    each_sample(data, &mut |labels, time, value| {
+        let series = kind.map_or_else(|| series_text(labels), str::to_owned);
+        rows.push([series, time, printable(&value).to_string()]);
+        Ok(())
+    })?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    rows.insert(0, ["SERIES", "TIME", "VALUE"].map(str::to_owned));
+    let wide = |of: fn(&[String; 3]) -> &String| rows.iter().map(|row| of(row).width()).max();
+    let series_wide = wide(|[series, _, _]| series).unwrap_or(0);
+    let time_wide = wide(|[_, time, _]| time).unwrap_or(0);
     for [series, time, value] in &rows {
-        writeln!(out, "{series:series_wide$}  {time:time_wide$}  {value}")?;
+        let blanks = series_wide.saturating_sub(series.width());
+        writeln!(out, "{series}{:blanks$}  {time:time_wide$}  {value}", "")?;
     }
     Ok(())
 }
@@ -131,7 +217,9 @@ fn table(data: &QueryData, out: &mut dyn Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::VectorSample;
+    use crate::wire::{MatrixSeries, VectorSample};
+
+    const AT: Timestamp = Timestamp::from_millis(1_700_000_000_123);
 
     fn shown(data: &QueryData, form: OutputForm) -> String {
         let mut out = Vec::new();
@@ -139,21 +227,74 @@ mod tests {
         String::from_utf8(out).expect("text")
     }
 
-    #[test]
-    fn plain_lines_are_promtools() {
-        let data = QueryData::Vector(vec![VectorSample {
-            metric: Labels::from_pairs([("__name__", "up"), ("job", "a\u{1b}b")]),
-            ts: Timestamp::from_millis(1_700_000_000_123),
-            value: 1.0,
-        }]);
-        // promtool 2.42: `up{instance="...", job="..."} => 1 @[1700000000.123]`.
-        let expected = "up{job=\"a\\x1bb\"} => 1 @[1700000000.123]\n";
-        assert_eq!(shown(&data, OutputForm::Plain), expected);
-        assert!(shown(&data, OutputForm::Table).contains("2023-11-14T22:13:20.123Z  1"));
+    fn vector(labels: &[&[(&str, &str)]]) -> QueryData {
+        let sample = |pairs: &&[(&str, &str)]| {
+            let metric = Labels::from_pairs(pairs.iter().copied());
+            VectorSample { metric, ts: AT, value: 1.0 }
+        };
+        QueryData::Vector(labels.iter().map(sample).collect())
     }
 
     #[test]
-    fn an_empty_answer_says_so() {
-        assert_eq!(shown(&QueryData::Vector(vec![]), OutputForm::Table), "no series\n");
+    fn plain_lines_are_promtools() {
+        let data = vector(&[&[("__name__", "up"), ("job", "a\u{1b}b")]]);
+        // promtool 2.42: `up{instance="...", job="..."} => 1 @[1700000000.123]`.
+        let expected = "up{job=\"a\\x1bb\"} => 1 @[1700000000.123]\n";
+        assert_eq!(shown(&data, OutputForm::Plain), expected);
+    }
+
+    #[test]
+    fn csv_has_a_column_for_each_label_and_is_quoted() {
+        let data = vector(&[
+            &[("__name__", "up"), ("job", "a,\"b\"")],
+            &[("__name__", "up"), ("zone", "x\ny")],
+        ]);
+        // RFC 4180: a quote inside quotes is doubled.
+        let expected = "time,value,__name__,job,zone\n\
+                        2023-11-14T22:13:20.123Z,1,up,\"a,\"\"b\"\"\",\n\
+                        2023-11-14T22:13:20.123Z,1,up,,x\\x0ay\n";
+        assert_eq!(shown(&data, OutputForm::Csv), expected);
+        let scalar = QueryData::Scalar(AT, f64::NEG_INFINITY);
+        let expected = "time,value\n2023-11-14T22:13:20.123Z,-Inf\n";
+        assert_eq!(shown(&scalar, OutputForm::Csv), expected);
+    }
+
+    #[test]
+    fn columns_stand_below_each_other_also_behind_wide_glyphs() {
+        let data = vector(&[&[("__name__", "up"), ("a", "日本")], &[("__name__", "up")]]);
+        assert_eq!(
+            shown(&data, OutputForm::Table),
+            "SERIES        TIME                      VALUE\n\
+             up{a=\"日本\"}  2023-11-14T22:13:20.123Z  1\n\
+             up            2023-11-14T22:13:20.123Z  1\n"
+        );
+        assert_eq!(shown(&vector(&[]), OutputForm::Table), "");
+    }
+
+    #[test]
+    fn json_is_the_apis_data_and_holds_no_control_character() {
+        let series = MatrixSeries {
+            metric: Labels::from_pairs([("a", "\u{9b}2J\u{1b}[0m\u{e0001}é")]),
+            values: vec![(AT, 0.5)],
+        };
+        let data = QueryData::Matrix(vec![series]);
+        let text = shown(&data, OutputForm::Json);
+        assert!(text.trim_end().chars().all(|c| !c.is_control()), "{text:?}");
+        assert!(text.contains("\\u009b2J\\u001b[0m\\udb40\\udc01é"), "{text}");
+        assert_eq!(serde_json::from_str::<QueryData>(&text).expect("reads"), data);
+    }
+
+    #[test]
+    fn label_sets_are_objects_in_json_and_columns_in_csv() {
+        let list = [Labels::from_pairs([("__name__", "up"), ("job", "node")]), Labels::empty()];
+        for (form, expected) in [
+            (OutputForm::Json, "[{\"__name__\":\"up\",\"job\":\"node\"},{}]\n"),
+            (OutputForm::Csv, "__name__,job\nup,node\n,\n"),
+            (OutputForm::Table, "up{job=\"node\"}\n{}\n"),
+        ] {
+            let mut out = Vec::new();
+            series(&list, form, &mut out).expect("writes");
+            assert_eq!(String::from_utf8(out).expect("text"), expected, "{form:?}");
+        }
     }
 }

@@ -60,18 +60,30 @@ fn options(flags: &ScreenFlags, in_process: bool) -> anyhow::Result<Options> {
     options.in_process = in_process;
     options.read_only = flags.read_only;
     options.utc = flags.utc;
-    options.charset = match flags.charset {
-        CharsetFlag::Auto => CharsetChoice::Auto,
-        CharsetFlag::Braille => CharsetChoice::Braille,
-        CharsetFlag::Block => CharsetChoice::Block,
-        CharsetFlag::Ascii => CharsetChoice::Ascii,
-    };
-    options.color = match flags.color {
-        ColorFlag::Auto => ColorChoice::Auto,
-        ColorFlag::Always => ColorChoice::Always,
-        ColorFlag::Never => ColorChoice::Never,
-    };
+    options.charset = flags.charset.into();
+    options.color = flags.color.into();
     options.screen =
         flags.screen.as_deref().map(str::parse).transpose().map_err(anyhow::Error::msg)?;
     Ok(options)
+}
+
+impl From<CharsetFlag> for CharsetChoice {
+    fn from(flag: CharsetFlag) -> Self {
+        match flag {
+            CharsetFlag::Auto => Self::Auto,
+            CharsetFlag::Braille => Self::Braille,
+            CharsetFlag::Block => Self::Block,
+            CharsetFlag::Ascii => Self::Ascii,
+        }
+    }
+}
+
+impl From<ColorFlag> for ColorChoice {
+    fn from(flag: ColorFlag) -> Self {
+        match flag {
+            ColorFlag::Auto => Self::Auto,
+            ColorFlag::Always => Self::Always,
+            ColorFlag::Never => Self::Never,
+        }
+    }
 }

@@ -4,16 +4,18 @@ use super::foreign;
 use super::transport::{Ask, Params, Server, escape_into, seconds, span};
 use crate::model::Labels;
 use crate::model::{MatchOp, Matcher, TimeRange, Timestamp};
+use crate::promql::hints;
+use crate::promql::syntax;
 use crate::sys::clock::SharedClock;
 use crate::sys::http::{Http, Method};
 use crate::sys::settings::HttpClientSettings;
 use crate::sys::tasks::BlockingRuntime;
 use crate::wire::{
     ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer,
-    AlertsAnswer, Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Error, ErrorKind,
+    AlertsAnswer, Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Detail, Error, ErrorKind,
     ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery,
     MatcherForm, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData,
-    RangeQuery, RawWrite, Readiness, ReceiverName, RuleKind, RulesAnswer, RulesRequest,
+    QueryStats, RangeQuery, RawWrite, Readiness, ReceiverName, RuleKind, RulesAnswer, RulesRequest,
     RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TopQueries,
     TsdbStatus, WalReplay, WatchStatus,
 };
@@ -118,6 +120,29 @@ impl Remote {
         self.alerting()?.bare(&quick(), Ask::get(path, params))
     }
 
+    /// The answer to a query, with what it took when that is wanted.
+    fn told(
+        &self,
+        call: &Call,
+        path: &str,
+        params: Params,
+        detail: Detail,
+    ) -> Result<Answer<QueryData>, Error> {
+        let params = params
+            .maybe("explain", detail.explain.then(|| "1".to_owned()))
+            .maybe("stats", detail.stats.then(|| "true".to_owned()));
+        let ask = Ask::form(path, &params);
+        if !detail.stats {
+            return self.prometheus.envelope(call, ask);
+        }
+        let mut answer: Answer<Counted> = self.prometheus.envelope(call, ask)?;
+        let stats = answer.data.stats.take();
+        let mut account = answer.account.take().unwrap_or_default();
+        account.stats = stats;
+        answer.account = Some(account);
+        Ok(answer.map(|counted| counted.data))
+    }
+
     fn matchers(&self, params: Params) -> Result<Vec<Matcher>, Error> {
         if self.kind()? == Kind::Foreign {
             let text = "this server cannot take a selector apart; watchbell can";
@@ -137,6 +162,33 @@ fn matcher(form: MatcherForm) -> Result<Matcher, Error> {
         (true, false) => MatchOp::NotRegex,
     };
     Matcher::new(form.name, op, form.value).map_err(|err| Error::bad_data(err.to_string()))
+}
+
+/// The names that a server tells.
+struct Known<'a> {
+    core: &'a Remote,
+    call: &'a Call,
+}
+
+impl hints::Names for Known<'_> {
+    type Error = Error;
+
+    fn label_names(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, Error> {
+        let request = SeriesRequest { matchers: vec![matchers.to_vec()], range, limit: 0 };
+        Ok(self.core.label_names(self.call, &request)?.data)
+    }
+
+    fn label_values(
+        &self,
+        label: &str,
+        range: TimeRange,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, Error> {
+        let matchers = if matchers.is_empty() { Vec::new() } else { vec![matchers.to_vec()] };
+        let request = SeriesRequest { matchers, range, limit };
+        Ok(self.core.label_values(self.call, label, &request)?.data)
+    }
 }
 
 fn quick() -> Call {
@@ -188,6 +240,14 @@ struct ScrapePools {
     scrape_pools: Vec<String>,
 }
 
+/// A result with what it took.
+#[derive(Deserialize)]
+struct Counted {
+    #[serde(flatten)]
+    data: QueryData,
+    stats: Option<QueryStats>,
+}
+
 #[derive(Deserialize)]
 struct Posted {
     #[serde(rename = "silenceID")]
@@ -202,7 +262,7 @@ impl Core for Remote {
             .maybe("timeout", query.timeout.map(span))
             .maybe("lookback_delta", query.lookback.map(span))
             .count("limit", query.limit);
-        self.prometheus.envelope(call, Ask::form("/api/v1/query", &params))
+        self.told(call, "/api/v1/query", params, query.detail)
     }
 
     fn query_range(&self, call: &Call, query: &RangeQuery) -> Result<Answer<QueryData>, Error> {
@@ -214,7 +274,7 @@ impl Core for Remote {
             .maybe("timeout", query.timeout.map(span))
             .maybe("lookback_delta", query.lookback.map(span))
             .count("limit", query.limit);
-        self.prometheus.envelope(call, Ask::form("/api/v1/query_range", &params))
+        self.told(call, "/api/v1/query_range", params, query.detail)
     }
 
     fn query_exemplars(
@@ -231,9 +291,30 @@ impl Core for Remote {
         Ok(Some(self.prometheus.opened(path, &response)?.data))
     }
 
+    fn query_hints(&self, call: &Call, expr: &str, range: TimeRange) -> Result<Vec<String>, Error> {
+        let params = range_params(range).with("query", expr);
+        let asked = self.prometheus.envelope(call, Ask::form("/api/v1/watchbell/hints", &params));
+        match asked {
+            Ok(answer) => Ok(answer.data),
+            // Another server has the names, and here is who can look at them. VictoriaMetrics
+            // refuses paths that it does not know with 400.
+            Err(err) if matches!(err.kind, ErrorKind::NotFound | ErrorKind::BadData) => {
+                let parsed = syntax::parse(expr, &syntax::Features::ALL)
+                    .map_err(|err| Error::bad_data(err.to_string()))?;
+                hints::hints(&parsed, &Known { core: self, call }, range)
+            }
+            Err(err) => Err(err),
+        }
+    }
+
     fn format_query(&self, expr: &str) -> Result<String, Error> {
         let params = Params::default().with("query", expr);
         Ok(self.prometheus.envelope(&quick(), Ask::form("/api/v1/format_query", &params))?.data)
+    }
+
+    fn parse_query(&self, expr: &str) -> Result<serde_json::Value, Error> {
+        let params = Params::default().with("query", expr);
+        Ok(self.prometheus.envelope(&quick(), Ask::form("/api/v1/parse_query", &params))?.data)
     }
 
     fn parse_matchers(&self, selector: &str) -> Result<Vec<Matcher>, Error> {
@@ -247,8 +328,7 @@ impl Core for Remote {
     fn series(&self, call: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error> {
         let ask = Ask::form("/api/v1/series", &series_params(request));
         let answer: Answer<Vec<BTreeMap<String, String>>> = self.prometheus.envelope(call, ask)?;
-        let data = answer.data.into_iter().map(Labels::from_pairs).collect();
-        Ok(Answer { data, warnings: answer.warnings, infos: answer.infos })
+        Ok(answer.map(|list| list.into_iter().map(Labels::from_pairs).collect()))
     }
 
     fn label_names(&self, call: &Call, req: &SeriesRequest) -> Result<Answer<Vec<String>>, Error> {

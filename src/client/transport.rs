@@ -4,7 +4,7 @@ use crate::model::{Timestamp, value_text};
 use crate::sys::clock::SharedClock;
 use crate::sys::http::{HttpClient, HttpError, Method, Request, Response};
 use crate::sys::tasks::BlockingRuntime;
-use crate::wire::{Answer, Call, Error, ErrorKind};
+use crate::wire::{Account, Answer, Call, Error, ErrorKind, Explain};
 use futures_util::future::{Either, select};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -123,6 +123,7 @@ struct Envelope<T> {
     warnings: Vec<String>,
     #[serde(default)]
     infos: Vec<String>,
+    explain: Option<Explain>,
 }
 
 impl Server {
@@ -230,7 +231,10 @@ impl Server {
         };
         match read.data {
             Some(data) if read.status == "success" => {
-                Ok(Answer { data, warnings: read.warnings, infos: read.infos })
+                let account = read.explain.map(|explain| {
+                    Box::new(Account { explain: Some(explain), ..Account::default() })
+                });
+                Ok(Answer { data, warnings: read.warnings, infos: read.infos, account })
             }
             Some(_) | None => {
                 let kind = ErrorKind::from_answer(&read.error_type, response.status);
@@ -280,11 +284,15 @@ impl Server {
         struct Coded {
             message: String,
         }
+        let elsewhere = matches!(response.status, 401 | 403..=405 | 502..=504);
         let text = serde_json::from_slice::<String>(&response.body)
             .or_else(|_| serde_json::from_slice::<Coded>(&response.body).map(|err| err.message))
-            .unwrap_or_else(|_| first_line(&response.body));
-        let status = response.status;
-        let text = if text.is_empty() { format!("{path}: HTTP status {status}") } else { text };
+            .unwrap_or_else(|_| match first_line(&response.body) {
+                line if line.is_empty() || elsewhere || is_page(response) => {
+                    self.no_api(path, response)
+                }
+                line => line,
+            });
         Error::new(kind, text)
     }
 
@@ -292,11 +300,35 @@ impl Server {
         if !(200..300).contains(&response.status) {
             return self.refused(path, response);
         }
+        if is_page(response) {
+            return Error::internal(self.no_api(path, response));
+        }
         let why = serde_json::from_slice::<T>(&response.body)
             .err()
             .map_or_else(String::new, |err| err.to_string());
         Error::internal(format!("cannot read the answer of {}{path}: {why}", self.shown()))
     }
+
+    /// An answer that no API gives, in one sentence, with what may be wrong.
+    fn no_api(&self, path: &str, response: &Response) -> String {
+        let hint = match response.status {
+            200..300 => "; is a proxy or another program at this URL?",
+            401 | 403 => "; the URL may need a user: http://USER:PASSWORD@HOST",
+            404 | 405 => "; is the URL's path right?",
+            502..=504 => "; the server may be starting, or down behind a proxy",
+            _ => "",
+        };
+        let said =
+            if is_page(response) { "an HTML page".to_owned() } else { first_line(&response.body) };
+        let said = if said.is_empty() { said } else { format!(" and {said}") };
+        let (url, status) = (self.shown(), response.status);
+        format!("{url}{path} answers with HTTP status {status}{said}, not as Prometheus' API{hint}")
+    }
+}
+
+/// Whether the body is HTML, for people with a browser.
+fn is_page(response: &Response) -> bool {
+    response.body.trim_ascii_start().starts_with(b"<")
 }
 
 /// The start of a plain text.

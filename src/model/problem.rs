@@ -52,7 +52,8 @@ pub fn nearest_name<'a>(
         .into_iter()
         .map(|name| (edit_distance(written, name), name))
         .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
+        // Of equally near names the one that was begun: `rat` is `rate` before it is `rad`.
+        .min_by_key(|(distance, name)| (*distance, !name.starts_with(written)))
         .map(|(_, name)| name)
 }
 
@@ -87,12 +88,13 @@ mod tests {
 
     #[test]
     fn a_misspelling_finds_its_word() {
-        let known = ["expr", "alert", "record", "for", "labels"];
+        let known = ["expr", "alert", "of", "record", "for", "labels"];
         for (written, meant) in [
             ("exprr", Some("expr")),
             ("aelrt", Some("alert")),
             ("label", Some("labels")),
             ("nonsense", None),
+            ("fo", Some("for")),
         ] {
             assert_eq!(nearest_name(written, known), meant, "{written}");
         }

@@ -62,6 +62,8 @@ pub struct Options {
     pub bytes_max: Option<usize>,
     /// Step of subqueries that have none.
     pub evaluation_interval: Option<Duration>,
+    /// Whether the output tells where the work went.
+    pub profile: bool,
 }
 
 /// What a light query may do.
@@ -204,10 +206,11 @@ impl Engine {
             query_end: end.as_millis(),
             query_step: if instant { 0 } else { grid.step },
             instant,
+            profile: options.profile,
         };
         let mut notes = Notes::default();
-        let (value, stats, lease) =
+        let (value, stats, lease, profile) =
             eval::run(source, &query.expr, grid, settings, guard, &mut notes)?;
-        Ok(Output { value, annotations: notes.finish(&query.text), stats, lease })
+        Ok(Output { value, annotations: notes.finish(&query.text), stats, lease, profile })
     }
 }

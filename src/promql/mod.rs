@@ -11,7 +11,9 @@ pub mod config;
 mod engine;
 mod error;
 mod eval;
+pub mod hints;
 mod pool;
+mod profile;
 pub mod syntax;
 mod value;
 
@@ -20,5 +22,6 @@ pub use config::Config;
 pub use engine::{Engine, Light, Options, Query};
 pub use error::{Error, ErrorKind};
 pub use pool::{Lease, Pool, User};
+pub use profile::{NodeProfile, Profile};
 pub use syntax::Features;
 pub use value::{Output, Series, Stats, Value, VectorSample};

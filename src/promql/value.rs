@@ -3,7 +3,7 @@
 //! All values are floats. Native histograms will come as a second column beside `samples` and as
 //! a second field beside `value`, which is why the enum is not exhaustive.
 
-use super::{Annotations, Lease};
+use super::{Annotations, Lease, Profile};
 use crate::model::{Labels, Sample, Timestamp};
 use crate::storage::source::Columns;
 
@@ -65,6 +65,8 @@ pub struct Output {
     pub stats: Stats,
     /// The memory of the value and of its text: kept as long as either is.
     pub lease: Lease,
+    /// Where the work went, when that was asked.
+    pub profile: Option<Box<Profile>>,
 }
 
 impl Output {

@@ -121,6 +121,12 @@ impl Service {
     }
 }
 
+/// Reads an expression of the whole language.
+fn tree(expr: &str) -> Result<syntax::Expr, Error> {
+    syntax::parse(expr, &syntax::Features::ALL)
+        .map_err(|err| query_error(&crate::promql::Error::Parse(err)))
+}
+
 impl Core for Service {
     fn query(&self, call: &Call, query: &InstantQuery) -> Result<Answer<QueryData>, Error> {
         self.running()?.queries.instant(call, query, self.world.clock.now())
@@ -147,10 +153,16 @@ impl Core for Service {
         Ok(Some(found.map(forms::exemplar_series).collect()))
     }
 
+    fn query_hints(&self, _: &Call, expr: &str, range: TimeRange) -> Result<Vec<String>, Error> {
+        self.running()?.queries.hints(expr, range)
+    }
+
     fn format_query(&self, expr: &str) -> Result<String, Error> {
-        let tree = syntax::parse(expr, &syntax::Features::ALL)
-            .map_err(|err| query_error(&crate::promql::Error::Parse(err)))?;
-        Ok(tree.to_string())
+        Ok(tree(expr)?.pretty())
+    }
+
+    fn parse_query(&self, expr: &str) -> Result<serde_json::Value, Error> {
+        Ok(forms::ast(&tree(expr)?))
     }
 
     fn parse_matchers(&self, selector: &str) -> Result<Vec<Matcher>, Error> {

@@ -2,17 +2,18 @@
 
 use super::active::{Active, Ticket};
 use super::gate::Gate;
+use super::hints;
 use super::pressure::Pressure;
 use super::query_log::{Ended, QueryLog};
 use super::query_metrics::{QueryMetrics, Times};
 use super::workers::{NotDone, Workers};
-use crate::model::{Labels, Matcher, Timestamp};
+use crate::model::{Labels, Matcher, TimeRange, Timestamp};
 use crate::promql::{self, Engine, Light, Output, Query, User, Value};
 use crate::storage::source::{Source, SourceError};
 use crate::sys::clock::SharedClock;
 use crate::sys::metrics::Registry;
 use crate::wire::{
-    Answer, Call, Error, ErrorKind, InstantQuery, MatrixSeries, QueryData, RangeQuery,
+    Answer, Call, Detail, Error, ErrorKind, InstantQuery, MatrixSeries, QueryData, RangeQuery,
     SeriesRequest, VectorSample,
 };
 use std::collections::BTreeSet;
@@ -68,17 +69,18 @@ pub(super) struct Queries {
 
 /// When an expression is evaluated.
 #[derive(Clone, Copy, Debug)]
-enum When {
+pub(super) enum When {
     At(Timestamp),
     Range { start: Timestamp, end: Timestamp, step: Duration },
 }
 
 /// A query and how it is to be run.
-struct Asked<'a> {
-    expr: &'a str,
-    when: When,
-    timeout: Duration,
-    lookback: Option<Duration>,
+pub(super) struct Asked<'a> {
+    pub(super) expr: &'a str,
+    pub(super) when: When,
+    pub(super) timeout: Duration,
+    pub(super) lookback: Option<Duration>,
+    pub(super) detail: Detail,
 }
 
 impl Queries {
@@ -143,8 +145,9 @@ impl Queries {
             when: When::At(query.time.unwrap_or(now)),
             timeout: self.timeout_of(call, query.timeout),
             lookback: query.lookback,
+            detail: query.detail,
         };
-        Ok(answer(self.run(call, &asked)?, query.limit, call))
+        self.answered(call, &asked, query.limit)
     }
 
     /// As `wire::Core::query_range`.
@@ -158,8 +161,9 @@ impl Queries {
             when: When::Range { start: query.start, end: query.end, step: query.step },
             timeout: self.timeout_of(call, query.timeout),
             lookback: query.lookback,
+            detail: query.detail,
         };
-        Ok(answer(self.run(call, &asked)?, query.limit, call))
+        self.answered(call, &asked, query.limit)
     }
 
     /// An expression of a rule: it waits for nobody, and has memory of its own.
@@ -170,7 +174,8 @@ impl Queries {
         timeout: Duration,
     ) -> Result<Output, promql::Error> {
         let call = Call { client: RULES.to_owned(), ..Call::with_timeout(timeout) };
-        let asked = Asked { expr, when: When::At(at), timeout, lookback: None };
+        let asked =
+            Asked { expr, when: When::At(at), timeout, lookback: None, detail: Detail::default() };
         let ticket = self.active.begin(expr, &call.client, call.canceled.clone());
         let _running = self.metrics.begin();
         let begun = self.clock.elapsed();
@@ -189,8 +194,19 @@ impl Queries {
         asked.unwrap_or(self.timeout).min(call.timeout).min(self.timeout)
     }
 
+    fn answered(
+        &self,
+        call: &Call,
+        asked: &Asked,
+        limit: usize,
+    ) -> Result<Answer<QueryData>, Error> {
+        let (output, times) = self.run(call, asked)?;
+        let account = self.account(call, asked, &output, times);
+        Ok(Answer { account, ..answer(output, limit, call) })
+    }
+
     /// Runs a query of a client, as a light one first.
-    fn run(&self, call: &Call, asked: &Asked) -> Result<Output, Error> {
+    pub(super) fn run(&self, call: &Call, asked: &Asked) -> Result<(Output, Times), Error> {
         self.check_memory()?;
         let ticket = self.active.begin(asked.expr, &call.client, call.canceled.clone());
         let _running = self.metrics.begin();
@@ -202,7 +218,7 @@ impl Queries {
         }
         let error = error.map(|err| err.message.as_str());
         self.note_end(call, asked, &ticket, times, error);
-        outcome
+        outcome.map(|output| (output, times))
     }
 
     /// Runs it within the limits of a light query, and without them where they do not suffice.
@@ -298,6 +314,7 @@ impl Queries {
             timeout: Some(asked.timeout),
             canceled: call.canceled.clone(),
             progress: ticket.progress.clone(),
+            profile: asked.detail.is_some(),
             ..promql::Options::default()
         }
     }
@@ -330,6 +347,12 @@ impl Queries {
                 error,
             },
         );
+    }
+
+    /// As `wire::Core::query_hints`.
+    pub(super) fn hints(&self, expr: &str, range: TimeRange) -> Result<Vec<String>, Error> {
+        self.check_memory()?;
+        hints::hints(self.source.as_ref(), expr, range)
     }
 
     /// As `wire::Core::series`.
@@ -477,7 +500,7 @@ fn answer(output: Output, limit: usize, call: &Call) -> Answer<QueryData> {
     if cut {
         warnings.push(TRUNCATED.to_owned());
     }
-    Answer { data, warnings, infos }
+    Answer { data, warnings, infos, account: None }
 }
 
 fn query_data(value: Value) -> QueryData {
@@ -507,7 +530,6 @@ fn query_data(value: Value) -> QueryData {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::TimeRange;
     use crate::storage::source::SeriesSet;
     use crate::sys::files::SystemFiles;
     use crate::sys::sim::VirtualClock;

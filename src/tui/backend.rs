@@ -198,6 +198,33 @@ impl Encoder {
     }
 }
 
+/// A picture as lines of text with the codes of its styles, without blanks at their ends: for a
+/// terminal that scrolls, or with a picture without styles for a file.
+pub(crate) fn lines(picture: &Buffer) -> String {
+    let bare = (Color::Reset, Color::Reset, Modifier::empty());
+    let mut encoder = Encoder::new(picture.area);
+    encoder.style = Some(bare);
+    let mut out = String::new();
+    for y in picture.area.top()..picture.area.bottom() {
+        let columns = picture.area.left()..picture.area.right();
+        let is_blank = |x: &u16| picture.cell((*x, y)).is_none_or(|cell| cell.symbol() == " ");
+        let end =
+            columns.clone().rev().find(|x| !is_blank(x)).map_or(picture.area.left(), |x| x + 1);
+        let mut covered = 0;
+        for x in columns.start..end {
+            let Some(cell) = picture.cell((x, y)).filter(|_| covered == 0) else {
+                covered -= 1;
+                continue;
+            };
+            covered = unicode_width::UnicodeWidthStr::width(cell.symbol()).saturating_sub(1);
+            encoder.print(cell, &mut out);
+        }
+        encoder.set_style(bare, &mut out);
+        out.push('\n');
+    }
+    out
+}
+
 /// All attributes that are used.
 fn known() -> Modifier {
     ATTRIBUTES.iter().fold(Modifier::empty(), |all, (one, _)| all | *one)

@@ -70,8 +70,12 @@ fn three_digits(value: f64) -> String {
         0
     } else if size >= 9.995 {
         1
-    } else {
+    } else if size >= 0.0995 {
         2
+    } else if size >= 0.00995 {
+        3
+    } else {
+        4
     };
     let text = format!("{value:.decimals$}");
     let text = if text.contains('.') {
@@ -98,7 +102,7 @@ fn scaled(value: f64, base: f64, prefixes: &[&str], unit: &str) -> String {
 
 /// `1.2k`, `340m` becomes `0.34`; very small numbers get an exponent.
 pub(crate) fn si(value: f64, unit: &str) -> String {
-    if value != 0.0 && value.abs() < 0.005 {
+    if value != 0.0 && value.abs() < 0.000_995 {
         return format!("{value:.1e}{unit}");
     }
     scaled(value, 1000.0, &["k", "M", "G", "T", "P", "E"], unit)
@@ -246,6 +250,8 @@ mod tests {
             (Unit::Plain, 1234.0, "1.23k"),
             (Unit::Plain, 999.9, "1k"),
             (Unit::Plain, 0.25, "0.25"),
+            (Unit::Plain, 0.0125, "0.013"),
+            (Unit::Plain, 0.0062, "0.0062"),
             (Unit::Plain, 0.0001, "1.0e-4"),
             (Unit::Plain, -12_345_678.0, "-12.3M"),
             (Unit::Plain, f64::NAN, "NaN"),

@@ -17,6 +17,7 @@ mod keys;
 mod model;
 mod options;
 mod plain;
+mod plot;
 mod screens;
 mod source;
 mod term;
@@ -28,6 +29,7 @@ pub use error::Error;
 pub use keys::Key;
 pub use options::{CharsetChoice, ColorChoice, Exit, Options, ScreenName};
 pub use plain::{Session, once};
+pub use plot::{Plot, width};
 
 use crate::wire::Core;
 use std::sync::Arc;

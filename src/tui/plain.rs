@@ -2,6 +2,7 @@
 //!
 //! `watchbell tui --once` prints one screen so, and the tests drive whole sessions.
 
+use super::backend;
 use super::keys::Key;
 use super::model::Model;
 use super::options::{Exit, Options, ScreenName};
@@ -11,6 +12,7 @@ use super::update::{Effect, Msg, update};
 use crate::wire::{Call, Core};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -111,7 +113,11 @@ impl Session {
 
     /// The picture as text, without blanks at the ends of lines.
     pub fn text(&self) -> String {
-        text_of(&self.picture())
+        let mut picture = self.picture();
+        for cell in &mut picture.content {
+            cell.set_style(Style::reset());
+        }
+        backend::lines(&picture)
     }
 
     /// Texts that were copied.
@@ -153,26 +159,6 @@ impl Session {
             }
         }
     }
-}
-
-fn text_of(buf: &Buffer) -> String {
-    let mut text = String::new();
-    for y in buf.area.top()..buf.area.bottom() {
-        let mut line = String::new();
-        let mut covered = 0;
-        for x in buf.area.left()..buf.area.right() {
-            let symbol = buf.cell((x, y)).map_or(" ", |cell| cell.symbol());
-            if covered > 0 {
-                covered -= 1;
-                continue;
-            }
-            covered = unicode_width::UnicodeWidthStr::width(symbol).saturating_sub(1);
-            line.push_str(symbol);
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 /// One screen as text, with the data of now.

@@ -52,6 +52,8 @@ pub(crate) enum Slot {
     Preview,
     /// The chart of Explore.
     Explore,
+    /// Why the chart of Explore is empty.
+    Hints,
     /// Names of metrics.
     Metrics,
     /// Proposals at the cursor.
@@ -79,6 +81,13 @@ pub(crate) enum Request {
     Ranges(Vec<RangeQuery>),
     /// One expression over time.
     Range(RangeQuery),
+    /// Why an expression may answer nothing.
+    Hints {
+        /// The expression.
+        expr: String,
+        /// When it was evaluated.
+        range: TimeRange,
+    },
     /// Names of labels of the series of a metric, or of all.
     LabelNames(Option<String>),
     /// Values of a label, of the series of a metric or of all.
@@ -115,7 +124,7 @@ pub(crate) enum Answer {
     Ranges(Vec<Vec<MatrixSeries>>),
     /// To `Range`.
     Range(Vec<MatrixSeries>),
-    /// To `LabelNames` and `LabelValues`.
+    /// To `Hints`, `LabelNames` and `LabelValues`.
     Words(Vec<String>),
     /// To `PostSilence`: the id.
     Posted(String),
@@ -143,6 +152,7 @@ pub(crate) fn ask(core: &dyn Core, call: &Call, request: Request) -> Outcome {
             Answer::Ranges(all.collect())
         }
         Request::Range(query) => Answer::Range(range(core, call, &query)?),
+        Request::Hints { expr, range } => Answer::Words(core.query_hints(call, &expr, range)?),
         Request::LabelNames(metric) => {
             Answer::Words(core.label_names(call, &series_of(metric, None))?.data)
         }

@@ -179,8 +179,12 @@ fn take(model: &mut Model, slot: Slot, answer: Answer) -> Vec<Effect> {
         Answer::Ranges(series) if slot == Slot::Host => model.overview.host = series,
         Answer::Ranges(series) => model.overview.strip = series.into_iter().next(),
         Answer::Range(series) if slot == Slot::Preview => model.alerts.take_preview(Ok(series)),
-        Answer::Range(series) => model.explore.take(Ok(series)),
+        Answer::Range(series) => {
+            model.explore.take(Ok(series));
+            return explore::ask_hints(model);
+        }
         Answer::Words(words) if slot == Slot::Metrics => model.explore.metrics = words,
+        Answer::Words(words) if slot == Slot::Hints => model.explore.hints = Some(words),
         Answer::Words(words) => model.explore.take_words(words),
         Answer::Posted(id) => {
             let short: String = id.chars().take(8).collect();
@@ -251,7 +255,7 @@ fn fail(model: &mut Model, slot: Slot, error: &crate::wire::Error) -> Vec<Effect
         Slot::Preview => model.alerts.take_preview(Err(text)),
         Slot::Explore => model.explore.take(Err(text)),
         // Without these the screen is poorer, not wrong.
-        Slot::Host | Slot::Strip | Slot::Metrics | Slot::Proposals => {}
+        Slot::Host | Slot::Strip | Slot::Metrics | Slot::Proposals | Slot::Hints => {}
         Slot::Write if error.kind == ErrorKind::Forbidden => {
             model.complain(format!("server refused: {text}"));
         }

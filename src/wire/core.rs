@@ -1,12 +1,12 @@
 //! The only door to what runs.
 
 use super::{
-    ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer,
-    AlertsAnswer, BuildInfo, Changes, ConfigAnswer, Error, ExemplarQuery, ExemplarSeries,
-    GettableAlert, ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest,
-    PostableAlert, PostableSilence, QueryData, RangeQuery, ReceiverName, RulesAnswer, RulesRequest,
-    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TopQueries,
-    TsdbStatus, WalReplay, WatchStatus,
+    Account, ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus,
+    AlertmanagersAnswer, AlertsAnswer, BuildInfo, Changes, ConfigAnswer, Error, ExemplarQuery,
+    ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery, MetadataEntry,
+    MetadataRequest, PostableAlert, PostableSilence, QueryData, RangeQuery, ReceiverName,
+    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState,
+    TargetsAnswer, TopQueries, TsdbStatus, WalReplay, WatchStatus,
 };
 use crate::model::{Labels, Matcher, TimeRange};
 use std::any::Any;
@@ -68,12 +68,20 @@ pub struct Answer<T> {
     pub warnings: Vec<String>,
     /// What may be meant otherwise.
     pub infos: Vec<String>,
+    /// What a query took, when that was asked.
+    pub account: Option<Box<Account>>,
 }
 
 impl<T> Answer<T> {
+    /// The same said about another form of the value.
+    pub fn map<U>(self, form: impl FnOnce(T) -> U) -> Answer<U> {
+        let Self { data, warnings, infos, account } = self;
+        Answer { data: form(data), warnings, infos, account }
+    }
+
     /// A value with nothing to add.
     pub const fn plain(data: T) -> Self {
-        Self { data, warnings: Vec::new(), infos: Vec::new() }
+        Self { data, warnings: Vec::new(), infos: Vec::new(), account: None }
     }
 }
 
@@ -117,8 +125,13 @@ pub trait Core: Send + Sync + fmt::Debug {
         call: &Call,
         query: &ExemplarQuery,
     ) -> Result<Option<Vec<ExemplarSeries>>, Error>;
+    /// Why the expression may answer nothing in `range`: one sentence for each selector that no
+    /// series fits, with the nearest names.
+    fn query_hints(&self, call: &Call, expr: &str, range: TimeRange) -> Result<Vec<String>, Error>;
     /// The expression in the canonical layout.
     fn format_query(&self, expr: &str) -> Result<String, Error>;
+    /// The tree of an expression, in Prometheus' form.
+    fn parse_query(&self, expr: &str) -> Result<serde_json::Value, Error>;
     /// The matchers of a PromQL series selector, such as `up{job="node"}`; one `match[]`.
     fn parse_matchers(&self, selector: &str) -> Result<Vec<Matcher>, Error>;
     /// One or more matchers in Alertmanager's grammar, such as `{a="b", c=~"d"}`; one `filter`.

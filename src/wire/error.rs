@@ -61,7 +61,7 @@ impl ErrorKind {
     pub fn from_answer(word: &str, status: u16) -> Self {
         match (word, status) {
             ("bad_data", _) | (_, 400) => Self::BadData,
-            ("execution", _) => Self::Execution,
+            ("execution", _) | (_, 422) => Self::Execution,
             ("timeout", _) => Self::Timeout,
             ("canceled", _) => Self::Canceled,
             ("not_found", _) | (_, 404) => Self::NotFound,

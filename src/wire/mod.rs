@@ -8,6 +8,7 @@
 mod alertmanager;
 mod core;
 mod error;
+mod explain;
 mod forms;
 mod prometheus;
 mod query;
@@ -20,6 +21,10 @@ pub use alertmanager::{
 };
 pub use core::{Answer, Call, Core, Kept, RawWrite, Readiness};
 pub use error::{Error, ErrorKind};
+pub use explain::{
+    Account, ClosestSeries, Detail, Explain, ExplainLimit, ExplainNode, QuerySamples, QueryStats,
+    QueryTimings,
+};
 pub use forms::{rfc3339, rfc3339_opt};
 pub use prometheus::{
     AlertForm, AlertmanagerTarget, AlertmanagersAnswer, AlertsAnswer, BlockReport, BuildInfo,

@@ -1,6 +1,6 @@
 //! Queries and their results.
 
-use super::forms;
+use super::{Detail, forms};
 use crate::model::{Labels, TimeRange, Timestamp, value_text};
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -20,12 +20,21 @@ pub struct InstantQuery {
     pub lookback: Option<Duration>,
     /// At most so many series in the answer; 0 is all.
     pub limit: usize,
+    /// What is to be told besides.
+    pub detail: Detail,
 }
 
 impl InstantQuery {
     /// `expr` now, with the server's own settings.
     pub fn now(expr: impl Into<String>) -> Self {
-        Self { expr: expr.into(), time: None, timeout: None, lookback: None, limit: 0 }
+        Self {
+            expr: expr.into(),
+            time: None,
+            timeout: None,
+            lookback: None,
+            limit: 0,
+            detail: Detail::default(),
+        }
     }
 }
 
@@ -46,6 +55,8 @@ pub struct RangeQuery {
     pub lookback: Option<Duration>,
     /// At most so many series in the answer; 0 is all.
     pub limit: usize,
+    /// What is to be told besides.
+    pub detail: Detail,
 }
 
 /// One series at one instant.
@@ -164,14 +175,16 @@ mod seconds {
 }
 
 /// `serde(with)` for values: text.
-mod value {
+pub(super) mod value {
     use super::*;
 
-    pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::wire) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
         value_text::with_api(*value, |text| to.serialize_str(text))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    pub(in crate::wire) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<f64, D::Error> {
         number(&String::deserialize(from)?)
     }
 }

@@ -84,6 +84,7 @@ impl Fixture {
                 data: vector(0.1),
                 warnings: vec!["w".to_owned()],
                 infos: vec!["i".to_owned()],
+                account: None,
             },
             "panic" => panic!("a test asked for it"),
             "block" => {
@@ -134,6 +135,26 @@ impl Fixture {
     }
 }
 
+/// What a query took, as far as it was asked.
+fn account(detail: Detail) -> Option<Box<Account>> {
+    let stats = detail.stats.then(|| QueryStats {
+        timings: QueryTimings { exec_total_time: 0.5, ..QueryTimings::default() },
+        samples: QuerySamples { total_queryable_samples: 7, samples_read: 6, peak_samples: 5 },
+    });
+    let closest = ClosestSeries { metric: up(), value: 1.0, distance: f64::INFINITY, holds: true };
+    let limit = RuleLimit {
+        left: "up".to_owned(),
+        op: ">".to_owned(),
+        value: Some(0.0),
+        right: "0".to_owned(),
+    };
+    let explain = detail.explain.then(|| Explain {
+        root: ExplainNode { text: "up".to_owned(), end: 2, series: 1, ..ExplainNode::default() },
+        limit: Some(ExplainLimit { limit, closest: vec![closest] }),
+    });
+    detail.is_some().then(|| Box::new(Account { stats, explain }))
+}
+
 /// `name{a="b",c=~"d"}`: enough of a parser for a fixture.
 fn matchers(text: &str) -> Result<Vec<Matcher>, Error> {
     let wrong =
@@ -176,14 +197,16 @@ impl Core for Fixture {
             self.tell(format!("canceled, asked by {}", call.client));
             return Err(Error::new(ErrorKind::Canceled, "query was canceled"));
         }
-        self.evaluate(&query.expr, query.time.unwrap_or(at(250)))
+        let answer = self.evaluate(&query.expr, query.time.unwrap_or(at(250)))?;
+        Ok(Answer { account: account(query.detail), ..answer })
     }
 
     fn query_range(&self, _: &Call, query: &RangeQuery) -> Result<Answer<QueryData>, Error> {
         self.tell(format!("{query:?}"));
         self.evaluate(&query.expr, query.start)?;
         let values = vec![(query.start, 1.0), (query.start.plus(query.step), f64::NEG_INFINITY)];
-        Ok(Answer::plain(QueryData::Matrix(vec![MatrixSeries { metric: up(), values }])))
+        let answer = Answer::plain(QueryData::Matrix(vec![MatrixSeries { metric: up(), values }]));
+        Ok(Answer { account: account(query.detail), ..answer })
     }
 
     fn query_exemplars(
@@ -206,8 +229,18 @@ impl Core for Fixture {
         Ok((query.expr != "1").then_some(found))
     }
 
+    fn query_hints(&self, _: &Call, expr: &str, range: TimeRange) -> Result<Vec<String>, Error> {
+        self.tell(format!("hints {expr} {range:?}"));
+        self.evaluate(expr, at(0)).map(|_| vec![format!("no series has the name {expr}")])
+    }
+
     fn format_query(&self, expr: &str) -> Result<String, Error> {
         self.evaluate(expr, at(0)).map(|_| format!("({expr})"))
+    }
+
+    fn parse_query(&self, expr: &str) -> Result<serde_json::Value, Error> {
+        self.evaluate(expr, at(0))
+            .map(|_| serde_json::json!({"type": "stringLiteral", "val": expr}))
     }
 
     fn parse_matchers(&self, selector: &str) -> Result<Vec<Matcher>, Error> {
@@ -226,6 +259,7 @@ impl Core for Fixture {
             data: vec![up()],
             warnings: vec!["results truncated due to limit".to_owned()],
             infos: Vec::new(),
+            account: None,
         })
     }
 

@@ -68,7 +68,7 @@ fn parameters_arrive_as_they_were_sent() {
     for (target, told) in [
         (
             "/api/v1/query?query=up&time=5&timeout=5m&lookback_delta=60&limit=3",
-            "InstantQuery { expr: \"up\", time: Some(Timestamp(5000)), timeout: Some(300s), lookback: Some(60s), limit: 3 }",
+            "InstantQuery { expr: \"up\", time: Some(Timestamp(5000)), timeout: Some(300s), lookback: Some(60s), limit: 3, detail: Detail { stats: false, explain: false } }",
         ),
         (
             "/api/v1/series?match[]=up&match[]=%7Ba%3D~%22b%22%7D&start=1&end=2.5",

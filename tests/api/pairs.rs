@@ -28,6 +28,28 @@ pub(crate) const PAIRS: &[Pair] = &[
         200,
         r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"node"},"value":[1700000000.25,"+Inf"]}]}}"#,
     ),
+    // The form of prometheus, util/stats/query_stats.go (BuiltinStats).
+    get(
+        "/api/v1/query?query=1&time=5&stats=all",
+        200,
+        r#"{"status":"success","data":{"resultType":"scalar","result":[5,"1"],"stats":{"timings":{"evalTotalTime":0.0,"resultSortTime":0.0,"queryPreparationTime":0.0,"innerEvalTime":0.0,"execQueueTime":0.0,"execTotalTime":0.5},"samples":{"totalQueryableSamples":7,"samplesRead":6,"peakSamples":5}}}}"#,
+    ),
+    // The words of prometheus, web/api/v1/api.go (statsParamWarning).
+    get(
+        "/api/v1/query_range?query=up&start=0&end=30&step=15s&stats=yes",
+        200,
+        r#"~"peakSamples":5}}},"warnings":["value \"yes\" for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\""]}"#,
+    ),
+    get(
+        "/api/v1/query?query=1&time=5&explain=1",
+        200,
+        r#"{"status":"success","data":{"resultType":"scalar","result":[5,"1"]},"explain":{"root":{"text":"up","start":0,"end":2,"series":1,"samples":0,"selfSeconds":0.0,"totalSeconds":0.0,"constant":false,"once":false,"shared":false},"limit":{"left":"up","op":">","value":0.0,"right":"0","closest":[{"metric":{"__name__":"up","job":"node"},"value":"1","distance":"+Inf","holds":true}]}}}"#,
+    ),
+    get(
+        "/api/v1/query?query=1&time=5&explain=0",
+        200,
+        r#"{"status":"success","data":{"resultType":"scalar","result":[5,"1"]}}"#,
+    ),
     get(
         "/api/v1/query?query=1&time=2023-11-14T22:13:20Z",
         200,
@@ -107,7 +129,20 @@ pub(crate) const PAIRS: &[Pair] = &[
         400,
         r#"~invalid parameter \"start\": cannot parse \"\" to a valid timestamp"#,
     ),
+    get(
+        "/api/v1/watchbell/hints?query=upp&start=1&end=2",
+        200,
+        r#"{"status":"success","data":["no series has the name upp"]}"#,
+    ),
+    get("/api/v1/watchbell/hints?query=sum(", 400, r#"~invalid parameter \"query\": 1:5"#),
+    get("/api/v1/watchbell/hints?query=a&start=2&end=1", 400, r#"~end timestamp must not be"#),
     get("/api/v1/format_query?query=a", 200, r#"{"status":"success","data":"(a)"}"#),
+    get(
+        "/api/v1/parse_query?query=a",
+        200,
+        r#"{"status":"success","data":{"type":"stringLiteral","val":"a"}}"#,
+    ),
+    post("/api/v1/parse_query", "query=sum(", 400, r#"~invalid parameter \"query\": 1:5: parse"#),
     get(
         "/api/v1/format_query?query=sum(",
         400,

@@ -33,6 +33,7 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         timeout: Some(Duration::from_secs(3)),
         lookback: Some(Duration::from_secs(60)),
         limit: 5,
+        detail: Detail { stats: true, explain: true },
     };
     let series = SeriesRequest {
         matchers: vec![vec![Matcher::equal("__name__", "up")], vec![Matcher::equal("job", "x")]],
@@ -117,6 +118,8 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         ("alerts", format!("{:?}", core.alerts())),
         ("alertmanagers", format!("{:?}", core.alertmanagers())),
         ("config", format!("{:?}", core.config())),
+        ("hints", format!("{:?}", core.query_hints(&call, "up", TimeRange::ALL))),
+        ("parsed", format!("{:?}", core.parse_query("up"))),
         ("flags", format!("{:?}", core.flags())),
         ("runtime", format!("{:?}", core.runtime_info())),
         ("build", format!("{:?}", core.build_info())),

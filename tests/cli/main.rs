@@ -1,5 +1,7 @@
 //! The binary from outside: arguments in; standard output, standard error and exit status out.
 
+mod query;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -17,6 +17,7 @@ mod oracle;
 mod property;
 mod runner;
 mod script;
+mod stats;
 mod traps;
 
 use std::path::PathBuf;

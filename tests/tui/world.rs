@@ -334,8 +334,16 @@ impl Core for World {
         self.up(None)
     }
 
+    fn query_hints(&self, _: &Call, expr: &str, _: TimeRange) -> Result<Vec<String>, Error> {
+        self.up(vec![format!("no series has the name {expr}; did you mean up?")])
+    }
+
     fn format_query(&self, expr: &str) -> Result<String, Error> {
         self.up(expr.to_owned())
+    }
+
+    fn parse_query(&self, _: &str) -> Result<serde_json::Value, Error> {
+        self.up(serde_json::Value::Null)
     }
 
     fn parse_matchers(&self, _selector: &str) -> Result<Vec<Matcher>, watchbell::wire::Error> {

@@ -184,8 +184,11 @@ impl Evaluator<'_> {
     fn timestamp(&self, inner: &Node, grid: Grid, sink: &mut Sink<'_>) -> Result<(), Error> {
         let delayed = self.settings.delayed_name_removal;
         if let Kind::Select(select) = &inner.kind {
-            return self.select_instant(select, grid, Wanted::Time, &mut |labels, _, values| {
+            let mut nameless = |labels: &Labels, _: bool, values: &mut Vec<f64>| {
                 emit_nameless(labels, delayed, values, sink)
+            };
+            return self.traced(inner, &mut nameless, |sink| {
+                self.select_instant(select, grid, Wanted::Time, sink)
             });
         }
         self.stream(inner, grid, &mut |labels, _, values| {

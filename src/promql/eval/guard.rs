@@ -134,6 +134,11 @@ impl Guard {
         }
     }
 
+    /// The time on the clock that measures the query.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.watch.clock.elapsed()
+    }
+
     /// Whether the query may go on.
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.watch.canceled.load(Ordering::Relaxed) {

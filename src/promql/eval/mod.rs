@@ -24,12 +24,13 @@ mod ranking;
 mod rate;
 mod select;
 mod sorting;
+mod trace;
 mod window;
 
 use super::annotation::Notes;
 use super::syntax::{Expr, Span, ValueType};
 use super::value::{Series, Stats, Value, VectorSample};
-use super::{Error, Lease, value};
+use super::{Error, Lease, Profile, value};
 use crate::model::{Labels, Sample, Timestamp};
 use crate::storage::source::{Columns, SelectedSeries, Source};
 use column::{ABSENT, Row, Rows, Scalars, is_absent};
@@ -41,6 +42,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::BuildHasher as _;
 use std::rc::Rc;
+use trace::Trace;
 
 pub(super) use guard::{Guard, Watch};
 
@@ -86,7 +88,12 @@ pub(super) struct Settings {
     /// 0 for an instant query.
     pub(super) query_step: i64,
     pub(super) instant: bool,
+    /// Whether it is told where the work went.
+    pub(super) profile: bool,
 }
+
+/// What an evaluation yields.
+pub(super) type Evaluated = (Value, Stats, Lease, Option<Box<Profile>>);
 
 /// Evaluates `expr` at the instants of `grid`.
 pub(super) fn run(
@@ -96,16 +103,20 @@ pub(super) fn run(
     settings: Settings,
     guard: Guard,
     notes: &mut Notes,
-) -> Result<(Value, Stats, Lease), Error> {
+) -> Result<Evaluated, Error> {
     guard.check()?;
     guard.fits(grid.count)?;
     guard.hold_regexes(regex_bytes(expr))?;
+    let begun = guard.elapsed();
     let Plan { root, fetches } = plan::build(expr, grid, &settings)?;
+    let prepared = guard.elapsed().saturating_sub(begun);
     let fetches = fetches.into_iter().map(Fetched::new).collect();
-    let evaluator = Evaluator {
+    let trace = settings.profile.then(|| Trace::new(&guard));
+    let mut evaluator = Evaluator {
         source,
         settings,
         guard,
+        trace,
         notes: RefCell::new(std::mem::take(notes)),
         fetches: RefCell::new(fetches),
         series_selected: Cell::new(0),
@@ -120,8 +131,14 @@ pub(super) fn run(
     };
     *notes = evaluator.notes.into_inner();
     let value = result?;
+    let selected = evaluator.fetches.into_inner().into_iter();
+    let selected: Vec<_> = selected.map(|one| one.found.map(|found| found.len())).collect();
+    let profile = evaluator
+        .trace
+        .take()
+        .map(|trace| Box::new(trace.finish(&evaluator.guard, &root, &selected, prepared)));
     let lease = evaluator.guard.into_lease(answer_bytes(&value))?;
-    Ok((value, stats, lease))
+    Ok((value, stats, lease, profile))
 }
 
 /// A selector's series, once they were asked for.
@@ -145,6 +162,7 @@ struct Evaluator<'a> {
     source: &'a dyn Source,
     settings: Settings,
     guard: Guard,
+    trace: Option<Trace>,
     notes: RefCell<Notes>,
     fetches: RefCell<Vec<Fetched>>,
     series_selected: Cell<usize>,
@@ -286,7 +304,7 @@ impl Evaluator<'_> {
     /// Evaluates once what is the same at every step.
     fn broadcast(&self, node: &Node, grid: Grid, sink: &mut Sink<'_>) -> Result<(), Error> {
         let mut column = Vec::new();
-        for row in self.eval(node, grid.once())? {
+        for row in self.once_for(grid, || self.eval(node, grid.once()))? {
             self.guard.release(row.values.len());
             self.guard.release_bytes(row_bytes(&row.labels));
             let Some(value) = row.values.first().copied().filter(|value| !is_absent(*value)) else {
@@ -312,7 +330,7 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    fn raw_stream(&self, node: &Node, grid: Grid, sink: &mut Sink<'_>) -> Result<(), Error> {
+    fn series_of(&self, node: &Node, grid: Grid, sink: &mut Sink<'_>) -> Result<(), Error> {
         match &node.kind {
             Kind::Select(select) => self.select_instant(select, grid, Wanted::Value, sink),
             Kind::Call { function, args } => self.call(node, *function, args, grid, sink),
@@ -335,10 +353,10 @@ impl Evaluator<'_> {
         }
     }
 
-    /// The values of a scalar expression, one a step.
-    fn scalar(&self, node: &Node, grid: Grid) -> Result<Scalars, Error> {
+    fn scalars_of(&self, node: &Node, grid: Grid) -> Result<Scalars, Error> {
         if node.invariant && grid.count > 1 {
-            return Ok(Scalars::Constant(self.scalar(node, grid.once())?.at(0)));
+            let once = self.once_for(grid, || self.scalar(node, grid.once()))?;
+            return Ok(Scalars::Constant(once.at(0)));
         }
         match &node.kind {
             Kind::Number(value) => Ok(Scalars::Constant(*value)),

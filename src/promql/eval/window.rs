@@ -121,8 +121,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// The samples that any step may see, series by series.
-    pub(super) fn range_series(
+    pub(super) fn ranges_of(
         &self,
         node: &Node,
         grid: Grid,

@@ -4,7 +4,7 @@
 
 use super::{
     Aggregation, Binary, Call, Cardinality, Expr, ExprKind, Function, ParseError, Span, ValueType,
-    VectorSelector,
+    VectorSelector, help,
 };
 use crate::model::METRIC_NAME;
 use crate::model::value_text::quoted;
@@ -69,7 +69,8 @@ fn check_selector(selector: &VectorSelector, span: Span) -> Checked {
     name_is_given_once(selector, span)?;
     if selector.name.is_none() && selector.matchers.iter().all(|one| one.matches_empty()) {
         let message = "vector selector must contain at least one non-empty matcher";
-        return Err(ParseError::new(message, span));
+        let help = "name a metric, or all of them: {__name__=~\".+\"}".to_owned();
+        return Err(ParseError::new(message, span).with_help(Some(help)));
     }
     Ok(())
 }
@@ -87,19 +88,20 @@ fn check_binary(binary: &mut Binary, span: Span) -> Checked {
     let scalars = lhs == ValueType::Scalar && rhs == ValueType::Scalar;
     if op.is_comparison() && !binary.return_bool && scalars {
         let message = "comparisons between scalars must use BOOL modifier";
-        return Err(ParseError::new(message, op_span));
+        let help = format!("write {} {op} bool {}", binary.lhs, binary.rhs);
+        return Err(ParseError::new(message, op_span).with_help(Some(help)));
     }
     for (side, found) in [(&binary.lhs, lhs), (&binary.rhs, rhs)] {
         if !matches!(found, ValueType::Scalar | ValueType::Vector) {
             let message = "binary expression must contain only scalar and instant vector types";
-            return Err(ParseError::new(message, side.span));
+            return Err(ParseError::new(message, side.span).with_help(help::operand(side)));
         }
     }
     check_matching(binary, op_span, span)?;
     if op.is_set() && (lhs == ValueType::Scalar || rhs == ValueType::Scalar) {
         let message =
             format!("set operator {} not allowed in binary scalar expression", quoted(op.as_str()));
-        return Err(ParseError::new(message, span));
+        return Err(ParseError::new(message, span).with_help(help::set_operator(binary)));
     }
     Ok(())
 }
@@ -149,10 +151,16 @@ fn check_matching(binary: &mut Binary, op_span: Span, span: Span) -> Checked {
 
 fn check_aggregation(aggregation: &mut Aggregation) -> Checked {
     check(&mut aggregation.expr)?;
-    expect(&aggregation.expr, ValueType::Vector, "aggregation expression")?;
-    if let (Some(wanted), Some(param)) = (aggregation.op.param_type(), &mut aggregation.param) {
+    let wanted = ValueType::Vector;
+    expect(&aggregation.expr, wanted, "aggregation expression").map_err(|err| {
+        err.with_help(help::wrong_operand(aggregation, &aggregation.expr, wanted))
+    })?;
+    if let Some(param) = &mut aggregation.param {
         check(param)?;
-        expect(param, wanted, "aggregation parameter")?;
+    }
+    if let (Some(wanted), Some(param)) = (aggregation.op.param_type(), &aggregation.param) {
+        expect(param, wanted, "aggregation parameter")
+            .map_err(|err| err.with_help(help::wrong_operand(aggregation, param, wanted)))?;
     }
     Ok(())
 }
@@ -170,34 +178,36 @@ fn expect(expr: &Expr, wanted: ValueType, context: &str) -> Checked {
 fn check_call(call: &mut Call, span: Span) -> Checked {
     let signature = call.function.signature();
     let (name, found) = (quoted(signature.name), call.args.len());
-    let count_wrong = |at: &str, wanted: usize| {
+    let count_wrong = |call: &Call, at: &str, wanted: usize| {
         let message = format!("expected {at}{wanted} argument(s) in call to {name}, got {found}");
-        Err(ParseError::new(message, span))
+        Err(ParseError::new(message, span).with_help(help::wrong_count(call)))
     };
     let declared = signature.args.len();
     if signature.variadic == 0 && found != declared {
-        return count_wrong("", declared);
+        return count_wrong(call, "", declared);
     }
     let least = declared.saturating_sub(usize::from(signature.variadic != 0));
     if found < least {
-        return count_wrong("at least ", least);
+        return count_wrong(call, "at least ", least);
     }
     if let Ok(more) = usize::try_from(signature.variadic)
         && more > 0
         && found > least + more
     {
-        return count_wrong("at most ", least + more);
+        return count_wrong(call, "at most ", least + more);
     }
     let is_info = call.function == Function::Info;
-    for (place, arg) in call.args.iter_mut().enumerate() {
+    for place in 0..found {
+        let Some(arg) = call.args.get_mut(place) else { break };
         if is_info && place == 1 {
             check_info_selector(arg)?;
         } else {
             check(arg)?;
         }
         let wanted = signature.args.get(place).or(signature.args.last());
-        if let Some(wanted) = wanted {
-            expect(arg, *wanted, &format!("call to function {name}"))?;
+        if let (Some(wanted), Some(arg)) = (wanted, call.args.get(place)) {
+            expect(arg, *wanted, &format!("call to function {name}"))
+                .map_err(|err| err.with_help(help::wrong_argument(call, place, *wanted)))?;
         }
     }
     Ok(())

@@ -4,7 +4,9 @@
 
 use super::parse::Parser;
 use super::token::{Keyword, Kind};
-use super::{BinaryOp, Duration, DurationExpr, DurationKind, DurationOp, Number, ParseError, Span};
+use super::{
+    BinaryOp, Duration, DurationExpr, DurationKind, DurationOp, Number, ParseError, Span, help,
+};
 
 /// Go's time.Duration in seconds: 2^63 nanoseconds.
 const SECONDS_MAX: f64 = 9_223_372_036.854_776;
@@ -248,7 +250,8 @@ impl Parser<'_> {
         if self.features.duration_expressions {
             return Ok(());
         }
-        Err(ParseError::new("experimental duration expression is not enabled", span))
+        let message = "experimental duration expression is not enabled";
+        Err(ParseError::new(message, span).with_help(help::switch_on("promql-duration-expr")))
     }
 }
 

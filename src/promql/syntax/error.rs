@@ -1,7 +1,14 @@
 //! What is wrong with a text, and where.
 
 use super::Span;
+use crate::model::printable;
 use std::fmt;
+use unicode_width::UnicodeWidthStr as _;
+
+/// A longer line is cut in front of the place.
+const BEFORE_MAX: usize = 100;
+/// A longer line is cut behind the place.
+const AFTER_MAX: usize = 100;
 
 /// A line and a column, both from 1; the column counts bytes as Prometheus does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,22 +63,56 @@ impl ParseError {
         self
     }
 
-    /// The message with the line it is about, a caret below the place, and the help.
+    /// The message with the line it is about, carets below the place, and the help, as compilers
+    /// show it:
+    ///
+    /// ```text
+    /// 1:1: parse error: unknown function with name "rat"
+    ///   |
+    /// 1 | rat(up[5m])
+    ///   | ^^^
+    ///   = help: did you mean rate?
+    /// ```
     pub fn explain(&self, text: &str) -> String {
         let mut out = self.to_string();
+        let mut gutter = 1;
         if let Some(place) = self.place {
-            let line = text.lines().nth(place.line - 1).unwrap_or_default();
-            let before = line.get(..place.column - 1).unwrap_or(line);
-            let pad: String = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            let marked = line.get(place.column - 1..).unwrap_or_default();
-            let width = self.span.end.saturating_sub(self.span.start);
-            let carets = marked.char_indices().take_while(|(at, _)| *at < width).count().max(1);
-            out.push_str(&format!("\n  {line}\n  {pad}{}", "^".repeat(carets)));
+            let number = place.line.to_string();
+            gutter = number.len();
+            let (line, marks) = self.marked(text, place);
+            out.push_str(&format!(
+                "\n{:gutter$} |\n{number} | {line}\n{:gutter$} | {marks}",
+                "", ""
+            ));
         }
         if let Some(help) = &self.help {
-            out.push_str(&format!("\n  {help}"));
+            out.push_str(&format!("\n{:gutter$} = help: {}", "", printable(help)));
         }
         out
+    }
+
+    /// The line of the place, cut where it is long, and what marks the span below it.
+    fn marked(&self, text: &str, place: Place) -> (String, String) {
+        let line = text.split('\n').nth(place.line - 1).unwrap_or_default();
+        let start = line.floor_char_boundary(place.column - 1);
+        let (before, from) = line.split_at(start);
+        let width = self.span.end.saturating_sub(self.span.start);
+        let (marked, after) = from.split_at(from.floor_char_boundary(width));
+        // A control character is as wide as its escape; a tab is one blank.
+        let shown = |text: &str| printable(&text.replace('\t', " ")).to_string();
+        let (mut before, marked, mut after) = (shown(before), shown(marked), shown(after));
+        if before.width() > BEFORE_MAX {
+            let keep = before.char_indices().rev().nth(BEFORE_MAX / 2).map_or(0, |(at, _)| at);
+            before = format!("...{}", before.get(keep..).unwrap_or_default());
+        }
+        if marked.width() + after.width() > AFTER_MAX {
+            let keep = AFTER_MAX.saturating_sub(marked.width());
+            let end = after.char_indices().nth(keep).map_or(after.len(), |(at, _)| at);
+            after = format!("{}...", after.get(..end).unwrap_or_default());
+        }
+        let marks = "^".repeat(marked.width().max(1));
+        let blanks = before.width();
+        (format!("{before}{marked}{after}").trim_end().to_owned(), format!("{:blanks$}{marks}", ""))
     }
 }
 

@@ -3,7 +3,6 @@
 //! Source: prometheus, promql/parser/functions.go (what takes what).
 
 use super::ValueType::{self, Matrix, Scalar, String, Vector};
-use crate::model::nearest_name;
 
 /// How a function is called.
 #[derive(Clone, Copy, Debug)]
@@ -233,15 +232,6 @@ pub fn function_names() -> impl Iterator<Item = &'static str> {
     SIGNATURES.iter().map(|signature| signature.name)
 }
 
-/// What may have been meant by a name that no function has.
-pub(super) fn help_for(name: &str) -> Option<std::string::String> {
-    if name == "holt_winters" {
-        return Some("holt_winters is double_exponential_smoothing since 3.0".to_owned());
-    }
-    let near = nearest_name(&name.to_ascii_lowercase(), function_names())?;
-    Some(format!("did you mean {near}?"))
-}
-
 const fn row(
     function: Function,
     name: &'static str,
@@ -386,9 +376,5 @@ mod tests {
             assert_eq!(signature.function.name(), signature.name);
         }
         assert!(signature_of("rat").is_none());
-        assert_eq!(
-            help_for("histogram_quantil").as_deref(),
-            Some("did you mean histogram_quantile?")
-        );
     }
 }

@@ -4,7 +4,7 @@
 //! Source: prometheus, promql/parser/lex.go (what is a token where).
 
 use super::token::{Keyword, Kind, Token, word};
-use super::{BinaryOp, ParseError, Span};
+use super::{BinaryOp, ParseError, Span, help};
 use nom::IResult;
 use nom::Parser as _;
 use nom::branch::alt;
@@ -23,7 +23,8 @@ pub(super) struct Tokens<'a> {
 
 /// Cuts `text` into tokens.
 pub(super) fn lex(text: &str) -> Tokens<'_> {
-    let mut lexer = Lexer { text, at: 0, parens: 0, place: Context::Plain, list: Vec::new() };
+    let mut lexer =
+        Lexer { text, at: 0, parens: Vec::new(), open: 0, place: Context::Plain, list: Vec::new() };
     let fault = lexer.run().err();
     let kind = if fault.is_some() { Kind::Fault } else { Kind::End };
     let span = Span::new(lexer.at, lexer.at);
@@ -41,7 +42,10 @@ enum Context {
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
-    parens: usize,
+    /// Where each open parenthesis stands.
+    parens: Vec<usize>,
+    /// Where the brace or bracket stands that was opened last.
+    open: usize,
     place: Context,
     list: Vec<Token<'a>>,
 }
@@ -68,32 +72,41 @@ impl<'a> Lexer<'a> {
     }
 
     fn finish(&self) -> Result<(), ParseError> {
-        match self.place {
-            Context::Braces => Err(self.fault("unexpected end of input inside braces")),
-            Context::Brackets => Err(self.fault("unexpected end of input in duration expression")),
-            Context::Plain if self.parens > 0 => Err(self.fault("unclosed left parenthesis")),
-            Context::Plain => Ok(()),
+        let unclosed = |message: &str, open: usize, close: char| {
+            Err(self.fault(message).with_help(help::unclosed(self.text, open, close)))
+        };
+        match (self.place, self.parens.last()) {
+            (Context::Braces, _) => {
+                unclosed("unexpected end of input inside braces", self.open, '}')
+            }
+            (Context::Brackets, _) => {
+                unclosed("unexpected end of input in duration expression", self.open, ']')
+            }
+            (Context::Plain, Some(open)) => unclosed("unclosed left parenthesis", *open, ')'),
+            (Context::Plain, None) => Ok(()),
         }
     }
 
     /// Follows brackets, braces and parentheses.
     fn step(&mut self, kind: Kind, span: Span) -> Result<(), ParseError> {
         match kind {
-            Kind::LeftParen => self.parens += 1,
-            Kind::RightParen => match self.parens.checked_sub(1) {
-                Some(parens) => self.parens = parens,
-                None => {
-                    self.list.pop();
-                    self.at = span.start;
-                    return Err(self.fault("unexpected right parenthesis ')'"));
-                }
-            },
-            Kind::LeftBrace => self.place = Context::Braces,
-            Kind::LeftBracket => self.place = Context::Brackets,
+            Kind::LeftParen => self.parens.push(span.start),
+            Kind::RightParen => self.close(span)?,
+            Kind::LeftBrace => (self.place, self.open) = (Context::Braces, span.start),
+            Kind::LeftBracket => (self.place, self.open) = (Context::Brackets, span.start),
             Kind::RightBrace | Kind::RightBracket => self.place = Context::Plain,
             _other => {}
         }
         Ok(())
+    }
+
+    fn close(&mut self, span: Span) -> Result<(), ParseError> {
+        if self.parens.pop().is_some() {
+            return Ok(());
+        }
+        self.list.pop();
+        self.at = span.start;
+        Err(self.fault("unexpected right parenthesis ')'"))
     }
 
     fn token(&self, rest: &'a str) -> Result<(&'a str, Kind), ParseError> {
@@ -124,11 +137,14 @@ impl<'a> Lexer<'a> {
         if let Ok((after, name)) = metric_name(rest) {
             return Ok((after, word_kind(name, after)));
         }
-        symbol(rest).map_err(|_| match first {
-            '!' => self.fault(format!("unexpected character after '!': {}", second(rest))),
-            '=' => self.fault(format!("unexpected character after '=': {}", second(rest))),
-            ']' => self.fault("unexpected right bracket ']'"),
-            c => self.fault(format!("unexpected character: {c:?}")),
+        symbol(rest).map_err(|_| {
+            let fault = match first {
+                '!' => self.fault(format!("unexpected character after '!': {}", second(rest))),
+                '=' => self.fault(format!("unexpected character after '=': {}", second(rest))),
+                ']' => self.fault("unexpected right bracket ']'"),
+                c => self.fault(format!("unexpected character: {c:?}")),
+            };
+            fault.with_help(help::character(rest))
         })
     }
 
@@ -168,7 +184,8 @@ impl<'a> Lexer<'a> {
         let end = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
         let wrong = rest.get(..end).unwrap_or(rest);
         let text = crate::model::value_text::quoted(wrong);
-        Err(self.fault(format!("bad number or duration syntax: {text}")))
+        let message = format!("bad number or duration syntax: {text}");
+        Err(self.fault(message).with_help(help::bad_number(wrong)))
     }
 
     fn string(&self, rest: &'a str, quote: char) -> Result<(&'a str, Kind), ParseError> {
@@ -182,15 +199,13 @@ impl<'a> Lexer<'a> {
                 '\\' if quote != '`' => {
                     let _escaped = chars.next();
                 }
-                '\n' if quote != '`' => return Err(self.fault("unterminated quoted string")),
+                '\n' if quote != '`' => break,
                 _content => {}
             }
         }
-        Err(self.fault(if quote == '`' {
-            "unterminated raw string"
-        } else {
-            "unterminated quoted string"
-        }))
+        let message =
+            if quote == '`' { "unterminated raw string" } else { "unterminated quoted string" };
+        Err(self.fault(message).with_help(help::unclosed(self.text, self.at, quote)))
     }
 
     fn fault(&self, message: impl Into<String>) -> ParseError {

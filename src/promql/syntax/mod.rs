@@ -12,10 +12,12 @@ mod check;
 mod durations;
 mod error;
 mod functions;
+mod help;
 mod lex;
 mod literal;
 mod offered;
 mod parse;
+mod pretty;
 mod print;
 mod token;
 
@@ -204,8 +206,16 @@ mod tests {
         let text = "1 + histogram_quantille(0.9, a)";
         let err = parse(text, &Features::default()).expect_err("no such function");
         let told = err.explain(text);
-        assert!(told.contains("\n      ^^^^^^^^^^^^^^^^^^^\n  did you mean"), "{told}");
-        assert!(told.ends_with("did you mean histogram_quantile?"), "{told}");
+        let expected = "1:5: parse error: unknown function with name \"histogram_quantille\"\n  |\n\
+                        1 | 1 + histogram_quantille(0.9, a)\n  |     ^^^^^^^^^^^^^^^^^^^\n  \
+                        = help: did you mean histogram_quantile?";
+        assert_eq!(told, expected);
+        let wide = "日\u{1b} +\n  rat(a)";
+        let err = parse(wide, &Features::default()).expect_err("no such character");
+        assert!(err.explain(wide).contains("\n1 | 日\\x1b +\n  | ^^"), "{}", err.explain(wide));
+        let long = format!("{}\n  rat({}b)", "a +".repeat(90), "b + ".repeat(90));
+        let told = parse(&long, &Features::default()).expect_err("no such function").explain(&long);
+        assert!(told.contains("\n2 |   rat(b + b") && told.contains("...\n  |   ^^^\n"), "{told}");
     }
 
     #[test]

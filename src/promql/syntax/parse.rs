@@ -7,7 +7,8 @@ use super::token::{Keyword, Kind, Token};
 use super::{
     AggregateOp, Aggregation, At, Binary, BinaryOp, Call, Cardinality, Duration, Expr, ExprKind,
     Extension, Features, Grouping, Matching, Matrix, NESTING_MAX, Number, ParseError,
-    REGEX_BYTES_MAX, Span, Subquery, TEXT_BYTES_MAX, VectorSelector, check, functions, literal,
+    REGEX_BYTES_MAX, Span, Subquery, TEXT_BYTES_MAX, VectorSelector, check, functions, help,
+    literal,
 };
 use crate::model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, Regex, Timestamp};
 
@@ -128,7 +129,9 @@ impl<'a> Parser<'a> {
         if !expected.is_empty() {
             message.push_str(&format!(", expected {expected}"));
         }
-        ParseError::new(message, token.span)
+        let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).copied();
+        let help = help::unexpected(before, token, self.peek_at(1), context);
+        ParseError::new(message, token.span).with_help(help)
     }
 
     fn end(&self) -> Result<(), ParseError> {
@@ -172,7 +175,8 @@ impl<'a> Parser<'a> {
         let filled = matching.fill_left.is_some() || matching.fill_right.is_some();
         if filled && !self.features.fill_modifiers {
             let message = "binop fill modifiers are experimental and not enabled";
-            return Err(ParseError::new(message, span));
+            let help = help::switch_on("promql-binop-fill-modifiers");
+            return Err(ParseError::new(message, span).with_help(help));
         }
         let height = 1 + lhs.1.max(rhs.1);
         let binary = Binary { op, lhs: lhs.0, rhs: rhs.0, return_bool, matching: Some(matching) };
@@ -321,8 +325,9 @@ impl<'a> Parser<'a> {
                 Number { value, is_duration: false }
             }
             Kind::Duration => {
-                let value = literal::seconds(token.text)
-                    .map_err(|message| ParseError::new(message, token.span))?;
+                let value = literal::seconds(token.text).map_err(|message| {
+                    ParseError::new(message, token.span).with_help(help::duration(token.text))
+                })?;
                 Number { value, is_duration: true }
             }
             _other => return Ok(None),
@@ -340,16 +345,20 @@ impl<'a> Parser<'a> {
             None => self.grouping()?.unwrap_or_default(),
         };
         let span = name.span.to(self.last_span());
-        let fail = |message: String| Err(ParseError::new(message, span));
+        let fail = |message: String| {
+            Err(ParseError::new(message, span).with_help(help::wrong_aggregation(op)))
+        };
         if args.is_empty() {
             return fail("no arguments for aggregate expression provided".to_owned());
         }
         if op.is_experimental() && !self.features.experimental_functions {
-            return fail(format!(
+            let message = format!(
                 "{}() is experimental and must be enabled with \
                  --enable-feature=promql-experimental-functions",
                 op.as_str()
-            ));
+            );
+            let help = help::switch_on("promql-experimental-functions");
+            return Err(ParseError::new(message, span).with_help(help));
         }
         let wanted = 1 + usize::from(op.param_type().is_some());
         let found = args.len();
@@ -427,13 +436,13 @@ impl<'a> Parser<'a> {
         let Some(signature) = functions::signature_of(name.text) else {
             let text = crate::model::value_text::quoted(name.text);
             let message = format!("unknown function with name {text}");
-            let help = functions::help_for(name.text);
+            let help = help::unknown_function(name.text);
             return Err(ParseError::new(message, name.span).with_help(help));
         };
         if signature.experimental && !self.features.experimental_functions {
             let message = format!("function {:?} is not enabled", name.text);
-            let help = "start with --enable-feature=promql-experimental-functions".to_owned();
-            return Err(ParseError::new(message, name.span).with_help(Some(help)));
+            let help = help::switch_on("promql-experimental-functions");
+            return Err(ParseError::new(message, name.span).with_help(help));
         }
         let call = Call { function: signature.function, args };
         above(ExprKind::Call(call), span, height + 1)
@@ -458,7 +467,8 @@ impl<'a> Parser<'a> {
             let comma = self.take(Kind::Comma).ok_or_else(|| self.unexpected("", ""))?;
             if self.peek().kind == Kind::RightParen {
                 let message = "trailing commas not allowed in function call args";
-                return Err(ParseError::new(message, comma.span));
+                let help = Some("take the comma away".to_owned());
+                return Err(ParseError::new(message, comma.span).with_help(help));
             }
         }
     }
@@ -599,17 +609,22 @@ impl<'a> Parser<'a> {
         let close = self
             .take(Kind::RightBracket)
             .ok_or_else(|| self.unexpected("subquery or range", "\":\" or \"]\""))?;
-        let fail = |message: &str| Err(ParseError::new(message, open.span.to(close.span)));
+        let fail = |message: &str, help: Option<String>| {
+            Err(ParseError::new(message, open.span.to(close.span)).with_help(help))
+        };
         let span = expr.span.to(close.span);
         let selector_span = expr.span;
         let ExprKind::Vector(selector) = expr.kind else {
-            return fail("ranges only allowed for vector selectors");
+            let help = help::subquery_instead(&expr, &range);
+            return fail("ranges only allowed for vector selectors", help);
         };
         if selector.offset.is_some() {
-            return fail("no offset modifiers allowed before range");
+            let help = help::range_first(selector, range);
+            return fail("no offset modifiers allowed before range", help);
         }
         if selector.at.is_some() {
-            return fail("no @ modifiers allowed before range");
+            let help = help::range_first(selector, range);
+            return fail("no @ modifiers allowed before range", help);
         }
         let kind = ExprKind::Matrix(Matrix { selector, selector_span, range });
         Ok((Expr { kind, span }, height))
@@ -708,7 +723,9 @@ fn set_extension(
     let span = expr.span;
     let fail = |message: String| Err(ParseError::new(message, span));
     if !features.extended_ranges {
-        return fail(format!("{name} modifier is experimental and not enabled"));
+        let message = format!("{name} modifier is experimental and not enabled");
+        let help = help::switch_on("promql-extended-range-selectors");
+        return Err(ParseError::new(message, span).with_help(help));
     }
     let place = match &mut expr.kind {
         ExprKind::Vector(selector) => &mut selector.extension,

@@ -4,11 +4,12 @@
 
 use super::{
     Aggregation, At, Binary, BinaryOp, Cardinality, Duration, DurationExpr, DurationKind,
-    DurationOp, Expr, ExprKind, Extension, Matching, Matrix, Number, Subquery, VectorSelector,
+    DurationOp, Expr, ExprKind, Extension, Grouping, Matching, Matrix, Number, Subquery,
+    VectorSelector,
 };
 use crate::model::value_text::{go_default, plain, quoted};
 use crate::model::{METRIC_NAME, MatchOp, duration, is_legacy_label_name};
-use std::fmt::{self, Display, Formatter, Result};
+use std::fmt::{Display, Formatter, Result};
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -46,7 +47,6 @@ impl Display for Number {
 
 impl Display for Binary {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let return_bool = if self.return_bool { " bool" } else { "" };
         // A sign binds weaker than the power: infinity stands there without its plus.
         match &self.lhs.kind {
             ExprKind::Number(Number { value: f64::INFINITY, is_duration: false })
@@ -56,11 +56,16 @@ impl Display for Binary {
             }
             _other => self.lhs.fmt(f)?,
         }
-        write!(f, " {}{return_bool}", self.op)?;
-        if let Some(matching) = &self.matching {
-            matching.fmt(f)?;
-        }
-        write!(f, " {}", self.rhs)
+        write!(f, " {} {}", self.operator(), self.rhs)
+    }
+}
+
+impl Binary {
+    /// The operator with what modifies it.
+    pub(super) fn operator(&self) -> String {
+        let return_bool = if self.return_bool { " bool" } else { "" };
+        let matching = self.matching.as_ref().map_or_else(String::new, ToString::to_string);
+        format!("{}{return_bool}{matching}", self.op)
     }
 }
 
@@ -98,13 +103,7 @@ impl Display for Matching {
 
 impl Display for Aggregation {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.write_str(self.op.as_str())?;
-        if self.grouping.without || !self.grouping.labels.is_empty() {
-            f.write_str(if self.grouping.without { " without (" } else { " by (" })?;
-            write_labels(f, &self.grouping.labels)?;
-            f.write_str(" ")?;
-        }
-        f.write_str("(")?;
+        write!(f, "{}(", self.head())?;
         if let Some(param) = &self.param {
             write!(f, "{param}, ")?;
         }
@@ -112,12 +111,26 @@ impl Display for Aggregation {
     }
 }
 
+impl Aggregation {
+    /// All that stands before the parenthesis of the operands.
+    pub(super) fn head(&self) -> String {
+        let Grouping { without, labels } = &self.grouping;
+        let op = self.op.as_str();
+        if !without && labels.is_empty() {
+            return op.to_owned();
+        }
+        let word = if *without { "without" } else { "by" };
+        let labels: Vec<String> = labels.iter().map(|label| label_text(label)).collect();
+        format!("{op} {word} ({}) ", labels.join(", "))
+    }
+}
+
 impl Display for VectorSelector {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         write_series(f, self)?;
-        write_at(f, self.at)?;
+        f.write_str(&at_text(self.at))?;
         write_extension(f, self.extension)?;
-        write_offset(f, self.offset.as_ref())
+        f.write_str(&offset_text(self.offset.as_ref()))
     }
 }
 
@@ -126,20 +139,22 @@ impl Display for Matrix {
         write_series(f, &self.selector)?;
         write!(f, "[{}]", self.range)?;
         write_extension(f, self.selector.extension)?;
-        write_at(f, self.selector.at)?;
-        write_offset(f, self.selector.offset.as_ref())
+        f.write_str(&at_text(self.selector.at))?;
+        f.write_str(&offset_text(self.selector.offset.as_ref()))
     }
 }
 
 impl Display for Subquery {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "{}[{}:", self.expr, self.range)?;
-        if let Some(step) = &self.step {
-            step.fmt(f)?;
-        }
-        f.write_str("]")?;
-        write_at(f, self.at)?;
-        write_offset(f, self.offset.as_ref())
+        write!(f, "{}{}", self.expr, self.suffix())
+    }
+}
+
+impl Subquery {
+    /// All that stands behind the expression.
+    pub(super) fn suffix(&self) -> String {
+        let step = self.step.as_ref().map_or_else(String::new, ToString::to_string);
+        format!("[{}:{step}]{}{}", self.range, at_text(self.at), offset_text(self.offset.as_ref()))
     }
 }
 
@@ -190,11 +205,14 @@ fn write_list<T: Display>(f: &mut Formatter<'_>, list: impl Iterator<Item = T>) 
     Ok(())
 }
 
+/// A label's name, in quotes when it is none that stands alone.
+fn label_text(name: &str) -> String {
+    if is_legacy_label_name(name) { name.to_owned() } else { quoted(name) }
+}
+
 /// Label names and the closing parenthesis.
 fn write_labels(f: &mut Formatter<'_>, labels: &[String]) -> Result {
-    let names = labels
-        .iter()
-        .map(|name| if is_legacy_label_name(name) { name.clone() } else { quoted(name) });
+    let names = labels.iter().map(|name| label_text(name));
     write_list(f, names)?;
     f.write_str(")")
 }
@@ -219,15 +237,15 @@ fn write_series(f: &mut Formatter<'_>, selector: &VectorSelector) -> Result {
     write!(f, "{{{}}}", texts.join(","))
 }
 
-fn write_at(f: &mut Formatter<'_>, at: Option<At>) -> Result {
+fn at_text(at: Option<At>) -> String {
     match at {
         Some(At::Time(ts)) => {
             let (ms, sign) = (ts.as_millis().unsigned_abs(), ts.as_millis() < 0);
-            write!(f, " @ {}{}.{:03}", if sign { "-" } else { "" }, ms / 1000, ms % 1000)
+            format!(" @ {}{}.{:03}", if sign { "-" } else { "" }, ms / 1000, ms % 1000)
         }
-        Some(At::Start) => f.write_str(" @ start()"),
-        Some(At::End) => f.write_str(" @ end()"),
-        None => Ok(()),
+        Some(At::Start) => " @ start()".to_owned(),
+        Some(At::End) => " @ end()".to_owned(),
+        None => String::new(),
     }
 }
 
@@ -239,9 +257,6 @@ fn write_extension(f: &mut Formatter<'_>, extension: Option<Extension>) -> Resul
     })
 }
 
-fn write_offset(f: &mut Formatter<'_>, offset: Option<&Duration>) -> fmt::Result {
-    match offset {
-        Some(offset) => write!(f, " offset {offset}"),
-        None => Ok(()),
-    }
+fn offset_text(offset: Option<&Duration>) -> String {
+    offset.map_or_else(String::new, |offset| format!(" offset {offset}"))
 }

@@ -1,6 +1,7 @@
 //! The parts' own views in the wire's forms.
 
 mod alertmanager;
+mod ast;
 mod rows;
 mod rules;
 mod storage;
@@ -9,6 +10,7 @@ mod targets;
 pub(super) use alertmanager::{
     alert_draft, alert_group, gettable_alert, silence_draft, silence_form, wants,
 };
+pub(super) use ast::ast;
 pub(super) use rows::alert_rows;
 pub(super) use rules::{alerts_answer, rules_answer};
 pub(super) use storage::tsdb_status;

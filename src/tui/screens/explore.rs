@@ -1,7 +1,7 @@
 //! Explore: an expression, its chart, and its series as a table.
 
 use super::proposals::{self, Proposals, Wanted};
-use crate::model::Timestamp;
+use crate::model::{TimeRange, Timestamp};
 use crate::promql::syntax::{self, ParseError};
 use crate::tui::data::{Loadable, lines_of};
 use crate::tui::fmt::{self, Unit};
@@ -15,13 +15,24 @@ use crate::tui::widgets::chart::{Chart, Line};
 use crate::tui::widgets::prompt::Prompt;
 use crate::tui::widgets::spark::Spark;
 use crate::tui::widgets::table::{Column, Table};
-use crate::tui::widgets::{Pen, below, cells, top};
-use crate::wire::{MatrixSeries, RangeQuery};
+use crate::tui::widgets::{Pen, below, cells, indent, top};
+use crate::wire::{Detail, MatrixSeries, RangeQuery};
 use ratatui::layout::Rect;
 use std::time::Duration;
 
 /// Expressions that are remembered.
 const HISTORY_MAX: usize = 100;
+
+/// The table of series; its last column is for their sparks.
+pub(crate) const COLUMNS: [Column; 7] = [
+    Column::new("#", 3).right(),
+    Column::new("SERIES", 0),
+    Column::new("LAST", 9).right(),
+    Column::new("MIN", 9).right(),
+    Column::new("MAX", 9).right(),
+    Column::new("AVG", 9).right(),
+    Column::new("", 12).from(90),
+];
 
 /// What Explore remembers.
 #[derive(Clone, Debug)]
@@ -47,6 +58,8 @@ pub(crate) struct Explore {
     /// Names of all metrics.
     pub(crate) metrics: Vec<String>,
     proposals: Proposals,
+    /// Why the answer is empty, once that was asked for.
+    pub(crate) hints: Option<Vec<String>>,
     /// What is wrong with the text of the prompt.
     problem: Option<ParseError>,
 }
@@ -67,6 +80,7 @@ impl Explore {
             history_place: None,
             metrics: Vec::new(),
             proposals: Proposals::default(),
+            hints: None,
             problem: None,
         }
     }
@@ -150,6 +164,7 @@ pub(crate) fn range_query(
         timeout: Some(crate::tui::source::ANSWER_TIMEOUT),
         lookback: None,
         limit: 0,
+        detail: Detail::default(),
     }
 }
 
@@ -177,6 +192,18 @@ pub(crate) fn open(model: &mut Model) -> Vec<Effect> {
     let now = model.now();
     let request = Request::LabelValues { name: "__name__".to_owned(), metric: None, now };
     update::ask_calmly(model, Slot::Metrics, request)
+}
+
+/// Asks why there are no series, once for each answer to an expression that has none.
+pub(crate) fn ask_hints(model: &mut Model) -> Vec<Effect> {
+    let explore = &model.explore;
+    let is_empty = explore.result.value.as_ref().is_some_and(Vec::is_empty);
+    if !is_empty || explore.hints.is_some() {
+        return Vec::new();
+    }
+    let (from, to) = window(range_ms(explore.range), explore.end, model.now());
+    let range = TimeRange::new(from, to).unwrap_or(TimeRange::at(to));
+    update::ask_calmly(model, Slot::Hints, Request::Hints { expr: explore.expr.clone(), range })
 }
 
 /// Goes to Explore with this expression.
@@ -216,6 +243,7 @@ fn run(model: &mut Model) -> Vec<Effect> {
 }
 
 fn ask_again(model: &mut Model) -> Vec<Effect> {
+    model.explore.hints = None;
     match request(model) {
         Some(request) => update::ask(model, Slot::Explore, request),
         None => Vec::new(),
@@ -348,7 +376,12 @@ pub(crate) fn draw(model: &Model, pen: &mut Pen<'_>, body: Rect) {
                 explore.expr,
                 range_name(explore.range)
             );
-            super::draw_empty(pen, area, &text, None);
+            let hints = explore.hints.iter().flatten().map(String::as_str);
+            let mut area = area;
+            for text in [text.as_str()].into_iter().chain(hints) {
+                let used = pen.paragraph(indent(area, 2), text, Role::Dim);
+                area = below(area, used);
+            }
         }
         Some(lines) => draw_lines(model, pen, area, lines),
     }
@@ -387,13 +420,21 @@ fn draw_problem(pen: &mut Pen<'_>, area: Rect, text: &str, problem: &ParseError)
     let (from, to) = (chars(problem.span.start), chars(problem.span.end));
     let carets = "^".repeat(to.saturating_sub(from).max(1));
     let (start, width) = (usize::from(area.x) + 3 + from, usize::from(area.width));
-    let (marks, message) = (carets.len(), problem.message.len());
-    let line = if start + marks + 1 + message < width {
-        format!("{:start$}{carets} {}", "", problem.message)
-    } else if message + 1 < start && start + marks < width {
-        format!(" {:before$}{carets}", problem.message, before = start - 1)
+    let whole = match &problem.help {
+        Some(help) => format!("{}; {help}", problem.message),
+        None => problem.message.clone(),
+    };
+    // The help goes first where there is no room for both.
+    let short = problem.help.as_deref().unwrap_or(&problem.message);
+    let marks = carets.chars().count();
+    let beside = |text: &str| start + marks + 1 + text.chars().count() < width;
+    let before = |text: &str| text.chars().count() + 1 < start && start + marks < width;
+    let line = if let Some(text) = [&whole, short].into_iter().find(|text| beside(text)) {
+        format!("{:start$}{carets} {text}", "")
+    } else if let Some(text) = [&whole, short].into_iter().find(|text| before(text)) {
+        format!(" {text:room$}{carets}", room = start - 1)
     } else {
-        format!(" {problem}")
+        format!(" {whole}")
     };
     pen.put(area.x, area.y, area.width, &line, Role::Error);
 }
@@ -410,18 +451,9 @@ fn draw_lines(model: &Model, pen: &mut Pen<'_>, area: Rect, lines: &[Line]) {
     let unit = Unit::of_expr(&explore.expr);
     let chart = Chart { lines, from, to, gap_ms: gap_ms(from, to), unit, limit: None, event: None };
     chart.draw(pen, chart_area);
-    let columns = [
-        Column::new("#", 3).right(),
-        Column::new("SERIES", 0),
-        Column::new("LAST", 9).right(),
-        Column::new("MIN", 9).right(),
-        Column::new("MAX", 9).right(),
-        Column::new("AVG", 9).right(),
-        Column::new("", 12).from(90),
-    ];
     let table_area = below(area, chart_area.height);
     let selected = explore.selected.min(lines.len().saturating_sub(1));
-    let table = Table { columns: &columns, count: lines.len(), selected, focused: true };
+    let table = Table { columns: &COLUMNS, count: lines.len(), selected, focused: true };
     table.draw(pen, table_area, |place| fields(lines, place, unit));
     if table_area.width >= 90 {
         let shown =
@@ -440,7 +472,8 @@ fn draw_lines(model: &Model, pen: &mut Pen<'_>, area: Rect, lines: &[Line]) {
     }
 }
 
-fn fields(lines: &[Line], place: usize, unit: Unit) -> Vec<(String, Role)> {
+/// A row of the table of series.
+pub(crate) fn fields(lines: &[Line], place: usize, unit: Unit) -> Vec<(String, Role)> {
     let Some(line) = lines.get(place) else { return Vec::new() };
     let values = line.points.iter().map(|(_, value)| *value).filter(|value| !value.is_nan());
     let count = values.clone().count();

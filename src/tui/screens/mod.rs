@@ -284,7 +284,7 @@ fn draw_tiny(model: &Model, pen: &mut Pen<'_>, area: Rect) {
 }
 
 /// Every byte of a frame in the ASCII set is below 0x80.
-fn to_ascii(buf: &mut Buffer) {
+pub(super) fn to_ascii(buf: &mut Buffer) {
     for cell in &mut buf.content {
         if !cell.symbol().is_ascii() {
             let plain = if cell.symbol() == "…" { "~" } else { "?" };

@@ -11,7 +11,7 @@ use crate::tui::theme::Role;
 use crate::tui::update::{self, Effect};
 use crate::tui::widgets::spark::Spark;
 use crate::tui::widgets::{Pen, below, cells, table, top};
-use crate::wire::{MatrixSeries, RangeQuery, RuleForm, TargetHealth, WatchStatus};
+use crate::wire::{Detail, MatrixSeries, RangeQuery, RuleForm, TargetHealth, WatchStatus};
 use ratatui::layout::Rect;
 use std::time::Duration;
 
@@ -116,6 +116,7 @@ fn range(expr: &str, now: Timestamp, span: Duration, step: Duration) -> RangeQue
         timeout: None,
         lookback: None,
         limit: 50,
+        detail: Detail::default(),
     }
 }
 

@@ -361,7 +361,8 @@ fn spread(wanted: impl Iterator<Item = u16>, plot: Rect, limit: Option<u16>) -> 
     rows
 }
 
-fn letter(place: usize) -> char {
+/// What marks a line where there is no color.
+pub(crate) fn letter(place: usize) -> char {
     u8::try_from(place).map_or('?', |place| char::from(b'a'.saturating_add(place)))
 }
 
