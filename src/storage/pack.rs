@@ -99,7 +99,8 @@ impl Values {
     }
 
     /// The next value; `None` when the bits end or make no sense.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
+    #[inline(always)]
     pub(super) fn next(&mut self, bits: &mut BitReader<'_>) -> Option<u64> {
         match bits.ones() {
             0 => {
@@ -270,25 +271,27 @@ impl Times {
     }
 
     /// The next time; `None` when the bits end.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
+    #[inline(always)]
     pub(super) fn get(&mut self, bits: &mut BitReader<'_>) -> Option<i64> {
         if bits.bit()? {
-            let width = self.width(bits)?;
-            let shift = 64 - width;
-            let dod = (bits.get(width)? << shift).cast_signed() >> shift;
+            let dod = Self::change(bits)?;
             self.delta = self.delta.wrapping_add(dod);
         }
         self.last = self.last.wrapping_add(self.delta);
         Some(self.last)
     }
 
-    fn width(self, bits: &mut BitReader<'_>) -> Option<u32> {
-        for width in [7, 14, 20] {
+    fn change(bits: &mut BitReader<'_>) -> Option<i64> {
+        let mut widths = [7, 14, 20].into_iter();
+        let width = loop {
+            let Some(width) = widths.next() else { break 64 };
             if !bits.bit()? {
-                return Some(width);
+                break width;
             }
-        }
-        Some(64)
+        };
+        let shift = 64 - width;
+        Some((bits.get(width)? << shift).cast_signed() >> shift)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::State;
 use super::load::load;
+use super::reads::ChunkReads;
 use super::snapshot::FileTable;
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
@@ -30,7 +31,7 @@ pub(in super::super) fn check(files: &SharedFiles, dir: &Path) -> Result<(u64, u
     state.chunk_files = Arc::new(table);
     let mut problems = damages.into_notes();
     let (mut samples, mut columns) = (0, Columns::default());
-    let reads = state.reads();
+    let reads = Arc::new(ChunkReads::in_order(Arc::clone(&state.chunk_files)));
     for series in state.table.iter() {
         columns.clear();
         let labels = state.table.labels(series);

@@ -2,6 +2,7 @@
 //! asks for, without labels of each series, and for most without their samples.
 
 use super::Head;
+use super::reads::ChunkReads;
 use super::series::Series;
 use super::snapshot::HeadSeries;
 use super::symbols::Symbol;
@@ -10,6 +11,7 @@ use crate::model::{Labels, METRIC_NAME, Matcher, TimeRange, is_stale_nan};
 use crate::storage::postings::matching;
 use crate::storage::source::{Columns, CountBy, SourceError};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 impl Head {
     /// Counts series whose newest sample in `range` is no staleness marker; groups by labels, in
@@ -53,7 +55,7 @@ impl Head {
         let (from, to) = (range.from().as_millis(), range.to().as_millis());
         let state = self.state();
         let mut groups = Groups::new(&state.table, by);
-        let reads = state.reads();
+        let reads = Arc::new(ChunkReads::in_order(Arc::clone(&state.chunk_files)));
         let (mut found, mut unread) = (0, Vec::new());
         for place in matching(&state.table, matchers)?.iter() {
             let Some(series) = state.table.at_place(*place) else { continue };

@@ -171,7 +171,8 @@ impl<'a> Walk<'a> {
     }
 
     /// The next sample; `None` when the bytes end, or its time would not rise.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
+    #[inline(always)]
     fn next(&mut self) -> Option<(i64, u64)> {
         if self.begun {
             let before = self.times.last();

@@ -1,5 +1,6 @@
-//! Chunk files as one selection reads them: what runs over its series in order of their places
-//! finds their chunks side by side, and reads them together.
+//! Chunk files as one selection reads them. What runs over its series in order of their places
+//! finds their chunks side by side, and reads them together; in order of labels that would only
+//! read the same bytes again and again.
 
 use super::series::Place;
 use super::snapshot::FileTable;
@@ -21,7 +22,7 @@ const TOUCHES_MAX: usize = 8;
 #[derive(Debug)]
 pub(super) struct ChunkReads {
     files: Arc<FileTable>,
-    near: Mutex<Near>,
+    near: Option<Mutex<Near>>,
 }
 
 #[derive(Debug, Default)]
@@ -38,8 +39,14 @@ struct Window {
 }
 
 impl ChunkReads {
-    pub(super) fn new(files: Arc<FileTable>) -> Self {
-        Self { files, near: Mutex::default() }
+    /// For reads in any order.
+    pub(super) const fn new(files: Arc<FileTable>) -> Self {
+        Self { files, near: None }
+    }
+
+    /// For reads in order of places.
+    pub(super) fn in_order(files: Arc<FileTable>) -> Self {
+        Self { files, near: Some(Mutex::default()) }
     }
 
     /// Whether a chunk's file is gone because blocks have all that it had.
@@ -65,7 +72,7 @@ impl ChunkReads {
     fn read_near(&self, file: &SharedFile, place: Place) -> Option<Vec<u8>> {
         let offset = u64::from(place.offset);
         let key = (place.file, offset / WINDOW_BYTES);
-        let mut near = self.near.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut near = self.near.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(window) = near.windows.iter().rev().find(|window| window.key == key) {
             return window.record(place);
         }
@@ -112,7 +119,7 @@ mod tests {
         let file = files.create(Path::new("/c")).unwrap();
         file.write_all_at(&bytes, 0).unwrap();
         let number = NonZeroU32::new(3).unwrap();
-        let reads = ChunkReads::new(Arc::new([(number, file)].into()));
+        let reads = ChunkReads::in_order(Arc::new([(number, file)].into()));
         // Rising, again, over the edge of a window, and back.
         let offsets = (0..199_000).step_by(911).chain([65_000, 65_530, 65_530, 10, 140_000]);
         for offset in offsets {

@@ -341,7 +341,7 @@ impl State {
         from <= to && !deleted()
     }
 
-    /// The chunk files that are there now, for series that are selected together.
+    /// The chunk files that are there now, for series that are read in any order.
     pub(super) fn reads(&self) -> Arc<ChunkReads> {
         Arc::new(ChunkReads::new(Arc::clone(&self.chunk_files)))
     }
