@@ -41,6 +41,8 @@ fn vector() -> impl Strategy<Value = String> {
             " ignoring (x) group_right (y)",
             " on (x) fill (0)",
             " fill_left (1) fill_right (-2)",
+            " fill (NaN)",
+            " fill_left (-0)",
         ]);
         let over_time = prop::sample::select(vec![
             "rate",
