@@ -66,6 +66,7 @@ fn vector() -> impl Strategy<Value = String> {
             "[2m:]",
             "[2m:30s]",
             "[step() + 1m]",
+            "[-0m + 35m]",
             "[2m:30s] offset 1m",
             "[90] @ 60",
         ]);
