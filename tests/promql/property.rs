@@ -41,6 +41,8 @@ fn vector() -> impl Strategy<Value = String> {
             " ignoring (x) group_right (y)",
             " on (x) fill (0)",
             " fill_left (1) fill_right (-2)",
+            " fill (NaN)",
+            " fill_left (-0)",
         ]);
         let over_time = prop::sample::select(vec![
             "rate",
@@ -64,6 +66,7 @@ fn vector() -> impl Strategy<Value = String> {
             "[2m:]",
             "[2m:30s]",
             "[step() + 1m]",
+            "[-0m + 35m]",
             "[2m:30s] offset 1m",
             "[90] @ 60",
         ]);

@@ -4,7 +4,7 @@
 //! Source: prometheus, promql/functions.go.
 
 use super::column::{Scalars, emit_nameless, is_absent, map_present};
-use super::math::{Mean, Sum, quantile, regression, variance};
+use super::math::{Mean, Sum, acosh, asinh, cosh, quantile, regression, sinh, variance};
 use super::plan::{Kind, Node};
 use super::rate::Slope;
 use super::select::Wanted;
@@ -371,11 +371,11 @@ fn float_function(function: Function) -> Option<fn(f64) -> f64> {
         Function::Asin => f64::asin,
         Function::Acos => f64::acos,
         Function::Atan => f64::atan,
-        Function::Sinh => f64::sinh,
-        Function::Cosh => f64::cosh,
+        Function::Sinh => sinh,
+        Function::Cosh => cosh,
         Function::Tanh => f64::tanh,
-        Function::Asinh => f64::asinh,
-        Function::Acosh => f64::acosh,
+        Function::Asinh => asinh,
+        Function::Acosh => acosh,
         Function::Atanh => f64::atanh,
         Function::Rad => |degrees| degrees * std::f64::consts::PI / 180.0,
         Function::Deg => |radians| radians * 180.0 / std::f64::consts::PI,

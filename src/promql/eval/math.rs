@@ -126,6 +126,39 @@ pub(super) fn regression(ts: &[i64], values: &[f64], at: i64) -> (f64, f64) {
     (slope, sum_y / n - slope * sum_x / n)
 }
 
+/// As in Go, whose hyperbolic functions end where its exponential does.
+/// Source: go, src/math/sinh.go.
+pub(super) fn sinh(value: f64) -> f64 {
+    if value.abs() > 21.0 { half_exp(value).copysign(value) } else { value.sinh() }
+}
+
+/// See `sinh`.
+pub(super) fn cosh(value: f64) -> f64 {
+    if value.abs() > 21.0 { half_exp(value) } else { value.cosh() }
+}
+
+/// Half of the exponential of the size, which the other half no longer changes.
+fn half_exp(value: f64) -> f64 {
+    value.abs().exp() * 0.5
+}
+
+/// From 2^28 on both inverses are the logarithm of the double.
+const LARGE: f64 = 268_435_456.0;
+
+/// As in Go, whose inverse functions do not overflow. Source: go, src/math/asinh.go.
+pub(super) fn asinh(value: f64) -> f64 {
+    if value.abs() > LARGE { log_of_double(value).copysign(value) } else { value.asinh() }
+}
+
+/// See `asinh`. Source: go, src/math/acosh.go.
+pub(super) fn acosh(value: f64) -> f64 {
+    if value >= LARGE { log_of_double(value) } else { value.acosh() }
+}
+
+fn log_of_double(value: f64) -> f64 {
+    value.abs().ln() + std::f64::consts::LN_2
+}
+
 /// The variance of the values, compensated.
 pub(super) fn variance(values: &[f64]) -> f64 {
     let mut count = 0.0;

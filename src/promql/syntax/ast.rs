@@ -165,10 +165,13 @@ pub struct Number {
 
 impl PartialEq for Number {
     fn eq(&self, other: &Self) -> bool {
-        self.is_duration == other.is_duration
-            && (self.value.to_bits() == other.value.to_bits()
-                || (self.value.is_nan() && other.value.is_nan()))
+        self.is_duration == other.is_duration && is_same(self.value, other.value)
     }
+}
+
+/// Whether two numbers mean the same in a text: a NaN is a NaN there.
+const fn is_same(a: f64, b: f64) -> bool {
+    a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
 }
 
 /// An operation with two operands.
@@ -310,7 +313,7 @@ pub enum Cardinality {
 }
 
 /// How series of two vectors find their partners.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Matching {
     /// How many go with how many.
     pub cardinality: Cardinality,
@@ -324,6 +327,19 @@ pub struct Matching {
     pub fill_left: Option<f64>,
     /// The value of a missing partner on the right.
     pub fill_right: Option<f64>,
+}
+
+impl PartialEq for Matching {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |a: Option<f64>, b: Option<f64>| match (a, b) {
+            (Some(a), Some(b)) => is_same(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        (self.cardinality, self.on) == (other.cardinality, other.on)
+            && (&self.labels, &self.include) == (&other.labels, &other.include)
+            && same(self.fill_left, other.fill_left)
+            && same(self.fill_right, other.fill_right)
+    }
 }
 
 /// An aggregation over series.

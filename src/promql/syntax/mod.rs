@@ -101,6 +101,7 @@ mod tests {
             ("rate(a[1m])[1h:] # comment", "rate(a[1m])[1h:]"),
             ("a[step() * 2 + (1m)]", "a[step() * 2 + (1m)]"),
             ("a[300]", "a[5m]"),
+            ("a[-0m + 35m]", "a[-0s + 35m]"),
             ("rate(a[5m] smoothed)", "rate(a[5m] smoothed)"),
             ("a > bool on () fill(0) b", "a > bool on () fill (0) b"),
             ("a offset (5m) + b", "a offset (5m) + b"),

@@ -39,7 +39,7 @@ impl Display for Number {
         if !self.is_duration {
             return f.write_str(&plain(self.value));
         }
-        let sign = if self.value < 0.0 { "-" } else { "" };
+        let sign = if self.value.is_sign_negative() { "-" } else { "" };
         let span = std::time::Duration::try_from_secs_f64(self.value.abs()).unwrap_or_default();
         write!(f, "{sign}{}", duration::format(span))
     }
