@@ -181,3 +181,20 @@ proptest! {
         prop_assert_eq!(&store.status().damages, &Vec::<String>::new());
     }
 }
+
+#[test]
+fn a_sample_older_than_the_head_is_cut_when_its_series_was_kept_for_late_ones() {
+    let setting = Setting::new();
+    let store = setting.open_with(config(&setting));
+    let mut oracle = support::Samples::new();
+    commit(&setting, &store, &mut oracle, &[(2, 0), (2, 1)]);
+    store.compact_all().unwrap();
+    setting.clock.advance(Duration::from_secs(3_620));
+    commit(&setting, &store, &mut oracle, &[(0, 0)]);
+    setting.clock.advance(Duration::from_secs(5_700));
+    // The first is in order for its series, and older than all that the head has.
+    let list = [(2, 155), (3, 2), (1, 4), (0, 156), (0, 350), (2, 213)];
+    commit(&setting, &store, &mut oracle, &list);
+    store.compact_all().unwrap();
+    assert_eq!(support::all(&store), oracle);
+}

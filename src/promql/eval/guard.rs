@@ -36,6 +36,10 @@ pub(super) fn regex_bytes(expr: &Expr) -> usize {
     2 * matchers.filter_map(Matcher::regex).map(Regex::memory).sum::<usize>()
 }
 
+/// How many times the work of a light query it may take when it was expected to be one: breaking
+/// it off would waste what was done.
+const OVERRUN: usize = 4;
+
 /// What the regular expressions of a light query may take.
 const LIGHT_REGEX_BYTES: usize = 512 << 10;
 
@@ -161,7 +165,7 @@ impl Guard {
         self.work_left.set(WORK_BETWEEN_CHECKS);
         let done = self.work_done.get().saturating_add(WORK_BETWEEN_CHECKS - left);
         self.work_done.set(done.saturating_add(samples));
-        if self.light.is_some_and(|light| self.work_done.get() > light.work_max) {
+        if self.light.is_some_and(|light| self.work_done.get() / OVERRUN > light.work_max) {
             return Err(Error::Heavy);
         }
         self.check()

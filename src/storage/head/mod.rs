@@ -369,10 +369,10 @@ impl State {
             self.open_chunks -= 1;
         }
         self.open_chunks += u64::from(series.open.count() == 0);
-        if series.start > ts {
-            series.start = ts;
-            self.min_time = Some(self.min_time.map_or(ts, |min| min.min(ts)));
-        }
+        series.start = series.start.min(ts);
+        // Also of a series that was here: when it is only kept for its late samples, this may be
+        // the oldest sample of the head.
+        self.min_time = Some(self.min_time.map_or(ts, |min| min.min(ts)));
         series.open.push(ts, bits);
         self.max_time = self.max_time.max(Some(ts));
         true
