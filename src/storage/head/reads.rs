@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes that are read together.
-const WINDOW_BYTES: u64 = 64 << 10;
+const WINDOW_BYTES: usize = 64 << 10;
 
 /// Windows that are remembered. Two generations of chunks take two at a time.
 const WINDOWS_MAX: usize = 4;
@@ -71,7 +71,7 @@ impl ChunkReads {
     /// The record out of a window, which is read if it was touched a moment ago.
     fn read_near(&self, file: &SharedFile, place: Place) -> Option<Vec<u8>> {
         let offset = u64::from(place.offset);
-        let key = (place.file, offset / WINDOW_BYTES);
+        let key = (place.file, offset / WINDOW_BYTES as u64);
         let mut near = self.near.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(window) = near.windows.iter().rev().find(|window| window.key == key) {
             return window.record(place);
@@ -85,8 +85,8 @@ impl ChunkReads {
         }
         // All records of the selection were there before it was made: what a window lacks that was
         // read since is none of them.
-        let mut window = Window { key, bytes: vec![0; WINDOW_BYTES as usize] };
-        let read = file.read_at(&mut window.bytes, key.1 * WINDOW_BYTES).ok()?;
+        let mut window = Window { key, bytes: vec![0; WINDOW_BYTES] };
+        let read = file.read_at(&mut window.bytes, key.1 * WINDOW_BYTES as u64).ok()?;
         window.bytes.truncate(read);
         let record = window.record(place);
         if near.windows.len() == WINDOWS_MAX {
@@ -100,7 +100,7 @@ impl ChunkReads {
 impl Window {
     /// A record that is here as a whole.
     fn record(&self, place: Place) -> Option<Vec<u8>> {
-        let from = usize::try_from(u64::from(place.offset) % WINDOW_BYTES).ok()?;
+        let from = usize::try_from(place.offset).ok()? % WINDOW_BYTES;
         self.bytes.get(from..from + usize::from(place.len)).map(<[u8]>::to_vec)
     }
 }
