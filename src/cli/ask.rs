@@ -2,7 +2,7 @@
 
 use super::flags::{OutputForm, PlotFlags, QueryCommon, Question};
 use super::{Status, explain, output, server};
-use crate::model::{Labels, TimeRange, Timestamp, duration, printable};
+use crate::model::{Labels, Matcher, TimeRange, Timestamp, duration, printable};
 use crate::promql::hints;
 use crate::promql::syntax::{self, Features};
 use crate::sys::clock::{Clock as _, SystemClock};
@@ -136,6 +136,36 @@ fn explained(expr: &str, err: Error) -> anyhow::Error {
     }
 }
 
+/// The names that a server tells, be it watchbell or another.
+struct Known<'a> {
+    core: &'a dyn Core,
+    call: &'a Call,
+}
+
+impl hints::Names for Known<'_> {
+    type Error = Error;
+
+    fn label_names(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, Error> {
+        Ok(self.core.label_names(self.call, &of(matchers, range, 0))?.data)
+    }
+
+    fn label_values(
+        &self,
+        label: &str,
+        range: TimeRange,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, Error> {
+        Ok(self.core.label_values(self.call, label, &of(matchers, range, limit))?.data)
+    }
+}
+
+/// A request for all that fits `matchers`; without any, for all there is.
+fn of(matchers: &[Matcher], range: TimeRange, limit: usize) -> SeriesRequest {
+    let matchers = if matchers.is_empty() { Vec::new() } else { vec![matchers.to_vec()] };
+    SeriesRequest { matchers, range, limit }
+}
+
 /// Says on standard error why there may be nothing, or groups without the label that was meant.
 fn hint(
     core: &dyn Core,
@@ -156,7 +186,7 @@ fn hint(
         return Ok(());
     }
     // The answer is right without them, and a server may not tell its names.
-    let hints = core.query_hints(call, expr, range).unwrap_or_default();
+    let hints = hints::hints(&parsed, &Known { core, call }, range).unwrap_or_default();
     hints.iter().try_for_each(|hint| writeln!(io::stderr(), "hint: {}", printable(hint)))
 }
 

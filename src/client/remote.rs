@@ -4,8 +4,6 @@ use super::foreign;
 use super::transport::{Ask, Params, Server, escape_into, seconds, span};
 use crate::model::Labels;
 use crate::model::{MatchOp, Matcher, TimeRange, Timestamp};
-use crate::promql::hints;
-use crate::promql::syntax;
 use crate::sys::clock::SharedClock;
 use crate::sys::http::{Http, Method};
 use crate::sys::settings::HttpClientSettings;
@@ -91,7 +89,10 @@ impl Remote {
         let ask = Ask::get("/api/v1/watchbell/status", Params::default());
         let found = match self.prometheus.success(&quick(), ask) {
             Ok(_) => Kind::Watchbell,
-            Err(err) if err.kind == ErrorKind::NotFound => Kind::Foreign,
+            // VictoriaMetrics refuses paths that it does not know with 400.
+            Err(err) if matches!(err.kind, ErrorKind::NotFound | ErrorKind::BadData) => {
+                Kind::Foreign
+            }
             Err(err) => return Err(err),
         };
         *self.kind.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
@@ -162,33 +163,6 @@ fn matcher(form: MatcherForm) -> Result<Matcher, Error> {
         (true, false) => MatchOp::NotRegex,
     };
     Matcher::new(form.name, op, form.value).map_err(|err| Error::bad_data(err.to_string()))
-}
-
-/// The names that a server tells.
-struct Known<'a> {
-    core: &'a Remote,
-    call: &'a Call,
-}
-
-impl hints::Names for Known<'_> {
-    type Error = Error;
-
-    fn label_names(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, Error> {
-        let request = SeriesRequest { matchers: vec![matchers.to_vec()], range, limit: 0 };
-        Ok(self.core.label_names(self.call, &request)?.data)
-    }
-
-    fn label_values(
-        &self,
-        label: &str,
-        range: TimeRange,
-        matchers: &[Matcher],
-        limit: usize,
-    ) -> Result<Vec<String>, Error> {
-        let matchers = if matchers.is_empty() { Vec::new() } else { vec![matchers.to_vec()] };
-        let request = SeriesRequest { matchers, range, limit };
-        Ok(self.core.label_values(self.call, label, &request)?.data)
-    }
 }
 
 fn quick() -> Call {
@@ -292,19 +266,11 @@ impl Core for Remote {
     }
 
     fn query_hints(&self, call: &Call, expr: &str, range: TimeRange) -> Result<Vec<String>, Error> {
-        let params = range_params(range).with("query", expr);
-        let asked = self.prometheus.envelope(call, Ask::form("/api/v1/watchbell/hints", &params));
-        match asked {
-            Ok(answer) => Ok(answer.data),
-            // Another server has the names, and here is who can look at them. VictoriaMetrics
-            // refuses paths that it does not know with 400.
-            Err(err) if matches!(err.kind, ErrorKind::NotFound | ErrorKind::BadData) => {
-                let parsed = syntax::parse(expr, &syntax::Features::ALL)
-                    .map_err(|err| Error::bad_data(err.to_string()))?;
-                hints::hints(&parsed, &Known { core: self, call }, range)
-            }
-            Err(err) => Err(err),
+        if self.kind()? == Kind::Foreign {
+            return Ok(Vec::new());
         }
+        let params = range_params(range).with("query", expr);
+        Ok(self.prometheus.envelope(call, Ask::form("/api/v1/watchbell/hints", &params))?.data)
     }
 
     fn format_query(&self, expr: &str) -> Result<String, Error> {
