@@ -105,6 +105,7 @@ impl Loader<'_> {
                     let mut reader = Reader::new(frame.payload);
                     let Some(next_generation) = reader.varint() else { continue };
                     let cut_until = reader.signed();
+                    self.reserve(&waiting);
                     for frame in waiting.drain(..) {
                         self.apply_or_tell(frame);
                     }
@@ -129,6 +130,13 @@ impl Loader<'_> {
         }
         self.torn_seq = self.torn_seq.max(waiting.iter().map(|frame| frame.seq).max());
         last
+    }
+
+    /// Makes room for the series of all records at once: growing means to hash all series again.
+    fn reserve(&mut self, waiting: &[Frame<'_>]) {
+        let records = waiting.iter().filter(|frame| frame.kind == kind::SERIES);
+        let series = records.map(|frame| SeriesRecord::count_in(frame.payload)).sum();
+        self.state.table.reserve(series);
     }
 
     fn apply_or_tell(&mut self, frame: Frame<'_>) {

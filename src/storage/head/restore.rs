@@ -219,7 +219,6 @@ impl State {
         mut known: impl FnMut(u64, u64),
     ) {
         let ids = load::pairs_of(record, self);
-        self.table.reserve(record.len());
         let mut pairs = Vec::new();
         for (number, places) in record.series() {
             if place_of(number) > self.table.places_end().saturating_add(PLACES_LOST_MAX) {

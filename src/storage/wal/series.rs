@@ -110,9 +110,20 @@ impl<'a> SeriesRecord<'a> {
         Some(record)
     }
 
-    /// How many series.
-    pub(crate) const fn len(&self) -> usize {
-        self.numbers.len()
+    /// How many series a record says it has, without reading them; nought when it makes no sense.
+    /// No more than the payload has bytes.
+    pub(crate) fn count_in(payload: &[u8]) -> usize {
+        let count = || {
+            let mut reader = Reader::new(payload);
+            for _ in 0..reader.count()? {
+                reader.text()?;
+            }
+            for _ in 0..reader.count()?.checked_mul(2)? {
+                reader.varint()?;
+            }
+            reader.count()
+        };
+        count().unwrap_or_default()
     }
 
     /// The series: number, and places in `pairs`.
@@ -156,6 +167,7 @@ mod tests {
             }
             let mut out = Vec::new();
             writer.finish(&mut out);
+            prop_assert_eq!(SeriesRecord::count_in(&out), all.len());
             let record = SeriesRecord::read(&out).unwrap();
             let back: Vec<(u64, Labels)> =
                 record.series().map(|(number, ids)| (number, labels(&record, ids))).collect();
@@ -165,6 +177,7 @@ mod tests {
         #[test]
         fn any_bytes_are_refused_or_read(bytes: Vec<u8>, at in 0_usize..60, flip: u8) {
             let _ = SeriesRecord::read(&bytes);
+            prop_assert!(SeriesRecord::count_in(&bytes) <= bytes.len());
             let mut writer = SeriesWriter::default();
             writer.put(9, [("a", "x"), ("b", "y")].into_iter());
             let mut out = Vec::new();
