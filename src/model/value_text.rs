@@ -30,10 +30,18 @@ pub fn api(value: f64) -> String {
 
 /// The shortest decimal text without an exponent, as label values have it (Go's `'f', -1`).
 pub fn plain(value: f64) -> String {
-    match special(value) {
-        Some(word) => word.to_owned(),
-        // Rust's Display is the shortest round-trip text in plain notation, which is what is asked.
-        None => format!("{value}"),
+    if let Some(word) = special(value) {
+        return word.to_owned();
+    }
+    let Digits { sign, digits, exponent } = Digits::of(value);
+    let Ok(before) = usize::try_from(exponent) else {
+        let zeros = usize::try_from(-exponent - 1).unwrap_or_default();
+        return format!("{sign}0.{:0<zeros$}{digits}", "");
+    };
+    match digits.split_at_checked(before + 1) {
+        Some((whole, "")) => format!("{sign}{whole}"),
+        Some((whole, fraction)) => format!("{sign}{whole}.{fraction}"),
+        None => format!("{sign}{digits:0<width$}", width = before + 1),
     }
 }
 
@@ -102,11 +110,43 @@ fn special(value: f64) -> Option<&'static str> {
     }
 }
 
-/// The shortest mantissa with its sign, and the decimal exponent. `value` is finite and not zero.
+/// The shortest decimal digits that read back as the value.
+struct Digits {
+    sign: &'static str,
+    /// Without zeros in front or behind, but for zero itself.
+    digits: String,
+    /// Of ten, for the first digit.
+    exponent: i32,
+}
+
+impl Digits {
+    /// Of a finite value. ryu's: where two texts of the same length are equally near, it takes the
+    /// even one, as Go does; the standard library does not.
+    fn of(value: f64) -> Self {
+        let mut buffer = ryu::Buffer::new();
+        let text = buffer.format_finite(value.abs());
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+        let exponent: i32 = exponent.parse().expect("ryu writes a whole exponent");
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = format!("{whole}{fraction}");
+        let digits = all.trim_start_matches('0');
+        let zeros = all.len() - digits.len();
+        let first = i32::try_from(whole.len()).unwrap_or_default() - 1;
+        let exponent = exponent + first - i32::try_from(zeros).unwrap_or_default();
+        let sign = if value.is_sign_negative() { "-" } else { "" };
+        match digits.trim_end_matches('0') {
+            "" => Self { sign, digits: "0".to_owned(), exponent: 0 },
+            digits => Self { sign, digits: digits.to_owned(), exponent },
+        }
+    }
+}
+
+/// The shortest mantissa with its sign, and the decimal exponent. `value` is finite.
 fn parts(value: f64) -> (String, i32) {
-    let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').expect("LowerExp writes an exponent");
-    (mantissa.to_owned(), exponent.parse().expect("LowerExp writes a whole exponent"))
+    let Digits { sign, digits, exponent } = Digits::of(value);
+    let (first, rest) = digits.split_at(1);
+    let point = if rest.is_empty() { "" } else { "." };
+    (format!("{sign}{first}{point}{rest}"), exponent)
 }
 
 fn with_exponent(mantissa: &str, exponent: i32) -> String {
@@ -126,6 +166,22 @@ mod tests {
             for value in [f64::from_bits(bits), scaled, -scaled, whole as f64, 1e16, 1e-5] {
                 prop_assert_eq!(with_api(value, str::to_owned), api(value));
             }
+        }
+    }
+
+    #[test]
+    fn of_two_nearest_texts_the_even_one_is_written() {
+        // As Prometheus 2.42 answers.
+        for (value, text) in [
+            (164_811_195_716_094.125, "164811195716094.12"),
+            (276_600_039_647_803.375, "276600039647803.38"),
+            (863_286_967_686_038.25, "863286967686038.2"),
+            (872_326_656_098_114.25, "872326656098114.2"),
+            (655_703_491_748_184.25, "655703491748184.2"),
+            (89_382_728_039_441.625, "89382728039441.62"),
+        ] {
+            assert_eq!(api(value), text);
+            assert_eq!(with_api(value, str::to_owned), text);
         }
     }
 
