@@ -14,6 +14,9 @@ use std::sync::{Arc, LazyLock};
 /// The label that holds the metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
+/// Bytes that most sets have at most.
+const USUAL_BYTES: usize = 256;
+
 static EMPTY: LazyLock<Labels> = LazyLock::new(|| Labels(Arc::from("")));
 
 /// A set of labels. Cheap to clone; equal sets are equal bytes.
@@ -45,7 +48,8 @@ impl Labels {
     /// # Panics
     /// In debug builds when they are not: the caller's promise is broken.
     pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut text = String::new();
+        // Most sets fit, and a text that grows is copied again and again.
+        let mut text = String::with_capacity(USUAL_BYTES);
         let mut before: Option<&str> = None;
         for (name, value) in pairs {
             debug_assert!(before.is_none_or(|before| before < name), "BUG: unsorted labels");
@@ -104,12 +108,25 @@ impl Labels {
         Self::from_sorted(self.iter().filter(|(name, _)| keep(name)))
     }
 
+    /// Puts into `text` what tells `filtered` sets apart: see `LabelsText`.
+    pub fn write_filtered(&self, mut keep: impl FnMut(&str) -> bool, text: &mut String) {
+        text.clear();
+        for (name, value) in self.iter().filter(|(name, _)| keep(name)) {
+            push_text(text, name);
+            push_text(text, value);
+        }
+    }
+
     /// The set without the metric's name.
     pub fn without_name(&self) -> Self {
-        if self.metric_name().is_none() {
-            return self.clone();
+        let mut labels = self.iter();
+        match labels.next() {
+            // Hardly a name sorts before it.
+            Some((METRIC_NAME, _)) if labels.rest.is_empty() => Self::empty(),
+            Some((METRIC_NAME, _)) => Self(Arc::from(labels.rest)),
+            Some(_) if self.metric_name().is_some() => self.filtered(|name| name != METRIC_NAME),
+            Some(_) | None => self.clone(),
         }
-        self.filtered(|name| name != METRIC_NAME)
     }
 
     /// Alertmanager's identity: FNV-1a over name, 0xff, value, 0xff of each label in name order.
@@ -130,6 +147,19 @@ impl Labels {
             feed(&[0xff]);
         }
         Fingerprint::from_bits(hash)
+    }
+}
+
+/// A set of labels that was not made: its text, for looking it up in a map by `Labels`.
+#[derive(Clone, Copy, Debug, Hash)]
+pub struct LabelsText<'a>(
+    /// From `Labels::write_filtered`.
+    pub &'a str,
+);
+
+impl hashbrown::Equivalent<Labels> for LabelsText<'_> {
+    fn equivalent(&self, labels: &Labels) -> bool {
+        *self.0 == *labels.0
     }
 }
 
@@ -196,6 +226,13 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Labels {
 #[derive(Clone, Debug)]
 pub struct LabelsIter<'a> {
     rest: &'a str,
+}
+
+impl<'a> LabelsIter<'a> {
+    /// A text of the labels that are still to come: equal texts are equal labels.
+    pub const fn as_text(&self) -> &'a str {
+        self.rest
+    }
 }
 
 impl<'a> Iterator for LabelsIter<'a> {
@@ -338,6 +375,35 @@ mod tests {
         let labels = Labels::from_pairs([("a", "1"), ("b", ""), ("a", "2")]);
         assert_eq!(labels.iter().collect::<Vec<_>>(), [("a", "2")]);
         assert_eq!(labels.to_builder().set("a", "").build(), Labels::empty());
+    }
+
+    #[test]
+    fn a_set_without_its_name_is_the_set_of_the_others() {
+        for others in [vec![], vec![("job", "a")], vec![("A", "1"), ("job", "a")]] {
+            let with_name = others.iter().copied().chain([(METRIC_NAME, "up")]);
+            let with_name = Labels::from_pairs(with_name);
+            let others = Labels::from_pairs(others);
+            assert_eq!(with_name.without_name(), others);
+            assert_eq!(others.without_name(), others);
+        }
+    }
+
+    #[test]
+    fn a_set_is_found_by_its_text() {
+        let labels = |pairs: &[(&str, &str)]| Labels::from_pairs(pairs.iter().copied());
+        let known: hashbrown::HashMap<Labels, u8, std::hash::RandomState> =
+            [(labels(&[]), 0), (labels(&[("job", "a")]), 1), (labels(&[("job", "b")]), 2)]
+                .into_iter()
+                .collect();
+        let mut text = String::new();
+        for (pairs, kept, found) in [
+            (&[("job", "b"), ("pod", "x")][..], "job", Some(&2)),
+            (&[("pod", "x")], "job", Some(&0)),
+            (&[("pod", "x")], "pod", None),
+        ] {
+            labels(pairs).write_filtered(|name| name == kept, &mut text);
+            assert_eq!(known.get(&LabelsText(&text)), found, "{pairs:?}");
+        }
     }
 
     #[test]

@@ -26,7 +26,9 @@ pub use alert::{Alert, AlertStatus};
 pub use exemplar::{EXEMPLAR_CHARS_MAX, Exemplar};
 pub use histogram::{BucketSpan, CounterResetHint, Histogram};
 pub use id::{Fingerprint, GroupKey, SilenceId};
-pub use labels::{Labels, LabelsBuilder, METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
+pub use labels::{
+    Labels, LabelsBuilder, LabelsText, METRIC_NAME, is_legacy_label_name, is_legacy_metric_name,
+};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use metadata::{Metadata, MetricType};
 pub use printable::{Printable, printable};

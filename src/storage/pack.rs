@@ -137,6 +137,26 @@ impl Values {
         Some(self.last)
     }
 
+    /// The next value when it is told as the one before it was, by a decimal difference, behind one
+    /// bit 0. `None` in all other cases, and nothing is read.
+    #[inline]
+    pub(super) fn next_behind_zero(&mut self, bits: &mut BitReader<'_>) -> Option<u64> {
+        const AHEAD: u32 = 3;
+        let Mode { scale, width } = self.mode;
+        let whole = self.whole?;
+        let word = bits.peek(AHEAD + u32::from(width))?;
+        if word >> (64 - AHEAD) != 0b010 {
+            return None;
+        }
+        let told = (word << AHEAD).checked_shr(64 - u32::from(width))?;
+        let whole = whole.checked_add(unzigzag(told))?;
+        let last = bits_of(whole, scale)?;
+        bits.pass(AHEAD + u32::from(width));
+        self.whole = Some(whole);
+        self.last = last;
+        Some(last)
+    }
+
     fn next_xor(&mut self, bits: &mut BitReader<'_>) -> Option<u64> {
         bits.get(3)?;
         let leading = u32::try_from(bits.get(6)?).ok()?;

@@ -137,6 +137,19 @@ impl From<Joined> for SelectedSeries {
     }
 }
 
+/// Series of the head, for when there is nothing beside them.
+impl From<HeadSeries> for SelectedSeries {
+    fn from(series: HeadSeries) -> Self {
+        Self { labels: series.labels.clone(), samples: Arc::new(series) }
+    }
+}
+
+impl SeriesSamples for HeadSeries {
+    fn read(&self, range: TimeRange, out: &mut Columns) -> Result<Vec<String>, SourceError> {
+        Ok(Self::read(self, range.from().as_millis(), range.to().as_millis(), out))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -440,24 +440,6 @@ impl Storage {
         self.trouble.set(&self.trouble.log, why);
         self.metrics.refusing.set(f64::from(u8::from(self.trouble.text().is_some())));
     }
-
-    /// Parts of the series that match. The head is asked first: what a cut takes from it in
-    /// between is in a block by then.
-    fn parts(
-        &self,
-        range: TimeRange,
-        matchers: &[Matcher],
-        series_max: usize,
-        warnings: &mut Vec<String>,
-    ) -> std::result::Result<Vec<Part>, SourceError> {
-        let late = self.head.select_late(range, matchers, series_max)?;
-        let head = self.head.select(range, matchers, series_max)?;
-        let (from, to) = (range.from().as_millis(), range.to().as_millis());
-        let blocks = self.blocks.select(from, to, matchers, series_max, warnings)?;
-        let blocks = blocks.into_iter().map(Part::Block);
-        let head = head.into_iter().map(Part::Head);
-        Ok(blocks.chain(head).chain(late.into_iter().map(Part::Late)).collect())
-    }
 }
 
 impl Storage {
@@ -532,8 +514,17 @@ impl Source for Storage {
         series_max: usize,
     ) -> std::result::Result<SeriesSet, SourceError> {
         let mut warnings = Vec::new();
-        let parts = self.parts(range, matchers, series_max, &mut warnings)?;
-        let joined = join(parts);
+        // The head first: what a cut takes from it in between is in a block by then.
+        let late = self.head.select_late(range, matchers, series_max)?;
+        let head = self.head.select(range, matchers, series_max)?;
+        let (from, to) = (range.from().as_millis(), range.to().as_millis());
+        let blocks = self.blocks.select(from, to, matchers, series_max, &mut warnings)?;
+        if late.is_empty() && blocks.is_empty() {
+            return Ok(SeriesSet { series: head.into_iter().map(Into::into).collect(), warnings });
+        }
+        let blocks = blocks.into_iter().map(Part::Block);
+        let head = head.into_iter().map(Part::Head);
+        let joined = join(blocks.chain(head).chain(late.into_iter().map(Part::Late)).collect());
         if joined.len() > series_max {
             return Err(SourceError::TooManySeries { limit: series_max });
         }

@@ -8,7 +8,7 @@ use super::guard::{group_bytes, row_bytes, rows_bytes};
 use super::math::{Mean, Sum, quantile};
 use super::plan::{Aggregate, Kind};
 use super::{Evaluator, Grid, annotate, empty_column};
-use crate::model::{Labels, METRIC_NAME, value_text};
+use crate::model::{Labels, LabelsText, METRIC_NAME, value_text};
 use crate::promql::Error;
 use crate::promql::syntax::{AggregateOp, Grouping};
 use crate::storage::source::CountBy;
@@ -69,25 +69,20 @@ impl Evaluator<'_> {
             drop_name: bool,
             cells: Vec<Option<C>>,
         }
-        let mut places: Map<Labels, usize> = Map::default();
+        let mut numbers = Numbers::default();
         let mut groups: Vec<Folded<C>> = Vec::new();
         // Cells are larger than slots, and are counted as so many of them.
         let slots = grid.count * size_of::<Option<C>>().div_ceil(size_of::<f64>());
         self.stream(&aggregate.inner, grid, &mut |labels, drop_name, values| {
             self.guard.work(values.len())?;
-            let labels = group_labels(labels, &aggregate.grouping);
-            let place = match places.get(&labels) {
-                Some(place) => *place,
-                None => {
-                    self.guard.hold(slots)?;
-                    self.guard.hold_bytes(group_bytes(&labels))?;
-                    places.insert(labels.clone(), groups.len());
-                    let cells = std::iter::repeat_with(|| None).take(grid.count).collect();
-                    groups.push(Folded { labels, drop_name: false, cells });
-                    groups.len() - 1
-                }
-            };
-            let group = groups.get_mut(place).expect("places are those of groups");
+            let (number, fresh) = numbers.of(labels, &aggregate.grouping);
+            if let Some(labels) = fresh {
+                self.guard.hold(slots)?;
+                self.guard.hold_bytes(group_bytes(&labels))?;
+                let cells = std::iter::repeat_with(|| None).take(grid.count).collect();
+                groups.push(Folded { labels, drop_name: false, cells });
+            }
+            let group = groups.get_mut(number).expect("numbers are those of groups");
             group.drop_name |= drop_name;
             for (cell, value) in group.cells.iter_mut().zip(values.iter()) {
                 if is_absent(*value) {
@@ -194,15 +189,42 @@ impl Evaluator<'_> {
     }
 }
 
-/// The labels of the group that a series belongs to.
-pub(super) fn group_labels(labels: &Labels, grouping: &Grouping) -> Labels {
+/// Shows `f` which labels of a series its group keeps.
+fn with_kept<T>(grouping: &Grouping, f: impl FnOnce(&mut dyn FnMut(&str) -> bool) -> T) -> T {
     let listed = |name: &str| grouping.labels.iter().any(|label| label == name);
     if grouping.without {
-        labels.filtered(|name| name != METRIC_NAME && !listed(name))
-    } else if grouping.labels.is_empty() {
-        Labels::empty()
+        f(&mut |name| name != METRIC_NAME && !listed(name))
     } else {
-        labels.filtered(listed)
+        f(&mut |name| listed(name))
+    }
+}
+
+/// The labels of the group that a series belongs to.
+pub(super) fn group_labels(labels: &Labels, grouping: &Grouping) -> Labels {
+    if !grouping.without && grouping.labels.is_empty() {
+        return Labels::empty();
+    }
+    with_kept(grouping, |keep| labels.filtered(keep))
+}
+
+/// Numbers of groups, by their labels: found without making those anew for each series.
+#[derive(Debug, Default)]
+struct Numbers {
+    known: hashbrown::HashMap<Labels, usize, FxBuildHasher>,
+    text: String,
+}
+
+impl Numbers {
+    /// The number of a series' group; of a new one it is the count of those before, and its labels
+    /// come with it.
+    fn of(&mut self, labels: &Labels, grouping: &Grouping) -> (usize, Option<Labels>) {
+        with_kept(grouping, |keep| labels.write_filtered(keep, &mut self.text));
+        if let Some(number) = self.known.get(&LabelsText(&self.text)) {
+            return (*number, None);
+        }
+        let (number, labels) = (self.known.len(), group_labels(labels, grouping));
+        self.known.insert(labels.clone(), number);
+        (number, Some(labels))
     }
 }
 

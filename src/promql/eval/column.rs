@@ -86,13 +86,16 @@ pub(super) fn map_present(values: &mut [f64], f: impl Fn(f64) -> f64) {
     }
 }
 
+/// What sorts behind it is no metadata.
+const LAST_METADATA: &str = "__unit__";
+
 fn is_metadata(name: &str) -> bool {
     matches!(name, "__name__" | "__type__" | "__unit__")
 }
 
 /// Whether labels say of what type or unit a metric is.
 pub(super) fn tells_type(labels: &Labels) -> bool {
-    let mut first = labels.iter().map(|(name, _)| name).take_while(|name| *name <= "__unit__");
+    let mut first = labels.iter().map(|(name, _)| name).take_while(|name| *name <= LAST_METADATA);
     first.any(|name| matches!(name, "__type__" | "__unit__"))
 }
 
@@ -102,16 +105,25 @@ pub(super) struct LabelsWithoutMetadata<'a>(pub(super) &'a Labels);
 
 impl Hash for LabelsWithoutMetadata<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.iter().filter(|(name, _)| !is_metadata(name)).for_each(|pair| pair.hash(state));
+        let mut labels = self.0.iter();
+        loop {
+            let ahead = labels.as_text();
+            match labels.next() {
+                Some((name, _)) if is_metadata(name) => {}
+                Some(pair) if pair.0 <= LAST_METADATA => pair.hash(state),
+                Some(_) | None => return ahead.hash(state),
+            }
+        }
     }
 }
 
 /// Labels without the name and what is said of the metric.
 pub(super) fn without_metadata(labels: &Labels) -> Labels {
-    if labels.iter().all(|(name, _)| !is_metadata(name)) {
-        return labels.clone();
+    if tells_type(labels) {
+        labels.filtered(|name| !is_metadata(name))
+    } else {
+        labels.without_name()
     }
-    labels.filtered(|name| !is_metadata(name))
 }
 
 /// Hands a series on whose name goes: now, or at the end of the query.

@@ -77,7 +77,7 @@ pub(super) fn nan_first(a: &f64, b: &f64) -> Ordering {
     a.partial_cmp(b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }
 
-/// The quantile `q` of the values, interpolated between ranks. Sorts `values`.
+/// The quantile `q` of the values, interpolated between ranks. Changes the order of `values`.
 pub(super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
@@ -88,14 +88,13 @@ pub(super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_by(nan_first);
     let last = values.len() - 1;
     let rank = q * last as f64;
     let lower = whole_place(rank.floor()).min(last);
-    let upper = (lower + 1).min(last);
     let weight = rank - rank.floor();
-    let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
-    at(lower) * (1.0 - weight) + at(upper) * weight
+    let (_, lower, above) = values.select_nth_unstable_by(lower, nan_first);
+    let upper = above.iter().copied().min_by(nan_first).unwrap_or(*lower);
+    *lower * (1.0 - weight) + upper * weight
 }
 
 /// Slope and intercept at `at` of the straight line through the samples; times in milliseconds,

@@ -294,8 +294,9 @@ impl Evaluator<'_> {
     fn stays_apart(&self, node: &Node) -> Result<bool, Error> {
         let Some(select) = node.nameless_select() else { return Ok(false) };
         let hasher = FxBuildHasher;
-        let mut seen: HashSet<u64, FxBuildHasher> = HashSet::default();
-        Ok(self.fetched(select.fetch)?.iter().all(|series| {
+        let series = self.fetched(select.fetch)?;
+        let mut seen = HashSet::with_capacity_and_hasher(series.len(), FxBuildHasher);
+        Ok(series.iter().all(|series| {
             // Two of one hash are taken for equal: that costs memory and no more.
             seen.insert(hasher.hash_one(column::LabelsWithoutMetadata(&series.labels)))
         }))

@@ -35,51 +35,99 @@ impl Slope {
     }
 }
 
+/// Where a counter fell. Kept between series for its memory.
+#[derive(Debug, Default)]
+pub(super) struct Falls {
+    /// What it had reached, fall by fall.
+    reached: Vec<f64>,
+    /// For each sample, how many falls came before it: the one between it and the next is none of
+    /// them.
+    before: Vec<usize>,
+}
+
+impl Falls {
+    fn find(&mut self, values: &[f64]) {
+        self.reached.clear();
+        self.before.clear();
+        let next = || values.iter().skip(1);
+        // The usual case, and a loop without branches.
+        let count: usize = values.iter().zip(next()).map(|(a, b)| usize::from(b < a)).sum();
+        if count == 0 {
+            return;
+        }
+        // One more than there are: each value is put down, and stays if it is one.
+        self.reached.resize(count + 1, 0.0);
+        let mut found = 0;
+        for (value, next) in values.iter().zip(next()) {
+            self.before.push(found);
+            if let Some(slot) = self.reached.get_mut(found) {
+                *slot = *value;
+            }
+            found += usize::from(next < value);
+        }
+        self.before.push(found);
+        self.reached.truncate(count);
+    }
+
+    /// What it had reached before each fall within a window.
+    fn within(&self, place: Place) -> &[f64] {
+        let before = |at: usize| self.before.get(at).copied();
+        let range = before(place.first).zip(place.after.checked_sub(1).and_then(before));
+        range.and_then(|(from, to)| self.reached.get(from..to)).unwrap_or_default()
+    }
+}
+
 /// Appends for each stretch the slope or difference over it, extrapolated to the ends of its
-/// window. `falls` is room for work, kept between calls for its memory.
+/// window. `falls` is room for work.
 pub(super) fn extrapolated(
     values: &[f64],
     stretches: &[Stretch],
     slope: Slope,
-    falls: &mut Vec<usize>,
+    falls: &mut Falls,
     out: &mut Vec<f64>,
 ) {
-    falls.clear();
+    falls.reached.clear();
     if slope.is_counter() {
-        let pairs = values.iter().zip(values.iter().skip(1)).enumerate();
-        falls.extend(pairs.filter(|(_, (before, after))| after < before).map(|(at, _)| at));
+        falls.find(values);
     }
     let ends = |place: Place| {
         let last = place.after.checked_sub(1).and_then(|last| values.get(last));
         values.get(place.first).zip(last)
     };
-    if falls.is_empty() {
+    let grown = |stretch: &Stretch, result: f64| match values.get(stretch.place.first) {
+        Some(first) if stretch.has_two() => result * factor(stretch, *first, result, slope),
+        _ => ABSENT,
+    };
+    let difference = |stretch: &Stretch| ends(stretch.place).map_or(0.0, |(a, b)| b - a);
+    if falls.reached.is_empty() {
         // The usual case, and short: most of the time of a rate over many series is spent here.
-        out.extend(stretches.iter().map(|stretch| match ends(stretch.place) {
-            Some((first, last)) if stretch.has_two() => {
-                let result = last - first;
-                result * factor(stretch, *first, result, slope)
-            }
-            _ => ABSENT,
-        }));
+        out.extend(stretches.iter().map(|stretch| grown(stretch, difference(stretch))));
         return;
     }
-    let mut passed = 0;
-    out.extend(stretches.iter().map(|stretch| {
-        let place = stretch.place;
-        let (Some((first, last)), true) = (ends(place), stretch.has_two()) else {
-            return ABSENT;
-        };
-        let mut result = last - first;
-        // A counter that fell was reset: what it had reached is added.
-        let rest = falls.get(passed..).unwrap_or_default();
-        passed += rest.iter().take_while(|at| **at < place.first).count();
-        let rest = falls.get(passed..).unwrap_or_default();
-        for at in rest.iter().take_while(|at| **at + 1 < place.after) {
-            result += values.get(*at).copied().unwrap_or_default();
+    // A counter that fell was reset: what it had reached is added, in order. Windows go by fours,
+    // for no sum waits for another.
+    for some in stretches.chunks(4) {
+        let mut windows =
+            some.iter().map(|stretch| (difference(stretch), falls.within(stretch.place)));
+        let mut next = || windows.next().unwrap_or_default();
+        let ((mut a, fell_a), (mut b, fell_b)) = (next(), next());
+        let ((mut c, fell_c), (mut d, fell_d)) = (next(), next());
+        let fell = [fell_a, fell_b, fell_c, fell_d];
+        let all_have = fell.iter().map(|fell| fell.len()).min().unwrap_or_default();
+        for (((in_a, in_b), in_c), in_d) in
+            fell_a.iter().zip(fell_b).zip(fell_c).zip(fell_d).take(all_have)
+        {
+            a += in_a;
+            b += in_b;
+            c += in_c;
+            d += in_d;
         }
-        result * factor(stretch, *first, result, slope)
-    }));
+        let sums = [a, b, c, d].into_iter().zip(fell);
+        out.extend(some.iter().zip(sums).map(|(stretch, (sum, fell))| {
+            let rest = fell.get(all_have..).unwrap_or_default();
+            grown(stretch, rest.iter().fold(sum, |sum, reached| sum + reached))
+        }));
+    }
 }
 
 /// What a difference grows by. A counter was not below zero: its line is not drawn further back

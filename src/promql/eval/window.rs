@@ -3,7 +3,7 @@
 use super::column::{ABSENT, is_absent};
 use super::layout::{Layouts, Place};
 use super::plan::{Kind, Node};
-use super::rate::Slope;
+use super::rate::{Falls, Slope};
 use super::select::drop_stale;
 use super::{Evaluator, Grid, Sink, annotate, rate};
 use crate::model::{Labels, METRIC_NAME};
@@ -215,7 +215,7 @@ impl Evaluator<'_> {
             return self.each_window(node, grid, |_, window| rate::bounded(&window, slope), sink);
         }
         let mut layouts = Layouts::new(shape, grid);
-        let (mut values, mut falls) = (Vec::new(), Vec::new());
+        let (mut values, mut falls) = (Vec::new(), Falls::default());
         let mut overlaps: BTreeMap<String, usize> = BTreeMap::new();
         self.range_series(node, grid, &mut |labels, drop_name, columns| {
             self.guard.fits(grid.count + columns.len())?;

@@ -133,10 +133,18 @@ impl<'a> BitReader<'a> {
         self.word.leading_zeros().min(self.held)
     }
 
-    /// Passes over bits that `ones` or `zeros` saw.
+    /// The bits ahead, at the top of a word; `None` when there are not `count` of them, or more
+    /// than one look takes.
+    #[inline]
+    pub(crate) fn peek(&mut self, count: u32) -> Option<u64> {
+        self.fill();
+        (count <= self.held).then_some(self.word)
+    }
+
+    /// Passes over bits that `ones`, `zeros` or `peek` saw.
     #[inline]
     pub(crate) fn pass(&mut self, count: u32) {
-        self.get(count);
+        self.take(count);
     }
 
     fn get_slow(&mut self, count: u32) -> Option<u64> {

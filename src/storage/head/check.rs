@@ -1,9 +1,8 @@
 //! Reading the head's files whole, to find out whether they are.
 
-use super::State;
 use super::load::load;
-use super::reads::ChunkReads;
 use super::snapshot::FileTable;
+use super::{State, chunk_file};
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
 use crate::storage::source::Columns;
@@ -26,12 +25,12 @@ pub(in super::super) fn check(files: &SharedFiles, dir: &Path) -> Result<(u64, u
         let number = entry.name.strip_suffix(".chunks").and_then(|number| number.parse().ok());
         let Some(number) = number.and_then(NonZeroU32::new) else { continue };
         let path = dir.join(&entry.name);
-        table.insert(number, files.open_read_only(&path).map_err(Error::io("open", &path))?);
+        table.insert(number, chunk_file::open(&**files, &path)?);
     }
     state.chunk_files = Arc::new(table);
     let mut problems = damages.into_notes();
     let (mut samples, mut columns) = (0, Columns::default());
-    let reads = Arc::new(ChunkReads::in_order(Arc::clone(&state.chunk_files)));
+    let reads = state.reads(state.table.len());
     for series in state.table.iter() {
         columns.clear();
         let labels = state.table.labels(series);

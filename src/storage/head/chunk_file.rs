@@ -6,17 +6,21 @@ use super::open::ChunkBytes;
 use super::series::{Chain, Place};
 use crate::storage::codec::{Reader, put_signed, put_varint};
 use crate::storage::error::{Error, Result};
-use crate::storage::wal::frame::{FILE_HEAD, put_file_head};
-use crate::sys::files::{SharedFile, SharedFiles};
+use crate::storage::wal::frame::{FILE_HEAD, check_file_head, put_file_head};
+use crate::sys::files::{Files, SharedFile, SharedFiles};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"wbell-hc";
-const VERSION: u32 = 1;
+/// Version 2 marks plain chunks.
+const VERSION: u32 = 2;
 
 /// Past this a new file is begun, so that old ones can go.
 const FILE_BYTES_MAX: u32 = 64 << 20;
+
+/// Set in the count of a chunk that is plain.
+const PLAIN: u8 = 0x80;
 
 /// The file that is appended to.
 #[derive(Debug)]
@@ -72,6 +76,20 @@ pub(super) struct TakenBy {
 /// Where the file of this number lies.
 pub(super) fn path_of(dir: &Path, number: NonZeroU32) -> PathBuf {
     dir.join(format!("{number:010}.chunks"))
+}
+
+/// Opens a file to read from. What says nothing of its version is taken as it is: each record has
+/// a checksum of its own.
+///
+/// # Errors
+/// It cannot be opened, or is of a later version.
+pub(super) fn open(files: &dyn Files, path: &Path) -> Result<SharedFile> {
+    let file = files.open_read_only(path).map_err(Error::io("open", path))?;
+    let mut head = [0; FILE_HEAD];
+    if file.read_exact_at(&mut head, 0).is_ok() {
+        check_file_head(&head, MAGIC, VERSION, path)?;
+    }
+    Ok(file)
 }
 
 impl ChunkFiles {
@@ -208,7 +226,7 @@ fn put_record(
 ) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
-    out.push(chunk.count);
+    out.push(chunk.count | if chunk.is_plain { PLAIN } else { 0 });
     put_signed(out, chunk.min);
     for place in before.newest {
         let Some(place) = place else {
@@ -236,6 +254,8 @@ pub(super) struct Record<'a> {
     pub(super) min: i64,
     /// Samples.
     pub(super) count: u8,
+    /// As `ChunkBytes::is_plain`.
+    pub(super) is_plain: bool,
     /// The samples.
     pub(super) bytes: &'a [u8],
     /// What came before it.
@@ -257,7 +277,8 @@ pub(super) fn read_record(record: &[u8], file: NonZeroU32, number: u64) -> Optio
         [None, None] => i64::MIN,
         _ => min.checked_sub_unsigned(reader.varint()?)?,
     };
-    Some(Record { min, count, bytes: reader.rest(), before: Chain { newest, max } })
+    let (count, is_plain) = (count & !PLAIN, count & PLAIN != 0);
+    Some(Record { min, count, is_plain, bytes: reader.rest(), before: Chain { newest, max } })
 }
 
 #[expect(clippy::option_option, reason = "unreadable, none, or one")]
@@ -296,7 +317,8 @@ mod tests {
         fn a_record_comes_back_or_is_refused(
             number: u64,
             (min, gap) in (-1_000_000_i64..1 << 50, 0_i64..1 << 40),
-            (count, bytes) in (1_u8..120, proptest::collection::vec(any::<u8>(), 0..60)),
+            (count, is_plain) in (1_u8..120, any::<bool>()),
+            bytes in proptest::collection::vec(any::<u8>(), 0..60),
             newest in (place(), place()),
             (flip, bit) in (any::<usize>(), 0_u32..8),
         ) {
@@ -304,10 +326,10 @@ mod tests {
             let newest = [newest.0, newest.1];
             let max = if newest == [None; 2] { i64::MIN } else { min - gap };
             let before = Chain { newest, max };
-            let chunk = ChunkBytes { min, max: min, count, bytes: bytes.clone().into() };
+            let chunk = ChunkBytes { min, max: min, count, is_plain, bytes: bytes.clone().into() };
             let mut out = Vec::new();
             put_record(&mut out, file, number, &before, &chunk);
-            let expected = Record { min, count, bytes: &bytes, before };
+            let expected = Record { min, count, is_plain, bytes: &bytes, before };
             prop_assert_eq!(read_record(&out, file, number), Some(expected));
             prop_assert_eq!(read_record(&out, file, number ^ 1), None);
             let at = flip % out.len();

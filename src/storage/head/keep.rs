@@ -126,7 +126,7 @@ impl Head {
     pub(crate) fn cut_one(&self, number: u64, from: i64, to: i64) -> Option<HeadSeries> {
         let state = self.state();
         let series = state.table.get(number)?;
-        let reads = state.reads();
+        let reads = state.reads(1);
         Some(state.snapshot(series, state.table.labels(series), (from, to), &reads))
     }
 

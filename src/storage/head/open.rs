@@ -2,12 +2,17 @@
 //!
 //! The first time stands outside the bytes; the first value is packed against +0.
 
+use crate::model::is_stale_nan;
 use crate::storage::chunk::{BitReader, BitWriter};
 use crate::storage::pack::{Mode, Times, Values, put_value};
 use crate::storage::source::Columns;
 
 /// Samples of a chunk at most: with 15 s between samples half an hour.
 pub(super) const CHUNK_SAMPLES_MAX: u8 = 120;
+
+/// Neighbours in a plain chunk are no more apart, in milliseconds: the usual scrape interval is in
+/// it, and the usual lookback is far longer.
+pub(super) const PLAIN_GAP_MAX: i64 = 60_000;
 
 /// A chunk that still grows. 64 bytes beside its samples.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +25,8 @@ pub(crate) struct OpenChunk {
     count: u8,
     /// Whether `times` and `last` are those of a sample, here or in the chunk before.
     has_last: bool,
+    /// Whether a sample is a staleness marker or more than `PLAIN_GAP_MAX` after its neighbour.
+    has_breaks: bool,
 }
 
 /// The chunk as it is at one moment.
@@ -31,6 +38,9 @@ pub(crate) struct ChunkBytes {
     pub(crate) max: i64,
     /// Samples, at least one.
     pub(crate) count: u8,
+    /// Whether no sample is a staleness marker, and none more than `PLAIN_GAP_MAX` after the one
+    /// before: what is asked at an instant in it is answered without unpacking it.
+    pub(crate) is_plain: bool,
     /// The samples.
     pub(crate) bytes: Box<[u8]>,
 }
@@ -73,11 +83,14 @@ impl OpenChunk {
 
     /// Appends a sample; the caller sees to it that `ts` rises and that there is room.
     pub(crate) fn push(&mut self, ts: i64, bits: u64) {
+        let is_stale = is_stale_nan(f64::from_bits(bits));
         if self.count == 0 {
             self.min = ts;
             self.times = Times::after(ts);
             self.last = 0;
+            self.has_breaks = is_stale;
         } else {
+            self.has_breaks |= is_stale || !is_near(self.times.last(), ts);
             self.times.put(&mut self.out, ts);
         }
         put_value(&mut self.out, &mut self.mode, self.last, bits);
@@ -89,7 +102,13 @@ impl OpenChunk {
     /// What is there so far.
     pub(crate) fn to_bytes(&self) -> ChunkBytes {
         let (min, max) = (self.min, self.times.last());
-        ChunkBytes { min, max, count: self.count, bytes: self.bytes().into() }
+        let (count, is_plain) = (self.count, self.is_plain());
+        ChunkBytes { min, max, count, is_plain, bytes: self.bytes().into() }
+    }
+
+    /// As `ChunkBytes::is_plain`.
+    pub(super) const fn is_plain(&self) -> bool {
+        !self.has_breaks
     }
 
     /// Goes on where a chunk with these bytes stopped; `None` when they make no sense.
@@ -98,12 +117,15 @@ impl OpenChunk {
             return None;
         }
         let mut walk = Walk::new(min, &bytes);
+        let (mut has_breaks, mut before) = (false, min);
         for _ in 0..count {
-            walk.next()?;
+            let (ts, bits) = walk.next()?;
+            has_breaks |= is_stale_nan(f64::from_bits(bits)) || !is_near(before, ts);
+            before = ts;
         }
         let (times, last, mode) = (walk.times, walk.values.last(), walk.values.mode());
         let out = BitWriter::resume(bytes, bit_len)?;
-        Some(Self { out, min, times, last, mode, count, has_last: count > 0 })
+        Some(Self { out, min, times, last, mode, count, has_last: count > 0, has_breaks })
     }
 }
 
@@ -113,6 +135,11 @@ impl ChunkBytes {
     pub(crate) fn decode(&self, from: i64, to: i64, out: &mut Columns) -> Option<()> {
         decode(self.min, self.count, &self.bytes, from, to, out)
     }
+}
+
+/// Whether two times, the later one last, are neighbours in a plain chunk.
+const fn is_near(before: i64, ts: i64) -> bool {
+    ts.saturating_sub(before) <= PLAIN_GAP_MAX
 }
 
 /// As `ChunkBytes::decode`, of bytes that lie elsewhere.
@@ -125,34 +152,22 @@ pub(super) fn decode(
     out: &mut Columns,
 ) -> Option<()> {
     let start = out.len();
-    let mut walk = Walk::new(min, bytes);
-    let mut left = u32::from(count);
-    out.ts.reserve(usize::from(count));
-    out.values.reserve(usize::from(count));
-    while left > 0 {
-        let Some((ts, bits)) = walk.next() else {
-            // Half a chunk is no data: what follows the damage is unknown, and so is what it hit.
-            out.ts.truncate(start);
-            out.values.truncate(start);
-            return None;
-        };
-        if ts > to {
-            break;
-        }
-        let value = f64::from_bits(bits);
-        if ts >= from {
-            out.push(ts, value);
-        }
-        left -= 1;
-        for _ in 0..walk.repeats(left) {
-            left -= 1;
-            let ts = walk.times.repeat();
-            if ts >= from && ts <= to {
-                out.push(ts, value);
-            }
-        }
+    let room = start + usize::from(count);
+    out.ts.resize(room, 0);
+    out.values.resize(room, 0.0);
+    let ts = out.ts.get_mut(start..).unwrap_or_default();
+    let values = out.values.get_mut(start..).unwrap_or_default();
+    let unpacked = Walk::new(min, bytes).unpack(ts, values, to);
+    // Half a chunk is no data: what follows the damage is unknown, and so is what it hit.
+    let end = start + unpacked.unwrap_or_default();
+    out.ts.truncate(end);
+    out.values.truncate(end);
+    let early = out.ts.iter().skip(start).take_while(|ts| **ts < from).count();
+    if early > 0 {
+        out.ts.drain(start..start + early);
+        out.values.drain(start..start + early);
     }
-    Some(())
+    unpacked.map(|_| ())
 }
 
 /// Reads a chunk sample by sample.
@@ -185,11 +200,53 @@ impl<'a> Walk<'a> {
         Some((self.times.last(), value))
     }
 
+    /// Puts samples up to `to` into `ts` and `values`, which are of the same length; how many.
+    /// `None` when the bytes end before, or make no sense.
+    fn unpack(&mut self, ts: &mut [i64], values: &mut [f64], to: i64) -> Option<usize> {
+        let count = ts.len();
+        let mut slots = ts.iter_mut().zip(values.iter_mut());
+        while let Some((ts, value)) = slots.next() {
+            let (time, bits) = match self.next_near() {
+                Some(sample) => sample,
+                None => self.next()?,
+            };
+            if time > to {
+                return Some(count - slots.len() - 1);
+            }
+            (*ts, *value) = (time, f64::from_bits(bits));
+            for _ in 0..self.repeats(slots.len()) {
+                let Some((ts, value)) = slots.next() else { break };
+                let time = self.times.repeat();
+                if time > to {
+                    return Some(count - slots.len() - 1);
+                }
+                (*ts, *value) = (time, f64::from_bits(bits));
+            }
+        }
+        Some(count)
+    }
+
+    /// As `next` in the usual case, which takes one look at the bits: the same distance in time,
+    /// and a difference told as the last one. `None` in all others, and nothing is read.
+    #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
+    #[inline(always)]
+    fn next_near(&mut self) -> Option<(i64, u64)> {
+        if !self.begun || !self.times.rise(1) {
+            return None;
+        }
+        let bits = self.values.next_behind_zero(&mut self.bits)?;
+        Some((self.times.repeat(), bits))
+    }
+
     /// How many of the next `most` samples have the value of the one before and come as long
     /// after it as that one did; they are passed over, but for their times.
     #[inline]
-    fn repeats(&mut self, most: u32) -> u32 {
+    fn repeats(&mut self, most: usize) -> u32 {
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
         let repeats = (self.bits.zeros() / 2).min(most);
+        if repeats == 0 {
+            return 0;
+        }
         // Times that do not rise are for `next` to refuse.
         if self.times.rise(repeats) {
             self.bits.pass(repeats * 2);

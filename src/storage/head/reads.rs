@@ -1,52 +1,76 @@
-//! Chunk files as one selection reads them. What runs over its series in order of their places
-//! finds their chunks side by side, and reads them together; in order of labels that would only
-//! read the same bytes again and again.
+//! Chunk files as one selection reads them. Chunks that were filled at about the same time lie side
+//! by side, so that a selection of many series soon wants most of what a part of a file has: that
+//! part is then read as a whole, and kept for a while.
 
 use super::series::Place;
 use super::snapshot::FileTable;
 use crate::sys::files::SharedFile;
-use std::collections::VecDeque;
+use rustc_hash::FxHashMap;
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes that are read together.
-const WINDOW_BYTES: usize = 64 << 10;
+const WINDOW_BYTES: u16 = 16 << 10;
 
-/// Windows that are remembered. Two generations of chunks take two at a time.
-const WINDOWS_MAX: usize = 4;
+/// Records that are read out of a window one by one before it is read as a whole. That costs about
+/// as much as reading so many once more: however thinly a selection is spread, it does not take
+/// more than twice the time.
+const TOUCHES: u8 = 3;
 
-/// Reads that are looked back on: a window that was touched among them is read as a whole.
-const TOUCHES_MAX: usize = 8;
+/// Windows that are kept at most: 8 MiB.
+const WINDOWS_MAX: usize = 512;
+
+/// Windows that are kept however few series are selected.
+const WINDOWS_MIN: usize = 4;
+
+/// For so many series of a selection one window is kept: 2 KiB a series.
+const SERIES_A_WINDOW: usize = 8;
+
+/// File, and number of the window in it.
+type Key = (NonZeroU32, u32);
 
 /// The chunk files that were there when series were selected.
 #[derive(Debug)]
 pub(super) struct ChunkReads {
     files: Arc<FileTable>,
-    near: Option<Mutex<Near>>,
+    windows_max: usize,
+    windows: Mutex<Windows>,
 }
 
 #[derive(Debug, Default)]
-struct Near {
-    touches: VecDeque<(NonZeroU32, u64)>,
-    windows: VecDeque<Window>,
+struct Windows {
+    touches: FxHashMap<Key, u8>,
+    kept: FxHashMap<Key, Window>,
+    uses: u64,
 }
 
-/// Bytes of a file, from a multiple of `WINDOW_BYTES` on.
 #[derive(Debug)]
 struct Window {
-    key: (NonZeroU32, u64),
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
+    /// The number of its last use.
+    used: u64,
+}
+
+/// The bytes of a record, and maybe those around it.
+#[derive(Debug)]
+pub(super) struct RecordBytes {
+    bytes: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl RecordBytes {
+    /// Those of the record alone.
+    pub(super) fn get(&self) -> &[u8] {
+        self.bytes.get(self.range.clone()).unwrap_or_default()
+    }
 }
 
 impl ChunkReads {
-    /// For reads in any order.
-    pub(super) const fn new(files: Arc<FileTable>) -> Self {
-        Self { files, near: None }
-    }
-
-    /// For reads in order of places.
-    pub(super) fn in_order(files: Arc<FileTable>) -> Self {
-        Self { files, near: Some(Mutex::default()) }
+    /// For a selection of about so many series.
+    pub(super) fn new(files: Arc<FileTable>, series: usize) -> Self {
+        let windows_max = (series / SERIES_A_WINDOW).clamp(WINDOWS_MIN, WINDOWS_MAX);
+        Self { files, windows_max, windows: Mutex::default() }
     }
 
     /// Whether a chunk's file is gone because blocks have all that it had.
@@ -58,50 +82,58 @@ impl ChunkReads {
     ///
     /// # Errors
     /// The file is gone or cannot be read there.
-    pub(super) fn read(&self, place: Place) -> Result<Vec<u8>, String> {
+    pub(super) fn read(&self, place: Place) -> Result<RecordBytes, String> {
         let file = self.files.get(&place.file).ok_or("its file is gone")?;
         if let Some(record) = self.read_near(file, place) {
             return Ok(record);
         }
         let mut record = vec![0; usize::from(place.len)];
         file.read_exact_at(&mut record, u64::from(place.offset)).map_err(|err| err.to_string())?;
-        Ok(record)
+        Ok(RecordBytes { range: 0..record.len(), bytes: Arc::new(record) })
     }
 
-    /// The record out of a window, which is read if it was touched a moment ago.
-    fn read_near(&self, file: &SharedFile, place: Place) -> Option<Vec<u8>> {
-        let offset = u64::from(place.offset);
-        let key = (place.file, offset / WINDOW_BYTES as u64);
-        let mut near = self.near.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(window) = near.windows.iter().rev().find(|window| window.key == key) {
+    /// The record out of a window, if that is kept or was touched often enough.
+    fn read_near(&self, file: &SharedFile, place: Place) -> Option<RecordBytes> {
+        let key = (place.file, place.offset / u32::from(WINDOW_BYTES));
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        windows.uses += 1;
+        let now = windows.uses;
+        if let Some(window) = windows.kept.get_mut(&key) {
+            window.used = now;
             return window.record(place);
         }
-        if !near.touches.contains(&key) {
-            near.touches.push_back(key);
-            if near.touches.len() > TOUCHES_MAX {
-                near.touches.pop_front();
-            }
+        let touches = windows.touches.entry(key).or_default();
+        if *touches < TOUCHES {
+            *touches += 1;
             return None;
         }
+        // It is touched anew once it was given up.
+        *touches = 0;
         // All records of the selection were there before it was made: what a window lacks that was
         // read since is none of them.
-        let mut window = Window { key, bytes: vec![0; WINDOW_BYTES] };
-        let read = file.read_at(&mut window.bytes, key.1 * WINDOW_BYTES as u64).ok()?;
-        window.bytes.truncate(read);
+        let mut bytes = vec![0; usize::from(WINDOW_BYTES)];
+        let read = file.read_at(&mut bytes, u64::from(key.1) * u64::from(WINDOW_BYTES)).ok()?;
+        bytes.truncate(read);
+        let window = Window { bytes: Arc::new(bytes), used: now };
         let record = window.record(place);
-        if near.windows.len() == WINDOWS_MAX {
-            near.windows.pop_front();
+        if windows.kept.len() >= self.windows_max {
+            let oldest = windows.kept.iter().min_by_key(|(_, window)| window.used);
+            if let Some(oldest) = oldest.map(|(key, _)| *key) {
+                windows.kept.remove(&oldest);
+            }
         }
-        near.windows.push_back(window);
+        windows.kept.insert(key, window);
         record
     }
 }
 
 impl Window {
     /// A record that is here as a whole.
-    fn record(&self, place: Place) -> Option<Vec<u8>> {
-        let from = usize::try_from(place.offset).ok()? % WINDOW_BYTES;
-        self.bytes.get(from..from + usize::from(place.len)).map(<[u8]>::to_vec)
+    fn record(&self, place: Place) -> Option<RecordBytes> {
+        let from = usize::try_from(place.offset % u32::from(WINDOW_BYTES)).ok()?;
+        let range = from..from + usize::from(place.len);
+        (range.end <= self.bytes.len())
+            .then(|| RecordBytes { bytes: Arc::clone(&self.bytes), range })
     }
 }
 
@@ -119,13 +151,14 @@ mod tests {
         let file = files.create(Path::new("/c")).unwrap();
         file.write_all_at(&bytes, 0).unwrap();
         let number = NonZeroU32::new(3).unwrap();
-        let reads = ChunkReads::in_order(Arc::new([(number, file)].into()));
-        // Rising, again, over the edge of a window, and back.
+        let reads = ChunkReads::new(Arc::new([(number, file)].into()), 1);
+        // Rising, again, over the edge of a window, and back to those that were given up.
         let offsets = (0..199_000).step_by(911).chain([65_000, 65_530, 65_530, 10, 140_000]);
+        let offsets = offsets.chain((0..199_000).step_by(1733));
         for offset in offsets {
             let place = Place { file: number, offset, len: 300 };
             let from = offset as usize;
-            assert_eq!(reads.read(place).unwrap(), bytes[from..from + 300], "{offset}");
+            assert_eq!(reads.read(place).unwrap().get(), &bytes[from..from + 300], "{offset}");
         }
         let beyond = Place { file: number, offset: 199_900, len: 300 };
         assert!(reads.read(beyond).is_err());

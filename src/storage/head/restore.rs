@@ -187,8 +187,7 @@ fn open_chunk_files(
         };
         match facts {
             Some(facts) => {
-                let file = files.open_read_only(&path).map_err(Error::io("open", &path))?;
-                table.insert(number, file);
+                table.insert(number, chunk_file::open(files, &path)?);
                 state.file_facts.insert(number, facts);
             }
             None => files.remove(&path).map_err(Error::io("remove", &path))?,

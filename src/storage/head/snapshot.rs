@@ -1,8 +1,8 @@
 //! What a query takes along of a series, so that it decodes without holding up the writer.
 
 use super::chunk_file::{Record, read_record};
-use super::open::{ChunkBytes, decode};
-use super::reads::ChunkReads;
+use super::open::{ChunkBytes, PLAIN_GAP_MAX, decode};
+use super::reads::{ChunkReads, RecordBytes};
 use super::series::{Chain, Place, Series};
 use super::symbols::Symbol;
 use super::table::{PairId, Table, generation_of};
@@ -32,8 +32,10 @@ pub(crate) struct HeadSeries {
     pub(crate) labels: Labels,
     number: u64,
     chain: Chain,
-    /// Chunks that follow the chain, the open one last.
-    later: Vec<Arc<ChunkBytes>>,
+    /// Chunks that follow the chain and are not in a file yet.
+    pending: Vec<Arc<ChunkBytes>>,
+    /// The one that was open.
+    open: Option<ChunkBytes>,
     read_from: Option<i64>,
     files: Arc<ChunkReads>,
     deleted: Option<Arc<Intervals>>,
@@ -44,8 +46,18 @@ pub(crate) struct HeadSeries {
 struct Loaded {
     min: i64,
     count: u8,
-    bytes: Box<[u8]>,
+    is_plain: bool,
+    record: RecordBytes,
+    /// Where in the record the samples begin.
+    samples_from: usize,
     before: Chain,
+}
+
+impl Loaded {
+    fn decode(&self, from: i64, to: i64, out: &mut Columns) -> Option<()> {
+        let bytes = self.record.get().get(self.samples_from..)?;
+        decode(self.min, self.count, bytes, from, to, out)
+    }
 }
 
 impl HeadSeries {
@@ -56,11 +68,11 @@ impl HeadSeries {
         let start = out.len();
         let loaded = self.load(from, to, &mut warnings);
         for chunk in loaded.iter().rev() {
-            if decode(chunk.min, chunk.count, &chunk.bytes, from, to, out).is_none() {
+            if chunk.decode(from, to, out).is_none() {
                 warnings.push(self.missing(chunk.min, "its bytes make no sense"));
             }
         }
-        for chunk in self.later.iter().filter(|chunk| chunk.min <= to && chunk.max >= from) {
+        for chunk in self.later().filter(|chunk| chunk.min <= to && chunk.max >= from) {
             if chunk.decode(from, to, out).is_none() {
                 warnings.push(self.missing(chunk.min, "its bytes make no sense"));
             }
@@ -69,6 +81,11 @@ impl HeadSeries {
             deleted.strike(out, start);
         }
         warnings
+    }
+
+    /// Chunks that follow the chain.
+    fn later(&self) -> impl DoubleEndedIterator<Item = &ChunkBytes> {
+        self.pending.iter().map(Arc::as_ref).chain(&self.open)
     }
 
     /// Walks back over the chunks in files; the newest first.
@@ -104,14 +121,46 @@ impl HeadSeries {
 
     fn load_one(&self, place: Place) -> Result<Loaded, String> {
         let record = self.files.read(place)?;
-        let Record { min, count, bytes, before } =
-            read_record(&record, place.file, self.number).ok_or("its checksum is wrong")?;
-        Ok(Loaded { min, count, bytes: bytes.into(), before })
+        let Record { min, count, is_plain, bytes, before } =
+            read_record(record.get(), place.file, self.number).ok_or("its checksum is wrong")?;
+        let samples_from = record.get().len() - bytes.len();
+        Ok(Loaded { min, count, is_plain, record, samples_from, before })
+    }
+
+    /// Whether the newest sample with `from <= ts <= to` is there and no staleness marker; `None`
+    /// when only its samples tell.
+    pub(super) fn has_value(&self, from: i64, to: i64) -> Option<bool> {
+        if self.deleted.is_some() {
+            return None;
+        }
+        let from = self.read_from.map_or(from, |start| start.max(from));
+        if let Some(chunk) = self.later().rev().find(|chunk| chunk.min <= to) {
+            return chunk.is_plain.then(|| plain_has_value(chunk.max, from, to)).flatten();
+        }
+        let mut chain = self.chain;
+        while let [Some(place), _] = chain.newest {
+            let chunk = self.load_one(place).ok()?;
+            if chunk.min <= to {
+                return chunk.is_plain.then(|| plain_has_value(chain.max, from, to)).flatten();
+            }
+            chain = chunk.before;
+        }
+        None
     }
 
     fn missing(&self, at: i64, why: &str) -> String {
         format!("a chunk of {} at {at} is missing: {why}", self.labels)
     }
+}
+
+/// Whether a plain chunk that begins at or before `to` and ends at `max` has a sample with
+/// `from <= ts <= to`; `None` when that is not certain.
+pub(super) const fn plain_has_value(max: i64, from: i64, to: i64) -> Option<bool> {
+    if max <= to {
+        return Some(max >= from);
+    }
+    // The newest one up to `to` is followed by one beyond it, no further away than that.
+    if to.saturating_sub(from) >= PLAIN_GAP_MAX { Some(true) } else { None }
 }
 
 impl Head {
@@ -153,7 +202,7 @@ impl Head {
         let (from, to) = (range.from().as_millis(), range.to().as_millis());
         let ids = matching(&state.table, matchers)?;
         let mut found = Vec::with_capacity(ids.len().min(series_max));
-        let reads = state.reads();
+        let reads = state.reads(found.capacity());
         for place in ids.iter() {
             let Some(series) = state.table.at_place(*place) else { continue };
             if !state.overlaps(series, from, to) {
@@ -341,9 +390,9 @@ impl State {
         from <= to && !deleted()
     }
 
-    /// The chunk files that are there now, for series that are read in any order.
-    pub(super) fn reads(&self) -> Arc<ChunkReads> {
-        Arc::new(ChunkReads::new(Arc::clone(&self.chunk_files)))
+    /// The chunk files that are there now, for reading about so many series.
+    pub(super) fn reads(&self, series: usize) -> Arc<ChunkReads> {
+        Arc::new(ChunkReads::new(Arc::clone(&self.chunk_files), series))
     }
 
     pub(super) fn snapshot(
@@ -353,20 +402,17 @@ impl State {
         (from, to): (i64, i64),
         reads: &Arc<ChunkReads>,
     ) -> HeadSeries {
+        let overlaps = |min: i64, max: i64| min <= to && max >= from;
         let pending = self.pending.get(&series.number).into_iter().flatten();
-        let overlapping = |chunk: &&Arc<ChunkBytes>| chunk.min <= to && chunk.max >= from;
-        let mut later: Vec<_> = pending.filter(overlapping).cloned().collect();
-        let open = &series.open;
-        if open.min().is_some_and(|min| min <= to)
-            && open.last().is_some_and(|(max, _)| max >= from)
-        {
-            later.push(Arc::new(open.to_bytes()));
-        }
+        let open = series.open.min().zip(series.open.last());
         HeadSeries {
             labels,
             number: series.number,
             chain: series.chain(),
-            later,
+            pending: pending.filter(|chunk| overlaps(chunk.min, chunk.max)).cloned().collect(),
+            open: open
+                .filter(|(min, (max, _))| overlaps(*min, *max))
+                .map(|_| series.open.to_bytes()),
             read_from: self.read_from,
             files: Arc::clone(reads),
             deleted: self.deleted.get(&series.number).map(Arc::clone),

@@ -6,6 +6,7 @@ use crate::storage::append::{AppendError, Commit};
 use crate::storage::ballast::Ballast;
 use crate::storage::config::{Config, WalSync};
 use crate::storage::damage::Damages;
+use crate::storage::error::Error;
 use crate::storage::source::Columns;
 use crate::storage::store::ReplayProgress;
 use crate::storage::wal::frame::put_frame;
@@ -302,6 +303,29 @@ fn a_checkpoint_frees_the_log_and_appends_only_what_is_new() {
     head.checkpoint().unwrap();
     assert!(size("head", ".chunks") > 0);
     assert_eq!(all(&open(&files.after_power_cut()).0), prefix(400));
+}
+
+#[test]
+fn a_chunk_file_of_a_later_version_is_refused() {
+    let files = disk();
+    let (head, _) = open(&files);
+    (0..300).for_each(|at| drop(head.commit(&commit(at), false).unwrap()));
+    head.checkpoint().unwrap();
+    drop(head);
+    let path = Path::new(DIR).join("head/0000000001.chunks");
+    let mut bytes = files.read(&path, 1 << 20).unwrap();
+    bytes[8] = 3;
+    let crc = crc32c::crc32c(&bytes[..20]);
+    bytes[20..24].copy_from_slice(&crc.to_le_bytes());
+    files.overwrite(&path, &bytes);
+    let deps = HeadDeps {
+        files: Arc::new(files),
+        clock: Arc::new(VirtualClock::at(Timestamp::from_millis(START))),
+    };
+    let dir = Path::new(DIR);
+    let mut damages = Damages::new(Arc::clone(&deps.files), dir.join("quarantine"));
+    let opened = Head::open(&config(), dir, &deps, None, &ReplayProgress::new(), &mut damages);
+    assert!(matches!(opened, Err(Error::Newer { found: 3, known: 2, .. })), "{opened:?}");
 }
 
 #[test]
