@@ -13,7 +13,10 @@ use std::time::Duration;
 
 /// How often the disk is looked at while it is a reason to take nothing.
 const RECOVERY_EVERY: Duration = Duration::from_millis(250);
-/// How often due work is looked for.
+/// How often a cut that is due is looked for: an import brings hours of samples in seconds, and
+/// until they are cut the head is larger than it must be.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often all due work is done.
 const KEEPING_EVERY: Duration = Duration::from_secs(5);
 
 /// What is looked after.
@@ -51,9 +54,9 @@ impl Keeping {
 
     /// Looks after them until the server stops.
     pub(super) fn run(mut self) {
-        let mut waited = Duration::ZERO;
+        let (mut waited, mut is_well) = (Duration::ZERO, true);
         loop {
-            let pause = if self.refusing.is_some() { RECOVERY_EVERY } else { KEEPING_EVERY };
+            let pause = if self.refusing.is_some() { RECOVERY_EVERY } else { LOOK_EVERY };
             let stop = self.world.runtime.block_on(async {
                 tokio::select! {
                     () = self.world.clock.sleep(pause) => false,
@@ -64,14 +67,18 @@ impl Keeping {
                 return;
             }
             waited += pause;
-            if waited < KEEPING_EVERY {
-                let looked = self.storage.look_at_disk();
-                self.tell(looked);
+            let cuts = is_well && self.refusing.is_none() && self.storage.cut_is_due();
+            if waited < KEEPING_EVERY && !cuts {
+                if self.refusing.is_some() {
+                    let looked = self.storage.look_at_disk();
+                    self.tell(looked);
+                }
                 continue;
             }
             waited = Duration::ZERO;
             self.look_at_memory(process::facts().resident_bytes);
             let kept = self.storage.maintain();
+            is_well = kept.is_ok();
             self.tell(kept);
             if let Err(err) = self.state.prune_history(self.world.clock.now()) {
                 tracing::warn!(%err, "old history stays");

@@ -239,6 +239,10 @@ fn whole_of(bits: u64, scale: u8) -> Option<i64> {
 }
 
 fn bits_of(whole: i64, scale: u8) -> Option<u64> {
+    // Most are whole numbers, and a division takes longer than all else here.
+    if scale == 0 {
+        return Some((whole as f64).to_bits());
+    }
     let power = POWERS.get(usize::from(scale))?;
     Some((whole as f64 / power).to_bits())
 }

@@ -40,6 +40,11 @@ impl Storage {
         done.into_iter().collect()
     }
 
+    /// Whether the head holds a window that belongs into a block.
+    pub fn cut_is_due(&self) -> bool {
+        self.next_cut(&self.config(), None).is_some()
+    }
+
     /// Looks whether the disk is a reason to take nothing, and no more.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! these times: the series of one target do, and so do those of a back-fill.
 
 use super::Grid;
+use super::column::ABSENT;
 use super::window::Shape;
 
 /// Layouts kept at a time: series of many targets come interleaved.
@@ -49,6 +50,14 @@ pub(super) struct Stretch {
     pub(super) factor: f64,
     /// Seconds of the range for a slope; 1 for a difference.
     pub(super) per: f64,
+}
+
+impl Place {
+    /// The newest of the window's values.
+    pub(super) fn last_of(self, values: &[f64]) -> f64 {
+        let window = values.get(self.first..self.after).unwrap_or_default();
+        window.last().copied().unwrap_or(ABSENT)
+    }
 }
 
 impl Layouts {

@@ -133,13 +133,16 @@ pub(super) fn extrapolated(
 /// What a difference grows by. A counter was not below zero: its line is not drawn further back
 /// than that.
 fn factor(stretch: &Stretch, first: f64, result: f64, slope: Slope) -> f64 {
-    let rises = slope.is_counter() && result > 0.0 && first >= 0.0;
-    // The division only where it may matter.
-    if !rises || first * stretch.sampled > stretch.to_start * result * SURELY {
-        return stretch.factor;
+    // The division only where it may matter, which is seldom; one branch, for either of the first
+    // two is anybody's guess.
+    let may_reach_zero = (result > 0.0)
+        & (first >= 0.0)
+        & (first * stretch.sampled <= stretch.to_start * result * SURELY);
+    if slope.is_counter() && may_reach_zero {
+        let to_zero = stretch.sampled * (first / result);
+        return stretch.factor_from(stretch.to_start.min(to_zero));
     }
-    let to_zero = stretch.sampled * (first / result);
-    stretch.factor_from(stretch.to_start.min(to_zero))
+    stretch.factor
 }
 
 /// As `extrapolated`, over one window whose samples know when their counter started.

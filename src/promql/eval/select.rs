@@ -3,13 +3,18 @@
 //! Source: prometheus, promql/engine.go (vectorSelectorSingle, smoothSeries).
 
 use super::column::{ABSENT, is_absent};
+use super::layout::Layouts;
 use super::plan::Select;
+use super::window::Shape;
 use super::{Evaluator, Grid, Sink, column, rate};
 use crate::model::{Labels, TimeRange, Timestamp, is_stale_nan};
 use crate::promql::Error;
 use crate::promql::syntax::Extension;
 use crate::storage::source::{Columns, CountBy, SelectedSeries, SourceError};
 use std::rc::Rc;
+
+/// Steps from which on it pays to find the samples of all once for all series with the same times.
+const LAYOUT_STEPS_MIN: usize = 16;
 
 /// What of a sample is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +124,8 @@ impl Evaluator<'_> {
         let from = first.saturating_sub(lookback).saturating_add(1);
         let to = select.reference(grid.last()).min(reference(grid.last()));
         let (mut columns, mut values) = (Columns::default(), Vec::new());
+        let mut layouts = Layouts::new(Shape::of_lookback(select, lookback), grid);
+        let has_layouts = grid.count >= LAYOUT_STEPS_MIN && wanted == Wanted::Value;
         for series in self.fetched(select.fetch)?.iter() {
             self.read(series, from, to, &mut columns)?;
             if columns.is_empty() {
@@ -127,7 +134,14 @@ impl Evaluator<'_> {
             self.guard.fits(grid.count)?;
             self.guard.work(grid.count)?;
             values.clear();
-            newest(&columns, grid.times().map(reference), lookback, wanted, &mut values);
+            if has_layouts {
+                self.guard.room(grid.count + 2 * columns.len() + layouts.words(columns.len()))?;
+                values.extend(
+                    layouts.places(&columns.ts).iter().map(|place| place.last_of(&columns.values)),
+                );
+            } else {
+                newest(&columns, grid.times().map(reference), lookback, wanted, &mut values);
+            }
             if values.iter().any(|value| !is_absent(*value)) {
                 sink(&series.labels, false, &mut values)?;
             }

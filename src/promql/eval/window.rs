@@ -2,7 +2,7 @@
 
 use super::column::{ABSENT, is_absent};
 use super::layout::{Layouts, Place};
-use super::plan::{Kind, Node};
+use super::plan::{Kind, Node, Select};
 use super::rate::{Falls, Slope};
 use super::select::drop_stale;
 use super::{Evaluator, Grid, Sink, annotate, rate};
@@ -55,6 +55,12 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// What an instant vector's steps look back on.
+    pub(super) const fn of_lookback(select: &Select, lookback: i64) -> Self {
+        let Select { offset, at, .. } = *select;
+        Self { range: lookback, offset, at, extension: None, lookback }
+    }
+
     /// The closed end of the range at an evaluation time.
     pub(super) fn end(self, ts: i64) -> i64 {
         self.at.unwrap_or(ts).saturating_sub(self.offset)

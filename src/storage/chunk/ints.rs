@@ -280,6 +280,9 @@ fn sum(ints: &mut [i64]) {
     }
 }
 
+/// Numbers of so many bits lie in one word, wherever in a byte they begin.
+const WORD_WIDTH_MAX: u32 = 56;
+
 /// Appends `count` numbers of `width` bits; what is missing is zero.
 fn unpack(packed: &[u8], width: u32, count: usize, out: &mut Vec<i64>) {
     if width == 0 {
@@ -292,13 +295,23 @@ fn unpack(packed: &[u8], width: u32, count: usize, out: &mut Vec<i64>) {
         *to = *from;
     }
     let mask = u64::MAX >> (64 - width);
-    let mut bit = 0_usize;
-    for _ in 0..count {
-        let bytes = padded.get(bit / 8..).and_then(<[u8]>::first_chunk::<16>);
-        let word = u128::from_le_bytes(*bytes.unwrap_or(&[0; 16])) >> (bit % 8);
+    let start = out.len();
+    out.resize(start + count, 0);
+    let slots = out.get_mut(start..).unwrap_or_default().iter_mut();
+    let places = (0..).step_by(width as usize).map(|bit: usize| (bit / 8, bit % 8));
+    if width <= WORD_WIDTH_MAX {
+        for (slot, (byte, bit)) in slots.zip(places) {
+            let bytes = padded.get(byte..).and_then(<[u8]>::first_chunk::<8>);
+            let word = u64::from_le_bytes(*bytes.unwrap_or(&[0; 8])) >> bit;
+            *slot = (word & mask).cast_signed();
+        }
+        return;
+    }
+    for (slot, (byte, bit)) in slots.zip(places) {
+        let bytes = padded.get(byte..).and_then(<[u8]>::first_chunk::<16>);
+        let word = u128::from_le_bytes(*bytes.unwrap_or(&[0; 16])) >> bit;
         let [a, b, c, d, e, f, g, h, ..] = word.to_le_bytes();
-        out.push((u64::from_le_bytes([a, b, c, d, e, f, g, h]) & mask).cast_signed());
-        bit += width as usize;
+        *slot = (u64::from_le_bytes([a, b, c, d, e, f, g, h]) & mask).cast_signed();
     }
 }
 
