@@ -11,7 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) enum Lane {
     /// Health, targets, rules: a look at what is in memory.
     Cheap,
-    /// A query.
+    /// A query. It is asked to hurry first, on a thread that must not wait: its handler asks the
+    /// core for nothing that does not heed that.
     Query {
         /// Probably small: takes a spare cheap place when there is no other.
         small: bool,

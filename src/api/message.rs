@@ -1,6 +1,6 @@
 //! Requests and answers, whichever listener brings them.
 
-use crate::wire::Kept;
+use crate::wire::{Hurry, Kept};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -60,6 +60,8 @@ pub struct Request {
     pub canceled: Arc<AtomicBool>,
     /// What the answer needs until it is sent.
     pub kept: Kept,
+    /// Whether the answer must come at once.
+    pub hurry: Hurry,
 }
 
 impl Request {
@@ -75,6 +77,7 @@ impl Request {
             origin: Origin::Socket,
             canceled: Arc::default(),
             kept: Kept::default(),
+            hurry: Hurry::default(),
         }
     }
 

@@ -10,6 +10,7 @@ mod alertmanager;
 mod alertmanager_read;
 mod answer;
 mod connections;
+mod counting;
 mod guard;
 mod lanes;
 mod lifecycle;
@@ -30,6 +31,7 @@ use crate::model::Regex;
 use crate::sys::clock::SharedClock;
 use crate::sys::metrics::Registry;
 use crate::wire::Core;
+use counting::Counts;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +84,7 @@ impl Default for ApiSettings {
 pub struct Api {
     core: Arc<dyn Core>,
     settings: ApiSettings,
-    metrics: Registry,
+    counts: Arc<Counts>,
     clock: SharedClock,
 }
 
@@ -94,6 +96,7 @@ impl Api {
         metrics: Registry,
         clock: SharedClock,
     ) -> Self {
-        Self { core, settings, metrics, clock }
+        let counts = Arc::new(Counts::new(metrics));
+        Self { core, settings, counts, clock }
     }
 }

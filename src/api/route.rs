@@ -33,6 +33,7 @@ impl Asked<'_> {
             canceled: Arc::clone(&self.request.canceled),
             client: self.request.origin.client(),
             kept: self.request.kept.clone(),
+            hurry: self.request.hurry.clone(),
         }
     }
 
@@ -167,23 +168,34 @@ static ALERT_ROUTES: &[Route] = &[
     early("/", GET, pages::front),
 ];
 
-/// Buckets of Prometheus' own request durations.
-/// Source: prometheus, web/web.go (newMetrics).
-const DURATION_BOUNDS: [f64; 9] = [0.1, 0.2, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0];
-const SIZE_BOUNDS: [f64; 8] = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+/// A longer body is no small query's.
+const QUICK_BODY_BYTES: usize = 4 << 10;
 
 /// Answers one request. Blocks as long as the core does; never fails, and a panic in it is a 500.
 pub fn handle(api: &Api, request: &Request) -> Response {
     let started = api.clock.elapsed();
     let answered = tasks::guarded("http request", || {
         let (handler, response) = dispatch(api, request);
+        if request.hurry.was_given_up() {
+            return (handler, response);
+        }
         (handler, compress(request, cors(api, request, response)))
     });
     let broken = || ("/", Response::text(500, "internal error; the log says more\n"));
     let (handler, response) = answered.unwrap_or_else(broken);
-    let took = api.clock.elapsed().saturating_sub(started);
-    count(api, handler, &response, took);
+    if !request.hurry.was_given_up() {
+        let took = api.clock.elapsed().saturating_sub(started);
+        api.counts.count(handler, &response, took);
+    }
     response
+}
+
+/// Whether it is a query that may be answered at once: then `handle` is asked to hurry first.
+pub(super) fn may_be_quick(api: &Api, request: &Request) -> bool {
+    let Some(place) = Place::of(api, &request.path) else { return false };
+    let mut routes = place.routes();
+    routes.any(|(route, _)| matches!(route.lane, Lane::Query { .. }))
+        && request.body.len() <= QUICK_BODY_BYTES
 }
 
 /// The lane that a request belongs in.
@@ -317,30 +329,6 @@ fn cors(api: &Api, request: &Request, response: Response) -> Response {
         .with("access-control-allow-origin", origin)
         .with("access-control-expose-headers", "Date")
         .with("vary", "Origin")
-}
-
-fn count(api: &Api, handler: &'static str, response: &Response, took: Duration) {
-    let code = response.status.to_string();
-    let by_handler = [("handler", handler)];
-    let labels = [("handler", handler), ("code", code.as_str())];
-    let metrics = &api.metrics;
-    metrics.counter("prometheus_http_requests_total", "Counter of HTTP requests.", &labels).inc();
-    metrics
-        .histogram(
-            "prometheus_http_request_duration_seconds",
-            "Histogram of latencies for HTTP requests.",
-            &by_handler,
-            &DURATION_BOUNDS,
-        )
-        .observe(took.as_secs_f64());
-    metrics
-        .histogram(
-            "prometheus_http_response_size_bytes",
-            "Histogram of response size for HTTP requests.",
-            &by_handler,
-            &SIZE_BOUNDS,
-        )
-        .observe(response.body.len() as f64);
 }
 
 /// The answer when all threads are busy.

@@ -5,7 +5,7 @@ use super::lanes::Lane;
 use super::message::{Origin, Request, Response};
 use super::{Api, handle, route};
 use crate::sys::tasks;
-use crate::wire::Kept;
+use crate::wire::{Hurry, Kept};
 use std::fs::{self, Permissions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -294,6 +294,7 @@ fn read(request: &mut tiny_http::Request, body_bytes_max: usize) -> Result<Reque
         origin: Origin::Socket,
         canceled: Arc::default(),
         kept: Kept::default(),
+        hurry: Hurry::default(),
     })
 }
 

@@ -5,7 +5,7 @@ use super::lanes::Lanes;
 use super::message::{Origin, Request, Response};
 use super::{Api, handle, route};
 use crate::sys::tasks::{self, Shutdown};
-use crate::wire::Kept;
+use crate::wire::{Hurry, Kept};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -203,8 +203,18 @@ async fn answer(
     to_hyper(response, kept)
 }
 
-/// Runs the handler on a thread that may block.
+/// Runs the handler: here, when it is a query that takes less than handing it on would, else on a
+/// thread that may block.
 async fn work(server: &Arc<Server>, request: Request) -> Response {
+    let mut request = request;
+    if route::may_be_quick(&server.api, &request) {
+        request.hurry = Hurry::on();
+        let response = handle(&server.api, &request);
+        if !request.hurry.was_given_up() {
+            return response;
+        }
+        request.hurry = Hurry::default();
+    }
     let lane = route::lane(&server.api, &request);
     let _gone = SetOnDrop(Arc::clone(&request.canceled));
     let Some(place) = server.lanes.enter(lane).await else { return route::overloaded() };
@@ -261,6 +271,7 @@ async fn whole(
         origin,
         canceled: Arc::default(),
         kept: Kept::default(),
+        hurry: Hurry::default(),
     })
 }
 

@@ -57,6 +57,21 @@ struct Cost {
     seconds: f64,
 }
 
+impl State {
+    fn count(&mut self, text: String, took: Duration) {
+        if !self.finished.contains_key(&text) && self.finished.len() >= TOP_MAX {
+            let costs = self.finished.iter();
+            let least = costs.min_by(|a, b| a.1.seconds.total_cmp(&b.1.seconds));
+            if let Some(least) = least.map(|(text, _)| text.clone()) {
+                self.finished.remove(&least);
+            }
+        }
+        let cost = self.finished.entry(text).or_default();
+        cost.count += 1;
+        cost.seconds += took.as_secs_f64();
+    }
+}
+
 impl Active {
     /// None yet. Also what ran when the last process ended, one line each.
     pub(super) fn open(
@@ -150,17 +165,13 @@ impl Active {
         let mut state = self.lock();
         let Some(entry) = state.running.remove(&id) else { return };
         self.note(entry.slot, "");
-        let took = self.clock.elapsed().saturating_sub(entry.since).as_secs_f64();
-        if !state.finished.contains_key(&entry.text) && state.finished.len() >= TOP_MAX {
-            let costs = state.finished.iter();
-            let least = costs.min_by(|a, b| a.1.seconds.total_cmp(&b.1.seconds));
-            if let Some(least) = least.map(|(text, _)| text.clone()) {
-                state.finished.remove(&least);
-            }
-        }
-        let cost = state.finished.entry(entry.text).or_default();
-        cost.count += 1;
-        cost.seconds += took;
+        let took = self.clock.elapsed().saturating_sub(entry.since);
+        state.count(entry.text, took);
+    }
+
+    /// Counts a query that ran without being noted, for it was too short.
+    pub(super) fn count(&self, expr: &str, took: Duration) {
+        self.lock().count(shortened(expr), took);
     }
 
     /// Writes a place of the file. Nothing is synced: the kernel keeps it when the process is
@@ -190,6 +201,13 @@ pub(super) struct Ticket<'a> {
     id: u64,
     /// Samples that it has read.
     pub(super) progress: Arc<AtomicUsize>,
+}
+
+impl Ticket<'_> {
+    /// How many samples that is so far.
+    pub(super) fn samples(&self) -> usize {
+        self.progress.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Ticket<'_> {

@@ -8,7 +8,7 @@ use super::query_log::{Ended, QueryLog};
 use super::query_metrics::{QueryMetrics, Times};
 use super::workers::{NotDone, Workers};
 use crate::model::{Labels, Matcher, TimeRange, Timestamp};
-use crate::promql::{self, Engine, Light, Output, Query, User, Value};
+use crate::promql::{self, Engine, Light, Output, Query, User, Value, syntax};
 use crate::storage::source::{Source, SourceError};
 use crate::sys::clock::SharedClock;
 use crate::sys::metrics::Registry;
@@ -17,7 +17,7 @@ use crate::wire::{
     SeriesRequest, VectorSample,
 };
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +35,10 @@ const LISTS_RUNNING: usize = 2;
 const LIGHT: Light = Light { work_max: 1_000_000, series_max: 5_000 };
 /// Bytes that a light query may hold.
 const LIGHT_BYTES: usize = 16 << 20;
+/// What a query may do that is answered at once: less than half a millisecond of work.
+const QUICK: Light = Light { work_max: 20_000, series_max: 200 };
+/// A longer expression takes longer to read.
+const QUICK_EXPR_BYTES: usize = 512;
 /// A query that does not see its own deadline is given up so much later.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -179,14 +183,15 @@ impl Queries {
         let ticket = self.active.begin(expr, &call.client, call.canceled.clone());
         let _running = self.metrics.begin();
         let begun = self.clock.elapsed();
-        let options = promql::Options { user: User::Rules, ..self.options(&call, &asked, &ticket) };
+        let options =
+            promql::Options { user: User::Rules, ..self.options(&call, &asked, &ticket.progress) };
         let parsed = self.engine.parse(expr);
         let outcome = parsed.and_then(|parsed| {
             evaluate(&self.engine, self.source.as_ref(), &parsed, asked.when, &options)
         });
         let times = Times { queued: Duration::ZERO, evaluated: self.since(begun) };
         let error = outcome.as_ref().err().map(ToString::to_string);
-        self.note_end(&call, &asked, &ticket, times, error.as_deref());
+        self.note_end(&call, &asked, ticket.samples(), times, error.as_deref());
         outcome
     }
 
@@ -208,6 +213,9 @@ impl Queries {
     /// Runs a query of a client, as a light one first.
     pub(super) fn run(&self, call: &Call, asked: &Asked) -> Result<(Output, Times), Error> {
         self.check_memory()?;
+        if call.hurry.is_on() {
+            return self.at_once(call, asked);
+        }
         let ticket = self.active.begin(asked.expr, &call.client, call.canceled.clone());
         let _running = self.metrics.begin();
         let mut times = Times::default();
@@ -217,7 +225,45 @@ impl Queries {
             tracing::debug!(query = asked.expr, %err, "a query was refused");
         }
         let error = error.map(|err| err.message.as_str());
-        self.note_end(call, asked, &ticket, times, error);
+        self.note_end(call, asked, ticket.samples(), times, error);
+        outcome.map(|output| (output, times))
+    }
+
+    /// Runs it if it takes no time worth speaking of, and gives up where it would.
+    fn at_once(&self, call: &Call, asked: &Asked) -> Result<(Output, Times), Error> {
+        let later = || {
+            call.hurry.give_up();
+            Error::internal("the answer would take longer")
+        };
+        if asked.expr.len() > QUICK_EXPR_BYTES {
+            return Err(later());
+        }
+        let begun = self.clock.elapsed();
+        let progress: Arc<AtomicUsize> = Arc::default();
+        let parsed = self.engine.parse(asked.expr);
+        // An expression is tried on all values of a label, however few series it finds.
+        let has_regex = |query: &Query| {
+            let mut matchers =
+                syntax::selectors(query.expr()).into_iter().flat_map(|one| &one.matchers);
+            matchers.any(|matcher| matcher.regex().is_some())
+        };
+        if parsed.as_ref().is_ok_and(has_regex) {
+            return Err(later());
+        }
+        let mut options = self.options(call, asked, &progress);
+        (options.light, options.bytes_max) = (Some(QUICK), Some(LIGHT_BYTES));
+        options.user = User::Light;
+        let outcome = parsed.and_then(|parsed| {
+            evaluate(&self.engine, self.source.as_ref(), &parsed, asked.when, &options)
+        });
+        if outcome.as_ref().is_err_and(promql::Error::wants_more) {
+            return Err(later());
+        }
+        let times = Times { queued: Duration::ZERO, evaluated: self.since(begun) };
+        let outcome = outcome.map_err(|err| self.failure(&err));
+        let error = outcome.as_ref().err().map(|err| err.message.as_str());
+        self.active.count(asked.expr, times.evaluated);
+        self.note_end(call, asked, progress.load(Ordering::Relaxed), times, error);
         outcome.map(|output| (output, times))
     }
 
@@ -235,7 +281,7 @@ impl Queries {
         let begun = self.clock.elapsed();
         // Reading a text may take long as well: its regular expressions are compiled.
         let parsed = self.engine.parse(asked.expr).map_err(|err| query_error(&err))?;
-        let mut options = self.options(call, asked, ticket);
+        let mut options = self.options(call, asked, &ticket.progress);
         (options.light, options.bytes_max) = (Some(LIGHT), Some(LIGHT_BYTES));
         options.user = User::Light;
         let outcome = evaluate(&self.engine, self.source.as_ref(), &parsed, asked.when, &options);
@@ -260,7 +306,7 @@ impl Queries {
         let (engine, source, clock) =
             (self.engine.clone(), self.source.clone(), self.clock.clone());
         let (when, timeout) = (asked.when, asked.timeout);
-        let mut options = self.options(call, asked, ticket);
+        let mut options = self.options(call, asked, &ticket.progress);
         let patience = timeout.saturating_sub(self.since(come)).saturating_add(GRACE);
         let work = move || {
             let begun = clock.elapsed();
@@ -308,12 +354,12 @@ impl Queries {
         self.clock.elapsed().saturating_sub(begun)
     }
 
-    fn options(&self, call: &Call, asked: &Asked, ticket: &Ticket) -> promql::Options {
+    fn options(&self, call: &Call, asked: &Asked, progress: &Arc<AtomicUsize>) -> promql::Options {
         promql::Options {
             lookback: asked.lookback,
             timeout: Some(asked.timeout),
             canceled: call.canceled.clone(),
-            progress: ticket.progress.clone(),
+            progress: progress.clone(),
             profile: asked.detail.is_some(),
             ..promql::Options::default()
         }
@@ -323,11 +369,10 @@ impl Queries {
         &self,
         call: &Call,
         asked: &Asked,
-        ticket: &Ticket,
+        samples: usize,
         times: Times,
         error: Option<&str>,
     ) {
-        let samples = ticket.progress.load(Ordering::Relaxed);
         self.metrics.end(times, samples);
         let (start, end, step) = match asked.when {
             When::At(at) => (at, at, Duration::ZERO),

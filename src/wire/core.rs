@@ -27,6 +27,37 @@ pub struct Call {
     pub client: String,
     /// What the answer needs as long as it is being sent.
     pub kept: Kept,
+    /// Whether the answer must come at once.
+    pub hurry: Hurry,
+}
+
+/// Whether a caller holds up others while it waits, so that it wants an answer within a fraction
+/// of a millisecond or none. By default it does not.
+#[derive(Clone, Debug, Default)]
+pub struct Hurry(Option<Arc<AtomicBool>>);
+
+impl Hurry {
+    /// Answers that take longer are not worked out: ask again without hurry.
+    pub fn on() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    /// Whether the answer must come at once.
+    pub const fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Says that the answer would take longer: what is answered now has no meaning.
+    pub fn give_up(&self) {
+        if let Some(given_up) = &self.0 {
+            given_up.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was said that the answer would take longer.
+    pub fn was_given_up(&self) -> bool {
+        self.0.as_ref().is_some_and(|given_up| given_up.load(Ordering::Relaxed))
+    }
 }
 
 /// Things that are to live as long as an answer is being sent, such as the memory it was promised.
@@ -50,7 +81,13 @@ impl fmt::Debug for Kept {
 impl Call {
     /// A call that waits for `timeout`.
     pub fn with_timeout(timeout: Duration) -> Self {
-        Self { timeout, canceled: Arc::default(), client: String::new(), kept: Kept::default() }
+        Self {
+            timeout,
+            canceled: Arc::default(),
+            client: String::new(),
+            kept: Kept::default(),
+            hurry: Hurry::default(),
+        }
     }
 
     /// Whether the caller has gone away.

@@ -37,9 +37,39 @@ impl Places {
         self.count == 0
     }
 
-    /// All of them, rising.
-    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.blocks.iter().flat_map(Block::iter)
+    /// Appends all of them, rising.
+    pub(super) fn write_to(&self, out: &mut Vec<u32>) {
+        for block in &self.blocks {
+            if block.is_run() {
+                out.extend(block.first..=block.last)
+            } else {
+                out.extend(block.iter())
+            }
+        }
+    }
+
+    /// Those of `ids`, which rise, that are among them. Blocks without one of them are not read.
+    pub(super) fn meet(&self, ids: &[u32]) -> Vec<u32> {
+        let (mut met, mut left) = (Vec::new(), ids);
+        for block in &self.blocks {
+            let before = left.partition_point(|id| *id < block.first);
+            left = left.get(before..).unwrap_or_default();
+            let (within, behind) = left.split_at(left.partition_point(|id| *id <= block.last));
+            left = behind;
+            if block.is_run() {
+                met.extend_from_slice(within);
+            } else if !within.is_empty() {
+                let mut places = block.iter().peekable();
+                met.extend(within.iter().filter(|id| {
+                    while places.next_if(|place| place < id).is_some() {}
+                    places.peek() == Some(id)
+                }));
+            }
+            if left.is_empty() {
+                break;
+            }
+        }
+        met
     }
 
     /// Adds one that may be there already.
@@ -109,6 +139,11 @@ impl Block {
         Self { first, last, coded }
     }
 
+    /// Whether it has all places between its ends: then each distance is 1, and takes a byte.
+    fn is_run(&self) -> bool {
+        u32::try_from(self.coded.len()).is_ok_and(|bytes| bytes == self.last - self.first)
+    }
+
     fn append(&mut self, place: u32) {
         if self.coded.capacity() == self.coded.len() {
             self.coded.reserve_exact(GROWTH_BYTES);
@@ -139,6 +174,8 @@ mod tests {
         fn it_is_a_set(
             rising in 0_u32..2000,
             steps in proptest::collection::vec((any::<bool>(), 0_u32..3000), 0..400),
+            (from, to) in (0_u32..3000, 0_u32..3000),
+            ids in proptest::collection::btree_set(0_u32..3000, 0..60),
         ) {
             let (mut places, mut oracle) = (Places::default(), BTreeSet::new());
             for place in (0..rising).step_by(3) {
@@ -154,9 +191,17 @@ mod tests {
                     oracle.remove(&place);
                 }
             }
+            for place in from..to {
+                places.insert(place);
+                oracle.insert(place);
+            }
             prop_assert_eq!(places.len() as usize, oracle.len());
             prop_assert_eq!(places.is_empty(), oracle.is_empty());
-            prop_assert!(places.iter().eq(oracle));
+            let mut all = Vec::new();
+            places.write_to(&mut all);
+            prop_assert!(all.iter().eq(&oracle));
+            let met = ids.iter().copied().filter(|id| oracle.contains(id)).collect::<Vec<_>>();
+            prop_assert_eq!(places.meet(&ids.into_iter().collect::<Vec<_>>()), met);
         }
     }
 }

@@ -403,8 +403,12 @@ impl Table {
     }
 
     fn ids(&self, pair: PairId) -> Ids {
-        let pair = self.pairs.get(at(pair)).and_then(Option::as_ref);
-        pair.map_or_else(|| Ids::from([]), |pair| pair.places.iter().collect())
+        let mut ids = Vec::new();
+        if let Some(pair) = self.pair_at(pair) {
+            ids.reserve_exact(at(pair.places.len()));
+            pair.places.write_to(&mut ids);
+        }
+        ids.into()
     }
 }
 
@@ -449,6 +453,12 @@ impl LabelIndex for Table {
             Values::Matching { .. } => self.values_count(name).saturating_mul(VALUE_COST),
         };
         if ids.len().saturating_mul(SERIES_COST) > listed {
+            if let (Values::OneOf(values), true) = (values, wanted)
+                && let [value] = values.as_slice()
+            {
+                let pair = self.find_pair(name, value).and_then(|id| self.pair_at(id));
+                return Ok(pair.map_or_else(|| Ids::from([]), |pair| pair.places.meet(ids).into()));
+            }
             let found = self.with(name, values)?;
             return Ok(if wanted { intersect(ids, &found) } else { subtract(ids, &found) });
         }
