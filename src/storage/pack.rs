@@ -39,6 +39,9 @@ const SLACK_BITS: u32 = 10;
 /// The XOR of two floats with this many trailing zeros is shorter told by its middle.
 const SHORT_TAIL_BITS: u32 = 12;
 
+/// Zeros in a row that are a run of values alike.
+pub(super) const RUN_BITS: u32 = 16;
+
 /// What the last difference was told in. The default has no width yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mode {
@@ -137,24 +140,69 @@ impl Values {
         Some(self.last)
     }
 
-    /// The next value when it is told as the one before it was, by a decimal difference, behind one
-    /// bit 0. `None` in all other cases, and nothing is read.
-    #[inline]
-    pub(super) fn next_behind_zero(&mut self, bits: &mut BitReader<'_>) -> Option<u64> {
-        const AHEAD: u32 = 3;
+    /// Puts the next values into `out` as long as each is the same, or told as the one before was,
+    /// by a decimal difference, behind one bit 0; how many. It stops before a run of `RUN_BITS`
+    /// zeros too, which is read faster otherwise.
+    pub(super) fn next_behind_zeros(&mut self, bits: &mut BitReader<'_>, out: &mut [f64]) -> usize {
+        const DIFFERS: u64 = 0b010;
         let Mode { scale, width } = self.mode;
-        let whole = self.whole?;
-        let word = bits.peek(AHEAD + u32::from(width))?;
-        if word >> (64 - AHEAD) != 0b010 {
-            return None;
+        let (width, power) = (u32::from(width), POWERS.get(usize::from(scale)));
+        let (Some(mut whole), Some(power)) = (self.whole, power) else { return 0 };
+        // Copies stay in registers; in place they would not.
+        let mut reader = bits.clone();
+        let mut count = 0_usize;
+        for slot in out.iter_mut() {
+            let Some(word) = reader.peek(3 + width) else { break };
+            let head = word >> 61;
+            if head > DIFFERS || word.leading_zeros() >= RUN_BITS {
+                break;
+            }
+            // Which of the two it is changes from sample to sample in many series: no branch is
+            // taken on it. The same value is a difference of nothing, told in no bits.
+            let differs = u64::from(head == DIFFERS);
+            let told = (word << 3).checked_shr(64 - width).unwrap_or(0) & differs.wrapping_neg();
+            let Some(next) = whole.checked_add(unzigzag(told)) else { break };
+            reader.pass(2 + u32::from(head == DIFFERS) * (1 + width));
+            whole = next;
+            // Most are whole numbers, and a division takes longer than all else here.
+            *slot = if scale == 0 { whole as f64 } else { whole as f64 / power };
+            count += 1;
         }
-        let told = (word << AHEAD).checked_shr(64 - u32::from(width))?;
-        let whole = whole.checked_add(unzigzag(told))?;
-        let last = bits_of(whole, scale)?;
-        bits.pass(AHEAD + u32::from(width));
+        *bits = reader;
         self.whole = Some(whole);
-        self.last = last;
-        Some(last)
+        if let Some(last) = count.checked_sub(1).and_then(|last| out.get(last)) {
+            self.last = last.to_bits();
+        }
+        count
+    }
+
+    /// As `next_behind_zeros` for values told by the middle of an XOR.
+    pub(super) fn next_xors_behind_zeros(
+        &mut self,
+        bits: &mut BitReader<'_>,
+        out: &mut [f64],
+    ) -> usize {
+        const HEAD_BITS: u32 = 16;
+        let mut reader = bits.clone();
+        let (mut last, mut count) = (self.last, 0_usize);
+        for slot in out {
+            let Some(word) = reader.peek(HEAD_BITS) else { break };
+            let [head, ..] = word.to_be_bytes();
+            let (leading, len) = (word >> 54 & 63, (word >> 48 & 63) + 1);
+            if head >> 4 != 0b0111 || leading + len > 64 {
+                break;
+            }
+            reader.pass(HEAD_BITS);
+            let Some(told) = u32::try_from(len).ok().and_then(|len| reader.get(len)) else { break };
+            last ^= told << (64 - leading - len);
+            *slot = f64::from_bits(last);
+            *bits = reader.clone();
+            count += 1;
+        }
+        if count > 0 {
+            (self.last, self.whole) = (last, None);
+        }
+        count
     }
 
     fn next_xor(&mut self, bits: &mut BitReader<'_>) -> Option<u64> {
@@ -269,6 +317,13 @@ impl Times {
     pub(super) fn rise(self, count: u32) -> bool {
         let span = self.delta.checked_mul(i64::from(count));
         self.delta > 0 && span.and_then(|span| self.last.checked_add(span)).is_some()
+    }
+
+    /// How many times at the same distance as the last one's rise and are not above `to`.
+    pub(super) fn repeats_until(self, to: i64) -> u64 {
+        let gap = u64::try_from(to.saturating_sub(self.last)).ok();
+        let delta = u64::try_from(self.delta).ok().filter(|delta| *delta > 0);
+        gap.zip(delta).map_or(0, |(gap, delta)| gap / delta)
     }
 
     /// The time that follows at the same distance as the last one did.

@@ -11,6 +11,12 @@ const LAYOUTS_MAX: usize = 32;
 /// Words of memory that layouts may take together, 2 MiB; one is always kept.
 const LAYOUT_WORDS_MAX: usize = 1 << 18;
 
+/// Words that a slide takes for each step.
+const SLIDE_WORDS: usize = 3;
+
+/// Steps from which on a slide is worth its memory.
+const SLIDE_STEPS_MIN: usize = 16;
+
 /// The layouts of one selector.
 #[derive(Debug)]
 pub(super) struct Layouts {
@@ -27,7 +33,7 @@ struct Layout {
     /// One for each step.
     places: Vec<Place>,
     /// One for each step, once they were asked for.
-    stretches: Option<Vec<Stretch>>,
+    stretches: Option<Stretches>,
 }
 
 /// A window's samples: the first, and the one behind the last.
@@ -52,6 +58,49 @@ pub(super) struct Stretch {
     pub(super) per: f64,
 }
 
+/// The stretches of all steps.
+#[derive(Debug)]
+pub(super) struct Stretches {
+    /// One for each step.
+    pub(super) each: Vec<Stretch>,
+    /// Set when the windows move on by one sample each step, as they do where the step is the
+    /// scrape interval: then a slope is worked out for many steps at once.
+    pub(super) slide: Option<Slide>,
+}
+
+/// Windows of one length, of at least two samples, that begin one sample after another.
+#[derive(Debug)]
+pub(super) struct Slide {
+    /// The first one.
+    pub(super) place: Place,
+    /// Of each stretch.
+    pub(super) sampled: Vec<f64>,
+    /// Of each stretch.
+    pub(super) to_start: Vec<f64>,
+    /// Of each stretch.
+    pub(super) factors: Vec<f64>,
+}
+
+impl Stretches {
+    fn of(each: Vec<Stretch>) -> Self {
+        let first = each.first().filter(|first| first.has_two() && each.len() >= SLIDE_STEPS_MIN);
+        let slide = first.and_then(|first| {
+            let Place { first, after } = first.place;
+            let steps = each.iter().map(|stretch| stretch.place).enumerate();
+            let mut moved = steps
+                .map(|(step, place)| (place, Place { first: first + step, after: after + step }));
+            let column = |of: fn(&Stretch) -> f64| each.iter().map(of).collect();
+            moved.all(|(place, expected)| place == expected).then(|| Slide {
+                place: Place { first, after },
+                sampled: column(|stretch| stretch.sampled),
+                to_start: column(|stretch| stretch.to_start),
+                factors: column(|stretch| stretch.factor),
+            })
+        });
+        Self { each, slide }
+    }
+}
+
 impl Place {
     /// The newest of the window's values.
     pub(super) fn last_of(self, values: &[f64]) -> f64 {
@@ -67,7 +116,8 @@ impl Layouts {
 
     /// Words of memory that the layout of a column of so many times takes.
     pub(super) const fn words(&self, times: usize) -> usize {
-        let step_words = (size_of::<Place>() + size_of::<Stretch>()) / size_of::<f64>();
+        let step_words =
+            (size_of::<Place>() + size_of::<Stretch>()) / size_of::<f64>() + SLIDE_WORDS;
         times.saturating_add(self.grid.count.saturating_mul(step_words))
     }
 
@@ -93,13 +143,14 @@ impl Layouts {
     }
 
     /// The stretches of all steps in this column of times; `is_rate` is the same in all calls.
-    pub(super) fn stretches(&mut self, ts: &[i64], is_rate: bool) -> &[Stretch] {
+    pub(super) fn stretches(&mut self, ts: &[i64], is_rate: bool) -> &Stretches {
         let (shape, grid) = (self.shape, self.grid);
         let layout = self.of(ts);
         let places = &layout.places;
         layout.stretches.get_or_insert_with(|| {
             let steps = places.iter().zip(grid.times());
-            steps.map(|(place, now)| Stretch::new(ts, *place, shape, now, is_rate)).collect()
+            let each = steps.map(|(place, now)| Stretch::new(ts, *place, shape, now, is_rate));
+            Stretches::of(each.collect())
         })
     }
 }

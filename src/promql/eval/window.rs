@@ -232,7 +232,7 @@ impl Evaluator<'_> {
             if columns.starts.is_empty() || !slope.is_counter() {
                 rate::extrapolated(&columns.values, stretches, slope, &mut falls, &mut values);
             } else {
-                for (now, stretch) in grid.times().zip(stretches) {
+                for (now, stretch) in grid.times().zip(&stretches.each) {
                     let window = shape.window(columns, stretch.place, now);
                     self.guard.work(window.values.len())?;
                     values.push(rate::from_starts(&window, stretch, slope).unwrap_or(ABSENT));

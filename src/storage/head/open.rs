@@ -4,7 +4,7 @@
 
 use crate::model::is_stale_nan;
 use crate::storage::chunk::{BitReader, BitWriter};
-use crate::storage::pack::{Mode, Times, Values, put_value};
+use crate::storage::pack::{Mode, RUN_BITS, Times, Values, put_value};
 use crate::storage::source::Columns;
 
 /// Samples of a chunk at most: with 15 s between samples half an hour.
@@ -204,53 +204,67 @@ impl<'a> Walk<'a> {
     /// `None` when the bytes end before, or make no sense.
     fn unpack(&mut self, ts: &mut [i64], values: &mut [f64], to: i64) -> Option<usize> {
         let count = ts.len();
-        let mut slots = ts.iter_mut().zip(values.iter_mut());
-        while let Some((ts, value)) = slots.next() {
-            let (time, bits) = match self.next_near() {
-                Some(sample) => sample,
-                None => self.next()?,
+        let mut done = 0;
+        while done < count {
+            let (ts, values) = (ts.get_mut(done..)?, values.get_mut(done..)?);
+            let usual = self.unpack_usual(ts, values, to);
+            done += usual;
+            let (Some(ts), Some(values)) = (ts.get_mut(usual..), values.get_mut(usual..)) else {
+                return None;
             };
+            let mut slots = ts.iter_mut().zip(values);
+            let Some((ts, value)) = slots.next() else { break };
+            let (time, bits) = self.next()?;
             if time > to {
-                return Some(count - slots.len() - 1);
+                break;
             }
             (*ts, *value) = (time, f64::from_bits(bits));
-            for _ in 0..self.repeats(slots.len()) {
-                let Some((ts, value)) = slots.next() else { break };
+            done += 1;
+            for (ts, value) in slots.take(self.repeats(count - done)) {
                 let time = self.times.repeat();
                 if time > to {
-                    return Some(count - slots.len() - 1);
+                    return Some(done);
                 }
                 (*ts, *value) = (time, f64::from_bits(bits));
+                done += 1;
             }
         }
-        Some(count)
+        Some(done)
     }
 
-    /// As `next` in the usual case, which takes one look at the bits: the same distance in time,
-    /// and a difference told as the last one. `None` in all others, and nothing is read.
-    #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
-    #[inline(always)]
-    fn next_near(&mut self) -> Option<(i64, u64)> {
-        if !self.begun || !self.times.rise(1) {
-            return None;
+    /// As `unpack`, as long as samples come at the same distance in time and are told in the usual
+    /// way; how many those were, which may be none.
+    fn unpack_usual(&mut self, ts: &mut [i64], values: &mut [f64], to: i64) -> usize {
+        let most = self.times.repeats_until(to);
+        if !self.begun || most == 0 {
+            return 0;
         }
-        let bits = self.values.next_behind_zero(&mut self.bits)?;
-        Some((self.times.repeat(), bits))
+        let room = usize::try_from(most).unwrap_or(usize::MAX).min(values.len());
+        let values = values.get_mut(..room).unwrap_or_default();
+        let usual = match self.values.next_behind_zeros(&mut self.bits, values) {
+            0 => self.values.next_xors_behind_zeros(&mut self.bits, values),
+            some => some,
+        };
+        for ts in ts.iter_mut().take(usual) {
+            *ts = self.times.repeat();
+        }
+        usual
     }
 
     /// How many of the next `most` samples have the value of the one before and come as long
-    /// after it as that one did; they are passed over, but for their times.
+    /// after it as that one did; they are passed over, but for their times. Of short runs it says
+    /// nothing.
     #[inline]
-    fn repeats(&mut self, most: usize) -> u32 {
-        let most = u32::try_from(most).unwrap_or(u32::MAX);
-        let repeats = (self.bits.zeros() / 2).min(most);
-        if repeats == 0 {
+    fn repeats(&mut self, most: usize) -> usize {
+        let zeros = self.bits.zeros();
+        if zeros < RUN_BITS {
             return 0;
         }
+        let repeats = (zeros / 2).min(u32::try_from(most).unwrap_or(u32::MAX));
         // Times that do not rise are for `next` to refuse.
         if self.times.rise(repeats) {
             self.bits.pass(repeats * 2);
-            return repeats;
+            return repeats as usize;
         }
         0
     }

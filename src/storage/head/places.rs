@@ -40,11 +40,7 @@ impl Places {
     /// Appends all of them, rising.
     pub(super) fn write_to(&self, out: &mut Vec<u32>) {
         for block in &self.blocks {
-            if block.is_run() {
-                out.extend(block.first..=block.last)
-            } else {
-                out.extend(block.iter())
-            }
+            block.write_to(out);
         }
     }
 
@@ -137,6 +133,22 @@ impl Block {
         let ends = (places.first(), places.last());
         let (first, last) = (ends.0.copied().unwrap_or(0), ends.1.copied().unwrap_or(0));
         Self { first, last, coded }
+    }
+
+    fn write_to(&self, out: &mut Vec<u32>) {
+        if self.is_run() {
+            return out.extend(self.first..=self.last);
+        }
+        if !self.coded.is_ascii() {
+            return out.extend(self.iter());
+        }
+        // Each distance is one byte.
+        let mut place = self.first;
+        out.push(place);
+        out.extend(self.coded.iter().map(|step| {
+            place += u32::from(*step);
+            place
+        }));
     }
 
     /// Whether it has all places between its ends: then each distance is 1, and takes a byte.
