@@ -14,9 +14,13 @@ use crate::sys::{log, ports, process};
 use crate::wire::Core;
 use anyhow::Context as _;
 use std::io::ErrorKind;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
+
+/// Threads that read requests and write answers, at most.
+const HTTP_THREADS_MAX: usize = 4;
 
 /// How long tasks may take to end once they are asked to.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -28,6 +32,9 @@ pub struct Running {
     shutdown: Shutdown,
     socket: Option<socket::SocketServer>,
     runtime: Runtime,
+    /// For HTTP: queries that take no time to speak of are answered on its threads, and whatever
+    /// holds one of them up does not hold up a scrape.
+    http: Runtime,
 }
 
 /// Starts the server: configuration, sockets, store, parts. What cannot work ends it here, with
@@ -38,11 +45,13 @@ pub struct Running {
 pub fn start(settings: Settings) -> anyhow::Result<Running> {
     process::keep_files_private();
     log::init(&settings.log).context("cannot open the log file")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("async")
-        .build()
-        .context("cannot start the async runtime")?;
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = |name: &str, count: usize| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let built = builder.enable_all().thread_name(name).worker_threads(count).build();
+        built.context("cannot start the async runtime")
+    };
+    let (runtime, http) = (threads("async", cores)?, threads("http", cores.min(HTTP_THREADS_MAX))?);
     let clock: SharedClock = Arc::new(SystemClock::new());
     let world = World {
         clock: clock.clone(),
@@ -54,7 +63,7 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
     };
     let (registry, shutdown) = (world.registry.clone(), world.shutdown.clone());
     let service = Service::new(settings.service.clone(), world)?;
-    let mut running = Running { service, shutdown, socket: None, runtime };
+    let mut running = Running { service, shutdown, socket: None, runtime, http };
     running.listen(&settings, registry, clock)?;
     running.service.open()?;
     Ok(running)
@@ -99,6 +108,7 @@ impl Running {
             socket.stop();
         }
         self.service.close();
+        self.http.shutdown_timeout(STOP_PATIENCE);
         self.runtime.shutdown_timeout(STOP_PATIENCE);
         tracing::info!("stopped");
     }
@@ -153,7 +163,7 @@ impl Running {
         let limits =
             tcp::TcpLimits { connections_max: settings.max_connections, ..Default::default() };
         let (api, shutdown) = (api.clone(), self.shutdown.clone());
-        let _runtime = self.runtime.enter();
+        let _runtime = self.http.enter();
         tasks::spawn("http", async move {
             if let Err(err) = tcp::serve(api, listener, limits, shutdown).await {
                 tracing::error!(%err, "HTTP has ended");

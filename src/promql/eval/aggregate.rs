@@ -26,17 +26,17 @@ impl Evaluator<'_> {
             | AggregateOp::LimitRatio => self.rank(aggregate, grid),
             AggregateOp::CountValues => self.count_values(aggregate, grid),
             AggregateOp::Quantile => self.quantile(aggregate, grid),
-            AggregateOp::Sum => self.fold::<Total>(aggregate, grid),
-            AggregateOp::Avg => self.fold::<Average>(aggregate, grid),
+            AggregateOp::Sum => self.fold::<Totals>(aggregate, grid),
+            AggregateOp::Avg => self.fold::<Each<Average>>(aggregate, grid),
             AggregateOp::Count => match self.counted(aggregate, grid)? {
                 Some(rows) => Ok(rows),
-                None => self.fold::<Count>(aggregate, grid),
+                None => self.fold::<Each<Count>>(aggregate, grid),
             },
-            AggregateOp::Min => self.fold::<Smallest>(aggregate, grid),
-            AggregateOp::Max => self.fold::<Largest>(aggregate, grid),
-            AggregateOp::Group => self.fold::<One>(aggregate, grid),
-            AggregateOp::Stddev => self.fold::<Deviation>(aggregate, grid),
-            AggregateOp::Stdvar => self.fold::<Variance>(aggregate, grid),
+            AggregateOp::Min => self.fold::<Each<Smallest>>(aggregate, grid),
+            AggregateOp::Max => self.fold::<Each<Largest>>(aggregate, grid),
+            AggregateOp::Group => self.fold::<Each<One>>(aggregate, grid),
+            AggregateOp::Stddev => self.fold::<Each<Deviation>>(aggregate, grid),
+            AggregateOp::Stdvar => self.fold::<Each<Variance>>(aggregate, grid),
         }
     }
 
@@ -62,37 +62,28 @@ impl Evaluator<'_> {
         Ok(Some(rows.collect()))
     }
 
-    /// Folds the input, series by series, into one cell a group and step.
-    fn fold<C: Fold>(&self, aggregate: &Aggregate, grid: Grid) -> Result<Rows, Error> {
-        struct Folded<C> {
+    /// Folds the input, series by series, into one column a group.
+    fn fold<F: Fold>(&self, aggregate: &Aggregate, grid: Grid) -> Result<Rows, Error> {
+        struct Folded<F> {
             labels: Labels,
             drop_name: bool,
-            cells: Vec<Option<C>>,
+            column: F,
         }
         let mut numbers = Numbers::default();
-        let mut groups: Vec<Folded<C>> = Vec::new();
+        let mut groups: Vec<Folded<F>> = Vec::new();
         // Cells are larger than slots, and are counted as so many of them.
-        let slots = grid.count * size_of::<Option<C>>().div_ceil(size_of::<f64>());
+        let slots = grid.count * F::CELL_BYTES.div_ceil(size_of::<f64>());
         self.stream(&aggregate.inner, grid, &mut |labels, drop_name, values| {
             self.guard.work(values.len())?;
             let (number, fresh) = numbers.of(labels, &aggregate.grouping);
             if let Some(labels) = fresh {
                 self.guard.hold(slots)?;
                 self.guard.hold_bytes(group_bytes(&labels))?;
-                let cells = std::iter::repeat_with(|| None).take(grid.count).collect();
-                groups.push(Folded { labels, drop_name: false, cells });
+                groups.push(Folded { labels, drop_name: false, column: F::new(grid.count) });
             }
             let group = groups.get_mut(number).expect("numbers are those of groups");
             group.drop_name |= drop_name;
-            for (cell, value) in group.cells.iter_mut().zip(values.iter()) {
-                if is_absent(*value) {
-                    continue;
-                }
-                match cell {
-                    Some(cell) => cell.add(*value),
-                    None => *cell = Some(C::first(*value)),
-                }
-            }
+            group.column.add(values);
             Ok(())
         })?;
         let tables: usize = groups.iter().map(|one| group_bytes(&one.labels)).sum();
@@ -101,7 +92,7 @@ impl Evaluator<'_> {
         let rows = groups.into_iter().map(|group| Row {
             labels: group.labels,
             drop_name: group.drop_name,
-            values: group.cells.iter().map(|cell| cell.as_ref().map_or(ABSENT, C::value)).collect(),
+            values: group.column.values(),
         });
         Ok(rows.collect())
     }
@@ -243,32 +234,109 @@ pub(super) fn grouped<'r>(rows: &'r Rows, grouping: &Grouping) -> Vec<(Labels, V
     groups
 }
 
-/// What an aggregation keeps of the values at one step.
+/// What an aggregation keeps of a group.
 trait Fold {
+    /// What it takes for each step.
+    const CELL_BYTES: usize;
+
+    /// Of no series, for so many steps.
+    fn new(count: usize) -> Self;
+    /// Takes in a series: as many slots as there are steps.
+    fn add(&mut self, values: &[f64]);
+    /// The result at each step.
+    fn values(&self) -> Vec<f64>;
+}
+
+/// What an aggregation keeps of the values at one step.
+trait Cell {
     fn first(value: f64) -> Self;
     fn add(&mut self, value: f64);
     fn value(&self) -> f64;
 }
 
-struct Total(Sum);
+/// Steps that have nothing to do with one another.
+struct Each<C>(Vec<Option<C>>);
 
-impl Fold for Total {
-    fn first(value: f64) -> Self {
-        Self(Sum { value, compensation: 0.0 })
+impl<C: Cell> Fold for Each<C> {
+    const CELL_BYTES: usize = size_of::<Option<C>>();
+
+    fn new(count: usize) -> Self {
+        Self(std::iter::repeat_with(|| None).take(count).collect())
     }
 
-    fn add(&mut self, value: f64) {
-        self.0.add(value);
+    fn add(&mut self, values: &[f64]) {
+        for (cell, value) in self.0.iter_mut().zip(values) {
+            if is_absent(*value) {
+                continue;
+            }
+            match cell {
+                Some(cell) => cell.add(*value),
+                None => *cell = Some(C::first(*value)),
+            }
+        }
     }
 
-    fn value(&self) -> f64 {
-        self.0.value + self.0.compensation
+    fn values(&self) -> Vec<f64> {
+        self.0.iter().map(|cell| cell.as_ref().map_or(ABSENT, C::value)).collect()
+    }
+}
+
+/// Sums, all steps at once: where no slot is empty, the loop has no branches, and the compiler
+/// makes vectors of it.
+struct Totals {
+    values: Vec<f64>,
+    compensations: Vec<f64>,
+    /// Whether there is a sum at each step.
+    are_full: bool,
+}
+
+impl Fold for Totals {
+    const CELL_BYTES: usize = size_of::<Sum>();
+
+    fn new(count: usize) -> Self {
+        let (values, compensations) = (empty_column(count), vec![0.0; count]);
+        Self { values, compensations, are_full: false }
+    }
+
+    fn add(&mut self, values: &[f64]) {
+        let sums = self.values.iter_mut().zip(&mut self.compensations);
+        // Counted to the end, for the same reason.
+        let absent: usize = values.iter().map(|value| usize::from(is_absent(*value))).sum();
+        if self.are_full && absent == 0 {
+            for ((value, compensation), term) in sums.zip(values) {
+                let mut sum = Sum { value: *value, compensation: *compensation };
+                sum.add(*term);
+                (*value, *compensation) = (sum.value, sum.compensation);
+            }
+            return;
+        }
+        for ((value, compensation), term) in sums.zip(values) {
+            if is_absent(*term) {
+                continue;
+            }
+            if is_absent(*value) {
+                *value = *term;
+                continue;
+            }
+            let mut sum = Sum { value: *value, compensation: *compensation };
+            sum.add(*term);
+            (*value, *compensation) = (sum.value, sum.compensation);
+        }
+        self.are_full = !self.values.iter().any(|value| is_absent(*value));
+    }
+
+    fn values(&self) -> Vec<f64> {
+        let sums = self.values.iter().zip(&self.compensations);
+        let total = |(value, compensation): (&f64, &f64)| {
+            if is_absent(*value) { ABSENT } else { value + compensation }
+        };
+        sums.map(total).collect()
     }
 }
 
 struct Average(Mean);
 
-impl Fold for Average {
+impl Cell for Average {
     fn first(value: f64) -> Self {
         Self(Mean::of(value))
     }
@@ -284,7 +352,7 @@ impl Fold for Average {
 
 struct Count(f64);
 
-impl Fold for Count {
+impl Cell for Count {
     fn first(_value: f64) -> Self {
         Self(1.0)
     }
@@ -300,7 +368,7 @@ impl Fold for Count {
 
 struct One;
 
-impl Fold for One {
+impl Cell for One {
     fn first(_value: f64) -> Self {
         Self
     }
@@ -314,7 +382,7 @@ impl Fold for One {
 
 struct Smallest(f64);
 
-impl Fold for Smallest {
+impl Cell for Smallest {
     fn first(value: f64) -> Self {
         Self(value)
     }
@@ -332,7 +400,7 @@ impl Fold for Smallest {
 
 struct Largest(f64);
 
-impl Fold for Largest {
+impl Cell for Largest {
     fn first(value: f64) -> Self {
         Self(value)
     }
@@ -355,7 +423,7 @@ struct Variance {
     squares: f64,
 }
 
-impl Fold for Variance {
+impl Cell for Variance {
     fn first(value: f64) -> Self {
         Self { count: 1.0, mean: value, squares: if value.is_finite() { 0.0 } else { f64::NAN } }
     }
@@ -374,7 +442,7 @@ impl Fold for Variance {
 
 struct Deviation(Variance);
 
-impl Fold for Deviation {
+impl Cell for Deviation {
     fn first(value: f64) -> Self {
         Self(Variance::first(value))
     }
@@ -385,5 +453,51 @@ impl Fold for Deviation {
 
     fn value(&self) -> f64 {
         self.0.value().sqrt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn slot() -> impl Strategy<Value = f64> {
+        let usual = prop_oneof![
+            -1e3_f64..1e3,
+            any::<f64>(),
+            Just(f64::INFINITY),
+            Just(f64::NAN),
+            Just(-0.0),
+            Just(1e300),
+        ];
+        prop_oneof![6 => usual, 1 => Just(ABSENT)]
+    }
+
+    proptest! {
+        #[test]
+        fn sums_of_columns_are_those_of_their_steps(
+            series in proptest::collection::vec(proptest::collection::vec(slot(), 5), 1..9),
+            is_dense: bool,
+        ) {
+            let mut totals = Totals::new(5);
+            let mut steps: [Option<Sum>; 5] = [None; 5];
+            for mut values in series {
+                if is_dense {
+                    values.iter_mut().filter(|value| is_absent(**value)).for_each(|one| *one = 1.5);
+                }
+                totals.add(&values);
+                for (step, value) in steps.iter_mut().zip(values).filter(|(_, value)| !is_absent(*value)) {
+                    match step {
+                        Some(sum) => sum.add(value),
+                        None => *step = Some(Sum { value, compensation: 0.0 }),
+                    }
+                }
+            }
+            let expected: Vec<u64> = steps
+                .iter()
+                .map(|sum| sum.map_or(ABSENT, |sum| sum.value + sum.compensation).to_bits())
+                .collect();
+            prop_assert_eq!(totals.values().iter().map(|value| value.to_bits()).collect::<Vec<_>>(), expected);
+        }
     }
 }

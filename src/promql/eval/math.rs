@@ -14,13 +14,12 @@ pub(super) struct Sum {
 impl Sum {
     pub(super) fn add(&mut self, term: f64) {
         let total = self.value + term;
-        self.compensation = if total.is_infinite() {
-            0.0
-        } else if self.value.abs() >= term.abs() {
-            self.compensation + ((self.value - total) + term)
-        } else {
-            self.compensation + ((term - total) + self.value)
-        };
+        // Selections, no branches: which of the two is larger is often anybody's guess.
+        let is_larger = self.value.abs() >= term.abs();
+        let larger = if is_larger { self.value } else { term };
+        let smaller = if is_larger { term } else { self.value };
+        let compensation = self.compensation + ((larger - total) + smaller);
+        self.compensation = if total.is_infinite() { 0.0 } else { compensation };
         self.value = total;
     }
 

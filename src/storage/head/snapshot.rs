@@ -370,14 +370,16 @@ impl Keys {
         for pair in &mut self.pairs {
             *pair = ranks.get(pair).copied().unwrap_or(u32::MAX);
         }
-        let mut keyed: Vec<(&[u32], HeadSeries)> = Vec::with_capacity(series.len());
+        // Sorted by number: series are large, and sorting moves them many times.
+        let mut order: Vec<(&[u32], usize)> = Vec::with_capacity(series.len());
         let mut start = 0;
-        for (end, one) in self.ends.iter().zip(series) {
-            keyed.push((self.pairs.get(start..*end).unwrap_or_default(), one));
+        for (number, end) in self.ends.iter().enumerate() {
+            order.push((self.pairs.get(start..*end).unwrap_or_default(), number));
             start = *end;
         }
-        keyed.sort_unstable_by_key(|(key, _)| *key);
-        keyed.into_iter().map(|(_, one)| one).collect()
+        order.sort_unstable_by_key(|(key, _)| *key);
+        let mut series: Vec<Option<HeadSeries>> = series.into_iter().map(Some).collect();
+        order.into_iter().filter_map(|(_, number)| series.get_mut(number)?.take()).collect()
     }
 }
 
