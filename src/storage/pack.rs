@@ -150,22 +150,27 @@ impl Values {
         let (Some(mut whole), Some(power)) = (self.whole, power) else { return 0 };
         // Copies stay in registers; in place they would not.
         let mut reader = bits.clone();
-        let mut count = 0_usize;
+        let (mut value, mut count) = (f64::from_bits(self.last), 0_usize);
         for slot in out.iter_mut() {
             let Some(word) = reader.peek(3 + width) else { break };
-            let head = word >> 61;
-            if head > DIFFERS || word.leading_zeros() >= RUN_BITS {
+            // Most series do either nearly always, so that the next place is guessed right, and
+            // the loop does not wait for this one's value.
+            if word >> 62 == 0 {
+                if word.leading_zeros() >= RUN_BITS {
+                    break;
+                }
+                reader.pass(2);
+            } else if word >> 61 == DIFFERS {
+                let told = (word << 3).checked_shr(64 - width).unwrap_or(0);
+                let Some(next) = whole.checked_add(unzigzag(told)) else { break };
+                reader.pass(3 + width);
+                whole = next;
+                // Most are whole numbers, and a division takes longer than all else here.
+                value = if scale == 0 { whole as f64 } else { whole as f64 / power };
+            } else {
                 break;
             }
-            // Which of the two it is changes from sample to sample in many series: no branch is
-            // taken on it. The same value is a difference of nothing, told in no bits.
-            let differs = u64::from(head == DIFFERS);
-            let told = (word << 3).checked_shr(64 - width).unwrap_or(0) & differs.wrapping_neg();
-            let Some(next) = whole.checked_add(unzigzag(told)) else { break };
-            reader.pass(2 + u32::from(head == DIFFERS) * (1 + width));
-            whole = next;
-            // Most are whole numbers, and a division takes longer than all else here.
-            *slot = if scale == 0 { whole as f64 } else { whole as f64 / power };
+            *slot = value;
             count += 1;
         }
         *bits = reader;
