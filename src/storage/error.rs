@@ -62,7 +62,7 @@ pub enum Error {
         what: String,
     },
     /// A thread of the store cannot be started.
-    #[error("cannot start the log's sync thread")]
+    #[error("cannot start a thread of the store")]
     Thread(#[source] io::Error),
 }
 

@@ -40,7 +40,7 @@ const SLACK_BITS: u32 = 10;
 const SHORT_TAIL_BITS: u32 = 12;
 
 /// Zeros in a row that are a run of values alike.
-pub(super) const RUN_BITS: u32 = 16;
+const RUN_BITS: u32 = 16;
 
 /// What the last difference was told in. The default has no width yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,6 +138,24 @@ impl Values {
         self.whole = Some(whole);
         self.last = bits_of(whole, scale)?;
         Some(self.last)
+    }
+
+    /// Puts the next values into `out` as far as a run of zeros says that they are the same, each
+    /// behind one bit 0; how many. Of short runs it says nothing.
+    #[inline]
+    pub(super) fn next_alike(&self, bits: &mut BitReader<'_>, out: &mut [f64]) -> usize {
+        let mut count = 0;
+        while let zeros @ RUN_BITS.. = bits.zeros() {
+            let rest = out.get_mut(count..).unwrap_or_default();
+            let some = rest.len().min(zeros as usize / 2);
+            rest.iter_mut().take(some).for_each(|slot| *slot = f64::from_bits(self.last));
+            bits.pass(u32::try_from(some).unwrap_or(0) * 2);
+            count += some;
+            if some == 0 {
+                break;
+            }
+        }
+        count
     }
 
     /// Puts the next values into `out` as long as each is the same, or told as the one before was,
@@ -316,12 +334,6 @@ impl Times {
     /// The time before.
     pub(super) const fn last(self) -> i64 {
         self.last
-    }
-
-    /// Whether as many times at the same distance as the last one's rise.
-    pub(super) fn rise(self, count: u32) -> bool {
-        let span = self.delta.checked_mul(i64::from(count));
-        self.delta > 0 && span.and_then(|span| self.last.checked_add(span)).is_some()
     }
 
     /// How many times at the same distance as the last one's rise and are not above `to`.

@@ -41,6 +41,27 @@ pub fn spawn_thread<T: Send + 'static>(
     std::thread::Builder::new().name(name.clone()).spawn(move || guarded(&name, work))
 }
 
+/// Does one half of a work on a thread of this name and the other half here, at the same time. A
+/// panic of either goes on here.
+///
+/// # Errors
+/// The system has no room for another thread; neither half was begun.
+pub fn beside<A: Send, B>(
+    name: &str,
+    there: impl FnOnce() -> A + Send,
+    here: impl FnOnce() -> B,
+) -> io::Result<(A, B)> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        let other = thread.spawn_scoped(scope, there)?;
+        let here = here();
+        match other.join() {
+            Ok(there) => Ok((there, here)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
 /// Does `work` here and now. A panic is logged and counted, and yields `None`.
 pub fn guarded<T>(name: &str, work: impl FnOnce() -> T) -> Option<T> {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));

@@ -79,6 +79,10 @@ pub(super) struct Slide {
     pub(super) to_start: Vec<f64>,
     /// Of each stretch.
     pub(super) factors: Vec<f64>,
+    /// The least of `sampled`.
+    pub(super) sampled_min: f64,
+    /// The largest of `to_start`.
+    pub(super) to_start_max: f64,
 }
 
 impl Stretches {
@@ -95,6 +99,8 @@ impl Stretches {
                 sampled: column(|stretch| stretch.sampled),
                 to_start: column(|stretch| stretch.to_start),
                 factors: column(|stretch| stretch.factor),
+                sampled_min: each.iter().map(|one| one.sampled).fold(f64::INFINITY, f64::min),
+                to_start_max: each.iter().map(|one| one.to_start).fold(0.0, f64::max),
             })
         });
         Self { each, slide }

@@ -35,10 +35,19 @@ impl Slope {
     }
 }
 
+/// Falls from which on it pays to sum over all samples of a window and not over its falls: one for
+/// so many samples. The loop has no branches then, and works on many windows at once.
+const FALLS_DENSE: usize = 8;
+
 /// Where a counter fell. Kept between series for its memory.
 #[derive(Debug, Default)]
 pub(super) struct Falls {
-    /// What it had reached, fall by fall.
+    /// How many.
+    count: usize,
+    /// Whether each value is the one before or larger, and none is NaN.
+    rises: bool,
+    /// What it had reached, fall by fall; or for each sample, with -0 where the next one is no
+    /// fall: adding that changes nothing, not even the sign of a zero.
     reached: Vec<f64>,
     /// For each sample, how many falls came before it: the one between it and the next is none of
     /// them.
@@ -47,18 +56,28 @@ pub(super) struct Falls {
 
 impl Falls {
     fn find(&mut self, values: &[f64]) {
+        let pairs = || values.iter().zip(values.iter().skip(1));
+        // Loops without branches, and the usual case.
+        let others: usize = pairs().map(|(a, b)| 1 - usize::from(b >= a)).sum();
+        self.rises = others == 0;
+        self.count = if self.rises { 0 } else { pairs().map(|(a, b)| usize::from(b < a)).sum() };
+    }
+
+    /// Puts down for each sample what a fall behind it adds.
+    fn lay_out(&mut self, values: &[f64]) {
+        self.reached.clear();
+        let pairs = values.iter().zip(values.iter().skip(1));
+        self.reached.extend(pairs.map(|(a, b)| if b < a { *a } else { -0.0 }));
+    }
+
+    /// Puts down the falls one by one.
+    fn list(&mut self, values: &[f64]) {
         self.reached.clear();
         self.before.clear();
-        let next = || values.iter().skip(1);
-        // The usual case, and a loop without branches.
-        let count: usize = values.iter().zip(next()).map(|(a, b)| usize::from(b < a)).sum();
-        if count == 0 {
-            return;
-        }
         // One more than there are: each value is put down, and stays if it is one.
-        self.reached.resize(count + 1, 0.0);
+        self.reached.resize(self.count + 1, 0.0);
         let mut found = 0;
-        for (value, next) in values.iter().zip(next()) {
+        for (value, next) in values.iter().zip(values.iter().skip(1)) {
             self.before.push(found);
             if let Some(slot) = self.reached.get_mut(found) {
                 *slot = *value;
@@ -66,7 +85,7 @@ impl Falls {
             found += usize::from(next < value);
         }
         self.before.push(found);
-        self.reached.truncate(count);
+        self.reached.truncate(self.count);
     }
 
     /// What it had reached before each fall within a window.
@@ -87,9 +106,16 @@ pub(super) fn extrapolated(
     out: &mut Vec<f64>,
 ) {
     let Stretches { each, slide } = stretches;
-    falls.reached.clear();
+    *falls = Falls { rises: false, count: 0, ..std::mem::take(falls) };
     if slope.is_counter() {
         falls.find(values);
+    }
+    // Most of the time of a rate over many series is spent here.
+    if let Some(slide) = slide
+        && (falls.count == 0 || falls.count >= values.len() / FALLS_DENSE)
+        && slid(values, slide, each, slope, falls, out)
+    {
+        return;
     }
     let ends = |place: Place| {
         let last = place.after.checked_sub(1).and_then(|last| values.get(last));
@@ -100,16 +126,11 @@ pub(super) fn extrapolated(
         _ => ABSENT,
     };
     let difference = |stretch: &Stretch| ends(stretch.place).map_or(0.0, |(a, b)| b - a);
-    if falls.reached.is_empty() {
-        // The usual case, and short: most of the time of a rate over many series is spent here.
-        if let Some(slide) = slide
-            && slid(values, slide, each, slope, out)
-        {
-            return;
-        }
+    if falls.count == 0 {
         out.extend(each.iter().map(|stretch| grown(stretch, difference(stretch))));
         return;
     }
+    falls.list(values);
     // A counter that fell was reset: what it had reached is added, in order. Windows go by fours,
     // for no sum waits for another.
     for some in each.chunks(4) {
@@ -136,9 +157,16 @@ pub(super) fn extrapolated(
     }
 }
 
-/// As `extrapolated` for a counter that never fell or a gauge, whose windows slide: loops without
-/// branches, which the compiler turns into vectors. Whether `values` are as many as they must be.
-fn slid(values: &[f64], slide: &Slide, each: &[Stretch], slope: Slope, out: &mut Vec<f64>) -> bool {
+/// As `extrapolated` for windows that slide: loops without branches, which the compiler turns into
+/// vectors. Whether `values` are as many as they must be.
+fn slid(
+    values: &[f64],
+    slide: &Slide,
+    each: &[Stretch],
+    slope: Slope,
+    falls: &mut Falls,
+    out: &mut Vec<f64>,
+) -> bool {
     let Place { first, after } = slide.place;
     let (Some(firsts), Some(lasts)) =
         (values.get(first..first + each.len()), values.get(after - 1..after - 1 + each.len()))
@@ -146,24 +174,57 @@ fn slid(values: &[f64], slide: &Slide, each: &[Stretch], slope: Slope, out: &mut
         return false;
     };
     let start = out.len();
-    let ends = || firsts.iter().zip(lasts);
-    out.extend(ends().zip(&slide.factors).map(|((first, last), factor)| (last - first) * factor));
-    if !slope.is_counter() {
-        return true;
+    out.extend(firsts.iter().zip(lasts).map(|(first, last)| last - first));
+    let results = out.get_mut(start..).unwrap_or_default();
+    if falls.count > 0 {
+        falls.lay_out(values);
+        add_sliding(falls.reached.get(first..).unwrap_or_default(), after - 1 - first, results);
     }
-    let lines = ends().zip(slide.sampled.iter().zip(&slide.to_start));
-    let reaching = lines.map(|((first, last), (sampled, to_start))| {
-        u32::from(may_reach_zero(*first, last - first, *sampled, *to_start))
-    });
-    if reaching.sum::<u32>() == 0 {
-        return true;
-    }
-    let slots = out.get_mut(start..).unwrap_or_default().iter_mut();
-    for ((slot, (first, last)), stretch) in slots.zip(ends()).zip(each) {
-        let result = last - first;
-        *slot = result * factor(stretch, *first, result, slope);
+    let may_reach = slope.is_counter() && !(falls.rises && stays_above_zero(firsts, lasts, slide));
+    let lines = || firsts.iter().zip(slide.sampled.iter().zip(&slide.to_start));
+    let reaching = |(result, (first, (sampled, to_start))): (&f64, (&f64, (&f64, &f64)))| {
+        u32::from(may_reach_zero(*first, *result, *sampled, *to_start))
+    };
+    if may_reach && results.iter().zip(lines()).map(reaching).sum::<u32>() > 0 {
+        for ((result, first), stretch) in results.iter_mut().zip(firsts).zip(each) {
+            *result *= factor(stretch, *first, *result, slope);
+        }
+    } else {
+        results.iter_mut().zip(&slide.factors).for_each(|(result, factor)| *result *= factor);
     }
     true
+}
+
+/// Adds to each sum the `len` addends from its own place on, in order.
+fn add_sliding(addends: &[f64], len: usize, sums: &mut [f64]) {
+    // So many sums stay in registers.
+    const TOGETHER: usize = 16;
+    let mut blocks = sums.chunks_exact_mut(TOGETHER);
+    let mut done = 0;
+    for block in &mut blocks {
+        let Some(block) = block.first_chunk_mut::<TOGETHER>() else { break };
+        let mut totals = *block;
+        for at in done..done + len {
+            let some = addends.get(at..).and_then(|rest| rest.first_chunk::<TOGETHER>());
+            let Some(some) = some else { break };
+            for (total, addend) in totals.iter_mut().zip(some) {
+                *total += addend;
+            }
+        }
+        *block = totals;
+        done += TOGETHER;
+    }
+    for (at, sum) in (done..).zip(blocks.into_remainder()) {
+        let own = addends.get(at..at + len).unwrap_or_default();
+        *sum = own.iter().fold(*sum, |sum, addend| sum + addend);
+    }
+}
+
+/// Whether no window of a counter that only rises, with these first and last values, has a line
+/// that may fall below zero: the lowest and steepest one there could be has none.
+fn stays_above_zero(firsts: &[f64], lasts: &[f64], slide: &Slide) -> bool {
+    let (Some(first), Some(last)) = (firsts.first(), lasts.last()) else { return true };
+    *first >= 0.0 && !may_reach_zero(*first, last - first, slide.sampled_min, slide.to_start_max)
 }
 
 /// Whether the line of a counter, drawn back before its window, may fall below zero.

@@ -23,7 +23,8 @@ pub(crate) struct BitWriter {
 }
 
 impl BitWriter {
-    /// Goes on after `bit_len` bits of `bytes`; `None` when there are not so many.
+    /// Goes on after `bit_len` bits of `bytes`, in the room that those have; `None` when there are
+    /// not so many.
     pub(crate) fn resume(mut bytes: Vec<u8>, bit_len: usize) -> Option<Self> {
         if bytes.len() != bit_len.div_ceil(8) {
             return None;
@@ -31,7 +32,14 @@ impl BitWriter {
         if let (used @ 1.., Some(last)) = (bit_len % 8, bytes.last_mut()) {
             *last &= 0xff << (8 - used);
         }
+        bytes.resize(bytes.capacity(), 0);
         Some(Self { bytes: bytes.into(), bit_len })
+    }
+
+    /// The room that so many bytes have when more are to follow.
+    pub(crate) fn room_of(len: usize) -> usize {
+        let doubles = !(TINY_BYTES..SMALL_BYTES).contains(&len);
+        len + if doubles { len.max(FIRST_BYTES) } else { SMALL_STEP }
     }
 
     /// Appends the low `count` (at most 64) bits of `value`, the highest first.
@@ -47,8 +55,16 @@ impl BitWriter {
         // The bits stand at the top of the word from here on.
         let word = value << (64 - count);
         let used = self.bit_len % 8;
-        let mut places = self.bytes.iter_mut().skip(self.bit_len / 8);
+        let places = self.bytes.get_mut(self.bit_len / 8..).unwrap_or_default();
         self.bit_len = end;
+        if let Some(whole) = places.first_chunk_mut::<8>()
+            && used + count as usize <= 64
+        {
+            // What lies behind the bits is zero, here and in the word.
+            *whole = (u64::from_be_bytes(*whole) | word >> used).to_be_bytes();
+            return;
+        }
+        let mut places = places.iter_mut();
         let [top, ..] = word.to_be_bytes();
         if let Some(first) = places.next() {
             *first |= top >> used;
@@ -77,9 +93,7 @@ impl BitWriter {
     fn grow(&mut self, to: usize) {
         let mut bytes = std::mem::take(&mut self.bytes).into_vec();
         let held = bytes.len();
-        let doubles = !(TINY_BYTES..SMALL_BYTES).contains(&held);
-        let step = if doubles { held.max(FIRST_BYTES) } else { SMALL_STEP };
-        let room = to.max(held + step);
+        let room = to.max(Self::room_of(held));
         bytes.reserve_exact(room - held);
         bytes.resize(room, 0);
         self.bytes = bytes.into();
@@ -147,7 +161,23 @@ impl<'a> BitReader<'a> {
         self.take(count);
     }
 
+    /// As `get`, of more than are held.
+    #[inline]
     fn get_slow(&mut self, count: u32) -> Option<u64> {
+        let Some((next, rest)) = self.rest.split_first_chunk::<8>() else {
+            return self.get_at_end(count);
+        };
+        let next = u64::from_be_bytes(*next);
+        let value = (self.word | next >> self.held) >> (64 - count);
+        let used = count - self.held;
+        self.word = next.checked_shl(used).unwrap_or(0);
+        self.held = 64 - used;
+        self.rest = rest;
+        Some(value)
+    }
+
+    #[cold]
+    fn get_at_end(&mut self, count: u32) -> Option<u64> {
         if count > FILLED_BITS {
             let high = self.get(count - 32)?;
             return Some((high << 32) | self.get(32)?);

@@ -2,9 +2,9 @@
 
 use super::checkpoint::{End, MAGIC, VERSION, list};
 use super::open::OpenChunk;
+use super::opens::{self, Resumed};
 use super::series::{Chain, Place};
-use super::symbols::NumberMap;
-use super::table::PairId;
+use super::table::{PairId, place_of};
 use super::{FileFacts, State};
 use crate::storage::codec::{Reader, Steps};
 use crate::storage::damage::Damages;
@@ -14,6 +14,7 @@ use crate::storage::wal::frame::{self, FILE_HEAD, Found, Frame, Frames, check_fi
 use crate::storage::wal::record::{kind, read_inline};
 use crate::storage::wal::series::SeriesRecord;
 use crate::sys::files::Files;
+use crate::sys::tasks;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -41,15 +42,6 @@ pub(super) struct Loaded {
     pub(super) torn_seq: Option<u64>,
 }
 
-/// Bytes of an open chunk, as far as they were read.
-#[derive(Debug)]
-struct OpenBytes {
-    min: i64,
-    count: u8,
-    bit_len: usize,
-    bytes: Vec<u8>,
-}
-
 /// Takes the newest checkpoint that was finished into `state`, which is empty.
 ///
 /// # Errors
@@ -67,13 +59,11 @@ pub(super) fn load(
         if !check_file_head(&bytes, MAGIC, VERSION, path)? {
             damages.note(format!("checkpoint {} has a damaged head", path.display()));
         }
-        let opens = NumberMap::default();
         let (whole_seq, torn_seq) = (0, None);
-        let mut loader = Loader { state, path, damages, opens, files: None, whole_seq, torn_seq };
-        if let Some(end) = loader.read(&bytes) {
+        let mut loader = Loader { state, path, damages, files: None, whole_seq, torn_seq };
+        if let Some(end) = loader.read(&bytes)? {
             let (files, whole_seq) = (loader.files.take(), loader.whole_seq);
             let torn_seq = loader.torn_seq;
-            loader.resume_open();
             state.table.raise_generation(end.next_generation);
             state.read_from = state.read_from.max(end.cut_until);
             state.accept_from = state.accept_from.max(end.cut_until);
@@ -88,33 +78,31 @@ struct Loader<'a> {
     state: &'a mut State,
     path: &'a Path,
     damages: &'a mut Damages,
-    opens: NumberMap<u64, OpenBytes>,
     files: Option<BTreeMap<NonZeroU32, FileFacts>>,
     whole_seq: u64,
     torn_seq: Option<u64>,
 }
 
 impl Loader<'_> {
-    fn read(&mut self, bytes: &[u8]) -> Option<End> {
+    /// Reads the records up to the last end; `None` without one.
+    fn read(&mut self, bytes: &[u8]) -> Result<Option<End>> {
         let mut last = None;
         let mut is_whole = true;
-        let mut waiting: Vec<Frame<'_>> = Vec::new();
+        let mut frames: Vec<Frame<'_>> = Vec::new();
+        let mut ended = 0;
         for found in Frames::new(bytes, FILE_HEAD.min(bytes.len())) {
             match found {
                 Found::Frame(frame, _) if frame.kind == kind::END => {
                     let mut reader = Reader::new(frame.payload);
                     let Some(next_generation) = reader.varint() else { continue };
                     let cut_until = reader.signed();
-                    self.reserve(&waiting);
-                    for frame in waiting.drain(..) {
-                        self.apply_or_tell(frame);
-                    }
+                    ended = frames.len();
                     if is_whole {
                         self.whole_seq = frame.seq;
                     }
                     last = Some(End { seq: frame.seq, next_generation, cut_until });
                 }
-                Found::Frame(frame, _) => waiting.push(frame),
+                Found::Frame(frame, _) => frames.push(frame),
                 Found::Damage(range) => {
                     let part = bytes.get(range.clone()).unwrap_or_default();
                     self.damages.quarantine(self.path, range.start as u64, part);
@@ -128,31 +116,52 @@ impl Loader<'_> {
                 }
             }
         }
-        self.torn_seq = self.torn_seq.max(waiting.iter().map(|frame| frame.seq).max());
-        last
+        let waiting = frames.iter().skip(ended);
+        self.torn_seq = self.torn_seq.max(waiting.map(|frame| frame.seq).max());
+        frames.truncate(ended);
+        if last.is_some() {
+            self.apply_all(&frames)?;
+        }
+        Ok(last)
+    }
+
+    /// Takes records in. Unpacking the open chunks is half of the work, and needs nothing of the
+    /// other half.
+    fn apply_all(&mut self, frames: &[Frame<'_>]) -> Result<()> {
+        self.reserve(frames);
+        let resume = || opens::resume(frames);
+        let others = || frames.iter().for_each(|frame| self.apply_or_tell(*frame));
+        let (resumed, ()) = tasks::beside("open chunks", resume, others).map_err(Error::Thread)?;
+        self.take_open(resumed);
+        Ok(())
     }
 
     /// Makes room for the series of all records at once: growing means to hash all series again.
-    fn reserve(&mut self, waiting: &[Frame<'_>]) {
-        let records = waiting.iter().filter(|frame| frame.kind == kind::SERIES);
+    fn reserve(&mut self, frames: &[Frame<'_>]) {
+        let records = frames.iter().filter(|frame| frame.kind == kind::SERIES);
         let series = records.map(|frame| SeriesRecord::count_in(frame.payload)).sum();
         self.state.table.reserve(series);
     }
 
     fn apply_or_tell(&mut self, frame: Frame<'_>) {
         if self.apply(frame).is_none() {
-            self.damages.note(format!(
-                "a record of checkpoint {} makes no sense and was passed over",
-                self.path.display()
-            ));
+            self.tell_senseless();
         }
+    }
+
+    fn tell_senseless(&mut self) {
+        self.damages.note(format!(
+            "a record of checkpoint {} makes no sense and was passed over",
+            self.path.display()
+        ));
     }
 
     fn apply(&mut self, frame: Frame<'_>) -> Option<()> {
         match frame.kind {
             kind::SERIES => self.apply_series(&SeriesRecord::read(frame.payload)?),
             kind::FULL_CHUNKS => return self.apply_full(frame.payload),
-            kind::OPEN_CHUNKS => return self.apply_open(frame.payload),
+            // `opens.rs` reads these.
+            kind::OPEN_CHUNKS => {}
             kind::OUT_OF_ORDER => {
                 let mut samples = Vec::new();
                 read_inline(frame.payload, &mut samples)?;
@@ -166,7 +175,10 @@ impl Loader<'_> {
             kind::GONE => {
                 let mut reader = Reader::new(frame.payload);
                 while !reader.is_empty() {
-                    self.forget(reader.varint()?);
+                    let number = reader.varint()?;
+                    if self.state.table.get(number).is_some() {
+                        self.state.table.remove_place(place_of(number));
+                    }
                 }
             }
             // Kinds of the log, or of a later version: not a checkpoint's.
@@ -179,85 +191,69 @@ impl Loader<'_> {
         self.state.insert_record(record, |series| series.saved_labels = true, |_, _| {});
     }
 
-    fn forget(&mut self, number: u64) {
-        self.opens.remove(&number);
-        if self.state.table.get(number).is_some() {
-            self.state.table.remove_place(super::table::place_of(number));
-        }
-    }
-
     fn apply_full(&mut self, payload: &[u8]) -> Option<()> {
-        let mut reader = Reader::new(payload);
-        let (mut numbers, mut start, mut max) = (Steps::default(), 0_i64, 0_i64);
-        let mut ends = [(0_i64, 0_i64); 2];
-        while !reader.is_empty() {
-            let number = numbers.get(&mut reader)?;
-            start = start.wrapping_add(reader.signed()?);
-            max = max.wrapping_add(reader.signed()?);
-            let last = max.wrapping_add(reader.signed()?);
-            let bits = reader.varint()?.swap_bytes();
-            let [newer, older] = &mut ends;
-            let newest = [read_place(&mut reader, newer)?, read_place(&mut reader, older)?];
-            let Some(series) = self.state.table.get_mut(number) else { continue };
-            series.set_chain(Chain { newest, max });
-            series.saved_full = true;
-            series.start = start;
-            series.open = OpenChunk::behind(last, bits);
-            if self.opens.get(&number).is_some_and(|open| open.min <= max) {
-                self.opens.remove(&number);
+        read_full(payload, |full| {
+            let FullChunks { number, start, chain, last } = full;
+            if let Some(series) = self.state.table.get_mut(number) {
+                series.set_chain(chain);
+                series.saved_full = true;
+                series.start = start;
+                series.open = OpenChunk::behind(last.0, last.1);
             }
-        }
-        Some(())
+        })
     }
 
-    fn apply_open(&mut self, payload: &[u8]) -> Option<()> {
-        let mut reader = Reader::new(payload);
-        let (mut numbers, mut min) = (Steps::default(), 0_i64);
-        while !reader.is_empty() {
-            let number = numbers.get(&mut reader)?;
-            min = min.wrapping_add(reader.signed()?);
-            let from = reader.number()?;
-            let count = reader.byte()?;
-            let bit_len = reader.number()?;
-            let part = reader.take(bit_len.div_ceil(8).checked_sub(from)?)?;
-            // A part belongs to the chunk that begins at `min`; when a part between is lost, what
-            // came before it stays.
-            let before = self.opens.get_mut(&number).filter(|open| open.min == min);
-            let had = before.as_ref().map_or(0, |open| open.bytes.len());
-            if had < from {
-                continue;
-            }
-            let mut bytes = before.map(|open| std::mem::take(&mut open.bytes)).unwrap_or_default();
-            bytes.truncate(from);
-            bytes.reserve_exact(part.len());
-            bytes.extend_from_slice(part);
-            self.opens.insert(number, OpenBytes { min, count, bit_len, bytes });
-        }
-        Some(())
-    }
-
-    fn resume_open(&mut self) {
+    fn take_open(&mut self, resumed: Resumed) {
         let mut broken = 0_u64;
-        for (number, open) in std::mem::take(&mut self.opens) {
-            let Some(series) = self.state.table.get_mut(number) else { continue };
-            let OpenBytes { min, count, bit_len, bytes } = open;
-            let after = series.last().is_none_or(|_| series.chain().max < min);
-            let Some(open) = OpenChunk::resume(min, count, bit_len, bytes).filter(|_| after) else {
+        for open in resumed.chunks {
+            let Some(series) = self.state.table.get_mut(open.number) else { continue };
+            let after = series.last().is_none_or(|_| series.chain().max < open.min);
+            let Some(chunk) = open.chunk.filter(|_| after) else {
                 broken += 1;
                 continue;
             };
-            series.saved_count = count;
-            series.saved_bytes = u16::try_from(bit_len / 8).unwrap_or(0);
-            series.start = series.start.min(min);
-            series.open = open;
+            series.saved_count = open.count;
+            series.saved_bytes = u16::try_from(open.bit_len / 8).unwrap_or(0);
+            series.start = series.start.min(open.min);
+            series.open = chunk;
             self.state.open_chunks += 1;
         }
         self.state.settle();
+        for _ in 0..resumed.senseless {
+            self.tell_senseless();
+        }
         if broken > 0 {
             let path = self.path.display();
             self.damages.note(format!("{broken} open chunks of checkpoint {path} make no sense"));
         }
     }
+}
+
+/// What a checkpoint says of the full chunks of one series.
+pub(super) struct FullChunks {
+    pub(super) number: u64,
+    start: i64,
+    pub(super) chain: Chain,
+    /// The newest sample of them.
+    last: (i64, u64),
+}
+
+/// Reads a record of full chunks; `None` when it makes no sense from somewhere on.
+pub(super) fn read_full(payload: &[u8], mut tell: impl FnMut(FullChunks)) -> Option<()> {
+    let mut reader = Reader::new(payload);
+    let (mut numbers, mut start, mut max) = (Steps::default(), 0_i64, 0_i64);
+    let mut ends = [(0_i64, 0_i64); 2];
+    while !reader.is_empty() {
+        let number = numbers.get(&mut reader)?;
+        start = start.wrapping_add(reader.signed()?);
+        max = max.wrapping_add(reader.signed()?);
+        let last = max.wrapping_add(reader.signed()?);
+        let bits = reader.varint()?.swap_bytes();
+        let [newer, older] = &mut ends;
+        let newest = [read_place(&mut reader, newer)?, read_place(&mut reader, older)?];
+        tell(FullChunks { number, start, chain: Chain { newest, max }, last: (last, bits) });
+    }
+    Some(())
 }
 
 /// Reads a place that is told from where the one before ends.

@@ -16,6 +16,7 @@ mod delete;
 mod keep;
 mod load;
 mod open;
+mod opens;
 mod out_of_order;
 mod places;
 mod reads;

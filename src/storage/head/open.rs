@@ -4,7 +4,7 @@
 
 use crate::model::is_stale_nan;
 use crate::storage::chunk::{BitReader, BitWriter};
-use crate::storage::pack::{Mode, RUN_BITS, Times, Values, put_value};
+use crate::storage::pack::{Mode, Times, Values, put_value};
 use crate::storage::source::Columns;
 
 /// Samples of a chunk at most: with 15 s between samples half an hour.
@@ -203,70 +203,50 @@ impl<'a> Walk<'a> {
     /// Puts samples up to `to` into `ts` and `values`, which are of the same length; how many.
     /// `None` when the bytes end before, or make no sense.
     fn unpack(&mut self, ts: &mut [i64], values: &mut [f64], to: i64) -> Option<usize> {
-        let count = ts.len();
         let mut done = 0;
-        while done < count {
+        // Samples that may still come at the same distance in time as the last two.
+        let mut even = 0;
+        while done < values.len() {
             let (ts, values) = (ts.get_mut(done..)?, values.get_mut(done..)?);
-            let usual = self.unpack_usual(ts, values, to);
-            done += usual;
-            let (Some(ts), Some(values)) = (ts.get_mut(usual..), values.get_mut(usual..)) else {
-                return None;
-            };
-            let mut slots = ts.iter_mut().zip(values);
-            let Some((ts, value)) = slots.next() else { break };
-            let (time, bits) = self.next()?;
-            if time > to {
-                break;
-            }
-            (*ts, *value) = (time, f64::from_bits(bits));
-            done += 1;
-            for (ts, value) in slots.take(self.repeats(count - done)) {
-                let time = self.times.repeat();
-                if time > to {
-                    return Some(done);
+            let some = match self.unpack_even(ts, values, even) {
+                0 => {
+                    let (time, bits) = self.next()?;
+                    if time > to {
+                        break;
+                    }
+                    (*ts.first_mut()?, *values.first_mut()?) = (time, f64::from_bits(bits));
+                    even = self.times.repeats_until(to);
+                    1
                 }
-                (*ts, *value) = (time, f64::from_bits(bits));
-                done += 1;
-            }
+                some => {
+                    even -= some as u64;
+                    some
+                }
+            };
+            done += some;
         }
         Some(done)
     }
 
-    /// As `unpack`, as long as samples come at the same distance in time and are told in the usual
-    /// way; how many those were, which may be none.
-    fn unpack_usual(&mut self, ts: &mut [i64], values: &mut [f64], to: i64) -> usize {
-        let most = self.times.repeats_until(to);
-        if !self.begun || most == 0 {
-            return 0;
-        }
+    /// As `unpack`, as long as samples come at the same distance in time, `most` at most, and are
+    /// told in the usual way; how many those were, which may be none.
+    fn unpack_even(&mut self, ts: &mut [i64], values: &mut [f64], most: u64) -> usize {
         let room = usize::try_from(most).unwrap_or(usize::MAX).min(values.len());
         let values = values.get_mut(..room).unwrap_or_default();
-        let usual = match self.values.next_behind_zeros(&mut self.bits, values) {
-            0 => self.values.next_xors_behind_zeros(&mut self.bits, values),
-            some => some,
-        };
-        for ts in ts.iter_mut().take(usual) {
-            *ts = self.times.repeat();
-        }
-        usual
-    }
-
-    /// How many of the next `most` samples have the value of the one before and come as long
-    /// after it as that one did; they are passed over, but for their times. Of short runs it says
-    /// nothing.
-    #[inline]
-    fn repeats(&mut self, most: usize) -> usize {
-        let zeros = self.bits.zeros();
-        if zeros < RUN_BITS {
+        if values.is_empty() {
             return 0;
         }
-        let repeats = (zeros / 2).min(u32::try_from(most).unwrap_or(u32::MAX));
-        // Times that do not rise are for `next` to refuse.
-        if self.times.rise(repeats) {
-            self.bits.pass(repeats * 2);
-            return repeats as usize;
+        let mut some = self.values.next_alike(&mut self.bits, values);
+        if some == 0 {
+            some = self.values.next_behind_zeros(&mut self.bits, values);
         }
-        0
+        if some == 0 {
+            some = self.values.next_xors_behind_zeros(&mut self.bits, values);
+        }
+        for ts in ts.iter_mut().take(some) {
+            *ts = self.times.repeat();
+        }
+        some
     }
 }
 

@@ -17,11 +17,12 @@ use crate::storage::store::ReplayProgress;
 use crate::storage::wal::series::SeriesRecord;
 use crate::storage::wal::{Known, LogSample, Read, Replayed, Wal, WalSettings, replay};
 use crate::sys::files::Files;
+use crate::sys::tasks;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, mpsc};
 
 impl Head {
     /// Opens the head in `dir`; samples before `cut_until` are in blocks already.
@@ -46,18 +47,11 @@ impl Head {
 
         let mut state = State { accept_from: cut_until, read_from: cut_until, ..State::default() };
         let loaded = load::load(&*files, &head_dir, &mut state, damages)?;
-        let mut lost = Lost::default();
-        let mut aliases = NumberMap::default();
-        let mut replayed = 0;
         let known = Known { after: loaded.whole_seq, seen: loaded.end.seq };
-        let log = replay(&*files, &wal_dir, known, progress, damages, |told| match told {
-            Replayed::Series(record) => state.replay_series(&record, &mut aliases),
-            Replayed::Commit(samples) => {
-                replayed += samples.len() as u64;
-                state.replay_commit(samples, &aliases, &mut lost);
-            }
-            Replayed::Late(samples) => state.replay_late(samples, &aliases),
-        })?;
+        let mut tail =
+            Tail { state, lost: Lost::default(), aliases: NumberMap::default(), samples: 0 };
+        let log = tail.replay(|tell| replay(&*files, &wal_dir, known, progress, damages, tell))?;
+        let Tail { mut state, mut lost, samples: replayed, .. } = tail;
         let is_lost = tell_lost_checkpoint(&*files, &head_dir, &loaded, &log, damages)?;
         let next_file =
             open_chunk_files(&*files, &head_dir, &mut state, &loaded, is_lost, damages)?;
@@ -91,6 +85,122 @@ impl Head {
         };
         head.start_sync_thread()?;
         Ok(head)
+    }
+}
+
+/// Samples that wait for one another between the thread that reads the log and the one that takes
+/// them in, at most, times `BATCHES_WAITING`.
+const BATCH_SAMPLES: usize = 8192;
+
+/// Batches that wait: 200 KiB each.
+const BATCHES_WAITING: usize = 4;
+
+/// What the log tells, on its way from one thread to the other.
+#[derive(Debug)]
+enum Batch {
+    /// The payload of a record, which is known to make sense.
+    Series(Vec<u8>),
+    /// Of one commit or several.
+    Samples(Vec<LogSample>),
+    Late(Vec<LogSample>),
+}
+
+/// Puts what the log has into the state.
+#[derive(Debug)]
+struct Tail {
+    state: State,
+    lost: Lost,
+    /// Numbers of series that are here under another one.
+    aliases: NumberMap<u64, u64>,
+    /// Samples that were told.
+    samples: u64,
+}
+
+impl Tail {
+    /// Has `read` read the log here, and takes in what it tells on another thread.
+    fn replay(
+        &mut self,
+        read: impl FnOnce(&mut dyn FnMut(Replayed<'_>)) -> Result<Read>,
+    ) -> Result<Read> {
+        let (sender, receiver) = mpsc::sync_channel(BATCHES_WAITING);
+        let take = || receiver.into_iter().for_each(|batch| self.take(batch));
+        let read = move || {
+            let mut gathered = Vec::new();
+            // Nobody waits for it any more when the other thread has panicked, which is told there.
+            let send = |batch: Batch| drop(sender.send(batch));
+            let log = read(&mut |told| match told {
+                Replayed::Commit(samples) => {
+                    gathered.extend_from_slice(samples);
+                    if gathered.len() >= BATCH_SAMPLES {
+                        send(Batch::Samples(std::mem::take(&mut gathered)));
+                    }
+                }
+                Replayed::Series(payload) => {
+                    send(Batch::Samples(std::mem::take(&mut gathered)));
+                    send(Batch::Series(payload.into()));
+                }
+                Replayed::Late(samples) => {
+                    send(Batch::Samples(std::mem::take(&mut gathered)));
+                    send(Batch::Late(samples.into()));
+                }
+            });
+            send(Batch::Samples(gathered));
+            log
+        };
+        let ((), log) = tasks::beside("replay", take, read).map_err(Error::Thread)?;
+        log
+    }
+
+    fn take(&mut self, batch: Batch) {
+        match batch {
+            Batch::Series(payload) => {
+                if let Some(record) = SeriesRecord::read(&payload) {
+                    self.take_series(&record);
+                }
+            }
+            Batch::Samples(samples) => self.take_samples(&samples),
+            Batch::Late(samples) => {
+                for sample in samples {
+                    let series = self.number(sample.series);
+                    self.state.late.insert(LogSample { series, ..sample });
+                }
+            }
+        }
+    }
+
+    fn take_series(&mut self, record: &SeriesRecord<'_>) {
+        // One that is here already had left the head and come back under this number, and the
+        // checkpoint that would have said so was not finished.
+        let Self { state, aliases, .. } = self;
+        state.insert_record(
+            record,
+            |_| {},
+            |number, known| {
+                aliases.insert(number, known);
+            },
+        );
+    }
+
+    fn take_samples(&mut self, samples: &[LogSample]) {
+        self.samples += samples.len() as u64;
+        for sample in samples {
+            if self.state.read_from.is_some_and(|from| sample.ts < from) {
+                continue;
+            }
+            let series = self.number(sample.series);
+            if !self.state.push(LogSample { series, ..*sample }) {
+                self.lost.samples += 1;
+                self.lost.series.insert(sample.series);
+            }
+        }
+    }
+
+    /// The number under which a series of the log is here.
+    fn number(&self, told: u64) -> u64 {
+        if self.aliases.is_empty() {
+            return told;
+        }
+        self.aliases.get(&told).copied().unwrap_or(told)
     }
 }
 
@@ -205,8 +315,9 @@ fn open_chunk_files(
     Ok(next)
 }
 
-/// Places between two series that a reader believes in: those between may be in a lost record.
-const PLACES_LOST_MAX: u32 = 1 << 20;
+/// Places between two series that a reader believes in: those between may be in a lost record, or
+/// their series gone.
+pub(super) const PLACES_LOST_MAX: u32 = 1 << 22;
 
 impl State {
     /// Puts the series of a record that are new, and tells of those that are here under another
@@ -232,47 +343,6 @@ impl State {
             }
         }
         ids.into_iter().for_each(|pair| self.table.forget_unused(pair));
-    }
-
-    fn replay_series(&mut self, record: &SeriesRecord<'_>, aliases: &mut NumberMap<u64, u64>) {
-        // One that is here already had left the head and come back under this number, and the
-        // checkpoint that would have said so was not finished.
-        self.insert_record(
-            record,
-            |_| {},
-            |number, known| {
-                aliases.insert(number, known);
-            },
-        );
-    }
-
-    fn replay_commit(
-        &mut self,
-        samples: &[LogSample],
-        aliases: &NumberMap<u64, u64>,
-        lost: &mut Lost,
-    ) {
-        for sample in samples {
-            if self.read_from.is_some_and(|from| sample.ts < from) {
-                continue;
-            }
-            let number = if aliases.is_empty() {
-                sample.series
-            } else {
-                aliases.get(&sample.series).copied().unwrap_or(sample.series)
-            };
-            if !self.push(LogSample { series: number, ..*sample }) {
-                lost.samples += 1;
-                lost.series.insert(sample.series);
-            }
-        }
-    }
-
-    fn replay_late(&mut self, samples: &[LogSample], aliases: &NumberMap<u64, u64>) {
-        for sample in samples {
-            let series = aliases.get(&sample.series).copied().unwrap_or(sample.series);
-            self.late.insert(LogSample { series, ..*sample });
-        }
     }
 
     /// Works out the bounds after a checkpoint was read.

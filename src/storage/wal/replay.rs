@@ -29,8 +29,8 @@ pub(crate) struct Segment {
 /// What the log tells.
 #[derive(Debug)]
 pub(crate) enum Replayed<'a> {
-    /// Series with their numbers.
-    Series(SeriesRecord<'a>),
+    /// Series with their numbers: the payload of a record that makes sense.
+    Series(&'a [u8]),
     /// One commit.
     Commit(&'a [LogSample]),
     /// The out-of-order samples of one commit.
@@ -175,7 +175,8 @@ impl SegmentReader<'_> {
         match frame.kind {
             kind::SERIES if frame.seq <= self.after_seq => return Some(()),
             kind::SERIES => {
-                (self.tell)(Replayed::Series(SeriesRecord::read(frame.payload)?));
+                SeriesRecord::read(frame.payload)?;
+                (self.tell)(Replayed::Series(frame.payload));
                 return Some(());
             }
             kind::SHAPE => return shapes.read_shape(frame.payload),
