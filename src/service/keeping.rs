@@ -19,6 +19,44 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often all due work is done.
 const KEEPING_EVERY: Duration = Duration::from_secs(5);
 
+/// What there is to do after a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    /// Whether it takes samples again.
+    Disk,
+    All,
+}
+
+/// When what is due.
+#[derive(Debug, Default)]
+struct Rhythm {
+    /// Since all was done.
+    waited: Duration,
+    /// Whether it failed then: it is not tried again for each cut that is due.
+    failed: bool,
+}
+
+impl Rhythm {
+    /// How long to wait when samples are refused, or are not.
+    const fn pause(is_refusing: bool) -> Duration {
+        if is_refusing { RECOVERY_EVERY } else { LOOK_EVERY }
+    }
+
+    /// What is due after that pause.
+    fn due(&mut self, is_refusing: bool, cut_is_due: impl FnOnce() -> bool) -> Due {
+        self.waited += Self::pause(is_refusing);
+        if self.waited >= KEEPING_EVERY || (!is_refusing && !self.failed && cut_is_due()) {
+            return Due::All;
+        }
+        if is_refusing { Due::Disk } else { Due::Nothing }
+    }
+
+    fn done(&mut self, is_well: bool) {
+        *self = Self { waited: Duration::ZERO, failed: !is_well };
+    }
+}
+
 /// What is looked after.
 #[derive(Debug)]
 pub(super) struct Keeping {
@@ -54,9 +92,9 @@ impl Keeping {
 
     /// Looks after them until the server stops.
     pub(super) fn run(mut self) {
-        let (mut waited, mut is_well) = (Duration::ZERO, true);
+        let mut rhythm = Rhythm::default();
         loop {
-            let pause = if self.refusing.is_some() { RECOVERY_EVERY } else { LOOK_EVERY };
+            let pause = Rhythm::pause(self.refusing.is_some());
             let stop = self.world.runtime.block_on(async {
                 tokio::select! {
                     () = self.world.clock.sleep(pause) => false,
@@ -66,24 +104,23 @@ impl Keeping {
             if stop {
                 return;
             }
-            waited += pause;
-            let cuts = is_well && self.refusing.is_none() && self.storage.cut_is_due();
-            if waited < KEEPING_EVERY && !cuts {
-                if self.refusing.is_some() {
+            match rhythm.due(self.refusing.is_some(), || self.storage.cut_is_due()) {
+                Due::Nothing => {}
+                Due::Disk => {
                     let looked = self.storage.look_at_disk();
                     self.tell(looked);
                 }
-                continue;
+                Due::All => {
+                    self.look_at_memory(process::facts().resident_bytes);
+                    let kept = self.storage.maintain();
+                    rhythm.done(kept.is_ok());
+                    self.tell(kept);
+                    if let Err(err) = self.state.prune_history(self.world.clock.now()) {
+                        tracing::warn!(%err, "old history stays");
+                    }
+                    self.storage.check_state(&self.state);
+                }
             }
-            waited = Duration::ZERO;
-            self.look_at_memory(process::facts().resident_bytes);
-            let kept = self.storage.maintain();
-            is_well = kept.is_ok();
-            self.tell(kept);
-            if let Err(err) = self.state.prune_history(self.world.clock.now()) {
-                tracing::warn!(%err, "old history stays");
-            }
-            self.storage.check_state(&self.state);
         }
     }
 
@@ -122,5 +159,33 @@ impl Keeping {
         }
         self.revision.bump();
         self.refusing = refusing;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_that_is_due_is_made_within_a_second_but_not_again_and_again_where_it_fails() {
+        let mut rhythm = Rhythm::default();
+        let quiet: Vec<Due> = (0..5).map(|_| rhythm.due(false, || false)).collect();
+        assert_eq!(quiet, [Due::Nothing, Due::Nothing, Due::Nothing, Due::Nothing, Due::All]);
+        rhythm.done(true);
+        assert_eq!(rhythm.due(false, || true), Due::All);
+        rhythm.done(false);
+        let failed = (0..5).map(|_| rhythm.due(false, || true)).filter(|due| *due == Due::All);
+        assert_eq!(failed.count(), 1);
+        rhythm.done(true);
+        assert_eq!(rhythm.due(false, || true), Due::All);
+    }
+
+    #[test]
+    fn while_samples_are_refused_the_disk_is_looked_at_four_times_a_second() {
+        let mut rhythm = Rhythm::default();
+        let each: Vec<Due> = (0..20).map(|_| rhythm.due(true, || true)).collect();
+        assert_eq!(Rhythm::pause(true) * 20, KEEPING_EVERY);
+        assert!(each.iter().take(19).all(|due| *due == Due::Disk), "{each:?}");
+        assert_eq!(each.last(), Some(&Due::All));
     }
 }

@@ -250,9 +250,7 @@ impl Queries {
         if parsed.as_ref().is_ok_and(has_regex) {
             return Err(later());
         }
-        let mut options = self.options(call, asked, &progress);
-        (options.light, options.bytes_max) = (Some(QUICK), Some(LIGHT_BYTES));
-        options.user = User::Light;
+        let options = self.light_options(call, asked, &progress, QUICK);
         let outcome = parsed.and_then(|parsed| {
             evaluate(&self.engine, self.source.as_ref(), &parsed, asked.when, &options)
         });
@@ -281,9 +279,7 @@ impl Queries {
         let begun = self.clock.elapsed();
         // Reading a text may take long as well: its regular expressions are compiled.
         let parsed = self.engine.parse(asked.expr).map_err(|err| query_error(&err))?;
-        let mut options = self.options(call, asked, &ticket.progress);
-        (options.light, options.bytes_max) = (Some(LIGHT), Some(LIGHT_BYTES));
-        options.user = User::Light;
+        let options = self.light_options(call, asked, &ticket.progress, LIGHT);
         let outcome = evaluate(&self.engine, self.source.as_ref(), &parsed, asked.when, &options);
         times.evaluated = self.since(begun);
         match outcome {
@@ -362,6 +358,22 @@ impl Queries {
             progress: progress.clone(),
             profile: asked.detail.is_some(),
             ..promql::Options::default()
+        }
+    }
+
+    fn light_options(
+        &self,
+        call: &Call,
+        asked: &Asked,
+        progress: &Arc<AtomicUsize>,
+        light: Light,
+    ) -> promql::Options {
+        let (light, bytes_max) = (Some(light), Some(LIGHT_BYTES));
+        promql::Options {
+            light,
+            bytes_max,
+            user: User::Light,
+            ..self.options(call, asked, progress)
         }
     }
 
@@ -579,6 +591,7 @@ mod tests {
     use crate::sys::files::SystemFiles;
     use crate::sys::sim::VirtualClock;
     use crate::sys::tasks;
+    use crate::wire::Hurry;
     use std::sync::Condvar;
 
     const AT: Timestamp = Timestamp::from_millis(0);
@@ -733,6 +746,33 @@ mod tests {
         assert!(scene.queries.active().cancel(&one.id));
         assert_eq!(ended(running).expect_err("canceled").0, 499);
         scene.source.release();
+    }
+
+    #[test]
+    fn in_a_hurry_short_work_is_done_and_the_rest_given_up_without_a_trace() {
+        let scene = Scene::new(1);
+        let long = format!("vector(1){}", " ".repeat(QUICK_EXPR_BYTES));
+        let told = || scene.queries.active().top(9).by_count;
+        for (expr, is_answered) in [
+            ("vector(1)", true),
+            ("light", true),
+            ("sum(", true),
+            ("light{a=~\"b|c\"}", false),
+            ("heavy", false),
+            (long.as_str(), false),
+        ] {
+            let hurry = Hurry::on();
+            let timeout = Duration::from_secs(60);
+            let call = Call { hurry: hurry.clone(), ..Call::with_timeout(timeout) };
+            let (before, answer) = (told().len(), ask(&scene.queries, &call, expr));
+            assert_eq!(hurry.was_given_up(), !is_answered, "{expr}: {answer:?}");
+            assert_eq!(told().len() - before, usize::from(is_answered), "{expr}");
+            assert_eq!(scene.queries.active().list(), [], "{expr}");
+            if !is_answered {
+                answer.expect_err("no answer");
+            }
+        }
+        assert!(told().iter().all(|one| one.count == 1), "{:?}", told());
     }
 
     #[test]

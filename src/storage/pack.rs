@@ -142,7 +142,8 @@ impl Values {
 
     /// Puts the next values into `out` as far as a run of zeros says that they are the same, each
     /// behind one bit 0; how many. Of short runs it says nothing.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
+    #[inline(always)]
     pub(super) fn next_alike(&self, bits: &mut BitReader<'_>, out: &mut [f64]) -> usize {
         let mut count = 0;
         while let zeros @ RUN_BITS.. = bits.zeros() {
@@ -161,27 +162,27 @@ impl Values {
     /// Puts the next values into `out` as long as each is the same, or told as the one before was,
     /// by a decimal difference, behind one bit 0; how many. It stops before a run of `RUN_BITS`
     /// zeros too, which is read faster otherwise.
+    #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
+    #[inline(always)]
     pub(super) fn next_behind_zeros(&mut self, bits: &mut BitReader<'_>, out: &mut [f64]) -> usize {
         const DIFFERS: u64 = 0b010;
         let Mode { scale, width } = self.mode;
         let (width, power) = (u32::from(width), POWERS.get(usize::from(scale)));
         let (Some(mut whole), Some(power)) = (self.whole, power) else { return 0 };
-        // Copies stay in registers; in place they would not.
-        let mut reader = bits.clone();
         let (mut value, mut count) = (f64::from_bits(self.last), 0_usize);
         for slot in out.iter_mut() {
-            let Some(word) = reader.peek(3 + width) else { break };
+            let Some(word) = bits.peek(3 + width) else { break };
             // Most series do either nearly always, so that the next place is guessed right, and
             // the loop does not wait for this one's value.
             if word >> 62 == 0 {
                 if word.leading_zeros() >= RUN_BITS {
                     break;
                 }
-                reader.pass(2);
+                bits.pass(2);
             } else if word >> 61 == DIFFERS {
                 let told = (word << 3).checked_shr(64 - width).unwrap_or(0);
                 let Some(next) = whole.checked_add(unzigzag(told)) else { break };
-                reader.pass(3 + width);
+                bits.pass(3 + width);
                 whole = next;
                 // Most are whole numbers, and a division takes longer than all else here.
                 value = if scale == 0 { whole as f64 } else { whole as f64 / power };
@@ -191,7 +192,6 @@ impl Values {
             *slot = value;
             count += 1;
         }
-        *bits = reader;
         self.whole = Some(whole);
         if let Some(last) = count.checked_sub(1).and_then(|last| out.get(last)) {
             self.last = last.to_bits();
@@ -200,26 +200,26 @@ impl Values {
     }
 
     /// As `next_behind_zeros` for values told by the middle of an XOR.
+    #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
+    #[inline(always)]
     pub(super) fn next_xors_behind_zeros(
         &mut self,
         bits: &mut BitReader<'_>,
         out: &mut [f64],
     ) -> usize {
         const HEAD_BITS: u32 = 16;
-        let mut reader = bits.clone();
-        let (mut last, mut count) = (self.last, 0_usize);
+        let (mut last, mut count) = (self.last, 0);
         for slot in out {
-            let Some(word) = reader.peek(HEAD_BITS) else { break };
+            let Some(word) = bits.peek(HEAD_BITS) else { break };
             let [head, ..] = word.to_be_bytes();
             let (leading, len) = (word >> 54 & 63, (word >> 48 & 63) + 1);
             if head >> 4 != 0b0111 || leading + len > 64 {
                 break;
             }
-            reader.pass(HEAD_BITS);
-            let Some(told) = u32::try_from(len).ok().and_then(|len| reader.get(len)) else { break };
-            last ^= told << (64 - leading - len);
+            let len = u32::try_from(len).unwrap_or(u32::MAX);
+            let Some(told) = bits.get_behind(HEAD_BITS, len) else { break };
+            last ^= told << (64 - leading - u64::from(len));
             *slot = f64::from_bits(last);
-            *bits = reader.clone();
             count += 1;
         }
         if count > 0 {

@@ -59,6 +59,12 @@ impl Columns {
     }
 }
 
+/// What a selection of so many series keeps of the store's files at most, in bytes, until all its
+/// series are dropped: 2 KiB a series, and 64 KiB to 8 MiB in all.
+pub fn selection_bytes(series: usize) -> usize {
+    series.saturating_mul(2 << 10).clamp(64 << 10, 8 << 20)
+}
+
 /// The samples of one selected series. Reading again starts again.
 pub trait SeriesSamples: Send + Sync {
     /// Appends the samples with `range.from() <= ts <= range.to()` to `out`, in order of time,

@@ -5,7 +5,7 @@ use crate::model::{Labels, Matcher, Regex};
 use crate::promql::pool::Lease;
 use crate::promql::syntax::{Expr, selectors};
 use crate::promql::{Error, Light, Value};
-use crate::storage::source::SelectedSeries;
+use crate::storage::source::{SelectedSeries, selection_bytes};
 use crate::sys::clock::SharedClock;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -257,7 +257,8 @@ impl Guard {
     /// Counts the handles of selected series.
     pub(super) fn hold_series(&self, series: &[SelectedSeries]) -> Result<(), Error> {
         let labels: usize = series.iter().map(|one| label_bytes(&one.labels)).sum();
-        self.hold_bytes(labels + series.len() * HANDLE_BYTES)
+        let handles = series.len() * HANDLE_BYTES;
+        self.hold_bytes(labels + handles + selection_bytes(series.len()))
     }
 
     /// Counts samples that were read from the source.

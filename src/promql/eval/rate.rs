@@ -35,9 +35,12 @@ impl Slope {
     }
 }
 
-/// Falls from which on it pays to sum over all samples of a window and not over its falls: one for
-/// so many samples. The loop has no branches then, and works on many windows at once.
-const FALLS_DENSE: usize = 8;
+/// Up to so many samples a window it pays to sum over all of them and not over falls alone: that
+/// loop has no branches, and works on many windows at once.
+const DENSE_SAMPLES_MAX: usize = 128;
+
+/// As it does where one of so many samples is a fall.
+const DENSE_FALLS: usize = 8;
 
 /// Where a counter fell. Kept between series for its memory.
 #[derive(Debug, Default)]
@@ -61,6 +64,11 @@ impl Falls {
         let others: usize = pairs().map(|(a, b)| 1 - usize::from(b >= a)).sum();
         self.rises = others == 0;
         self.count = if self.rises { 0 } else { pairs().map(|(a, b)| usize::from(b < a)).sum() };
+    }
+
+    /// Whether windows of so many samples, of so many in all, are best summed sample by sample.
+    const fn may_be_dense(&self, window: usize, all: usize) -> bool {
+        self.count == 0 || window <= DENSE_SAMPLES_MAX || self.count >= all / DENSE_FALLS
     }
 
     /// Puts down for each sample what a fall behind it adds.
@@ -112,7 +120,7 @@ pub(super) fn extrapolated(
     }
     // Most of the time of a rate over many series is spent here.
     if let Some(slide) = slide
-        && (falls.count == 0 || falls.count >= values.len() / FALLS_DENSE)
+        && falls.may_be_dense(slide.place.after - slide.place.first, values.len())
         && slid(values, slide, each, slope, falls, out)
     {
         return;

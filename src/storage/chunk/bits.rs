@@ -161,11 +161,24 @@ impl<'a> BitReader<'a> {
         self.take(count);
     }
 
+    /// The next `count` (1 to 64) bits behind `head` others that `peek` saw; `None` when there are
+    /// not so many, and then nothing is passed over.
+    #[inline]
+    pub(crate) fn get_behind(&mut self, head: u32, count: u32) -> Option<u64> {
+        let held = self.held.checked_sub(head)?;
+        let mut behind = Self { rest: self.rest, word: self.word << head, held };
+        let value = behind.get(count)?;
+        (self.rest, self.word, self.held) = (behind.rest, behind.word, behind.held);
+        Some(value)
+    }
+
     /// As `get`, of more than are held.
     #[inline]
     fn get_slow(&mut self, count: u32) -> Option<u64> {
         let Some((next, rest)) = self.rest.split_first_chunk::<8>() else {
-            return self.get_at_end(count);
+            let (left, value) = self.clone().get_at_end(count);
+            *self = left;
+            return value;
         };
         let next = u64::from_be_bytes(*next);
         let value = (self.word | next >> self.held) >> (64 - count);
@@ -176,17 +189,19 @@ impl<'a> BitReader<'a> {
         Some(value)
     }
 
+    /// By value, as all that is seldom: a reader whose address nobody takes is kept in registers.
     #[cold]
-    fn get_at_end(&mut self, count: u32) -> Option<u64> {
-        if count > FILLED_BITS {
-            let high = self.get(count - 32)?;
-            return Some((high << 32) | self.get(32)?);
+    fn get_at_end(mut self, count: u32) -> (Self, Option<u64>) {
+        let mut value = 0;
+        for wanted in [count.saturating_sub(32), count.min(32)] {
+            self.fill();
+            if self.held < wanted {
+                return (self, None);
+            }
+            // No more than 32 at a time.
+            value = value << wanted | self.take(wanted);
         }
-        self.fill();
-        if self.held < count {
-            return None;
-        }
-        Some(self.take(count))
+        (self, Some(value))
     }
 
     #[inline]
@@ -206,7 +221,10 @@ impl<'a> BitReader<'a> {
         if self.held >= FILLED_BITS {
             return;
         }
-        let Some(next) = self.rest.first_chunk::<8>() else { return self.fill_from_end() };
+        let Some(next) = self.rest.first_chunk::<8>() else {
+            *self = self.clone().filled_from_end();
+            return;
+        };
         // Bits of a byte that is not whole stay in the word; the next time puts them there again.
         self.word |= u64::from_be_bytes(*next) >> self.held;
         let whole = (63 - self.held) / 8;
@@ -214,14 +232,16 @@ impl<'a> BitReader<'a> {
         self.rest = self.rest.get(whole as usize..).unwrap_or_default();
     }
 
+    /// See `get_at_end`.
     #[cold]
-    fn fill_from_end(&mut self) {
+    fn filled_from_end(mut self) -> Self {
         while self.held <= FILLED_BITS {
-            let Some((first, rest)) = self.rest.split_first() else { return };
+            let Some((first, rest)) = self.rest.split_first() else { break };
             self.word |= u64::from(*first) << (56 - self.held);
             self.held += 8;
             self.rest = rest;
         }
+        self
     }
 }
 

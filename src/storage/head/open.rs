@@ -230,6 +230,8 @@ impl<'a> Walk<'a> {
 
     /// As `unpack`, as long as samples come at the same distance in time, `most` at most, and are
     /// told in the usual way; how many those were, which may be none.
+    #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
+    #[inline(always)]
     fn unpack_even(&mut self, ts: &mut [i64], values: &mut [f64], most: u64) -> usize {
         let room = usize::try_from(most).unwrap_or(usize::MAX).min(values.len());
         let values = values.get_mut(..room).unwrap_or_default();

@@ -4,6 +4,7 @@
 
 use super::series::Place;
 use super::snapshot::FileTable;
+use crate::storage::source::selection_bytes;
 use crate::sys::files::SharedFile;
 use rustc_hash::FxHashMap;
 use std::num::NonZeroU32;
@@ -17,15 +18,6 @@ const WINDOW_BYTES: u16 = 16 << 10;
 /// as much as reading so many once more: however thinly a selection is spread, it does not take
 /// more than twice the time.
 const TOUCHES: u8 = 3;
-
-/// Windows that are kept at most: 8 MiB.
-const WINDOWS_MAX: usize = 512;
-
-/// Windows that are kept however few series are selected.
-const WINDOWS_MIN: usize = 4;
-
-/// For so many series of a selection one window is kept: 2 KiB a series.
-const SERIES_A_WINDOW: usize = 8;
 
 /// File, and number of the window in it.
 type Key = (NonZeroU32, u32);
@@ -69,7 +61,7 @@ impl RecordBytes {
 impl ChunkReads {
     /// For a selection of about so many series.
     pub(super) fn new(files: Arc<FileTable>, series: usize) -> Self {
-        let windows_max = (series / SERIES_A_WINDOW).clamp(WINDOWS_MIN, WINDOWS_MAX);
+        let windows_max = selection_bytes(series) / usize::from(WINDOW_BYTES);
         Self { files, windows_max, windows: Mutex::default() }
     }
 

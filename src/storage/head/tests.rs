@@ -39,8 +39,12 @@ pub(super) fn disk() -> SimFiles {
     files
 }
 
-#[track_caller]
-fn open_with(files: &SimFiles, config: &Config) -> (Head, Vec<String>) {
+/// Opens the head, and answers what was found damaged; samples before `cut_until` are in blocks.
+fn try_open(
+    files: &SimFiles,
+    config: &Config,
+    cut_until: Option<i64>,
+) -> Result<(Head, Vec<String>), Error> {
     let deps = HeadDeps {
         files: Arc::new(files.clone()),
         clock: Arc::new(VirtualClock::at(Timestamp::from_millis(START + 3_600_000))),
@@ -48,8 +52,13 @@ fn open_with(files: &SimFiles, config: &Config) -> (Head, Vec<String>) {
     let dir = Path::new(DIR);
     let mut damages = Damages::new(Arc::clone(&deps.files), dir.join("quarantine"));
     let progress = ReplayProgress::new();
-    let head = Head::open(config, dir, &deps, None, &progress, &mut damages).unwrap();
-    (head, damages.into_notes())
+    let head = Head::open(config, dir, &deps, cut_until, &progress, &mut damages)?;
+    Ok((head, damages.into_notes()))
+}
+
+#[track_caller]
+fn open_with(files: &SimFiles, config: &Config) -> (Head, Vec<String>) {
+    try_open(files, config, None).unwrap()
 }
 
 #[track_caller]
@@ -318,13 +327,7 @@ fn a_chunk_file_of_a_later_version_is_refused() {
     let crc = crc32c::crc32c(&bytes[..20]);
     bytes[20..24].copy_from_slice(&crc.to_le_bytes());
     files.overwrite(&path, &bytes);
-    let deps = HeadDeps {
-        files: Arc::new(files),
-        clock: Arc::new(VirtualClock::at(Timestamp::from_millis(START))),
-    };
-    let dir = Path::new(DIR);
-    let mut damages = Damages::new(Arc::clone(&deps.files), dir.join("quarantine"));
-    let opened = Head::open(&config(), dir, &deps, None, &ReplayProgress::new(), &mut damages);
+    let opened = try_open(&files, &config(), None);
     assert!(matches!(opened, Err(Error::Newer { found: 3, known: 2, .. })), "{opened:?}");
 }
 
@@ -405,16 +408,8 @@ fn a_cut_drops_what_is_older_and_series_that_ended() {
     assert_eq!(head.oldest_after(Some(until)), Some(until));
     assert_eq!(head.facts().max_time, Some(START + 199_000));
     // As at start-up, when a block has the rest.
-    let config = config();
-    let deps = HeadDeps {
-        files: Arc::new(files.after_kill()),
-        clock: Arc::new(VirtualClock::at(Timestamp::from_millis(START + 3_600_000))),
-    };
-    let dir = Path::new(DIR);
-    let mut damages = Damages::new(Arc::clone(&deps.files), dir.join("quarantine"));
-    let progress = ReplayProgress::new();
-    let again = Head::open(&config, dir, &deps, Some(until), &progress, &mut damages).unwrap();
-    assert_eq!((all(&again), damages.count()), (kept, 0));
+    let (again, damages) = try_open(&files.after_kill(), &config(), Some(until)).unwrap();
+    assert_eq!((all(&again), damages), (kept, Vec::new()));
     head.drop_before(START + 200_000).unwrap();
     assert_eq!((all(&head).len(), head.facts().series, head.facts().chunks), (0, 0, 0));
     assert_eq!((head.facts().min_time, head.facts().max_time), (None, None));
