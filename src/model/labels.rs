@@ -9,6 +9,7 @@
 use super::Fingerprint;
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
 /// The label that holds the metric's name.
@@ -17,13 +18,25 @@ pub const METRIC_NAME: &str = "__name__";
 /// Bytes that most sets have at most.
 const USUAL_BYTES: usize = 256;
 
-static EMPTY: LazyLock<Labels> = LazyLock::new(|| Labels(Arc::from("")));
+static EMPTY: LazyLock<Labels> = LazyLock::new(|| Labels::of(Arc::from("")));
 
 /// A set of labels. Cheap to clone; equal sets are equal bytes.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Labels(Arc<str>);
+#[derive(Clone)]
+pub struct Labels {
+    shared: Arc<str>,
+    /// Where the set begins: a set without its name shares the text of the one that has it.
+    start: usize,
+}
 
 impl Labels {
+    const fn of(shared: Arc<str>) -> Self {
+        Self { shared, start: 0 }
+    }
+
+    fn text(&self) -> &str {
+        self.shared.get(self.start..).unwrap_or_default()
+    }
+
     /// The set without labels.
     pub fn empty() -> Self {
         EMPTY.clone()
@@ -58,7 +71,7 @@ impl Labels {
             push_text(&mut text, name);
             push_text(&mut text, value);
         }
-        if text.is_empty() { Self::empty() } else { Self(Arc::from(text)) }
+        if text.is_empty() { Self::empty() } else { Self::of(Arc::from(text)) }
     }
 
     /// The value of `name`, `None` when absent.
@@ -78,7 +91,7 @@ impl Labels {
 
     /// Names and values in order of the names.
     pub fn iter(&self) -> LabelsIter<'_> {
-        LabelsIter { rest: &self.0 }
+        LabelsIter { rest: self.text() }
     }
 
     /// Number of labels.
@@ -88,12 +101,12 @@ impl Labels {
 
     /// Whether there is no label.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.text().is_empty()
     }
 
     /// Bytes of the shared string, for memory budgets.
     pub fn byte_len(&self) -> usize {
-        self.0.len()
+        self.text().len()
     }
 
     /// A builder that starts from this set.
@@ -123,7 +136,10 @@ impl Labels {
         match labels.next() {
             // Hardly a name sorts before it.
             Some((METRIC_NAME, _)) if labels.rest.is_empty() => Self::empty(),
-            Some((METRIC_NAME, _)) => Self(Arc::from(labels.rest)),
+            Some((METRIC_NAME, _)) => Self {
+                shared: Arc::clone(&self.shared),
+                start: self.shared.len() - labels.rest.len(),
+            },
             Some(_) if self.metric_name().is_some() => self.filtered(|name| name != METRIC_NAME),
             Some(_) | None => self.clone(),
         }
@@ -159,7 +175,21 @@ pub struct LabelsText<'a>(
 
 impl hashbrown::Equivalent<Labels> for LabelsText<'_> {
     fn equivalent(&self, labels: &Labels) -> bool {
-        *self.0 == *labels.0
+        self.0 == labels.text()
+    }
+}
+
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Eq for Labels {}
+
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text().hash(state);
     }
 }
 

@@ -165,33 +165,16 @@ impl Values {
     #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
     #[inline(always)]
     pub(super) fn next_behind_zeros(&mut self, bits: &mut BitReader<'_>, out: &mut [f64]) -> usize {
-        const DIFFERS: u64 = 0b010;
         let Mode { scale, width } = self.mode;
-        let (width, power) = (u32::from(width), POWERS.get(usize::from(scale)));
-        let (Some(mut whole), Some(power)) = (self.whole, power) else { return 0 };
-        let (mut value, mut count) = (f64::from_bits(self.last), 0_usize);
-        for slot in out.iter_mut() {
-            let Some(word) = bits.peek(3 + width) else { break };
-            // Most series do either nearly always, so that the next place is guessed right, and
-            // the loop does not wait for this one's value.
-            if word >> 62 == 0 {
-                if word.leading_zeros() >= RUN_BITS {
-                    break;
-                }
-                bits.pass(2);
-            } else if word >> 61 == DIFFERS {
-                let told = (word << 3).checked_shr(64 - width).unwrap_or(0);
-                let Some(next) = whole.checked_add(unzigzag(told)) else { break };
-                bits.pass(3 + width);
-                whole = next;
-                // Most are whole numbers, and a division takes longer than all else here.
-                value = if scale == 0 { whole as f64 } else { whole as f64 / power };
-            } else {
-                break;
-            }
-            *slot = value;
-            count += 1;
-        }
+        let power = POWERS.get(usize::from(scale));
+        let (Some(whole), Some(power)) = (self.whole, power) else { return 0 };
+        let width = u32::from(width);
+        // Most are whole numbers, and a division takes longer than all else here.
+        let (count, whole) = if scale == 0 {
+            wholes_behind_zeros(bits, width, (self.last, whole), |whole| whole as f64, out)
+        } else {
+            wholes_behind_zeros(bits, width, (self.last, whole), |whole| whole as f64 / power, out)
+        };
         self.whole = Some(whole);
         if let Some(last) = count.checked_sub(1).and_then(|last| out.get(last)) {
             self.last = last.to_bits();
@@ -237,6 +220,43 @@ impl Values {
         self.whole = None;
         Some(self.last)
     }
+}
+
+/// As `Values::next_behind_zeros`, from a value and its whole number on; answers the last one too.
+#[expect(clippy::inline_always, reason = "its state is to stay in registers")]
+#[inline(always)]
+fn wholes_behind_zeros(
+    bits: &mut BitReader<'_>,
+    width: u32,
+    (last, mut whole): (u64, i64),
+    value_of: impl Fn(i64) -> f64,
+    out: &mut [f64],
+) -> (usize, i64) {
+    const DIFFERS: u64 = 0b010;
+    let (mut value, mut count) = (f64::from_bits(last), 0);
+    for slot in out {
+        let Some(word) = bits.peek(3 + width) else { break };
+        // Most series do either nearly always, so that the next place is guessed right, and the
+        // loop does not wait for this one's value.
+        if word >> 62 == 0 {
+            if word.leading_zeros() >= RUN_BITS {
+                break;
+            }
+            bits.pass(2);
+        } else if word >> 61 == DIFFERS {
+            // The width is not nought, or there were no whole number.
+            let told = (word << 3) >> (64 - width & 63);
+            let Some(next) = whole.checked_add(unzigzag(told)) else { break };
+            bits.pass(3 + width);
+            whole = next;
+            value = value_of(whole);
+        } else {
+            break;
+        }
+        *slot = value;
+        count += 1;
+    }
+    (count, whole)
 }
 
 impl Mode {

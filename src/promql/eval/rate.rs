@@ -181,14 +181,19 @@ fn slid(
     else {
         return false;
     };
+    let may_reach = slope.is_counter() && !(falls.rises && stays_above_zero(firsts, lasts, slide));
+    let ends = firsts.iter().zip(lasts);
+    if falls.count == 0 && !may_reach {
+        out.extend(ends.zip(&slide.factors).map(|((first, last), factor)| (last - first) * factor));
+        return true;
+    }
     let start = out.len();
-    out.extend(firsts.iter().zip(lasts).map(|(first, last)| last - first));
+    out.extend(ends.map(|(first, last)| last - first));
     let results = out.get_mut(start..).unwrap_or_default();
     if falls.count > 0 {
         falls.lay_out(values);
         add_sliding(falls.reached.get(first..).unwrap_or_default(), after - 1 - first, results);
     }
-    let may_reach = slope.is_counter() && !(falls.rises && stays_above_zero(firsts, lasts, slide));
     let lines = || firsts.iter().zip(slide.sampled.iter().zip(&slide.to_start));
     let reaching = |(result, (first, (sampled, to_start))): (&f64, (&f64, (&f64, &f64)))| {
         u32::from(may_reach_zero(*first, *result, *sampled, *to_start))

@@ -9,7 +9,7 @@ use crate::sys::files::SharedFile;
 use rustc_hash::FxHashMap;
 use std::num::NonZeroU32;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bytes that are read together.
 const WINDOW_BYTES: u16 = 16 << 10;
@@ -19,6 +19,12 @@ const WINDOW_BYTES: u16 = 16 << 10;
 /// more than twice the time.
 const TOUCHES: u8 = 3;
 
+/// As `TOUCHES`, of a selection of `MANY_SERIES` or more, which is hardly thin.
+const TOUCHES_OF_MANY: u8 = 1;
+
+/// See `TOUCHES_OF_MANY`.
+const MANY_SERIES: usize = 1000;
+
 /// File, and number of the window in it.
 type Key = (NonZeroU32, u32);
 
@@ -27,7 +33,15 @@ type Key = (NonZeroU32, u32);
 pub(super) struct ChunkReads {
     files: Arc<FileTable>,
     windows_max: usize,
+    touches: u8,
     windows: Mutex<Windows>,
+}
+
+/// The files while one series is read.
+#[derive(Debug)]
+pub(super) struct Reading<'a> {
+    reads: &'a ChunkReads,
+    windows: MutexGuard<'a, Windows>,
 }
 
 #[derive(Debug, Default)]
@@ -62,20 +76,29 @@ impl ChunkReads {
     /// For a selection of about so many series.
     pub(super) fn new(files: Arc<FileTable>, series: usize) -> Self {
         let windows_max = selection_bytes(series) / usize::from(WINDOW_BYTES);
-        Self { files, windows_max, windows: Mutex::default() }
+        let touches = if series >= MANY_SERIES { TOUCHES_OF_MANY } else { TOUCHES };
+        Self { files, windows_max, touches, windows: Mutex::default() }
+    }
+
+    /// To read several chunks; meanwhile nobody else does.
+    pub(super) fn reading(&self) -> Reading<'_> {
+        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        Reading { reads: self, windows }
     }
 
     /// Whether a chunk's file is gone because blocks have all that it had.
     pub(super) fn is_dropped(&self, place: Place) -> bool {
         self.files.first_key_value().is_none_or(|(first, _)| place.file < *first)
     }
+}
 
+impl Reading<'_> {
     /// The record of a chunk.
     ///
     /// # Errors
     /// The file is gone or cannot be read there.
-    pub(super) fn read(&self, place: Place) -> Result<RecordBytes, String> {
-        let file = self.files.get(&place.file).ok_or("its file is gone")?;
+    pub(super) fn read(&mut self, place: Place) -> Result<RecordBytes, String> {
+        let file = self.reads.files.get(&place.file).ok_or("its file is gone")?;
         if let Some(record) = self.read_near(file, place) {
             return Ok(record);
         }
@@ -85,9 +108,9 @@ impl ChunkReads {
     }
 
     /// The record out of a window, if that is kept or was touched often enough.
-    fn read_near(&self, file: &SharedFile, place: Place) -> Option<RecordBytes> {
+    fn read_near(&mut self, file: &SharedFile, place: Place) -> Option<RecordBytes> {
         let key = (place.file, place.offset / u32::from(WINDOW_BYTES));
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let windows = &mut *self.windows;
         windows.uses += 1;
         let now = windows.uses;
         if let Some(window) = windows.kept.get_mut(&key) {
@@ -95,7 +118,7 @@ impl ChunkReads {
             return window.record(place);
         }
         let touches = windows.touches.entry(key).or_default();
-        if *touches < TOUCHES {
+        if *touches < self.reads.touches {
             *touches += 1;
             return None;
         }
@@ -108,7 +131,7 @@ impl ChunkReads {
         bytes.truncate(read);
         let window = Window { bytes: Arc::new(bytes), used: now };
         let record = window.record(place);
-        if windows.kept.len() >= self.windows_max {
+        if windows.kept.len() >= self.reads.windows_max {
             let oldest = windows.kept.iter().min_by_key(|(_, window)| window.used);
             if let Some(oldest) = oldest.map(|(key, _)| *key) {
                 windows.kept.remove(&oldest);
@@ -138,23 +161,28 @@ mod tests {
 
     #[test]
     fn records_are_the_same_near_and_far() {
+        [1, MANY_SERIES].into_iter().for_each(read_near_and_far);
+    }
+
+    fn read_near_and_far(series: usize) {
         let bytes: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
         let files = SimFiles::new();
         let file = files.create(Path::new("/c")).unwrap();
         file.write_all_at(&bytes, 0).unwrap();
         let number = NonZeroU32::new(3).unwrap();
-        let reads = ChunkReads::new(Arc::new([(number, file)].into()), 1);
+        let reads = ChunkReads::new(Arc::new([(number, file)].into()), series);
+        let mut reading = reads.reading();
         // Rising, again, over the edge of a window, and back to those that were given up.
         let offsets = (0..199_000).step_by(911).chain([65_000, 65_530, 65_530, 10, 140_000]);
         let offsets = offsets.chain((0..199_000).step_by(1733));
         for offset in offsets {
             let place = Place { file: number, offset, len: 300 };
             let from = offset as usize;
-            assert_eq!(reads.read(place).unwrap().get(), &bytes[from..from + 300], "{offset}");
+            assert_eq!(reading.read(place).unwrap().get(), &bytes[from..from + 300], "{offset}");
         }
         let beyond = Place { file: number, offset: 199_900, len: 300 };
-        assert!(reads.read(beyond).is_err());
+        assert!(reading.read(beyond).is_err());
         let gone = Place { file: NonZeroU32::MIN, offset: 0, len: 1 };
-        assert!(reads.read(gone).is_err() && reads.is_dropped(gone));
+        assert!(reading.read(gone).is_err() && reads.is_dropped(gone));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::chunk_file::{Record, read_record};
 use super::open::{ChunkBytes, PLAIN_GAP_MAX, decode};
-use super::reads::{ChunkReads, RecordBytes};
+use super::reads::{ChunkReads, Reading, RecordBytes};
 use super::series::{Chain, Place, Series};
 use super::symbols::Symbol;
 use super::table::{PairId, Table, generation_of};
@@ -15,6 +15,7 @@ use crate::storage::source::{Columns, SourceError};
 use crate::storage::tombstone::Intervals;
 use crate::sys::files::SharedFile;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -92,11 +93,12 @@ impl HeadSeries {
     fn load(&self, from: i64, to: i64, warnings: &mut Vec<String>) -> Vec<Loaded> {
         let mut found: Vec<Loaded> = Vec::new();
         let mut chain = self.chain;
+        let mut reading = self.files.reading();
         while let [Some(place), other] = chain.newest {
             if chain.max < from {
                 break;
             }
-            match self.load_one(place) {
+            match self.load_one(place, &mut reading) {
                 Ok(chunk) => {
                     let min = chunk.min;
                     chain = chunk.before;
@@ -119,8 +121,8 @@ impl HeadSeries {
         found
     }
 
-    fn load_one(&self, place: Place) -> Result<Loaded, String> {
-        let record = self.files.read(place)?;
+    fn load_one(&self, place: Place, reading: &mut Reading<'_>) -> Result<Loaded, String> {
+        let record = reading.read(place)?;
         let Record { min, count, is_plain, bytes, before } =
             read_record(record.get(), place.file, self.number).ok_or("its checksum is wrong")?;
         let samples_from = record.get().len() - bytes.len();
@@ -138,8 +140,9 @@ impl HeadSeries {
             return chunk.is_plain.then(|| plain_has_value(chunk.max, from, to)).flatten();
         }
         let mut chain = self.chain;
+        let mut reading = self.files.reading();
         while let [Some(place), _] = chain.newest {
-            let chunk = self.load_one(place).ok()?;
+            let chunk = self.load_one(place, &mut reading).ok()?;
             if chunk.min <= to {
                 return chunk.is_plain.then(|| plain_has_value(chain.max, from, to)).flatten();
             }
@@ -359,9 +362,20 @@ impl Keys {
     /// The series whose pairs were pushed in this order, sorted by labels.
     fn sorted(mut self, series: Vec<HeadSeries>) -> Vec<HeadSeries> {
         let mut texts: FxHashMap<PairId, (&str, &str)> = FxHashMap::default();
-        let all = series.iter().flat_map(|one| one.labels.iter());
-        for (pair, text) in self.pairs.iter().zip(all) {
-            texts.entry(*pair).or_insert(text);
+        // Series that come one after another have most labels in common.
+        let mut before: &[PairId] = &[];
+        let mut start = 0;
+        for (one, end) in series.iter().zip(&self.ends) {
+            let pairs = self.pairs.get(start..*end).unwrap_or_default();
+            for (place, pair) in pairs.iter().enumerate() {
+                if before.get(place) != Some(pair)
+                    && let Entry::Vacant(entry) = texts.entry(*pair)
+                    && let Some(text) = one.labels.iter().nth(place)
+                {
+                    entry.insert(text);
+                }
+            }
+            (before, start) = (pairs, *end);
         }
         let mut order: Vec<_> = texts.into_iter().collect();
         order.sort_unstable_by_key(|(_, text)| *text);
