@@ -183,7 +183,6 @@ impl Values {
     }
 
     /// As `next_behind_zeros` for values told by the middle of an XOR.
-    #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
     #[inline(always)]
     pub(super) fn next_xors_behind_zeros(
         &mut self,
@@ -223,7 +222,6 @@ impl Values {
 }
 
 /// As `Values::next_behind_zeros`, from a value and its whole number on; answers the last one too.
-#[expect(clippy::inline_always, reason = "its state is to stay in registers")]
 #[inline(always)]
 fn wholes_behind_zeros(
     bits: &mut BitReader<'_>,
@@ -245,7 +243,7 @@ fn wholes_behind_zeros(
             bits.pass(2);
         } else if word >> 61 == DIFFERS {
             // The width is not nought, or there were no whole number.
-            let told = (word << 3) >> (64 - width & 63);
+            let told = (word << 3) >> ((64 - width) & 63);
             let Some(next) = whole.checked_add(unzigzag(told)) else { break };
             bits.pass(3 + width);
             whole = next;
