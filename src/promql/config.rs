@@ -21,6 +21,11 @@ pub struct Config {
     pub series_max: usize,
     /// Step of subqueries that have none: the global evaluation interval.
     pub evaluation_interval: Duration,
+    /// Cores that queries may use: one with a large selector takes a second where no other query
+    /// wants it.
+    pub cores: usize,
+    /// A selector of which so many samples are expected is a large one.
+    pub large_samples_min: usize,
     /// What of the language is allowed.
     pub features: Features,
     /// `promql-delayed-name-removal`: names go at the end of the query, not in each operation.
@@ -54,6 +59,8 @@ impl Default for Config {
             bytes_max: 256 << 20,
             series_max: 1_000_000,
             evaluation_interval: Duration::from_secs(60),
+            cores: 1,
+            large_samples_min: 4_000_000,
             features: Features::default(),
             delayed_name_removal: false,
             start_timestamps: false,

@@ -1,6 +1,7 @@
 //! The front door: a query comes in as text, and goes out as a value with annotations.
 
 use super::annotation::Notes;
+use super::cores::Cores;
 use super::eval::{self, Grid, Guard, Watch};
 use super::syntax::{Expr, ValueType};
 use super::{Config, Error, Features, Lease, Output, Pool, User};
@@ -81,6 +82,7 @@ pub struct Engine {
     config: Config,
     clock: SharedClock,
     pool: Arc<Pool>,
+    cores: Cores,
 }
 
 impl Engine {
@@ -88,7 +90,8 @@ impl Engine {
     /// the time of day.
     pub fn new(config: Config, clock: SharedClock) -> Self {
         let pool = Arc::new(Pool::new(config.bytes_max));
-        Self { config, clock, pool }
+        let cores = Cores::new(config.cores);
+        Self { config, clock, pool, cores }
     }
 
     /// The memory that its queries share.
@@ -200,6 +203,7 @@ impl Engine {
             )
             .max(1),
             series_max: config.series_max,
+            large_samples_min: config.large_samples_min,
             delayed_name_removal: config.delayed_name_removal,
             start_timestamps: config.start_timestamps,
             query_start: grid.start,
@@ -209,8 +213,10 @@ impl Engine {
             profile: options.profile,
         };
         let mut notes = Notes::default();
+        let _own = self.cores.take();
+        let world = (source, &self.cores);
         let (value, stats, lease, profile) =
-            eval::run(source, &query.expr, grid, settings, guard, &mut notes)?;
+            eval::run(world, &query.expr, grid, settings, guard, &mut notes)?;
         Ok(Output { value, annotations: notes.finish(&query.text), stats, lease, profile })
     }
 }

@@ -8,6 +8,7 @@
 
 mod annotation;
 pub mod config;
+mod cores;
 mod engine;
 mod error;
 mod eval;

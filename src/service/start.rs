@@ -411,6 +411,7 @@ impl Service {
             samples_max: self.options.query_samples,
             bytes_max: query_bytes(self.options.query_bytes, memory::limit_bytes()),
             evaluation_interval: config.evaluation_interval,
+            cores: std::thread::available_parallelism().map_or(1, NonZero::get),
             features: features(&self.options),
             delayed_name_removal: has_feature(&self.options, "promql-delayed-name-removal"),
             start_timestamps: has_feature(&self.options, "use-start-timestamps"),

@@ -19,6 +19,7 @@ mod runner;
 mod script;
 mod stats;
 mod traps;
+mod two_cores;
 
 use std::path::PathBuf;
 

@@ -10,7 +10,6 @@ use super::select::source_error;
 use super::{Evaluator, Grid, Sink, empty_column};
 use crate::model::{Labels, METRIC_NAME, MatchOp, Matcher, TimeRange, Timestamp};
 use crate::promql::Error;
-use crate::storage::source::Columns;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The labels that tell a target.
@@ -87,19 +86,16 @@ impl Evaluator<'_> {
         let set = self.source.select(range, &matchers, series_max).map_err(source_error)?;
         self.guard.hold_series(&set.series)?;
         let mut found = Vec::new();
-        let mut columns = Columns::default();
-        for series in &set.series {
-            let known =
-                values.iter().all(|(name, values)| values.contains(series.labels.value_of(name)));
-            if !known {
-                continue;
-            }
-            self.read(series, from, to, &mut columns)?;
+        let known = set.series.iter().filter(|series| {
+            values.iter().all(|(name, values)| values.contains(series.labels.value_of(name)))
+        });
+        self.read_in_turn(known, range, &mut |series, columns| {
             self.guard.hold(grid.count)?;
             self.guard.hold_bytes(row_bytes(&series.labels))?;
-            let times = super::select::newest_times(&columns, &lookup, grid, lookback);
+            let times = super::select::newest_times(columns, &lookup, grid, lookback);
             found.push(InfoSeries { labels: series.labels.clone(), times });
-        }
+            Ok(())
+        })?;
         Ok(found)
     }
 }

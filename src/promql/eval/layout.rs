@@ -120,11 +120,16 @@ impl Layouts {
         Self { shape, grid, known: Vec::new() }
     }
 
-    /// Words of memory that the layout of a column of so many times takes.
+    /// As `words_of`, of its own grid.
     pub(super) const fn words(&self, times: usize) -> usize {
+        Self::words_of(times, self.grid.count)
+    }
+
+    /// Words of memory that the layout of a column of so many times takes for so many steps.
+    pub(super) const fn words_of(times: usize, steps: usize) -> usize {
         let step_words =
             (size_of::<Place>() + size_of::<Stretch>()) / size_of::<f64>() + SLIDE_WORDS;
-        times.saturating_add(self.grid.count.saturating_mul(step_words))
+        times.saturating_add(steps.saturating_mul(step_words))
     }
 
     /// The layout for this column of times.

@@ -24,14 +24,16 @@ mod ranking;
 mod rate;
 mod select;
 mod sorting;
+mod spread;
 mod trace;
 mod window;
 
 use super::annotation::Notes;
+use super::cores::Cores;
 use super::syntax::{Expr, Span, ValueType};
 use super::value::{Series, Stats, Value, VectorSample};
 use super::{Error, Lease, Profile, value};
-use crate::model::{Labels, Sample, Timestamp};
+use crate::model::{Labels, Sample, TimeRange, Timestamp};
 use crate::storage::source::{Columns, SelectedSeries, Source};
 use column::{ABSENT, Row, Rows, Scalars, is_absent};
 use guard::{answer_bytes, regex_bytes, row_bytes};
@@ -81,6 +83,7 @@ pub(super) struct Settings {
     pub(super) lookback: i64,
     pub(super) subquery_step: i64,
     pub(super) series_max: usize,
+    pub(super) large_samples_min: usize,
     pub(super) delayed_name_removal: bool,
     pub(super) start_timestamps: bool,
     pub(super) query_start: i64,
@@ -97,7 +100,7 @@ pub(super) type Evaluated = (Value, Stats, Lease, Option<Box<Profile>>);
 
 /// Evaluates `expr` at the instants of `grid`.
 pub(super) fn run(
-    source: &dyn Source,
+    (source, cores): (&dyn Source, &Cores),
     expr: &Expr,
     grid: Grid,
     settings: Settings,
@@ -114,6 +117,7 @@ pub(super) fn run(
     let trace = settings.profile.then(|| Trace::new(&guard));
     let mut evaluator = Evaluator {
         source,
+        cores,
         settings,
         guard,
         trace,
@@ -160,6 +164,7 @@ type Sink<'s> = dyn FnMut(&Labels, bool, &mut Vec<f64>) -> Result<(), Error> + '
 /// Evaluates the nodes of one query.
 struct Evaluator<'a> {
     source: &'a dyn Source,
+    cores: &'a Cores,
     settings: Settings,
     guard: Guard,
     trace: Option<Trace>,
@@ -182,12 +187,17 @@ impl Evaluator<'_> {
         for place in 0..count {
             let series = self.fetched(place)?.len();
             let range = self.fetches.borrow().get(place).map(|fetched| fetched.fetch.range);
-            let millis = range.map_or(0, |range| range.to().millis_since(range.from()));
-            let read = usize::try_from(millis / USUAL_INTERVAL_MS).unwrap_or(usize::MAX);
-            let each = read.saturating_add(grid.count);
-            samples = samples.saturating_add(series.saturating_mul(each));
+            let read = range.map_or(0, |range| self.samples_expected(series, range));
+            let looked_at = series.saturating_mul(grid.count);
+            samples = samples.saturating_add(read.saturating_add(looked_at));
         }
         self.guard.expect_work(samples)
+    }
+
+    /// Samples that so many series are expected to have.
+    fn samples_expected(&self, series: usize, range: TimeRange) -> usize {
+        let each = range.to().millis_since(range.from()) / USUAL_INTERVAL_MS;
+        series.saturating_mul(usize::try_from(each).unwrap_or(usize::MAX))
     }
 
     fn answer(&self, root: &Node, grid: Grid) -> Result<Value, Error> {

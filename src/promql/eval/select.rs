@@ -2,7 +2,7 @@
 //!
 //! Source: prometheus, promql/engine.go (vectorSelectorSingle, smoothSeries).
 
-use super::column::{ABSENT, is_absent};
+use super::column::ABSENT;
 use super::layout::Layouts;
 use super::plan::Select;
 use super::window::Shape;
@@ -79,29 +79,6 @@ impl Evaluator<'_> {
         Ok(counted)
     }
 
-    /// Reads the samples `from..=to` of one series into `columns`.
-    pub(super) fn read(
-        &self,
-        series: &SelectedSeries,
-        from: i64,
-        to: i64,
-        columns: &mut Columns,
-    ) -> Result<(), Error> {
-        columns.clear();
-        let bounds = (Timestamp::from_millis(from), Timestamp::from_millis(to));
-        let Some(range) = TimeRange::new(bounds.0, bounds.1) else { return Ok(()) };
-        let warnings = series.samples.read(range, columns).map_err(source_error)?;
-        for warning in warnings {
-            self.notes.borrow_mut().source(warning);
-        }
-        if !self.settings.start_timestamps {
-            columns.starts.clear();
-        }
-        self.guard.count_read(columns.len())?;
-        self.guard.fits(columns.len())?;
-        self.guard.room(2 * columns.len())
-    }
-
     /// For each step what is wanted of the newest sample within the lookback.
     pub(super) fn select_instant(
         &self,
@@ -123,30 +100,22 @@ impl Evaluator<'_> {
         let first = select.reference(grid.start).max(reference(grid.start));
         let from = first.saturating_sub(lookback).saturating_add(1);
         let to = select.reference(grid.last()).min(reference(grid.last()));
-        let (mut columns, mut values) = (Columns::default(), Vec::new());
-        let mut layouts = Layouts::new(Shape::of_lookback(select, lookback), grid);
         let has_layouts = grid.count >= LAYOUT_STEPS_MIN && wanted == Wanted::Value;
-        for series in self.fetched(select.fetch)?.iter() {
-            self.read(series, from, to, &mut columns)?;
-            if columns.is_empty() {
-                continue;
+        let make = || {
+            let mut layouts = Layouts::new(Shape::of_lookback(select, lookback), grid);
+            move |_: &SelectedSeries, columns: &mut Columns, values: &mut Vec<f64>| {
+                if columns.is_empty() {
+                    return;
+                }
+                if has_layouts {
+                    let places = layouts.places(&columns.ts).iter();
+                    values.extend(places.map(|place| place.last_of(&columns.values)));
+                } else {
+                    newest(columns, grid.times().map(reference), lookback, wanted, values);
+                }
             }
-            self.guard.fits(grid.count)?;
-            self.guard.work(grid.count)?;
-            values.clear();
-            if has_layouts {
-                self.guard.room(grid.count + 2 * columns.len() + layouts.words(columns.len()))?;
-                values.extend(
-                    layouts.places(&columns.ts).iter().map(|place| place.last_of(&columns.values)),
-                );
-            } else {
-                newest(&columns, grid.times().map(reference), lookback, wanted, &mut values);
-            }
-            if values.iter().any(|value| !is_absent(*value)) {
-                sink(&series.labels, false, &mut values)?;
-            }
-        }
-        Ok(())
+        };
+        self.each_column(select.fetch, (from, to), grid.count, make, sink)
     }
 
     /// For each step the value interpolated between the samples around it.
@@ -159,20 +128,15 @@ impl Evaluator<'_> {
         let lookback = self.settings.lookback;
         let from = select.reference(grid.start).saturating_sub(lookback).saturating_add(1);
         let to = select.reference(grid.last()).saturating_add(lookback);
-        let (mut columns, mut values) = (Columns::default(), Vec::new());
-        for series in self.fetched(select.fetch)?.iter() {
-            self.read(series, from, to, &mut columns)?;
-            drop_stale(&mut columns);
-            self.guard.fits(grid.count)?;
-            self.guard.work(grid.count)?;
-            values.clear();
-            values
-                .extend(grid.times().map(|ts| {
-                    smoothed(&columns, select.reference(ts), lookback).unwrap_or(ABSENT)
-                }));
-            sink(&series.labels, false, &mut values)?;
-        }
-        Ok(())
+        let make = || {
+            |_: &SelectedSeries, columns: &mut Columns, values: &mut Vec<f64>| {
+                drop_stale(columns);
+                let times = grid.times().map(|ts| select.reference(ts));
+                let each = times.map(|ts| smoothed(columns, ts, lookback).unwrap_or(ABSENT));
+                values.extend(each);
+            }
+        };
+        self.each_column(select.fetch, (from, to), grid.count, make, sink)
     }
 }
 

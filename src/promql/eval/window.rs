@@ -6,11 +6,12 @@ use super::plan::{Kind, Node, Select};
 use super::rate::{Falls, Slope};
 use super::select::drop_stale;
 use super::{Evaluator, Grid, Sink, annotate, rate};
-use crate::model::{Labels, METRIC_NAME};
+use crate::model::{Labels, METRIC_NAME, TimeRange, Timestamp};
 use crate::promql::Error;
 use crate::promql::syntax::Extension;
-use crate::storage::source::Columns;
+use crate::storage::source::{Columns, SelectedSeries};
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// The samples of one series that one step sees. With an extension the slices reach beyond the
 /// window, by the lookback.
@@ -73,6 +74,11 @@ impl Shape {
         (end.saturating_sub(self.range).saturating_sub(before), end.saturating_add(beyond))
     }
 
+    /// The first and the last time of samples that any step sees.
+    fn span(self, grid: Grid) -> (i64, i64) {
+        (self.reach(grid.start).0.saturating_add(1), self.reach(grid.last()).1)
+    }
+
     /// A step's window of a series.
     fn window<'a>(self, columns: &'a Columns, place: Place, now: i64) -> Window<'a> {
         let end = self.end(now);
@@ -133,12 +139,7 @@ impl Evaluator<'_> {
         grid: Grid,
         sink: &mut RangeSink<'_>,
     ) -> Result<(), Error> {
-        let shape = self.shape(node)?;
-        let (before, after) = shape.margins();
-        let from = shape.end(grid.start).saturating_sub(shape.range);
-        let from = from.saturating_sub(before).saturating_add(1);
-        let to = shape.end(grid.last()).saturating_add(after);
-        let mut columns = Columns::default();
+        let (from, to) = self.shape(node)?.span(grid);
         match &node.kind {
             Kind::Subquery { inner, window, step } => {
                 let inner_grid = window.grid(grid, *step);
@@ -148,6 +149,7 @@ impl Evaluator<'_> {
                 self.guard.fits(inner_grid.count)?;
                 // A column of values, and one of times and values.
                 self.guard.room(inner_grid.count.saturating_mul(3))?;
+                let mut columns = Columns::default();
                 self.stream(inner, inner_grid, &mut |labels, drop_name, values| {
                     columns.clear();
                     for (ts, value) in inner_grid.times().zip(values.iter()) {
@@ -159,14 +161,13 @@ impl Evaluator<'_> {
                 })
             }
             Kind::Range { select, .. } => {
-                for series in self.fetched(select.fetch)?.iter() {
-                    self.read(series, from, to, &mut columns)?;
-                    drop_stale(&mut columns);
-                    if !columns.is_empty() {
-                        sink(&series.labels, false, &mut columns)?;
-                    }
-                }
-                Ok(())
+                let bounds = (Timestamp::from_millis(from), Timestamp::from_millis(to));
+                let Some(range) = TimeRange::new(bounds.0, bounds.1) else { return Ok(()) };
+                let series = self.fetched(select.fetch)?;
+                self.read_in_turn(series.iter(), range, &mut |series, columns| {
+                    drop_stale(columns);
+                    if columns.is_empty() { Ok(()) } else { sink(&series.labels, false, columns) }
+                })
             }
             Kind::Number(_)
             | Kind::String(_)
@@ -220,34 +221,54 @@ impl Evaluator<'_> {
         if shape.extension.is_some() {
             return self.each_window(node, grid, |_, window| rate::bounded(&window, slope), sink);
         }
-        let mut layouts = Layouts::new(shape, grid);
-        let (mut values, mut falls) = (Vec::new(), Falls::default());
-        let mut overlaps: BTreeMap<String, usize> = BTreeMap::new();
-        self.range_series(node, grid, &mut |labels, drop_name, columns| {
-            self.guard.fits(grid.count + columns.len())?;
-            self.guard.room(grid.count + 3 * columns.len() + layouts.words(columns.len()))?;
-            self.guard.work(grid.count)?;
-            values.clear();
-            let stretches = layouts.stretches(&columns.ts, slope.is_rate());
-            if columns.starts.is_empty() || !slope.is_counter() {
-                rate::extrapolated(&columns.values, stretches, slope, &mut falls, &mut values);
-            } else {
+        let overlaps: Mutex<BTreeMap<String, usize>> = Mutex::default();
+        let make = || {
+            let (mut layouts, mut falls) = (Layouts::new(shape, grid), Falls::default());
+            let overlaps = &overlaps;
+            move |labels: &Labels, columns: &Columns, values: &mut Vec<f64>| {
+                let stretches = layouts.stretches(&columns.ts, slope.is_rate());
+                if columns.starts.is_empty() || !slope.is_counter() {
+                    rate::extrapolated(&columns.values, stretches, slope, &mut falls, values);
+                    return;
+                }
                 for (now, stretch) in grid.times().zip(&stretches.each) {
                     let window = shape.window(columns, stretch.place, now);
-                    self.guard.work(window.values.len())?;
                     values.push(rate::from_starts(&window, stretch, slope).unwrap_or(ABSENT));
                     if rate::overlaps(&window) {
                         let name = labels.value_of(METRIC_NAME).to_owned();
+                        let mut overlaps = overlaps.lock().unwrap_or_else(PoisonError::into_inner);
                         *overlaps.entry(name).or_default() += 1;
                     }
                 }
             }
-            if values.iter().all(|value| is_absent(*value)) {
-                return Ok(());
-            }
-            sink(labels, drop_name, &mut values)
-        })?;
-        for (name, count) in overlaps {
+        };
+        // Where the work went is told of one thread alone.
+        if self.trace.is_none()
+            && let Kind::Range { select, .. } = &node.kind
+        {
+            let make = || {
+                let mut slopes = make();
+                move |series: &SelectedSeries, columns: &mut Columns, values: &mut Vec<f64>| {
+                    drop_stale(columns);
+                    if !columns.is_empty() {
+                        slopes(&series.labels, columns, values);
+                    }
+                }
+            };
+            self.each_column(select.fetch, shape.span(grid), grid.count, make, &mut sink)?;
+        } else {
+            let (mut slopes, mut values) = (make(), Vec::new());
+            self.range_series(node, grid, &mut |labels, drop_name, columns| {
+                self.count_column(grid.count, columns.len())?;
+                values.clear();
+                slopes(labels, columns, &mut values);
+                if values.iter().all(|value| is_absent(*value)) {
+                    return Ok(());
+                }
+                sink(labels, drop_name, &mut values)
+            })?;
+        }
+        for (name, count) in overlaps.into_inner().unwrap_or_else(PoisonError::into_inner) {
             self.warn(node.span, annotate::overlapping_starts(&name, count));
         }
         Ok(())

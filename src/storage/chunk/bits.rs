@@ -235,7 +235,7 @@ impl<'a> BitReader<'a> {
     /// See `get_at_end`.
     #[cold]
     fn filled_from_end(mut self) -> Self {
-        while self.held <= FILLED_BITS {
+        while self.held < FILLED_BITS {
             let Some((first, rest)) = self.rest.split_first() else { break };
             self.word |= u64::from(*first) << (56 - self.held);
             self.held += 8;
@@ -288,6 +288,19 @@ mod tests {
             }
             prop_assert_eq!(whole.bytes(), parts.bytes());
         }
+    }
+
+    #[test]
+    fn the_last_word_is_read_as_a_whole() {
+        let bytes: [u8; 14] = std::array::from_fn(|at| at as u8 * 17);
+        let mut reader = BitReader::new(&bytes);
+        reader.peek(1).unwrap();
+        reader.pass(48);
+        // All that is left is held now.
+        assert_eq!(reader.peek(1).unwrap() >> 56, 6 * 17);
+        let last = bytes.last_chunk::<8>().unwrap();
+        assert_eq!(reader.get(64), Some(u64::from_be_bytes(*last)));
+        assert_eq!(reader.get(1), None);
     }
 
     #[test]

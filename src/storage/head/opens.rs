@@ -3,8 +3,7 @@
 
 use super::load::read_full;
 use super::open::OpenChunk;
-use super::restore::PLACES_LOST_MAX;
-use super::table::{generation_of, place_of};
+use super::table::{PAGE_SLOTS, generation_of, place_of};
 use crate::storage::chunk::BitWriter;
 use crate::storage::codec::{Reader, Steps};
 use crate::storage::wal::frame::Frame;
@@ -58,8 +57,8 @@ pub(super) fn resume(frames: &[Frame<'_>]) -> Resumed {
 /// Open chunks as far as they were read.
 #[derive(Debug, Default)]
 struct Opens<'a> {
-    /// By the places of their series.
-    slots: Vec<Option<Open>>,
+    /// By the places of their series, in pages that are made when they are needed.
+    pages: Vec<Vec<Option<Open>>>,
     parts: Vec<Part<'a>>,
 }
 
@@ -98,7 +97,7 @@ impl<'a> Opens<'a> {
             let count = reader.byte()?;
             let bit_len = reader.number()?;
             let bytes = reader.take(bit_len.div_ceil(8).checked_sub(from)?)?;
-            let Some(slot) = slot_of(&mut self.slots, number) else { continue };
+            let Some(slot) = slot_of(&mut self.pages, number) else { continue };
             // A part belongs to the chunk that begins at `min`; when a part between is lost, what
             // came before it stays.
             let before = slot.filter(|open| open.number == number && open.min == min);
@@ -114,13 +113,15 @@ impl<'a> Opens<'a> {
     }
 
     fn forget_if(&mut self, number: u64, is_past: impl FnOnce(&Open) -> bool) {
-        if let Some(slot) = self.slots.get_mut(place_of(number) as usize) {
+        let place = place_of(number) as usize;
+        let page = self.pages.get_mut(place / PAGE_SLOTS);
+        if let Some(slot) = page.and_then(|page| page.get_mut(place % PAGE_SLOTS)) {
             slot.take_if(|open| open.number == number && is_past(open));
         }
     }
 
     fn resumed(&self) -> Vec<ResumedChunk> {
-        let opens = self.slots.iter().flatten();
+        let opens = self.pages.iter().flatten().flatten();
         let chunks = opens.map(|open| {
             let Open { number, min, bit_len, count, .. } = *open;
             let chunk = OpenChunk::resume(min, count, bit_len, self.bytes(open));
@@ -146,15 +147,16 @@ impl<'a> Opens<'a> {
     }
 }
 
-/// The slot of a series; `None` when its place is out of reason, or a later series has taken it.
-fn slot_of(slots: &mut Vec<Option<Open>>, number: u64) -> Option<&mut Option<Open>> {
+/// The slot of a series; `None` when a later one has taken its place.
+fn slot_of(pages: &mut Vec<Vec<Option<Open>>>, number: u64) -> Option<&mut Option<Open>> {
     let place = place_of(number) as usize;
-    if place >= slots.len() {
-        if place > slots.len().saturating_add(PLACES_LOST_MAX as usize) {
-            return None;
-        }
-        slots.resize(place + 1, None);
+    if pages.len() <= place / PAGE_SLOTS {
+        pages.resize_with(place / PAGE_SLOTS + 1, Vec::new);
+    }
+    let page = pages.get_mut(place / PAGE_SLOTS)?;
+    if page.is_empty() {
+        page.resize(PAGE_SLOTS, None);
     }
     let is_later = |open: &Open| generation_of(open.number) > generation_of(number);
-    slots.get_mut(place).filter(|slot| !slot.as_ref().is_some_and(is_later))
+    page.get_mut(place % PAGE_SLOTS).filter(|slot| !slot.as_ref().is_some_and(is_later))
 }

@@ -8,7 +8,6 @@ use super::load::{self, Loaded};
 use super::series::Series;
 use super::snapshot::FileTable;
 use super::symbols::NumberMap;
-use super::table::place_of;
 use super::{FileFacts, Head, HeadDeps, State, Writer};
 use crate::storage::config::Config;
 use crate::storage::damage::Damages;
@@ -315,10 +314,6 @@ fn open_chunk_files(
     Ok(next)
 }
 
-/// Places between two series that a reader believes in: those between may be in a lost record, or
-/// their series gone.
-pub(super) const PLACES_LOST_MAX: u32 = 1 << 22;
-
 impl State {
     /// Puts the series of a record that are new, and tells of those that are here under another
     /// number.
@@ -331,9 +326,6 @@ impl State {
         let ids = load::pairs_of(record, self);
         let mut pairs = Vec::new();
         for (number, places) in record.series() {
-            if place_of(number) > self.table.places_end().saturating_add(PLACES_LOST_MAX) {
-                continue;
-            }
             pairs.clear();
             let place = |place: &u32| ids.get(usize::try_from(*place).ok()?).copied();
             pairs.extend(places.iter().filter_map(place));

@@ -28,8 +28,13 @@ const SERIES_COST: usize = 32;
 /// What it costs to try an expression on a value and to join the list of it, likewise.
 const VALUE_COST: usize = 64;
 
-/// Slots of one page of the slab: it grows by pages, not by doubling.
-const PAGE_SLOTS: usize = 512;
+/// Slots of one page of the slab: it grows by pages, not by doubling, and pages without a series
+/// take no room.
+pub(super) const PAGE_SLOTS: usize = 512;
+
+/// Places of a gap that are free, those before its end; what lies before them waits for a restart.
+/// A checkpoint has gaps where series are gone.
+const GAP_MAX: u32 = 1 << 16;
 
 /// The number of a pair of name and value.
 pub(super) type PairId = u32;
@@ -371,16 +376,15 @@ impl Table {
     /// Makes the slot of this place, and takes it off the free ones.
     fn take_place(&mut self, place: u32) {
         self.free.remove(&place);
-        for fresh in self.places_end()..=place {
-            if at(fresh).is_multiple_of(PAGE_SLOTS) {
-                self.pages.push(Vec::with_capacity(PAGE_SLOTS));
-            }
-            if let Some(page) = self.pages.last_mut() {
-                page.push(None);
-            }
-            if fresh < place {
-                self.free.insert(fresh);
-            }
+        let end = self.places_end();
+        self.free.extend(end.max(place.saturating_sub(GAP_MAX))..place);
+        let (page, slot) = (at(place) / PAGE_SLOTS, at(place) % PAGE_SLOTS);
+        if self.pages.len() <= page {
+            self.pages.resize_with(page + 1, Vec::new);
+        }
+        if let Some(page) = self.pages.get_mut(page) {
+            page.reserve_exact(PAGE_SLOTS - page.len());
+            page.resize_with(page.len().max(slot + 1), || None);
         }
     }
 
@@ -503,6 +507,26 @@ mod tests {
         );
         assert_eq!(table.labels(table.get(second).unwrap()), labels("b"));
         assert_eq!(table.insert(99, &labels("b")).map(|one| one.number), Err(second));
+    }
+
+    #[test]
+    fn a_series_far_behind_all_others_is_kept_and_the_places_between_take_no_room() {
+        let mut table = Table::default();
+        let far = (7 << PLACE_BITS) | 3_000_000;
+        table.insert(far, &labels("far")).unwrap();
+        assert_eq!(table.pages.iter().filter(|page| page.capacity() > 0).count(), 1);
+        let near = table.next_numbers().next().unwrap();
+        assert_eq!(place_of(near), 3_000_000 - GAP_MAX);
+        table.insert(near, &labels("near")).unwrap();
+        for (number, value) in [(far, "far"), (near, "near")] {
+            assert_eq!(table.labels(table.get(number).unwrap()), labels(value));
+        }
+        assert_eq!((table.len(), table.iter().count(), table.places_end()), (2, 2, 3_000_001));
+        assert_eq!(table.remove_place(3_000_000), Some(far));
+        assert_eq!(
+            table.next_numbers().map(place_of).find(|place| *place >= 2_999_999),
+            Some(2_999_999)
+        );
     }
 
     #[test]
