@@ -8,8 +8,6 @@ use std::time::Duration;
 pub struct Profile {
     /// One for each node of the plan; what was computed before the evaluation has none.
     pub nodes: Vec<NodeProfile>,
-    /// How long planning took.
-    pub prepared: Duration,
     /// How long evaluation took.
     pub evaluated: Duration,
     /// Samples that were looked at, once for each step that looked: `totalQueryableSamples`.

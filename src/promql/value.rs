@@ -6,6 +6,7 @@
 use super::{Annotations, Lease, Profile};
 use crate::model::{Labels, Sample, Timestamp};
 use crate::storage::source::Columns;
+use std::time::Duration;
 
 /// The value of an expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +53,10 @@ pub struct Stats {
     pub samples_read: usize,
     /// The most samples that were held at a time.
     pub samples_peak: usize,
+    /// How long planning took.
+    pub prepared: Duration,
+    /// How long it took to put the result in order.
+    pub sorted: Duration,
 }
 
 /// An answer with what is to be said about it.

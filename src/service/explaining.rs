@@ -4,7 +4,7 @@ use super::queries::{Asked, Queries, When};
 use super::query_metrics::Times;
 use crate::model::Labels;
 use crate::promql::syntax::{BinaryOp, Expr, ExprKind, Features, Limit, parse, split_limit};
-use crate::promql::{Output, Profile, Value};
+use crate::promql::{Output, Profile, Stats, Value};
 use crate::wire::{
     Account, Call, ClosestSeries, Detail, Explain, ExplainLimit, ExplainNode, QuerySamples,
     QueryStats, QueryTimings, RuleLimit,
@@ -61,11 +61,12 @@ impl Queries {
 
 fn stats(output: &Output, profile: &Profile, times: Times) -> QueryStats {
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    let (prepared, evaluated) = (profile.prepared, profile.evaluated);
+    let Stats { prepared, sorted, .. } = output.stats;
+    let evaluated = profile.evaluated.saturating_sub(sorted);
     QueryStats {
         timings: QueryTimings {
-            eval_total_time: (prepared + evaluated).as_secs_f64(),
-            result_sort_time: 0.0,
+            eval_total_time: (prepared + evaluated + sorted).as_secs_f64(),
+            result_sort_time: sorted.as_secs_f64(),
             query_preparation_time: prepared.as_secs_f64(),
             inner_eval_time: evaluated.as_secs_f64(),
             exec_queue_time: times.queued.as_secs_f64(),

@@ -4,7 +4,7 @@ use super::active::{Active, Ticket};
 use super::gate::Gate;
 use super::hints;
 use super::pressure::Pressure;
-use super::query_log::{Ended, QueryLog};
+use super::query_log::{Ended, QueryLog, RuleGroup};
 use super::query_metrics::{QueryMetrics, Times};
 use super::workers::{NotDone, Workers};
 use crate::model::{Labels, Matcher, TimeRange, Timestamp};
@@ -176,6 +176,7 @@ impl Queries {
         expr: &str,
         at: Timestamp,
         timeout: Duration,
+        group: RuleGroup<'_>,
     ) -> Result<Output, promql::Error> {
         let call = Call { client: RULES.to_owned(), ..Call::with_timeout(timeout) };
         let asked =
@@ -189,9 +190,9 @@ impl Queries {
         let outcome = parsed.and_then(|parsed| {
             evaluate(&self.engine, self.source.as_ref(), &parsed, asked.when, &options)
         });
-        let times = Times { queued: Duration::ZERO, evaluated: self.since(begun) };
+        let times = Times::of(Duration::ZERO, self.since(begun), &outcome);
         let error = outcome.as_ref().err().map(ToString::to_string);
-        self.note_end(&call, &asked, ticket.samples(), times, error.as_deref());
+        self.note_end((&call, Some(group)), &asked, ticket.samples(), times, error.as_deref());
         outcome
     }
 
@@ -225,7 +226,7 @@ impl Queries {
             tracing::debug!(query = asked.expr, %err, "a query was refused");
         }
         let error = error.map(|err| err.message.as_str());
-        self.note_end(call, asked, ticket.samples(), times, error);
+        self.note_end((call, None), asked, ticket.samples(), times, error);
         outcome.map(|output| (output, times))
     }
 
@@ -257,11 +258,11 @@ impl Queries {
         if outcome.as_ref().is_err_and(promql::Error::wants_more) {
             return Err(later());
         }
-        let times = Times { queued: Duration::ZERO, evaluated: self.since(begun) };
+        let times = Times::of(Duration::ZERO, self.since(begun), &outcome);
         let outcome = outcome.map_err(|err| self.failure(&err));
         let error = outcome.as_ref().err().map(|err| err.message.as_str());
         self.active.count(asked.expr, times.evaluated);
-        self.note_end(call, asked, progress.load(Ordering::Relaxed), times, error);
+        self.note_end((call, None), asked, progress.load(Ordering::Relaxed), times, error);
         outcome.map(|output| (output, times))
     }
 
@@ -281,7 +282,7 @@ impl Queries {
         let parsed = self.engine.parse(asked.expr).map_err(|err| query_error(&err))?;
         let options = self.light_options(call, asked, &ticket.progress, LIGHT);
         let outcome = evaluate(&self.engine, self.source.as_ref(), &parsed, asked.when, &options);
-        times.evaluated = self.since(begun);
+        *times = Times::of(times.queued, self.since(begun), &outcome);
         match outcome {
             Err(err) if err.wants_more() => {}
             ended => return ended.map_err(|err| self.failure(&err)),
@@ -309,8 +310,8 @@ impl Queries {
             let waited = begun.saturating_sub(come);
             options.timeout = Some(timeout.saturating_sub(waited));
             let outcome = evaluate(&engine, source.as_ref(), &parsed, when, &options);
-            let evaluated = clock.elapsed().saturating_sub(begun);
-            (outcome, Times { queued: waited, evaluated })
+            let times = Times::of(waited, clock.elapsed().saturating_sub(begun), &outcome);
+            (outcome, times)
         };
         let (outcome, took) = self
             .workers
@@ -379,7 +380,7 @@ impl Queries {
 
     fn note_end(
         &self,
-        call: &Call,
+        (call, rule_group): (&Call, Option<RuleGroup<'_>>),
         asked: &Asked,
         samples: usize,
         times: Times,
@@ -394,12 +395,12 @@ impl Queries {
             self.clock.now(),
             &Ended {
                 expr: asked.expr,
-                client: if call.client == RULES { "" } else { &call.client },
+                client: if rule_group.is_some() { "" } else { &call.client },
+                rule_group,
                 start,
                 end,
                 step_seconds: step.as_secs_f64(),
-                queued_seconds: times.queued.as_secs_f64(),
-                evaluated_seconds: times.evaluated.as_secs_f64(),
+                times,
                 samples,
                 error,
             },
@@ -595,6 +596,7 @@ mod tests {
     use std::sync::Condvar;
 
     const AT: Timestamp = Timestamp::from_millis(0);
+    const GROUP: RuleGroup<'_> = RuleGroup { file: "rules.yml", name: "g" };
 
     /// A store without samples. `heavy` has more series than a light query may find, and who may
     /// find them waits until they are released.
@@ -726,7 +728,7 @@ mod tests {
         assert_eq!(scene.queries.metrics.refused_for_number.get().to_bits(), 1.0_f64.to_bits());
         scene.ask("light").expect("passes");
         scene.ask("sum(").expect_err("is no expression");
-        scene.queries.rule("light", AT, Duration::from_secs(9)).expect("passes");
+        scene.queries.rule("light", AT, Duration::from_secs(9), GROUP).expect("passes");
         gone.canceled.store(true, Ordering::Relaxed);
         assert_eq!(ended(waiting).expect_err("nobody waits").0, 499);
         scene.source.release();
@@ -809,7 +811,7 @@ mod tests {
                     }
                 }
             }
-            scene.queries.rule("up", AT, Duration::from_secs(9)).expect("rules go on");
+            scene.queries.rule("up", AT, Duration::from_secs(9), GROUP).expect("rules go on");
             let counted = scene.queries.metrics.refused_for_memory.get();
             assert_eq!(counted.to_bits(), f64::from(refused).to_bits());
         }

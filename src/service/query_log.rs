@@ -2,6 +2,7 @@
 //!
 //! Source: prometheus, promql/engine.go (exec), docs/guides/query-log.md (the fields).
 
+use super::query_metrics::Times;
 use crate::model::Timestamp;
 use crate::sys::metrics::{Cell, Registry};
 use crate::wire::rfc3339;
@@ -24,14 +25,22 @@ pub(super) struct QueryLog {
 pub(super) struct Ended<'a> {
     pub(super) expr: &'a str,
     pub(super) client: &'a str,
+    /// Whose rule it was.
+    pub(super) rule_group: Option<RuleGroup<'a>>,
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
     /// 0 for an instant query.
     pub(super) step_seconds: f64,
-    pub(super) queued_seconds: f64,
-    pub(super) evaluated_seconds: f64,
+    pub(super) times: Times,
     pub(super) samples: usize,
     pub(super) error: Option<&'a str>,
+}
+
+/// A group of rules.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RuleGroup<'a> {
+    pub(super) file: &'a str,
+    pub(super) name: &'a str,
 }
 
 impl QueryLog {
@@ -68,7 +77,8 @@ impl QueryLog {
 }
 
 fn line(now: Timestamp, ended: &Ended) -> String {
-    let total = ended.queued_seconds + ended.evaluated_seconds;
+    let Times { queued, evaluated, prepared, sorted } = ended.times;
+    let inner = evaluated.saturating_sub(prepared + sorted);
     let mut line = serde_json::json!({
         "params": {
             "end": rfc3339(ended.end),
@@ -78,9 +88,12 @@ fn line(now: Timestamp, ended: &Ended) -> String {
         },
         "stats": {
             "timings": {
-                "evalTotalTime": ended.evaluated_seconds,
-                "execQueueTime": ended.queued_seconds,
-                "execTotalTime": total,
+                "evalTotalTime": evaluated.as_secs_f64(),
+                "execQueueTime": queued.as_secs_f64(),
+                "execTotalTime": (queued + evaluated).as_secs_f64(),
+                "innerEvalTime": inner.as_secs_f64(),
+                "queryPreparationTime": prepared.as_secs_f64(),
+                "resultSortTime": sorted.as_secs_f64(),
             },
             "samples": { "samplesRead": ended.samples },
         },
@@ -90,6 +103,10 @@ fn line(now: Timestamp, ended: &Ended) -> String {
         if !ended.client.is_empty() {
             let request = serde_json::json!({ "clientIP": ended.client });
             line.insert("httpRequest".to_owned(), request);
+        }
+        if let Some(RuleGroup { file, name }) = ended.rule_group {
+            let group = serde_json::json!({ "file": file, "name": name });
+            line.insert("ruleGroup".to_owned(), group);
         }
         if let Some(error) = ended.error {
             line.insert("error".to_owned(), error.into());
@@ -101,6 +118,7 @@ fn line(now: Timestamp, ended: &Ended) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn each_query_is_a_line_and_a_reload_opens_the_file_again() {
@@ -114,8 +132,13 @@ mod tests {
             start: at,
             end: at,
             step_seconds: 0.0,
-            queued_seconds: 0.25,
-            evaluated_seconds: 0.5,
+            rule_group: None,
+            times: Times {
+                queued: Duration::from_millis(250),
+                evaluated: Duration::from_millis(500),
+                prepared: Duration::from_millis(125),
+                sorted: Duration::from_millis(125),
+            },
             samples: 7,
             error: None,
         };
@@ -124,7 +147,8 @@ mod tests {
         log.tell(at, &ended);
         std::fs::rename(&path, folder.path().join("old")).expect("moves");
         log.reopen(Some(&path)).expect("opens");
-        log.tell(at, &Ended { error: Some("no"), client: "", ..ended });
+        let rule_group = Some(RuleGroup { file: "r.yml", name: "g" });
+        log.tell(at, &Ended { error: Some("no"), client: "", rule_group, ..ended });
         assert!(log.reopen(Some(&folder.path().join("none/x"))).is_err());
         log.tell(at, &ended);
         log.reopen(None).expect("closes");
@@ -138,9 +162,12 @@ mod tests {
         assert_eq!(old[0]["params"]["query"], "up{a=\"\n\"}");
         assert_eq!(old[0]["params"]["start"], "2023-11-14T22:13:20.123Z");
         assert_eq!(old[0]["stats"]["timings"]["execTotalTime"], 0.75);
+        assert_eq!(old[0]["stats"]["timings"]["innerEvalTime"], 0.25);
         assert_eq!(old[0]["httpRequest"]["clientIP"], "127.0.0.1");
+        assert_eq!(old[0]["ruleGroup"], serde_json::Value::Null);
         let fresh = read("query.log");
         assert_eq!(fresh.len(), 2);
+        assert_eq!(fresh[0]["ruleGroup"], serde_json::json!({"file": "r.yml", "name": "g"}));
         assert_eq!((&fresh[0]["error"], &fresh[0]["httpRequest"]), (&"no".into(), &().into()));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: prometheus, promql/engine.go (NewEngine).
 
+use crate::promql::{self, Output, Stats};
 use crate::sys::metrics::{Cell, Quantiles, Registry};
 use std::time::Duration;
 
@@ -9,8 +10,24 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Times {
     pub(super) queued: Duration,
+    /// All of the evaluation.
     pub(super) evaluated: Duration,
+    /// Of that, planning.
+    pub(super) prepared: Duration,
+    /// Of that, putting the result in order.
+    pub(super) sorted: Duration,
 }
+
+impl Times {
+    /// Those of a query that came to this end.
+    pub(super) fn of(queued: Duration, evaluated: Duration, outcome: &Outcome) -> Self {
+        let stats = outcome.as_ref().map_or_else(|_| Stats::default(), |output| output.stats);
+        Self { queued, evaluated, prepared: stats.prepared, sorted: stats.sorted }
+    }
+}
+
+/// What an evaluation comes to.
+type Outcome = Result<Output, promql::Error>;
 
 /// What is counted of queries.
 #[derive(Debug)]
@@ -18,7 +35,9 @@ pub(super) struct QueryMetrics {
     running: Cell,
     samples: Cell,
     queued: Quantiles,
+    prepared: Quantiles,
     evaluated: Quantiles,
+    sorted: Quantiles,
     pub(super) refused_for_memory: Cell,
     pub(super) refused_for_pool: Cell,
     pub(super) refused_for_number: Cell,
@@ -48,7 +67,9 @@ impl QueryMetrics {
             running,
             samples,
             queued: slice("queue_time"),
+            prepared: slice("prepare_time"),
             evaluated: slice("inner_eval"),
+            sorted: slice("result_sort"),
             refused_for_memory: refused("memory"),
             refused_for_pool: refused("query_memory"),
             refused_for_number: refused("concurrency"),
@@ -66,7 +87,10 @@ impl QueryMetrics {
     pub(super) fn end(&self, times: Times, samples: usize) {
         self.samples.add(samples as f64);
         self.queued.observe(times.queued.as_secs_f64());
-        self.evaluated.observe(times.evaluated.as_secs_f64());
+        self.prepared.observe(times.prepared.as_secs_f64());
+        let inner = times.evaluated.saturating_sub(times.prepared + times.sorted);
+        self.evaluated.observe(inner.as_secs_f64());
+        self.sorted.observe(times.sorted.as_secs_f64());
     }
 }
 

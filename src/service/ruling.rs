@@ -3,6 +3,7 @@
 use super::alerting::Alerting;
 use super::forwarding::Forwarding;
 use super::queries::Queries;
+use super::query_log::RuleGroup;
 use super::revision::Revision;
 use crate::config::LoadedGroup;
 use crate::model::relabel::{self, Outcome, Rule};
@@ -228,7 +229,8 @@ async fn run_group(running: Arc<Running>, deps: Arc<Deps>, permits: Arc<Semaphor
 
 /// One evaluation and what follows from it; the next slot, or `None` when the group was taken.
 fn evaluate(running: &Running, deps: &Deps, at: Timestamp) -> Option<Timestamp> {
-    let querier = RuleQuerier { queries: deps.queries.clone() };
+    let view = lock(&running.view).clone();
+    let querier = RuleQuerier { queries: deps.queries.clone(), view };
     let context = &running.shared.context;
     let mut guard = lock(&running.group);
     let group = guard.as_mut()?;
@@ -294,6 +296,7 @@ fn relabelled(alerts: Vec<Alert>, rules: &[Rule]) -> Vec<Alert> {
 #[derive(Debug)]
 struct RuleQuerier {
     queries: Arc<Queries>,
+    view: Arc<GroupView>,
 }
 
 /// A rule's query ends before its group's next slot is long overdue.
@@ -301,7 +304,9 @@ const RULE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Querier for RuleQuerier {
     fn instant(&self, query: &str, at: Timestamp) -> Result<Vec<QuerySample>, String> {
-        let output = self.queries.rule(query, at, RULE_TIMEOUT).map_err(|err| err.to_string())?;
+        let group = RuleGroup { file: &self.view.file, name: &self.view.name };
+        let output = self.queries.rule(query, at, RULE_TIMEOUT, group);
+        let output = output.map_err(|err| err.to_string())?;
         match output.value {
             Value::Vector(samples) => Ok(samples
                 .into_iter()

@@ -44,6 +44,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::BuildHasher as _;
 use std::rc::Rc;
+use std::time::Duration;
 use trace::Trace;
 
 pub(super) use guard::{Guard, Watch};
@@ -125,6 +126,7 @@ pub(super) fn run(
         fetches: RefCell::new(fetches),
         series_selected: Cell::new(0),
         typed: Cell::new(false),
+        sorted: Cell::new(Duration::ZERO),
     };
     let result = evaluator.weigh(grid).and_then(|()| evaluator.answer(&root, grid));
     let stats = Stats {
@@ -132,6 +134,8 @@ pub(super) fn run(
         series_selected: evaluator.series_selected.get(),
         samples_read: evaluator.guard.samples_read(),
         samples_peak: evaluator.guard.samples_peak(),
+        prepared,
+        sorted: evaluator.sorted.get(),
     };
     *notes = evaluator.notes.into_inner();
     let value = result?;
@@ -140,7 +144,7 @@ pub(super) fn run(
     let profile = evaluator
         .trace
         .take()
-        .map(|trace| Box::new(trace.finish(&evaluator.guard, &root, &selected, prepared)));
+        .map(|trace| Box::new(trace.finish(&evaluator.guard, &root, &selected)));
     let lease = evaluator.guard.into_lease(answer_bytes(&value))?;
     Ok((value, stats, lease, profile))
 }
@@ -174,6 +178,8 @@ struct Evaluator<'a> {
     /// Series were found that say of what type or unit they are. Those of one name may then lose
     /// more than it, and become equal.
     typed: Cell<bool>,
+    /// How long it took to put the result in order.
+    sorted: Cell<Duration>,
 }
 
 impl Evaluator<'_> {
@@ -225,7 +231,13 @@ impl Evaluator<'_> {
                 let rows = self.eval(root, grid)?;
                 let rows = self.without_dropped_names(rows)?;
                 self.guard.room_for_answer(&rows)?;
-                Ok(if self.settings.instant { vector(rows, at) } else { matrix(rows, grid) })
+                if self.settings.instant {
+                    return Ok(vector(rows, at));
+                }
+                let begun = self.guard.elapsed();
+                let answer = matrix(rows, grid);
+                self.sorted.set(self.guard.elapsed().saturating_sub(begun));
+                Ok(answer)
             }
             ValueType::Matrix => self.range_answer(root, grid),
         }

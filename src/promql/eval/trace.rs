@@ -117,13 +117,7 @@ impl Trace {
     }
 
     /// The profile of the plan that ran.
-    pub(super) fn finish(
-        self,
-        guard: &Guard,
-        root: &Node,
-        selected: &[Option<usize>],
-        prepared: Duration,
-    ) -> Profile {
+    pub(super) fn finish(self, guard: &Guard, root: &Node, selected: &[Option<usize>]) -> Profile {
         self.switch(guard, Now { node: OUTSIDE, depth: 0 });
         let mut nodes = self.nodes.into_inner();
         nodes.remove(OUTSIDE);
@@ -131,7 +125,6 @@ impl Trace {
         describe(root, &mut nodes, selected, &mut asked);
         Profile {
             nodes,
-            prepared,
             evaluated: self.since.get().saturating_sub(self.began),
             samples_queryable: self.queryable.get(),
             samples_read: self.read.get(),

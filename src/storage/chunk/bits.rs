@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn the_last_word_is_read_as_a_whole() {
-        let bytes: [u8; 14] = std::array::from_fn(|at| at as u8 * 17);
+        let bytes: Vec<u8> = (0..14).map(|at| at * 17).collect();
         let mut reader = BitReader::new(&bytes);
         reader.peek(1).unwrap();
         reader.pass(48);
