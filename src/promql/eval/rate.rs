@@ -114,7 +114,7 @@ pub(super) fn extrapolated(
     out: &mut Vec<f64>,
 ) {
     let Stretches { each, slide } = stretches;
-    *falls = Falls { rises: false, count: 0, ..std::mem::take(falls) };
+    (falls.count, falls.rises) = (0, false);
     if slope.is_counter() {
         falls.find(values);
     }

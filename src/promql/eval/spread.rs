@@ -30,8 +30,8 @@ const SENT: usize = 2;
 /// Batches that there may be at a time: those, and one in each hand.
 const BATCHES: usize = WAITING + SENT + 2;
 
-/// Works out the column of one series from its samples; nothing is left in it when the series is
-/// to be passed over.
+/// Appends the column of one series, worked out from its samples; nothing when the series is to be
+/// passed over.
 pub(super) trait Work: FnMut(&SelectedSeries, &mut Columns, &mut Vec<f64>) {}
 
 impl<F: FnMut(&SelectedSeries, &mut Columns, &mut Vec<f64>)> Work for F {}
@@ -39,13 +39,20 @@ impl<F: FnMut(&SelectedSeries, &mut Columns, &mut Vec<f64>)> Work for F {}
 /// What became of one series.
 #[derive(Debug, Default)]
 struct Done {
-    values: Vec<f64>,
+    /// Of the batch's values, where its own end.
+    end: usize,
     samples: usize,
     warnings: Vec<String>,
 }
 
-/// What became of the series of a batch, up to one that could not be read.
-type Batch = (Vec<Done>, Option<SourceError>);
+/// What became of the series of a batch.
+#[derive(Debug, Default)]
+struct Batch {
+    values: Vec<f64>,
+    /// All, or those before one that could not be read.
+    done: Vec<Done>,
+    failure: Option<SourceError>,
+}
 
 /// The batches of a selector's series.
 struct Batches<'s> {
@@ -64,21 +71,21 @@ impl Batches<'_> {
 
     fn work(&self, number: usize, columns: &mut Columns, work: &mut impl Work) -> Batch {
         let series = self.list.get(number).copied().unwrap_or_default();
-        let mut all = Vec::with_capacity(series.len());
+        let mut batch = Batch::default();
         for one in series {
             columns.clear();
             let warnings = match one.samples.read(self.range, columns) {
                 Ok(warnings) => warnings,
-                Err(err) => return (all, Some(err)),
+                Err(err) => return Batch { failure: Some(err), ..batch },
             };
             if !self.keeps_starts {
                 columns.starts.clear();
             }
-            let (samples, mut values) = (columns.len(), Vec::new());
-            work(one, columns, &mut values);
-            all.push(Done { values, samples, warnings });
+            let samples = columns.len();
+            work(one, columns, &mut batch.values);
+            batch.done.push(Done { end: batch.values.len(), samples, warnings });
         }
-        (all, None)
+        batch
     }
 }
 
@@ -208,17 +215,21 @@ impl Evaluator<'_> {
     fn hand_on(
         &self,
         series: &[SelectedSeries],
-        (all, failure): Batch,
+        Batch { values, done, failure }: Batch,
         steps: usize,
         sink: &mut Sink<'_>,
     ) -> Result<(), Error> {
-        for (series, mut done) in series.iter().zip(all) {
+        let (mut column, mut start) = (Vec::new(), 0);
+        for (series, done) in series.iter().zip(done) {
             self.tell_warnings(done.warnings);
             self.guard.count_read(done.samples)?;
             // Both cores hold the samples of a series.
             self.count_column(steps, 2 * done.samples)?;
-            if done.values.iter().any(|value| !is_absent(*value)) {
-                sink(&series.labels, false, &mut done.values)?;
+            column.clear();
+            column.extend_from_slice(values.get(start..done.end).unwrap_or_default());
+            start = done.end;
+            if column.iter().any(|value| !is_absent(*value)) {
+                sink(&series.labels, false, &mut column)?;
             }
         }
         failure.map_or(Ok(()), |failure| Err(source_error(failure)))
