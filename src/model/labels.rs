@@ -62,16 +62,27 @@ impl Labels {
     /// In debug builds when they are not: the caller's promise is broken.
     pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         // Most sets fit, and a text that grows is copied again and again.
-        let mut text = String::with_capacity(USUAL_BYTES);
+        Self::from_sorted_in(&mut String::with_capacity(USUAL_BYTES), pairs)
+    }
+
+    /// As `from_sorted`, with room to work in, for who makes many.
+    ///
+    /// # Panics
+    /// As `from_sorted`.
+    pub fn from_sorted_in<'a>(
+        text: &mut String,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        text.clear();
         let mut before: Option<&str> = None;
         for (name, value) in pairs {
             debug_assert!(before.is_none_or(|before| before < name), "BUG: unsorted labels");
             debug_assert!(!value.is_empty(), "BUG: empty label value kept");
             before = Some(name);
-            push_text(&mut text, name);
-            push_text(&mut text, value);
+            push_text(text, name);
+            push_text(text, value);
         }
-        if text.is_empty() { Self::empty() } else { Self::of(Arc::from(text)) }
+        if text.is_empty() { Self::empty() } else { Self::of(Arc::from(text.as_str())) }
     }
 
     /// The value of `name`, `None` when absent.
@@ -121,10 +132,17 @@ impl Labels {
         Self::from_sorted(self.iter().filter(|(name, _)| keep(name)))
     }
 
-    /// Puts into `text` what tells `filtered` sets apart: see `LabelsText`.
-    pub fn write_filtered(&self, mut keep: impl FnMut(&str) -> bool, text: &mut String) {
+    /// Puts into `text` what tells `filtered` sets apart: see `LabelsText`. None behind the name
+    /// `last` is kept.
+    pub fn write_filtered(
+        &self,
+        last: Option<&str>,
+        mut keep: impl FnMut(&str) -> bool,
+        text: &mut String,
+    ) {
         text.clear();
-        for (name, value) in self.iter().filter(|(name, _)| keep(name)) {
+        let labels = self.iter().take_while(|(name, _)| last.is_none_or(|last| *name <= last));
+        for (name, value) in labels.filter(|(name, _)| keep(name)) {
             push_text(text, name);
             push_text(text, value);
         }
@@ -431,8 +449,10 @@ mod tests {
             (&[("pod", "x")], "job", Some(&0)),
             (&[("pod", "x")], "pod", None),
         ] {
-            labels(pairs).write_filtered(|name| name == kept, &mut text);
-            assert_eq!(known.get(&LabelsText(&text)), found, "{pairs:?}");
+            for last in [None, Some(kept), Some("z")] {
+                labels(pairs).write_filtered(last, |name| name == kept, &mut text);
+                assert_eq!(known.get(&LabelsText(&text)), found, "{pairs:?} {last:?}");
+            }
         }
     }
 

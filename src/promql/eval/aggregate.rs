@@ -209,7 +209,9 @@ impl Numbers {
     /// The number of a series' group; of a new one it is the count of those before, and its labels
     /// come with it.
     fn of(&mut self, labels: &Labels, grouping: &Grouping) -> (usize, Option<Labels>) {
-        with_kept(grouping, |keep| labels.write_filtered(keep, &mut self.text));
+        let listed = grouping.labels.iter().map(String::as_str);
+        let last = if grouping.without { None } else { Some(listed.max().unwrap_or_default()) };
+        with_kept(grouping, |keep| labels.write_filtered(last, keep, &mut self.text));
         if let Some(number) = self.known.get(&LabelsText(&self.text)) {
             return (*number, None);
         }

@@ -180,12 +180,13 @@ impl Head {
         series_max: usize,
     ) -> Result<Vec<HeadSeries>, SourceError> {
         let mut found = self.select_samples(range, matchers, series_max)?;
-        let mut keys = Keys::default();
+        let (mut keys, mut text) = (Keys::default(), String::new());
         for batch in found.chunks_mut(BATCH_SERIES) {
             let state = self.state();
             for one in batch {
                 let series = state.table.get(one.number);
-                one.labels = series.map_or_else(Labels::empty, |one| state.table.labels(one));
+                one.labels =
+                    series.map_or_else(Labels::empty, |one| state.table.labels_in(&mut text, one));
                 keys.push(series.into_iter().flat_map(Series::pairs));
             }
         }
@@ -393,7 +394,9 @@ impl Keys {
         }
         order.sort_unstable_by_key(|(key, _)| *key);
         let mut series: Vec<Option<HeadSeries>> = series.into_iter().map(Some).collect();
-        order.into_iter().filter_map(|(_, number)| series.get_mut(number)?.take()).collect()
+        let mut sorted = Vec::with_capacity(series.len());
+        sorted.extend(order.into_iter().filter_map(|(_, number)| series.get_mut(number)?.take()));
+        sorted
     }
 }
 

@@ -261,6 +261,11 @@ impl Table {
         Labels::from_sorted(self.texts(series))
     }
 
+    /// As `labels`, with room to work in, for who makes many.
+    pub(super) fn labels_in(&self, text: &mut String, series: &Series) -> Labels {
+        Labels::from_sorted_in(text, self.texts(series))
+    }
+
     /// Names and values of a series.
     pub(super) fn texts<'a>(
         &'a self,
