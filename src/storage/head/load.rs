@@ -2,7 +2,7 @@
 
 use super::checkpoint::{End, MAGIC, VERSION, list};
 use super::open::OpenChunk;
-use super::opens::{self, Resumed};
+use super::opens::{self, Resumed, ResumedChunk};
 use super::series::{Chain, Place};
 use super::table::{PairId, place_of};
 use super::{FileFacts, State};
@@ -61,7 +61,11 @@ pub(super) fn load(
         }
         let (whole_seq, torn_seq) = (0, None);
         let mut loader = Loader { state, path, damages, files: None, whole_seq, torn_seq };
-        if let Some(end) = loader.read(&bytes)? {
+        let read = loader.read(&bytes)?;
+        // Not all that it says need be held twice.
+        drop(bytes);
+        if let Some((end, resumed)) = read {
+            loader.take_open(resumed);
             let (files, whole_seq) = (loader.files.take(), loader.whole_seq);
             let torn_seq = loader.torn_seq;
             state.table.raise_generation(end.next_generation);
@@ -84,8 +88,8 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// Reads the records up to the last end; `None` without one.
-    fn read(&mut self, bytes: &[u8]) -> Result<Option<End>> {
+    /// Reads the records up to the last end, all but the open chunks; `None` without one.
+    fn read(&mut self, bytes: &[u8]) -> Result<Option<(End, Resumed)>> {
         let mut last = None;
         let mut is_whole = true;
         let mut frames: Vec<Frame<'_>> = Vec::new();
@@ -119,21 +123,18 @@ impl Loader<'_> {
         let waiting = frames.iter().skip(ended);
         self.torn_seq = self.torn_seq.max(waiting.map(|frame| frame.seq).max());
         frames.truncate(ended);
-        if last.is_some() {
-            self.apply_all(&frames)?;
-        }
-        Ok(last)
+        let Some(end) = last else { return Ok(None) };
+        Ok(Some((end, self.apply_all(&frames)?)))
     }
 
-    /// Takes records in. Unpacking the open chunks is half of the work, and needs nothing of the
-    /// other half.
-    fn apply_all(&mut self, frames: &[Frame<'_>]) -> Result<()> {
+    /// Takes records in, all but the open chunks. Unpacking those is half of the work, and needs
+    /// nothing of the other half.
+    fn apply_all(&mut self, frames: &[Frame<'_>]) -> Result<Resumed> {
         self.reserve(frames);
         let resume = || opens::resume(frames);
         let others = || frames.iter().for_each(|frame| self.apply_or_tell(*frame));
-        let (resumed, ()) = tasks::beside("open chunks", resume, others).map_err(Error::Thread)?;
-        self.take_open(resumed);
-        Ok(())
+        let done = tasks::beside("open chunks", resume, others).map_err(Error::Thread)?;
+        Ok(done.0)
     }
 
     /// Makes room for the series of all records at once: growing means to hash all series again.
@@ -205,16 +206,18 @@ impl Loader<'_> {
 
     fn take_open(&mut self, resumed: Resumed) {
         let mut broken = 0_u64;
-        for open in resumed.chunks {
-            let Some(series) = self.state.table.get_mut(open.number) else { continue };
-            let after = series.last().is_none_or(|_| series.chain().max < open.min);
-            let Some(chunk) = open.chunk.filter(|_| after) else {
+        for ResumedChunk { number, chunk } in resumed.chunks {
+            let Some(series) = self.state.table.get_mut(number) else { continue };
+            let full_until = series.last().map(|_| series.chain().max);
+            let is_behind = |min| full_until.is_none_or(|until| until < min);
+            let chunk = chunk.filter(|chunk| chunk.min().is_some_and(is_behind));
+            let Some(chunk) = chunk else {
                 broken += 1;
                 continue;
             };
-            series.saved_count = open.count;
-            series.saved_bytes = u16::try_from(open.bit_len / 8).unwrap_or(0);
-            series.start = series.start.min(open.min);
+            series.saved_count = chunk.count();
+            series.saved_bytes = u16::try_from(chunk.bit_len() / 8).unwrap_or(0);
+            series.start = chunk.min().map_or(series.start, |min| series.start.min(min));
             series.open = chunk;
             self.state.open_chunks += 1;
         }

@@ -18,13 +18,10 @@ pub(super) struct Resumed {
     pub(super) senseless: u64,
 }
 
-/// One of them.
+/// One of them, and the number of its series.
 #[derive(Debug)]
 pub(super) struct ResumedChunk {
     pub(super) number: u64,
-    pub(super) min: i64,
-    pub(super) count: u8,
-    pub(super) bit_len: usize,
     /// `None` when its bytes make no sense.
     pub(super) chunk: Option<OpenChunk>,
 }
@@ -66,23 +63,43 @@ struct Opens<'a> {
 struct Open {
     number: u64,
     min: i64,
-    bit_len: usize,
+    bit_len: u32,
     count: u8,
     /// The newest part, a place in `Opens::parts`.
-    newest: usize,
+    newest: u32,
 }
 
 /// Bytes of an open chunk from some place on. What older parts have from there on does not count.
 #[derive(Clone, Copy, Debug)]
 struct Part<'a> {
-    from: usize,
     bytes: &'a [u8],
-    before: Option<usize>,
+    from: u32,
+    /// The part before, if it counts; else `NO_PART`.
+    before: u32,
 }
 
+/// No place in `Opens::parts`.
+const NO_PART: u32 = u32::MAX;
+
 impl Open {
-    const fn byte_len(&self) -> usize {
+    const fn byte_len(&self) -> u32 {
         self.bit_len.div_ceil(8)
+    }
+
+    /// Its bytes, with room for what comes next.
+    fn bytes(&self, parts: &[Part<'_>]) -> Vec<u8> {
+        let len = self.byte_len() as usize;
+        let mut bytes = Vec::with_capacity(BitWriter::room_of(len));
+        bytes.resize(len, 0);
+        let (mut end, mut next) = (len, self.newest);
+        while let Some(part) = parts.get(next as usize) {
+            let from = part.from as usize;
+            if let Some(to) = bytes.get_mut(from..end) {
+                to.iter_mut().zip(part.bytes).for_each(|(to, byte)| *to = *byte);
+            }
+            (end, next) = (end.min(from), part.before);
+        }
+        bytes
     }
 }
 
@@ -93,10 +110,11 @@ impl<'a> Opens<'a> {
         while !reader.is_empty() {
             let number = numbers.get(&mut reader)?;
             min = min.wrapping_add(reader.signed()?);
-            let from = reader.number()?;
+            let from = u32::try_from(reader.varint()?).ok()?;
             let count = reader.byte()?;
-            let bit_len = reader.number()?;
-            let bytes = reader.take(bit_len.div_ceil(8).checked_sub(from)?)?;
+            let bit_len = u32::try_from(reader.varint()?).ok()?;
+            let len = bit_len.div_ceil(8).checked_sub(from)?;
+            let bytes = reader.take(usize::try_from(len).ok()?)?;
             let Some(slot) = slot_of(&mut self.pages, number) else { continue };
             // A part belongs to the chunk that begins at `min`; when a part between is lost, what
             // came before it stays.
@@ -104,10 +122,10 @@ impl<'a> Opens<'a> {
             if before.map_or(0, |open| open.byte_len()) < from {
                 continue;
             }
-            let newest = self.parts.len();
+            let newest = u32::try_from(self.parts.len()).ok()?;
             *slot = Some(Open { number, min, bit_len, count, newest });
             let before = before.map(|open| open.newest).filter(|_| from > 0);
-            self.parts.push(Part { from, bytes, before });
+            self.parts.push(Part { bytes, from, before: before.unwrap_or(NO_PART) });
         }
         Some(())
     }
@@ -120,30 +138,18 @@ impl<'a> Opens<'a> {
         }
     }
 
-    fn resumed(&self) -> Vec<ResumedChunk> {
-        let opens = self.pages.iter().flatten().flatten();
-        let chunks = opens.map(|open| {
-            let Open { number, min, bit_len, count, .. } = *open;
-            let chunk = OpenChunk::resume(min, count, bit_len, self.bytes(open));
-            ResumedChunk { number, min, count, bit_len, chunk }
-        });
-        chunks.collect()
-    }
-
-    /// The bytes of an open chunk, with room for what comes next.
-    fn bytes(&self, open: &Open) -> Vec<u8> {
-        let len = open.byte_len();
-        let mut bytes = Vec::with_capacity(BitWriter::room_of(len));
-        bytes.resize(len, 0);
-        let (mut end, mut next) = (len, Some(open.newest));
-        while let Some(part) = next.and_then(|place| self.parts.get(place)) {
-            if let Some(to) = bytes.get_mut(part.from..end) {
-                to.iter_mut().zip(part.bytes).for_each(|(to, byte)| *to = *byte);
-            }
-            end = end.min(part.from);
-            next = part.before;
+    fn resumed(self) -> Vec<ResumedChunk> {
+        let Self { pages, parts } = self;
+        let count = pages.iter().flatten().flatten().count();
+        let mut chunks = Vec::with_capacity(count);
+        // Each page goes when it was read: all of them together are as large as what they become.
+        for open in pages.into_iter().flatten().flatten() {
+            let Open { number, min, bit_len, count, .. } = open;
+            let bytes = open.bytes(&parts);
+            let chunk = OpenChunk::resume(min, count, bit_len as usize, bytes);
+            chunks.push(ResumedChunk { number, chunk });
         }
-        bytes
+        chunks
     }
 }
 
