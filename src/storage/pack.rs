@@ -354,6 +354,11 @@ impl Times {
         self.last
     }
 
+    /// Its distance to the one before it.
+    pub(super) const fn delta(self) -> i64 {
+        self.delta
+    }
+
     /// How many times at the same distance as the last one's rise and are not above `to`.
     pub(super) fn repeats_until(self, to: i64) -> u64 {
         let gap = u64::try_from(to.saturating_sub(self.last)).ok();

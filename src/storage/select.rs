@@ -2,7 +2,7 @@
 
 use super::block::BlockSeries;
 use super::head::{HeadSeries, LateSeries};
-use super::source::{Columns, SelectedSeries, SeriesSamples, SourceError};
+use super::source::{Columns, Known, SelectedSeries, SeriesSamples, SourceError};
 use crate::model::{Labels, TimeRange};
 use std::sync::Arc;
 
@@ -75,6 +75,9 @@ impl Joined {
                 interleave(out, start, before);
             }
         }
+        if self.parts.len() > 1 {
+            out.known = Known::default();
+        }
         warnings
     }
 }
@@ -113,18 +116,28 @@ fn interleave(out: &mut Columns, start: usize, middle: usize) {
     }
 }
 
+/// Parts that a series has for a few hours: the head's and a block's or two.
+const PARTS_USUAL: usize = 3;
+
 /// Joins parts of the same series; sorted by labels. Parts of one rank keep their order, which is
 /// that of time.
 pub(super) fn join(parts: Vec<Part>) -> Vec<Joined> {
-    let mut parts = parts;
-    parts.sort_by(|a, b| a.labels().cmp(b.labels()).then_with(|| a.rank().cmp(&b.rank())));
+    // Sorted by reference: parts are large, and sorting moves them many times.
+    let mut order: Vec<(usize, &Part)> = parts.iter().enumerate().collect();
+    order
+        .sort_by(|(_, a), (_, b)| a.labels().cmp(b.labels()).then_with(|| a.rank().cmp(&b.rank())));
+    let order: Vec<usize> = order.into_iter().map(|(place, _)| place).collect();
+    let mut parts: Vec<Option<Part>> = parts.into_iter().map(Some).collect();
     let mut joined: Vec<Joined> = Vec::with_capacity(parts.len());
-    for part in parts {
+    for place in order {
+        let Some(part) = parts.get_mut(place).and_then(Option::take) else { continue };
         match joined.last_mut() {
             Some(last) if last.labels == *part.labels() => last.parts.push(part),
             Some(_) | None => {
                 let labels = part.labels().clone();
-                joined.push(Joined { labels, parts: vec![part] });
+                let mut parts = Vec::with_capacity(PARTS_USUAL);
+                parts.push(part);
+                joined.push(Joined { labels, parts });
             }
         }
     }

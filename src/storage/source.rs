@@ -1,6 +1,6 @@
 //! How readers read: a query asks a `Source` for series and decodes their samples into columns.
 
-use crate::model::{Labels, Matcher, TimeRange};
+use crate::model::{Labels, Matcher, TimeRange, is_stale_nan};
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,6 +32,29 @@ pub struct Columns {
     /// When each sample's counter started, 0 where that is unknown. Empty when no sample of the
     /// series knows, which is the usual case; else of the length of the others.
     pub starts: Vec<i64>,
+    /// What is known of all of them without looking.
+    pub known: Known,
+}
+
+/// What a store may know of columns that it filled from the beginning. Saying nothing is never
+/// wrong; whoever changes the columns sees to it that this stays true.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Milliseconds between each two neighbours, where that is the same all along.
+    pub step: Option<i64>,
+    /// Whether no value is a staleness marker.
+    pub has_no_markers: bool,
+}
+
+impl Known {
+    /// Whether it is true of all of these samples, by looking at each.
+    pub fn is_true_of(&self, columns: &Columns) -> bool {
+        let pairs = || columns.ts.iter().zip(columns.ts.iter().skip(1));
+        let is_even = |step: i64| pairs().all(|(a, b)| b.checked_sub(*a) == Some(step));
+        let is_marker = |value: &f64| is_stale_nan(*value);
+        self.step.is_none_or(is_even)
+            && !(self.has_no_markers && columns.values.iter().any(is_marker))
+    }
 }
 
 impl Columns {
@@ -40,10 +63,12 @@ impl Columns {
         self.ts.clear();
         self.values.clear();
         self.starts.clear();
+        self.known = Known::default();
     }
 
     /// Adds one sample of a series without start times.
     pub fn push(&mut self, ts: i64, value: f64) {
+        self.known = Known::default();
         self.ts.push(ts);
         self.values.push(value);
     }

@@ -125,7 +125,9 @@ fn series_of_two_types_that_become_equal_are_an_error() {
         memory.push(labels, 0, 1.0);
     }
     let engine = Engine::new(Config::default(), Arc::new(VirtualClock::at(Timestamp::EPOCH)));
-    for text in ["abs(a)", "-a", "a + 1", "count_over_time(a[1m])"] {
+    let alone = ["abs(a)", "-a", "a + 1", "count_over_time(a[1m])"];
+    let within = ["sum(abs(a))", "max(-a)", "count(count_over_time(a[1m]))"];
+    for text in alone.into_iter().chain(within) {
         let query = engine.parse(text).expect("parses");
         let err = engine.instant(&memory, &query, Timestamp::EPOCH, &Options::default());
         let err = err.expect_err(text).to_string();

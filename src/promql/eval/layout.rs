@@ -4,6 +4,7 @@
 use super::Grid;
 use super::column::ABSENT;
 use super::window::Shape;
+use crate::storage::source::Columns;
 
 /// Layouts kept at a time: series of many targets come interleaved.
 const LAYOUTS_MAX: usize = 32;
@@ -30,6 +31,8 @@ pub(super) struct Layouts {
 #[derive(Debug)]
 struct Layout {
     ts: Vec<i64>,
+    /// As `Known::step`.
+    step: Option<i64>,
     /// One for each step.
     places: Vec<Place>,
     /// One for each step, once they were asked for.
@@ -132,15 +135,16 @@ impl Layouts {
         times.saturating_add(steps.saturating_mul(step_words))
     }
 
-    /// The layout for this column of times.
-    fn of(&mut self, ts: &[i64]) -> &mut Layout {
-        match self.known.iter().position(|layout| layout.ts == ts) {
+    /// The layout for the times of these columns.
+    fn of(&mut self, columns: &Columns) -> &mut Layout {
+        let ts = &columns.ts;
+        match self.known.iter().position(|layout| layout.is_of(columns)) {
             Some(0) => {}
             Some(place) => self.known.swap(0, place),
             None => {
                 let kept = (LAYOUT_WORDS_MAX / self.words(ts.len()).max(1)).clamp(1, LAYOUTS_MAX);
                 self.known.truncate(kept - 1);
-                self.known.push(Layout::new(ts, self.shape, self.grid));
+                self.known.push(Layout::new(columns, self.shape, self.grid));
                 let last = self.known.len() - 1;
                 self.known.swap(0, last);
             }
@@ -148,16 +152,16 @@ impl Layouts {
         self.known.first_mut().expect("a layout was just found or made")
     }
 
-    /// The windows of all steps in this column of times.
-    pub(super) fn places(&mut self, ts: &[i64]) -> &[Place] {
-        &self.of(ts).places
+    /// The windows of all steps in these columns.
+    pub(super) fn places(&mut self, columns: &Columns) -> &[Place] {
+        &self.of(columns).places
     }
 
-    /// The stretches of all steps in this column of times; `is_rate` is the same in all calls.
-    pub(super) fn stretches(&mut self, ts: &[i64], is_rate: bool) -> &Stretches {
+    /// The stretches of all steps in these columns; `is_rate` is the same in all calls.
+    pub(super) fn stretches(&mut self, columns: &Columns, is_rate: bool) -> &Stretches {
         let (shape, grid) = (self.shape, self.grid);
-        let layout = self.of(ts);
-        let places = &layout.places;
+        let layout = self.of(columns);
+        let (ts, places) = (&layout.ts, &layout.places);
         layout.stretches.get_or_insert_with(|| {
             let steps = places.iter().zip(grid.times());
             let each = steps.map(|(place, now)| Stretch::new(ts, *place, shape, now, is_rate));
@@ -167,7 +171,20 @@ impl Layouts {
 }
 
 impl Layout {
-    fn new(ts: &[i64], shape: Shape, grid: Grid) -> Self {
+    /// Whether it is that of these columns.
+    fn is_of(&self, columns: &Columns) -> bool {
+        let ts = &columns.ts;
+        match (self.step, columns.known.step) {
+            // Then the first one tells all.
+            (Some(own), Some(step)) => {
+                own == step && self.ts.len() == ts.len() && self.ts.first() == ts.first()
+            }
+            _unknown => self.ts == *ts,
+        }
+    }
+
+    fn new(columns: &Columns, shape: Shape, grid: Grid) -> Self {
+        let ts = &columns.ts;
         let (mut first, mut after) = (0, 0);
         let places = grid.times().map(|now| {
             // The places only move on, since the steps do.
@@ -178,7 +195,8 @@ impl Layout {
             first += seen.iter().take_while(|ts| **ts <= open).count();
             Place { first, after }
         });
-        Self { ts: ts.to_vec(), places: places.collect(), stretches: None }
+        let places = places.collect();
+        Self { ts: ts.clone(), step: columns.known.step, places, stretches: None }
     }
 }
 
@@ -217,5 +235,41 @@ impl Stretch {
     /// Whether the window has the two samples that a slope needs.
     pub(super) const fn has_two(&self) -> bool {
         self.place.after > self.place.first + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::promql::eval::plan::Select;
+    use crate::storage::source::Known;
+
+    #[test]
+    fn columns_have_one_layout_where_their_times_are_the_same() {
+        let grid = Grid { start: 600_000, step: 60_000, count: 3 };
+        let select =
+            Select { matchers: Vec::new(), offset: 0, at: None, extension: None, fetch: 0 };
+        let shape = Shape::of_lookback(&select, 120_000);
+        let columns = |first: i64, step: i64, count: i64, is_known: bool| {
+            let ts = (0..count).map(|at| first + at * step).collect();
+            let step = Some(step).filter(|_| is_known);
+            Columns { ts, known: Known { step, ..Known::default() }, ..Columns::default() }
+        };
+        let mut layouts = Layouts::new(shape, grid);
+        for (first, step, count) in [
+            (0, 15_000, 60),
+            (0, 15_000, 59),
+            (5_000, 15_000, 60),
+            (0, 15_001, 60),
+            (0, 30_000, 60),
+        ] {
+            let known = columns(first, step, count, true);
+            let expected = Layout::new(&known, shape, grid).places;
+            for is_known in [true, false, true] {
+                let columns = columns(first, step, count, is_known);
+                assert_eq!(layouts.places(&columns), expected, "{first} {step} {count}");
+            }
+        }
+        assert_eq!(layouts.known.len(), 5);
     }
 }

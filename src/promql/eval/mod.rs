@@ -293,10 +293,21 @@ impl Evaluator<'_> {
             return Ok(rows);
         }
         self.raw_stream(node, grid, &mut collect)?;
-        if node.may_collide {
+        if self.may_collide(node)? {
             return column::merged(rows, node.collides_strictly);
         }
         Ok(rows)
+    }
+
+    /// Whether two of its series may have the same labels. Those of one name may differ in nothing
+    /// but their type, which goes with it.
+    fn may_collide(&self, node: &Node) -> Result<bool, Error> {
+        if node.may_collide || self.settings.delayed_name_removal {
+            return Ok(node.may_collide);
+        }
+        let Some(select) = node.nameless_select() else { return Ok(false) };
+        self.fetched(select.fetch)?;
+        Ok(self.typed.get())
     }
 
     /// Hands the series of a vector expression to `sink`, one at a time.
@@ -304,7 +315,7 @@ impl Evaluator<'_> {
         if node.invariant && grid.count > 1 {
             return self.broadcast(node, grid, sink);
         }
-        if node.may_collide && !self.stays_apart(node)? {
+        if self.may_collide(node)? && !self.stays_apart(node)? {
             let rows = self.eval(node, grid)?;
             return self.emit(rows, sink);
         }

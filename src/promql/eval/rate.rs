@@ -493,7 +493,8 @@ mod tests {
             }
             let grid = Grid { start: 1_000_000 + begin * 15_000, step: every, count: 20 };
             let mut layouts = Layouts::new(Shape::of_lookback(&select(), range), grid);
-            let stretches = layouts.stretches(&ts, slope.is_rate());
+            let columns = Columns { ts: ts.clone(), ..Columns::default() };
+            let stretches = layouts.stretches(&columns, slope.is_rate());
             let mut out = Vec::new();
             extrapolated(&values, stretches, slope, &mut Falls::default(), &mut out);
             let expected: Vec<u64> = stretches

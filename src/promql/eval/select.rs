@@ -108,7 +108,7 @@ impl Evaluator<'_> {
                     return;
                 }
                 if has_layouts {
-                    let places = layouts.places(&columns.ts).iter();
+                    let places = layouts.places(columns).iter();
                     values.extend(places.map(|place| place.last_of(&columns.values)));
                 } else {
                     newest(columns, grid.times().map(reference), lookback, wanted, values);
@@ -142,6 +142,9 @@ impl Evaluator<'_> {
 
 /// Markers of staleness end here: ranges do not see them.
 pub(super) fn drop_stale(columns: &mut Columns) {
+    if columns.known.has_no_markers {
+        return;
+    }
     // The usual case, and a loop without branches.
     let markers: u32 = columns.values.iter().map(|value| u32::from(is_stale_nan(*value))).sum();
     if markers == 0 {

@@ -195,7 +195,7 @@ impl Evaluator<'_> {
             self.guard.fits(grid.count + columns.len())?;
             self.guard.room(grid.count + 3 * columns.len() + layouts.words(columns.len()))?;
             values.clear();
-            let places = layouts.places(&columns.ts);
+            let places = layouts.places(columns);
             for (step, (now, place)) in grid.times().zip(places).enumerate() {
                 let window = shape.window(columns, *place, now);
                 self.guard.work(window.values.len())?;
@@ -226,7 +226,7 @@ impl Evaluator<'_> {
             let (mut layouts, mut falls) = (Layouts::new(shape, grid), Falls::default());
             let overlaps = &overlaps;
             move |labels: &Labels, columns: &Columns, values: &mut Vec<f64>| {
-                let stretches = layouts.stretches(&columns.ts, slope.is_rate());
+                let stretches = layouts.stretches(columns, slope.is_rate());
                 if columns.starts.is_empty() || !slope.is_counter() {
                     rate::extrapolated(&columns.values, stretches, slope, &mut falls, values);
                     return;
@@ -279,7 +279,7 @@ impl Evaluator<'_> {
     pub(super) fn extended_samples(&self, node: &Node, grid: Grid, all: &Columns) -> Columns {
         let Ok(shape) = self.shape(node) else { return Columns::default() };
         let mut layouts = Layouts::new(shape, grid.once());
-        let Some(place) = layouts.places(&all.ts).first() else { return Columns::default() };
+        let Some(place) = layouts.places(all).first() else { return Columns::default() };
         let window = shape.window(all, *place, grid.start);
         match window.extension {
             Some(_) => rate::extended(&window),

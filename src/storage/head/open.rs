@@ -132,7 +132,7 @@ impl OpenChunk {
 impl ChunkBytes {
     /// Appends samples with `from <= ts <= to` to `out`; `None` when the bytes are no chunk of
     /// that count, and nothing is appended.
-    pub(crate) fn decode(&self, from: i64, to: i64, out: &mut Columns) -> Option<()> {
+    pub(crate) fn decode(&self, from: i64, to: i64, out: &mut Columns) -> Option<Spacing> {
         decode(self.min, self.count, &self.bytes, from, to, out)
     }
 }
@@ -150,7 +150,7 @@ pub(super) fn decode(
     from: i64,
     to: i64,
     out: &mut Columns,
-) -> Option<()> {
+) -> Option<Spacing> {
     let start = out.len();
     let room = start + usize::from(count);
     out.ts.resize(room, 0);
@@ -159,7 +159,7 @@ pub(super) fn decode(
     let values = out.values.get_mut(start..).unwrap_or_default();
     let unpacked = Walk::new(min, bytes).unpack(ts, values, to);
     // Half a chunk is no data: what follows the damage is unknown, and so is what it hit.
-    let end = start + unpacked.unwrap_or_default();
+    let end = start + unpacked.map_or(0, |(samples, _)| samples);
     out.ts.truncate(end);
     out.values.truncate(end);
     let early = out.ts.iter().skip(start).take_while(|ts| **ts < from).count();
@@ -167,7 +167,18 @@ pub(super) fn decode(
         out.ts.drain(start..start + early);
         out.values.drain(start..start + early);
     }
-    unpacked.map(|_| ())
+    unpacked.map(|(_, spacing)| spacing)
+}
+
+/// What is known of the distances between the samples of a chunk, or some of them in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spacing {
+    /// There are fewer than two.
+    None,
+    /// All are the same, in milliseconds.
+    Even(i64),
+    /// They may differ.
+    Uneven,
 }
 
 /// Reads a chunk sample by sample.
@@ -200,10 +211,11 @@ impl<'a> Walk<'a> {
         Some((self.times.last(), value))
     }
 
-    /// Puts samples up to `to` into `ts` and `values`, which are of the same length; how many.
-    /// `None` when the bytes end before, or make no sense.
-    fn unpack(&mut self, ts: &mut [i64], values: &mut [f64], to: i64) -> Option<usize> {
+    /// Puts samples up to `to` into `ts` and `values`, which are of the same length; how many, and
+    /// how they are spaced. `None` when the bytes end before, or make no sense.
+    fn unpack(&mut self, ts: &mut [i64], values: &mut [f64], to: i64) -> Option<(usize, Spacing)> {
         let mut done = 0;
+        let mut spacing = Spacing::None;
         // Samples that may still come at the same distance in time as the last two.
         let mut even = 0;
         while done < values.len() {
@@ -214,6 +226,12 @@ impl<'a> Walk<'a> {
                     if time > to {
                         break;
                     }
+                    spacing = match spacing {
+                        _first if done == 0 => Spacing::None,
+                        Spacing::None => Spacing::Even(self.times.delta()),
+                        Spacing::Even(step) if step == self.times.delta() => spacing,
+                        _other => Spacing::Uneven,
+                    };
                     (*ts.first_mut()?, *values.first_mut()?) = (time, f64::from_bits(bits));
                     even = self.times.repeats_until(to);
                     1
@@ -225,7 +243,7 @@ impl<'a> Walk<'a> {
             };
             done += some;
         }
-        Some(done)
+        Some((done, spacing))
     }
 
     /// As `unpack`, as long as samples come at the same distance in time, `most` at most, and are

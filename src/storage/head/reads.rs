@@ -19,11 +19,15 @@ const WINDOW_BYTES: u16 = 16 << 10;
 /// more than twice the time.
 const TOUCHES: u8 = 3;
 
-/// As `TOUCHES`, of a selection of `MANY_SERIES` or more, which is hardly thin.
+/// As `TOUCHES`, of a selection of `MANY_SERIES` or more, which is hardly thin. Of one that has at
+/// least one series of `DENSE` it is sure that it is not: a window has some hundred records.
 const TOUCHES_OF_MANY: u8 = 1;
 
 /// See `TOUCHES_OF_MANY`.
 const MANY_SERIES: usize = 1000;
+
+/// See `TOUCHES_OF_MANY`.
+const DENSE: usize = 16;
 
 /// File, and number of the window in it.
 type Key = (NonZeroU32, u32);
@@ -73,10 +77,14 @@ impl RecordBytes {
 }
 
 impl ChunkReads {
-    /// For a selection of about so many series.
-    pub(super) fn new(files: Arc<FileTable>, series: usize) -> Self {
+    /// For a selection of about so many series, of so many in all.
+    pub(super) fn new(files: Arc<FileTable>, (series, all): (usize, usize)) -> Self {
         let windows_max = selection_bytes(series) / usize::from(WINDOW_BYTES);
-        let touches = if series >= MANY_SERIES { TOUCHES_OF_MANY } else { TOUCHES };
+        let touches = match series {
+            0..MANY_SERIES => TOUCHES,
+            some if some >= all / DENSE => 0,
+            _thin => TOUCHES_OF_MANY,
+        };
         Self { files, windows_max, touches, windows: Mutex::default() }
     }
 
@@ -161,10 +169,11 @@ mod tests {
 
     #[test]
     fn records_are_the_same_near_and_far() {
-        [1, MANY_SERIES].into_iter().for_each(read_near_and_far);
+        let selections = [(1, 1), (MANY_SERIES, MANY_SERIES), (MANY_SERIES, usize::MAX)];
+        selections.into_iter().for_each(read_near_and_far);
     }
 
-    fn read_near_and_far(series: usize) {
+    fn read_near_and_far(series: (usize, usize)) {
         let bytes: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
         let files = SimFiles::new();
         let file = files.create(Path::new("/c")).unwrap();

@@ -1,7 +1,7 @@
 //! What a query takes along of a series, so that it decodes without holding up the writer.
 
 use super::chunk_file::{Record, read_record};
-use super::open::{ChunkBytes, PLAIN_GAP_MAX, decode};
+use super::open::{ChunkBytes, PLAIN_GAP_MAX, Spacing, decode};
 use super::reads::{ChunkReads, Reading, RecordBytes};
 use super::series::{Chain, Place, Series};
 use super::symbols::Symbol;
@@ -11,7 +11,7 @@ use crate::model::{Labels, Matcher, TimeRange};
 use crate::storage::TsdbStats;
 use crate::storage::cardinality::Cardinality;
 use crate::storage::postings::matching;
-use crate::storage::source::{Columns, SourceError};
+use crate::storage::source::{Columns, Known, SourceError};
 use crate::storage::tombstone::Intervals;
 use crate::sys::files::SharedFile;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -55,7 +55,7 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn decode(&self, from: i64, to: i64, out: &mut Columns) -> Option<()> {
+    fn decode(&self, from: i64, to: i64, out: &mut Columns) -> Option<Spacing> {
         let bytes = self.record.get().get(self.samples_from..)?;
         decode(self.min, self.count, bytes, from, to, out)
     }
@@ -68,19 +68,27 @@ impl HeadSeries {
         let mut warnings = Vec::new();
         let start = out.len();
         let loaded = self.load(from, to, &mut warnings);
+        let mut learned = Learned::default();
         for chunk in loaded.iter().rev() {
-            if chunk.decode(from, to, out).is_none() {
-                warnings.push(self.missing(chunk.min, "its bytes make no sense"));
+            let before = out.len();
+            match chunk.decode(from, to, out) {
+                Some(spacing) => learned.add(&out.ts, before, spacing, chunk.is_plain),
+                None => warnings.push(self.missing(chunk.min, "its bytes make no sense")),
             }
         }
         for chunk in self.later().filter(|chunk| chunk.min <= to && chunk.max >= from) {
-            if chunk.decode(from, to, out).is_none() {
-                warnings.push(self.missing(chunk.min, "its bytes make no sense"));
+            let before = out.len();
+            match chunk.decode(from, to, out) {
+                Some(spacing) => learned.add(&out.ts, before, spacing, chunk.is_plain),
+                None => warnings.push(self.missing(chunk.min, "its bytes make no sense")),
             }
         }
         if let Some(deleted) = &self.deleted {
             deleted.strike(out, start);
         }
+        let is_all = start == 0 && self.deleted.is_none();
+        out.known = if is_all { learned.known() } else { Known::default() };
+        debug_assert!(out.known.is_true_of(out), "BUG: samples are not what is known of them");
         warnings
     }
 
@@ -153,6 +161,38 @@ impl HeadSeries {
 
     fn missing(&self, at: i64, why: &str) -> String {
         format!("a chunk of {} at {at} is missing: {why}", self.labels)
+    }
+}
+
+/// What is known of chunks that were read one after another.
+#[derive(Debug, Default)]
+struct Learned {
+    step: Option<i64>,
+    is_uneven: bool,
+    has_others: bool,
+}
+
+impl Learned {
+    /// Adds a chunk, whose samples stand from `start` on.
+    fn add(&mut self, ts: &[i64], start: usize, spacing: Spacing, is_plain: bool) {
+        self.has_others |= !is_plain;
+        if let Spacing::Even(step) = spacing {
+            self.meet(step);
+        }
+        self.is_uneven |= spacing == Spacing::Uneven;
+        let last = start.checked_sub(1).and_then(|last| ts.get(last));
+        if let Some((last, first)) = last.zip(ts.get(start)) {
+            self.meet(first.saturating_sub(*last));
+        }
+    }
+
+    fn meet(&mut self, step: i64) {
+        self.is_uneven |= *self.step.get_or_insert(step) != step;
+    }
+
+    fn known(&self) -> Known {
+        let step = self.step.filter(|_| !self.is_uneven);
+        Known { step, has_no_markers: !self.has_others }
     }
 }
 
@@ -411,7 +451,7 @@ impl State {
 
     /// The chunk files that are there now, for reading about so many series.
     pub(super) fn reads(&self, series: usize) -> Arc<ChunkReads> {
-        Arc::new(ChunkReads::new(Arc::clone(&self.chunk_files), series))
+        Arc::new(ChunkReads::new(Arc::clone(&self.chunk_files), (series, self.table.len())))
     }
 
     pub(super) fn snapshot(
