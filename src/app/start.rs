@@ -19,7 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// Threads that read requests and write answers, at most.
+/// Threads that read requests and write answers, at most. There is one for two cores: they do short
+/// work only, and each that wakes another costs more than that. On two cores one thread answers as
+/// many small queries as two do, for a quarter less of CPU.
 const HTTP_THREADS_MAX: usize = 4;
 
 /// How long tasks may take to end once they are asked to.
@@ -51,7 +53,8 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
         let built = builder.enable_all().thread_name(name).worker_threads(count).build();
         built.context("cannot start the async runtime")
     };
-    let (runtime, http) = (threads("async", cores)?, threads("http", cores.min(HTTP_THREADS_MAX))?);
+    let http = threads("http", (cores / 2).clamp(1, HTTP_THREADS_MAX))?;
+    let runtime = threads("async", cores)?;
     let clock: SharedClock = Arc::new(SystemClock::new());
     let world = World {
         clock: clock.clone(),

@@ -139,16 +139,26 @@ impl Block {
         if self.is_run() {
             return out.extend(self.first..=self.last);
         }
-        if !self.coded.is_ascii() {
-            return out.extend(self.iter());
-        }
-        // Each distance is one byte.
         let mut place = self.first;
         out.push(place);
-        out.extend(self.coded.iter().map(|step| {
-            place += u32::from(*step);
-            place
-        }));
+        if self.coded.is_ascii() {
+            // Each distance is one byte.
+            out.extend(self.coded.iter().map(|step| {
+                place += u32::from(*step);
+                place
+            }));
+            return;
+        }
+        let (mut step, mut shift) = (0, 0);
+        for byte in &self.coded {
+            step |= u32::from(byte & 0x7f) << shift;
+            shift += 7;
+            if *byte < 0x80 {
+                place += step;
+                out.push(place);
+                (step, shift) = (0, 0);
+            }
+        }
     }
 
     /// Whether it has all places between its ends: then each distance is 1, and takes a byte.
