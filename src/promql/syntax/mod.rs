@@ -95,6 +95,7 @@ mod tests {
             ("-2^2", "-2 ^ 2"),
             ("1 - -0x1F", "1 - -31"),
             ("1h30m + 1_000", "1h30m + 1000"),
+            ("50360065051ms * 1131ms", "582d20h54m25s51ms * 1s131ms"),
             (r#"{"a.b", "l.x"="v"}"#, r#"{"l.x"="v",__name__="a.b"}"#),
             ("a offset -5m @ 10", "a @ 10.000 offset -5m"),
             ("a[5m] @ start() offset 1w", "a[5m] @ start() offset 1w"),

@@ -10,6 +10,7 @@ use super::{
 use crate::model::value_text::{go_default, plain, quoted};
 use crate::model::{METRIC_NAME, MatchOp, duration, is_legacy_label_name};
 use std::fmt::{Display, Formatter, Result};
+use std::time;
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -40,8 +41,10 @@ impl Display for Number {
             return f.write_str(&plain(self.value));
         }
         let sign = if self.value.is_sign_negative() { "-" } else { "" };
-        let span = std::time::Duration::try_from_secs_f64(self.value.abs()).unwrap_or_default();
-        write!(f, "{sign}{}", duration::format(span))
+        let span = time::Duration::try_from_secs_f64(self.value.abs()).unwrap_or_default();
+        // Whole milliseconds were read; of a long one the float may lie below.
+        let nearest = span.saturating_add(time::Duration::from_micros(500));
+        write!(f, "{sign}{}", duration::format(nearest))
     }
 }
 
