@@ -55,9 +55,9 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn decode(&self, from: i64, to: i64, out: &mut Columns) -> Option<Spacing> {
-        let bytes = self.record.get().get(self.samples_from..)?;
-        decode(self.min, self.count, bytes, from, to, out)
+    /// The packed samples.
+    fn bytes(&self) -> &[u8] {
+        self.record.get().get(self.samples_from..).unwrap_or_default()
     }
 }
 
@@ -69,18 +69,15 @@ impl HeadSeries {
         let start = out.len();
         let loaded = self.load(from, to, &mut warnings);
         let mut learned = Learned::default();
-        for chunk in loaded.iter().rev() {
+        let in_files = loaded.iter().rev();
+        let in_files = in_files.map(|one| (one.min, one.count, one.bytes(), one.is_plain));
+        let later = self.later().filter(|chunk| chunk.min <= to && chunk.max >= from);
+        let later = later.map(|one| (one.min, one.count, one.bytes.as_ref(), one.is_plain));
+        for (min, count, bytes, is_plain) in in_files.chain(later) {
             let before = out.len();
-            match chunk.decode(from, to, out) {
-                Some(spacing) => learned.add(&out.ts, before, spacing, chunk.is_plain),
-                None => warnings.push(self.missing(chunk.min, "its bytes make no sense")),
-            }
-        }
-        for chunk in self.later().filter(|chunk| chunk.min <= to && chunk.max >= from) {
-            let before = out.len();
-            match chunk.decode(from, to, out) {
-                Some(spacing) => learned.add(&out.ts, before, spacing, chunk.is_plain),
-                None => warnings.push(self.missing(chunk.min, "its bytes make no sense")),
+            match decode(min, count, bytes, from, to, out) {
+                Some(spacing) => learned.add(&out.ts, before, spacing, is_plain),
+                None => warnings.push(self.missing(min, "its bytes make no sense")),
             }
         }
         if let Some(deleted) = &self.deleted {
