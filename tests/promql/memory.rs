@@ -19,7 +19,16 @@ pub(crate) struct Memory {
 
 /// Value and start time at each timestamp.
 #[derive(Clone, Debug, Default)]
-struct Samples(BTreeMap<i64, (f64, i64)>);
+struct Samples(BTreeMap<i64, (f64, i64)>, Option<Flaw>);
+
+/// What is wrong with a series.
+#[derive(Clone, Debug)]
+pub(crate) enum Flaw {
+    /// Reading it warns of this.
+    Warns(String),
+    /// It cannot be read at all.
+    Fails(SourceError),
+}
 
 impl Memory {
     pub(crate) fn push(&mut self, labels: Labels, ts: i64, value: f64) {
@@ -30,6 +39,11 @@ impl Memory {
     pub(crate) fn push_started(&mut self, labels: Labels, ts: i64, value: f64, start: i64) {
         let samples = Arc::make_mut(self.series.entry(labels).or_default());
         samples.0.insert(ts, (value, start));
+    }
+
+    /// Damages a series.
+    pub(crate) fn damage(&mut self, labels: Labels, flaw: Flaw) {
+        Arc::make_mut(self.series.entry(labels).or_default()).1 = Some(flaw);
     }
 
     /// Here a native histogram would be.
@@ -45,13 +59,18 @@ impl Memory {
 
 impl SeriesSamples for Samples {
     fn read(&self, range: TimeRange, out: &mut Columns) -> Result<Vec<String>, SourceError> {
+        let warnings = match &self.1 {
+            None => Vec::new(),
+            Some(Flaw::Warns(warning)) => vec![warning.clone()],
+            Some(Flaw::Fails(err)) => return Err(err.clone()),
+        };
         let known = self.0.values().any(|(_, start)| *start != 0);
         for (ts, (value, start)) in self.0.range(range.from().as_millis()..=range.to().as_millis())
         {
             out.push(*ts, *value);
             out.starts.extend(known.then_some(*start));
         }
-        Ok(Vec::new())
+        Ok(warnings)
     }
 }
 

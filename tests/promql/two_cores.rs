@@ -1,13 +1,11 @@
 //! Queries on two cores: the same answers as on one, and an end when they fail.
 
-use crate::memory::Memory;
+use crate::memory::{Flaw, Memory};
 use std::sync::Arc;
 use std::time::Duration;
-use watchbell::model::{Labels, Matcher, TimeRange, Timestamp};
+use watchbell::model::{Labels, Timestamp};
 use watchbell::promql::{Config, Engine, ErrorKind, Features, Options, Query, Value};
-use watchbell::storage::source::{
-    Columns, SelectedSeries, SeriesSamples, SeriesSet, Source, SourceError,
-};
+use watchbell::storage::source::{Source, SourceError};
 use watchbell::sys::sim::VirtualClock;
 
 /// More than a batch has, by series as by samples.
@@ -75,67 +73,27 @@ fn a_query_that_fails_midway_ends() {
     }
 }
 
-/// Hands out one series again and again; the one at this place cannot be read.
-#[derive(Debug)]
-struct Broken(usize);
-
-#[derive(Debug)]
-struct Part {
-    is_broken: bool,
-    number: usize,
-}
-
-impl SeriesSamples for Part {
-    fn read(&self, _range: TimeRange, out: &mut Columns) -> Result<Vec<String>, SourceError> {
-        if self.is_broken {
-            return Err(SourceError::Canceled);
-        }
-        out.push(300_000, 1.0);
-        Ok(vec![format!("part {} is damaged", self.number % 3)])
-    }
-}
-
-impl Source for Broken {
-    fn select(&self, _: TimeRange, _: &[Matcher], _: usize) -> Result<SeriesSet, SourceError> {
-        let series = (0..2_000).map(|number| {
-            let labels = Labels::from_pairs([("n", format!("{number:05}"))]);
-            let samples = Arc::new(Part { is_broken: number == self.0, number });
-            SelectedSeries { labels, samples }
-        });
-        Ok(SeriesSet { series: series.collect(), warnings: Vec::new() })
-    }
-
-    fn series(&self, _: TimeRange, _: &[Matcher]) -> Result<Vec<Labels>, SourceError> {
-        Ok(Vec::new())
-    }
-
-    fn label_names(&self, _: TimeRange, _: &[Matcher]) -> Result<Vec<String>, SourceError> {
-        Ok(Vec::new())
-    }
-
-    fn label_values(
-        &self,
-        _: &str,
-        _: TimeRange,
-        _: &[Matcher],
-    ) -> Result<Vec<String>, SourceError> {
-        Ok(Vec::new())
-    }
-}
-
 #[test]
 fn what_could_not_be_read_is_told_as_it_is_on_one_core() {
-    let query = Query::parse("sum(x)", &Features::ALL).expect("parses");
+    let labels = |number: usize| Labels::from_pairs([("n", format!("{number:05}"))]);
+    let mut damaged = Memory::default();
+    for number in 0..2_000 {
+        damaged.push(labels(number), 300_000, 1.0);
+        damaged.damage(labels(number), Flaw::Warns(format!("part {} is gone", number % 3)));
+    }
+    let query = Query::parse("sum({n=~\".+\"})", &Features::ALL).expect("parses");
     let at = Timestamp::from_millis(300_000);
-    let ask = |cores, broken| {
-        let output = engine(cores).instant(&Broken(broken), &query, at, &Options::default());
+    let ask = |cores, source: &Memory| {
+        let output = engine(cores).instant(source, &query, at, &Options::default());
         let told = output.map(|output| (format!("{:?}", output.value), output.warnings().to_vec()));
         told.map_err(|err| err.kind())
     };
-    let alone = ask(1, usize::MAX).expect("is readable");
+    let alone = ask(1, &damaged).expect("is readable");
     assert!(alone.0.contains("2000") && alone.1.len() == 3, "{alone:?}");
-    assert_eq!(ask(2, usize::MAX), Ok(alone));
+    assert_eq!(ask(2, &damaged), Ok(alone));
     for broken in [0, 1, 300, 1_999] {
-        assert_eq!(ask(2, broken), Err(ErrorKind::Canceled), "{broken}");
+        let mut broken_one = damaged.clone();
+        broken_one.damage(labels(broken), Flaw::Fails(SourceError::Canceled));
+        assert_eq!(ask(2, &broken_one), Err(ErrorKind::Canceled), "{broken}");
     }
 }
