@@ -39,6 +39,9 @@ const SLACK_BITS: u32 = 10;
 /// The XOR of two floats with this many trailing zeros is shorter told by its middle.
 const SHORT_TAIL_BITS: u32 = 12;
 
+/// Behind the zero of an even time, the code of a difference in the mode's width.
+const DIFFERS: u64 = 0b010;
+
 /// Zeros in a row that are a run of values alike.
 const RUN_BITS: u32 = 16;
 
@@ -182,7 +185,7 @@ impl Values {
         count
     }
 
-    /// As `next_behind_zeros` for values told by the middle of an XOR.
+    /// As `next_behind_zeros` for values told by their bits: by the middle of an XOR, or its end.
     #[inline(always)]
     pub(super) fn next_xors_behind_zeros(
         &mut self,
@@ -190,17 +193,31 @@ impl Values {
         out: &mut [f64],
     ) -> usize {
         const HEAD_BITS: u32 = 16;
+        let Mode { scale, width } = self.mode;
         let (mut last, mut count) = (self.last, 0);
         for slot in out {
             let Some(word) = bits.peek(HEAD_BITS) else { break };
-            let [head, ..] = word.to_be_bytes();
-            let (leading, len) = (word >> 54 & 63, (word >> 48 & 63) + 1);
-            if head >> 4 != 0b0111 || leading + len > 64 {
-                break;
+            if word >> 62 == 0 {
+                if word.leading_zeros() >= RUN_BITS {
+                    break;
+                }
+                bits.pass(2);
+            } else if word >> 61 == DIFFERS {
+                // Of a decimal difference that is for the other loop.
+                if scale != BITS || width == 0 {
+                    break;
+                }
+                let Some(told) = bits.get_behind(3, u32::from(width)) else { break };
+                last ^= told;
+            } else {
+                let (leading, len) = (word >> 54 & 63, (word >> 48 & 63) + 1);
+                if word >> 60 != 0b0111 || leading + len > 64 {
+                    break;
+                }
+                let len = u32::try_from(len).unwrap_or(u32::MAX);
+                let Some(told) = bits.get_behind(HEAD_BITS, len) else { break };
+                last ^= told << (64 - leading - u64::from(len));
             }
-            let len = u32::try_from(len).unwrap_or(u32::MAX);
-            let Some(told) = bits.get_behind(HEAD_BITS, len) else { break };
-            last ^= told << (64 - leading - u64::from(len));
             *slot = f64::from_bits(last);
             count += 1;
         }
@@ -230,7 +247,6 @@ fn wholes_behind_zeros(
     value_of: impl Fn(i64) -> f64,
     out: &mut [f64],
 ) -> (usize, i64) {
-    const DIFFERS: u64 = 0b010;
     let (mut value, mut count) = (f64::from_bits(last), 0);
     for slot in out {
         let Some(word) = bits.peek(3 + width) else { break };
@@ -359,11 +375,19 @@ impl Times {
         self.delta
     }
 
-    /// How many times at the same distance as the last one's rise and are not above `to`.
-    pub(super) fn repeats_until(self, to: i64) -> u64 {
-        let gap = u64::try_from(to.saturating_sub(self.last)).ok();
-        let delta = u64::try_from(self.delta).ok().filter(|delta| *delta > 0);
-        gap.zip(delta).map_or(0, |(gap, delta)| gap / delta)
+    /// How many times at the same distance as the last one's rise and are not above `to`, `most`
+    /// at most.
+    pub(super) fn repeats_until(self, to: i64, most: u32) -> u32 {
+        let gap = u64::try_from(to.saturating_sub(self.last)).unwrap_or(0);
+        let delta = u64::try_from(self.delta).unwrap_or(0);
+        if delta == 0 {
+            return 0;
+        }
+        // The usual case, without a division.
+        if delta.saturating_mul(u64::from(most)) <= gap {
+            return most;
+        }
+        u32::try_from(gap / delta).map_or(most, |some| some.min(most))
     }
 
     /// The time that follows at the same distance as the last one did.

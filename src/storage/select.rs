@@ -1,8 +1,8 @@
 //! One series out of its parts: head and blocks, joined in order of time.
 
 use super::block::BlockSeries;
-use super::head::{HeadSeries, LateSeries};
-use super::source::{Columns, Known, SelectedSeries, SeriesSamples, SourceError};
+use super::head::{HeadSelection, HeadSeries, LateSeries};
+use super::source::{Columns, Known, SelectedSamples, SelectedSeries, SourceError};
 use crate::model::{Labels, TimeRange};
 use std::sync::Arc;
 
@@ -63,9 +63,12 @@ impl Joined {
     pub(super) fn read_into(&self, from: i64, to: i64, out: &mut Columns) -> Vec<String> {
         let start = out.len();
         let mut warnings = Vec::new();
+        let mut known = Known::default();
         for part in &self.parts {
             let before = out.len();
+            out.known = Known::default();
             warnings.extend(part.read(from, to, out));
+            known = out.known_from(start, known, before);
             let last = before.checked_sub(1).filter(|last| *last >= start);
             let last = last.and_then(|last| out.ts.get(last).copied());
             let first = out.ts.get(before).copied();
@@ -73,18 +76,24 @@ impl Joined {
                 && first <= last
             {
                 interleave(out, start, before);
+                known = Known::default();
             }
         }
-        if self.parts.len() > 1 {
-            out.known = Known::default();
-        }
+        out.known = known;
+        debug_assert!(known.is_true_of(out, start), "BUG: samples are not what is known of them");
         warnings
     }
 }
 
-impl SeriesSamples for Joined {
-    fn read(&self, range: TimeRange, out: &mut Columns) -> Result<Vec<String>, SourceError> {
-        Ok(self.read_into(range.from().as_millis(), range.to().as_millis(), out))
+impl SelectedSamples for Vec<Joined> {
+    fn read(
+        &self,
+        number: usize,
+        range: TimeRange,
+        out: &mut Columns,
+    ) -> Result<Vec<String>, SourceError> {
+        let (from, to) = (range.from().as_millis(), range.to().as_millis());
+        Ok(self.get(number).map(|one| one.read_into(from, to, out)).unwrap_or_default())
     }
 }
 
@@ -144,22 +153,37 @@ pub(super) fn join(parts: Vec<Part>) -> Vec<Joined> {
     joined
 }
 
-impl From<Joined> for SelectedSeries {
-    fn from(joined: Joined) -> Self {
-        Self { labels: joined.labels.clone(), samples: Arc::new(joined) }
-    }
+/// Series as those who asked for them get them.
+pub(super) fn selected(joined: Vec<Joined>) -> Vec<SelectedSeries> {
+    let joined = Arc::new(joined);
+    let each = joined.iter().enumerate();
+    let each = each.map(|(number, one)| {
+        SelectedSeries::new(one.labels.clone(), Arc::<Vec<Joined>>::clone(&joined), number)
+    });
+    each.collect()
 }
 
-/// Series of the head, for when there is nothing beside them.
-impl From<HeadSeries> for SelectedSeries {
-    fn from(series: HeadSeries) -> Self {
-        Self { labels: series.labels.clone(), samples: Arc::new(series) }
-    }
+/// As `selected`, of series of the head that have nothing beside them.
+pub(super) fn selected_of_head(
+    HeadSelection { series, order }: HeadSelection,
+) -> Vec<SelectedSeries> {
+    let series = Arc::new(series);
+    let each = order.into_iter().filter_map(|number| {
+        let labels = series.get(number)?.labels.clone();
+        Some(SelectedSeries::new(labels, Arc::<Vec<HeadSeries>>::clone(&series), number))
+    });
+    each.collect()
 }
 
-impl SeriesSamples for HeadSeries {
-    fn read(&self, range: TimeRange, out: &mut Columns) -> Result<Vec<String>, SourceError> {
-        Ok(Self::read(self, range.from().as_millis(), range.to().as_millis(), out))
+impl SelectedSamples for Vec<HeadSeries> {
+    fn read(
+        &self,
+        number: usize,
+        range: TimeRange,
+        out: &mut Columns,
+    ) -> Result<Vec<String>, SourceError> {
+        let (from, to) = (range.from().as_millis(), range.to().as_millis());
+        Ok(self.get(number).map(|one| one.read(from, to, out)).unwrap_or_default())
     }
 }
 

@@ -32,12 +32,12 @@ pub struct Columns {
     /// When each sample's counter started, 0 where that is unknown. Empty when no sample of the
     /// series knows, which is the usual case; else of the length of the others.
     pub starts: Vec<i64>,
-    /// What is known of all of them without looking.
+    /// What is known of those that were appended last.
     pub known: Known,
 }
 
-/// What a store may know of columns that it filled from the beginning. Saying nothing is never
-/// wrong; whoever changes the columns sees to it that this stays true.
+/// What a store may know of the samples that it appended last, without looking at each. Saying
+/// nothing is never wrong; whoever changes the columns sees to it that this stays true.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// Milliseconds between each two neighbours, where that is the same all along.
@@ -47,13 +47,24 @@ pub struct Known {
 }
 
 impl Known {
-    /// Whether it is true of all of these samples, by looking at each.
-    pub fn is_true_of(&self, columns: &Columns) -> bool {
-        let pairs = || columns.ts.iter().zip(columns.ts.iter().skip(1));
+    /// Whether it is true of all samples from `start` on, by looking at each.
+    pub fn is_true_of(&self, columns: &Columns, start: usize) -> bool {
+        let ts = columns.ts.get(start..).unwrap_or_default();
+        let mut values = columns.values.iter().skip(start);
+        let pairs = || ts.iter().zip(ts.iter().skip(1));
         let is_even = |step: i64| pairs().all(|(a, b)| b.checked_sub(*a) == Some(step));
-        let is_marker = |value: &f64| is_stale_nan(*value);
         self.step.is_none_or(is_even)
-            && !(self.has_no_markers && columns.values.iter().any(is_marker))
+            && !(self.has_no_markers && values.any(|value| is_stale_nan(*value)))
+    }
+
+    /// What is known of samples and of those behind them together, which begin so many
+    /// milliseconds after the last one.
+    #[must_use]
+    pub fn followed_by(self, next: Self, gap: i64) -> Self {
+        Self {
+            step: self.step.filter(|step| *step == gap && next.step == Some(*step)),
+            has_no_markers: self.has_no_markers && next.has_no_markers,
+        }
     }
 }
 
@@ -73,6 +84,19 @@ impl Columns {
         self.values.push(value);
     }
 
+    /// What is known of all samples from `start` on, when `known` is of those from `middle` on and
+    /// `before` of the others.
+    pub fn known_from(&self, start: usize, before: Known, middle: usize) -> Known {
+        if middle == start {
+            return self.known;
+        }
+        let last = middle.checked_sub(1).and_then(|last| self.ts.get(last));
+        match last.zip(self.ts.get(middle)) {
+            Some((last, first)) => before.followed_by(self.known, first.saturating_sub(*last)),
+            None => before,
+        }
+    }
+
     /// Number of samples.
     pub fn len(&self) -> usize {
         self.ts.len()
@@ -90,14 +114,18 @@ pub fn selection_bytes(series: usize) -> usize {
     series.saturating_mul(2 << 10).clamp(64 << 10, 8 << 20)
 }
 
-/// The samples of one selected series. Reading again starts again.
-pub trait SeriesSamples: Send + Sync {
-    /// Appends the samples with `range.from() <= ts <= range.to()` to `out`, in order of time,
-    /// one a timestamp; returns what could not be read, as warnings.
+/// The samples of all series of a selection. Reading again starts again.
+pub trait SelectedSamples: Send + Sync {
+    /// As `SelectedSeries::read`, of the series with this number in the selection.
     ///
     /// # Errors
     /// The store cannot be read at all.
-    fn read(&self, range: TimeRange, out: &mut Columns) -> Result<Vec<String>, SourceError>;
+    fn read(
+        &self,
+        number: usize,
+        range: TimeRange,
+        out: &mut Columns,
+    ) -> Result<Vec<String>, SourceError>;
 }
 
 /// One selected series.
@@ -105,8 +133,24 @@ pub trait SeriesSamples: Send + Sync {
 pub struct SelectedSeries {
     /// Its labels, with the metric's name.
     pub labels: Labels,
-    /// Its samples.
-    pub samples: Arc<dyn SeriesSamples>,
+    samples: Arc<dyn SelectedSamples>,
+    number: usize,
+}
+
+impl SelectedSeries {
+    /// The series with this number in a selection.
+    pub const fn new(labels: Labels, samples: Arc<dyn SelectedSamples>, number: usize) -> Self {
+        Self { labels, samples, number }
+    }
+
+    /// Appends the samples with `range.from() <= ts <= range.to()` to `out`, in order of time,
+    /// one a timestamp; returns what could not be read, as warnings.
+    ///
+    /// # Errors
+    /// The store cannot be read at all.
+    pub fn read(&self, range: TimeRange, out: &mut Columns) -> Result<Vec<String>, SourceError> {
+        self.samples.read(self.number, range, out)
+    }
 }
 
 impl fmt::Debug for SelectedSeries {

@@ -12,7 +12,7 @@ use super::error::Result;
 use super::exemplar::Exemplars;
 use super::head::{Head, HeadDeps};
 use super::metrics::StoreMetrics;
-use super::select::{Part, join};
+use super::select::{Part, join, selected, selected_of_head};
 use super::source::{CountBy, SeriesSet, Source, SourceError};
 use crate::model::{Exemplar, Labels, Matcher, Metadata, TimeRange, Timestamp, duration};
 use crate::sys::clock::SharedClock;
@@ -516,19 +516,19 @@ impl Source for Storage {
         let mut warnings = Vec::new();
         // The head first: what a cut takes from it in between is in a block by then.
         let late = self.head.select_late(range, matchers, series_max)?;
-        let head = self.head.select(range, matchers, series_max)?;
+        let head = self.head.selection(range, matchers, series_max)?;
         let (from, to) = (range.from().as_millis(), range.to().as_millis());
         let blocks = self.blocks.select(from, to, matchers, series_max, &mut warnings)?;
         if late.is_empty() && blocks.is_empty() {
-            return Ok(SeriesSet { series: head.into_iter().map(Into::into).collect(), warnings });
+            return Ok(SeriesSet { series: selected_of_head(head), warnings });
         }
         let blocks = blocks.into_iter().map(Part::Block);
-        let head = head.into_iter().map(Part::Head);
+        let head = head.into_sorted().into_iter().map(Part::Head);
         let joined = join(blocks.chain(head).chain(late.into_iter().map(Part::Late)).collect());
         if joined.len() > series_max {
             return Err(SourceError::TooManySeries { limit: series_max });
         }
-        Ok(SeriesSet { series: joined.into_iter().map(Into::into).collect(), warnings })
+        Ok(SeriesSet { series: selected(joined), warnings })
     }
 
     fn count(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use watchbell::model::{Labels, Matcher, TimeRange};
 use watchbell::storage::source::{
-    Columns, SelectedSeries, SeriesSamples, SeriesSet, Source, SourceError,
+    Columns, SelectedSamples, SelectedSeries, SeriesSet, Source, SourceError,
 };
 
 /// Series and their samples, and where native histograms would be, which it does not hold.
@@ -57,8 +57,13 @@ impl Memory {
     }
 }
 
-impl SeriesSamples for Samples {
-    fn read(&self, range: TimeRange, out: &mut Columns) -> Result<Vec<String>, SourceError> {
+impl SelectedSamples for Samples {
+    fn read(
+        &self,
+        _number: usize,
+        range: TimeRange,
+        out: &mut Columns,
+    ) -> Result<Vec<String>, SourceError> {
         let warnings = match &self.1 {
             None => Vec::new(),
             Some(Flaw::Warns(warning)) => vec![warning.clone()],
@@ -89,10 +94,7 @@ impl Source for Memory {
         }
         let matching = self.series.iter().filter(|(labels, _)| matches(labels));
         let series: Vec<SelectedSeries> = matching
-            .map(|(labels, samples)| SelectedSeries {
-                labels: labels.clone(),
-                samples: samples.clone(),
-            })
+            .map(|(labels, samples)| SelectedSeries::new(labels.clone(), samples.clone(), 0))
             .collect();
         if series.len() > series_max {
             return Err(SourceError::TooManySeries { limit: series_max });

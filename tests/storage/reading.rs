@@ -88,7 +88,7 @@ proptest! {
                 found.series.iter().map(|one| &one.labels).collect::<Vec<_>>(), &*expected);
             for one in &found.series {
                 let mut columns = Columns::default();
-                one.samples.read(TimeRange::ALL, &mut columns).unwrap();
+                one.read(TimeRange::ALL, &mut columns).unwrap();
                 prop_assert_eq!(columns.len(), counts[&one.labels]);
             }
             let sets = store.series(TimeRange::ALL, matchers).unwrap();

@@ -113,7 +113,7 @@ pub(crate) fn all_and_warnings(store: &Storage) -> (Samples, Vec<String>) {
     let mut found = Samples::new();
     for series in set.series {
         let mut columns = Columns::default();
-        warnings.extend(series.samples.read(TimeRange::ALL, &mut columns).unwrap());
+        warnings.extend(series.read(TimeRange::ALL, &mut columns).unwrap());
         assert!(columns.ts.is_sorted_by(|a, b| a < b), "{:?}", columns.ts);
         let samples = columns.ts.into_iter().zip(columns.values.iter().map(|v| v.to_bits()));
         found.insert(series.labels.value_of("job").to_owned(), samples.collect());

@@ -12,6 +12,7 @@ use crate::model::{Labels, LabelsText, METRIC_NAME, value_text};
 use crate::promql::Error;
 use crate::promql::syntax::{AggregateOp, Grouping};
 use crate::storage::source::CountBy;
+use multiversion::multiversion;
 use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
 
@@ -27,7 +28,7 @@ impl Evaluator<'_> {
             AggregateOp::CountValues => self.count_values(aggregate, grid),
             AggregateOp::Quantile => self.quantile(aggregate, grid),
             AggregateOp::Sum => self.fold::<Totals>(aggregate, grid),
-            AggregateOp::Avg => self.fold::<Each<Average>>(aggregate, grid),
+            AggregateOp::Avg => self.fold::<Averages>(aggregate, grid),
             AggregateOp::Count => match self.counted(aggregate, grid)? {
                 Some(rows) => Ok(rows),
                 None => self.fold::<Each<Count>>(aggregate, grid),
@@ -301,17 +302,11 @@ impl Fold for Totals {
     }
 
     fn add(&mut self, values: &[f64]) {
-        let sums = self.values.iter_mut().zip(&mut self.compensations);
-        // Counted to the end, for the same reason.
-        let absent: usize = values.iter().map(|value| usize::from(is_absent(*value))).sum();
-        if self.are_full && absent == 0 {
-            for ((value, compensation), term) in sums.zip(values) {
-                let mut sum = Sum { value: *value, compensation: *compensation };
-                sum.add(*term);
-                (*value, *compensation) = (sum.value, sum.compensation);
-            }
+        if self.are_full && are_present(values) {
+            add_all(&mut self.values, &mut self.compensations, values);
             return;
         }
+        let sums = self.values.iter_mut().zip(&mut self.compensations);
         for ((value, compensation), term) in sums.zip(values) {
             if is_absent(*term) {
                 continue;
@@ -336,20 +331,99 @@ impl Fold for Totals {
     }
 }
 
-struct Average(Mean);
+/// Whether no slot is empty. It looks at all of them: then the compiler makes vectors of it.
+#[multiversion(targets("x86_64+avx2"))]
+fn are_present(values: &[f64]) -> bool {
+    let absent: usize = values.iter().map(|value| usize::from(is_absent(*value))).sum();
+    absent == 0
+}
 
-impl Cell for Average {
-    fn first(value: f64) -> Self {
-        Self(Mean::of(value))
+/// Adds a term to each sum.
+#[multiversion(targets("x86_64+avx2"))]
+fn add_all(values: &mut [f64], compensations: &mut [f64], terms: &[f64]) {
+    for ((value, compensation), term) in values.iter_mut().zip(compensations).zip(terms) {
+        let mut sum = Sum { value: *value, compensation: *compensation };
+        sum.add(*term);
+        (*value, *compensation) = (sum.value, sum.compensation);
+    }
+}
+
+/// Means, all steps at once: as `Totals`.
+struct Averages {
+    totals: Totals,
+    counts: Vec<f64>,
+    /// Which means are incremental.
+    incremental: Vec<bool>,
+    /// Whether any is.
+    has_incremental: bool,
+}
+
+impl Averages {
+    /// The mean at a step that has one.
+    fn mean(&self, step: usize) -> Option<Mean> {
+        let value = self.totals.values.get(step).filter(|value| !is_absent(**value))?;
+        let compensation = self.totals.compensations.get(step)?;
+        let sum = Sum { value: *value, compensation: *compensation };
+        let (count, incremental) = (*self.counts.get(step)?, *self.incremental.get(step)?);
+        Some(Mean { sum, count, incremental })
     }
 
-    fn add(&mut self, value: f64) {
-        self.0.add(value);
+    fn add_one(&mut self, step: usize, value: f64) {
+        let mean = match self.mean(step) {
+            Some(mut mean) => {
+                mean.add(value);
+                mean
+            }
+            None => Mean::of(value),
+        };
+        let slots = self.totals.values.get_mut(step).zip(self.totals.compensations.get_mut(step));
+        let others = self.counts.get_mut(step).zip(self.incremental.get_mut(step));
+        if let Some(((value, compensation), (count, incremental))) = slots.zip(others) {
+            (*value, *compensation) = (mean.sum.value, mean.sum.compensation);
+            (*count, *incremental) = (mean.count, mean.incremental);
+        }
+        self.has_incremental |= mean.incremental;
+    }
+}
+
+impl Fold for Averages {
+    const CELL_BYTES: usize = size_of::<Mean>();
+
+    fn new(count: usize) -> Self {
+        let (counts, incremental) = (vec![0.0; count], vec![false; count]);
+        Self { totals: Totals::new(count), counts, incremental, has_incremental: false }
     }
 
-    fn value(&self) -> f64 {
-        self.0.value()
+    fn add(&mut self, values: &[f64]) {
+        let totals = &mut self.totals;
+        if totals.are_full
+            && !self.has_incremental
+            && are_present(values)
+            && stay_finite(&totals.values, values)
+        {
+            add_all(&mut totals.values, &mut totals.compensations, values);
+            self.counts.iter_mut().for_each(|count| *count += 1.0);
+            return;
+        }
+        for (step, value) in values.iter().enumerate() {
+            if !is_absent(*value) {
+                self.add_one(step, *value);
+            }
+        }
+        self.totals.are_full = !self.totals.values.iter().any(|value| is_absent(*value));
     }
+
+    fn values(&self) -> Vec<f64> {
+        let steps = 0..self.totals.values.len();
+        steps.map(|step| self.mean(step).map_or(ABSENT, Mean::value)).collect()
+    }
+}
+
+/// Whether no sum becomes infinite with these terms.
+#[multiversion(targets("x86_64+avx2"))]
+fn stay_finite(values: &[f64], terms: &[f64]) -> bool {
+    let pairs = values.iter().zip(terms);
+    pairs.map(|(value, term)| usize::from((value + term).is_infinite())).sum::<usize>() == 0
 }
 
 struct Count(f64);
@@ -471,35 +545,62 @@ mod tests {
             Just(f64::NAN),
             Just(-0.0),
             Just(1e300),
+            Just(f64::MAX),
         ];
         prop_oneof![6 => usual, 1 => Just(ABSENT)]
     }
 
+    /// Neumaier's sum as upstream has it, with its branch.
+    fn add_branching(sum: &mut Sum, term: f64) {
+        let total = sum.value + term;
+        if total.is_infinite() {
+            sum.compensation = 0.0;
+        } else if sum.value.abs() >= term.abs() {
+            sum.compensation += (sum.value - total) + term;
+        } else {
+            sum.compensation += (term - total) + sum.value;
+        }
+        sum.value = total;
+    }
+
+    fn bits(values: impl IntoIterator<Item = f64>) -> Vec<u64> {
+        let plain = |value: f64| if value.is_nan() && !is_absent(value) { f64::NAN } else { value };
+        values.into_iter().map(|value| plain(value).to_bits()).collect()
+    }
+
     proptest! {
         #[test]
-        fn sums_of_columns_are_those_of_their_steps(
+        fn sums_and_means_of_columns_are_those_of_their_steps(
             series in proptest::collection::vec(proptest::collection::vec(slot(), 5), 1..9),
             is_dense: bool,
         ) {
-            let mut totals = Totals::new(5);
-            let mut steps: [Option<Sum>; 5] = [None; 5];
+            let (mut totals, mut averages) = (Totals::new(5), Averages::new(5));
+            let mut sums: [Option<Sum>; 5] = [None; 5];
+            let mut means: [Option<Mean>; 5] = [None; 5];
             for mut values in series {
                 if is_dense {
                     values.iter_mut().filter(|value| is_absent(**value)).for_each(|one| *one = 1.5);
                 }
                 totals.add(&values);
-                for (step, value) in steps.iter_mut().zip(values).filter(|(_, value)| !is_absent(*value)) {
-                    match step {
-                        Some(sum) => sum.add(value),
-                        None => *step = Some(Sum { value, compensation: 0.0 }),
+                averages.add(&values);
+                let steps = sums.iter_mut().zip(&mut means).zip(values);
+                for ((sum, mean), value) in steps.filter(|(_, value)| !is_absent(*value)) {
+                    match (sum, mean) {
+                        (Some(sum), Some(mean)) => {
+                            add_branching(sum, value);
+                            mean.add(value);
+                        }
+                        (sum, mean) => {
+                            *sum = Some(Sum { value, compensation: 0.0 });
+                            *mean = Some(Mean::of(value));
+                        }
                     }
                 }
             }
-            let expected: Vec<u64> = steps
-                .iter()
-                .map(|sum| sum.map_or(ABSENT, |sum| sum.value + sum.compensation).to_bits())
-                .collect();
-            prop_assert_eq!(totals.values().iter().map(|value| value.to_bits()).collect::<Vec<_>>(), expected);
+            let sums = sums.map(|sum| sum.map_or(ABSENT, |sum| sum.value + sum.compensation));
+            prop_assert_eq!(bits(totals.values()), bits(sums));
+            let means = means.map(|mean| mean.map_or(ABSENT, Mean::value));
+            prop_assert_eq!(bits(averages.values()), bits(means));
         }
     }
 }

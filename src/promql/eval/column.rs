@@ -86,17 +86,21 @@ pub(super) fn map_present(values: &mut [f64], f: impl Fn(f64) -> f64) {
     }
 }
 
-/// What sorts behind it is no metadata.
-const LAST_METADATA: &str = "__unit__";
-
 fn is_metadata(name: &str) -> bool {
     matches!(name, "__name__" | "__type__" | "__unit__")
 }
 
+/// Whether names from this one on may say something of the metric: those that do, begin so.
+fn may_be_metadata(name: &str) -> bool {
+    name.as_bytes().first().is_none_or(|first| *first <= b'_')
+}
+
 /// Whether labels say of what type or unit a metric is.
 pub(super) fn tells_type(labels: &Labels) -> bool {
-    let mut first = labels.iter().map(|(name, _)| name).take_while(|name| *name <= LAST_METADATA);
-    first.any(|name| matches!(name, "__type__" | "__unit__"))
+    let names = labels.iter().map(|(name, _)| name);
+    names
+        .take_while(|name| may_be_metadata(name))
+        .any(|name| matches!(name, "__type__" | "__unit__"))
 }
 
 /// Labels that are hashed as if they had no name and nothing said of the metric.
@@ -110,7 +114,7 @@ impl Hash for LabelsWithoutMetadata<'_> {
             let ahead = labels.as_text();
             match labels.next() {
                 Some((name, _)) if is_metadata(name) => {}
-                Some(pair) if pair.0 <= LAST_METADATA => pair.hash(state),
+                Some(pair) if may_be_metadata(pair.0) => pair.hash(state),
                 Some(_) | None => return ahead.hash(state),
             }
         }

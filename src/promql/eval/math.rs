@@ -14,11 +14,11 @@ pub(super) struct Sum {
 impl Sum {
     pub(super) fn add(&mut self, term: f64) {
         let total = self.value + term;
-        // Selections, no branches: which of the two is larger is often anybody's guess.
-        let is_larger = self.value.abs() >= term.abs();
-        let larger = if is_larger { self.value } else { term };
-        let smaller = if is_larger { term } else { self.value };
-        let compensation = self.compensation + ((larger - total) + smaller);
+        // What the sum lost, which one number can tell: this way it need not be known which of
+        // the two is larger (Knuth's TwoSum in place of Neumaier's branch).
+        let added = total - self.value;
+        let lost = (self.value - (total - added)) + (term - added);
+        let compensation = self.compensation + lost;
         self.compensation = if total.is_infinite() { 0.0 } else { compensation };
         self.value = total;
     }
@@ -32,9 +32,10 @@ impl Sum {
 /// incremental.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mean {
-    sum: Sum,
-    count: f64,
-    incremental: bool,
+    pub(super) sum: Sum,
+    pub(super) count: f64,
+    /// Whether the sum has overflowed, and is one of shares now.
+    pub(super) incremental: bool,
 }
 
 impl Mean {

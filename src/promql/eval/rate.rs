@@ -8,6 +8,7 @@ use super::layout::{Place, Slide, Stretch, Stretches};
 use super::window::Window;
 use crate::promql::syntax::Extension;
 use crate::storage::source::Columns;
+use multiversion::multiversion;
 use std::cmp::Ordering;
 
 /// Of two products of times and values the larger one is surely the larger number when it exceeds
@@ -59,11 +60,9 @@ pub(super) struct Falls {
 
 impl Falls {
     fn find(&mut self, values: &[f64]) {
-        let pairs = || values.iter().zip(values.iter().skip(1));
-        // Loops without branches, and the usual case.
-        let others: usize = pairs().map(|(a, b)| 1 - usize::from(b >= a)).sum();
-        self.rises = others == 0;
-        self.count = if self.rises { 0 } else { pairs().map(|(a, b)| usize::from(b < a)).sum() };
+        // Usually nothing but rises is found.
+        self.rises = others_than_rises(values) == 0;
+        self.count = if self.rises { 0 } else { falls(values) };
     }
 
     /// Whether windows of so many samples, of so many in all, are best summed sample by sample.
@@ -73,9 +72,8 @@ impl Falls {
 
     /// Puts down for each sample what a fall behind it adds.
     fn lay_out(&mut self, values: &[f64]) {
-        self.reached.clear();
-        let pairs = values.iter().zip(values.iter().skip(1));
-        self.reached.extend(pairs.map(|(a, b)| if b < a { *a } else { -0.0 }));
+        self.reached.resize(values.len().saturating_sub(1), 0.0);
+        lay_out(values, &mut self.reached);
     }
 
     /// Puts down the falls one by one.
@@ -101,6 +99,29 @@ impl Falls {
         let before = |at: usize| self.before.get(at).copied();
         let range = before(place.first).zip(place.after.checked_sub(1).and_then(before));
         range.and_then(|(from, to)| self.reached.get(from..to)).unwrap_or_default()
+    }
+}
+
+// Loops without branches, of which the compiler makes vectors: as long as the processor has them.
+
+#[multiversion(targets("x86_64+avx2"))]
+fn others_than_rises(values: &[f64]) -> usize {
+    let pairs = values.iter().zip(values.iter().skip(1));
+    pairs.map(|(a, b)| 1 - usize::from(b >= a)).sum()
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn falls(values: &[f64]) -> usize {
+    let pairs = values.iter().zip(values.iter().skip(1));
+    pairs.map(|(a, b)| usize::from(b < a)).sum()
+}
+
+/// See `Falls::reached`.
+#[multiversion(targets("x86_64+avx2"))]
+fn lay_out(values: &[f64], reached: &mut [f64]) {
+    let pairs = values.iter().zip(values.iter().skip(1));
+    for ((a, b), reached) in pairs.zip(reached) {
+        *reached = if b < a { *a } else { -0.0 };
     }
 }
 
@@ -165,8 +186,8 @@ pub(super) fn extrapolated(
     }
 }
 
-/// As `extrapolated` for windows that slide: loops without branches, which the compiler turns into
-/// vectors. Whether `values` are as many as they must be.
+/// As `extrapolated` for windows that slide. Whether `values` are as many as they must be.
+#[multiversion(targets("x86_64+avx2"))]
 fn slid(
     values: &[f64],
     slide: &Slide,
@@ -209,6 +230,7 @@ fn slid(
 }
 
 /// Adds to each sum the `len` addends from its own place on, in order.
+#[multiversion(targets("x86_64+avx2"))]
 fn add_sliding(addends: &[f64], len: usize, sums: &mut [f64]) {
     // So many sums stay in registers.
     const TOGETHER: usize = 16;

@@ -74,7 +74,7 @@ impl Batches<'_> {
         let mut batch = Batch::default();
         for one in series {
             columns.clear();
-            let warnings = match one.samples.read(self.range, columns) {
+            let warnings = match one.read(self.range, columns) {
                 Ok(warnings) => warnings,
                 Err(err) => return Batch { failure: Some(err), ..batch },
             };
@@ -133,7 +133,7 @@ impl Evaluator<'_> {
         let mut columns = Columns::default();
         for series in series {
             columns.clear();
-            let warnings = series.samples.read(range, &mut columns).map_err(source_error)?;
+            let warnings = series.read(range, &mut columns).map_err(source_error)?;
             self.tell_warnings(warnings);
             if !self.settings.start_timestamps {
                 columns.starts.clear();

@@ -15,7 +15,7 @@
 use crate::storage::chunk::Encoding;
 use crate::storage::chunk::body::{self, BODY_SAMPLES_MAX};
 use crate::storage::codec::{Reader, put_varint};
-use crate::storage::source::Columns;
+use crate::storage::source::{Columns, Known};
 use crate::storage::wal::frame::{parse_frame, put_frame};
 use std::sync::OnceLock;
 
@@ -174,7 +174,22 @@ struct Column {
     start: usize,
     len: usize,
     /// Decoded once for all series that share it; `None` when its bytes make no sense.
-    times: OnceLock<Option<Vec<i64>>>,
+    times: OnceLock<Option<Times>>,
+}
+
+#[derive(Debug)]
+struct Times {
+    ts: Vec<i64>,
+    /// As `Known::step`.
+    step: Option<i64>,
+}
+
+impl Times {
+    fn of(ts: Vec<i64>) -> Self {
+        let mut steps = ts.iter().zip(ts.iter().skip(1)).map(|(a, b)| b.saturating_sub(*a));
+        let step = steps.next().filter(|step| steps.all(|other| other == *step));
+        Self { ts, step }
+    }
 }
 
 impl Page {
@@ -259,10 +274,16 @@ impl Page {
     ) -> Result<(), String> {
         let first = self.entries.partition_point(|entry| entry.series < series);
         let entries = self.entries.get(first..).unwrap_or_default();
+        let start = out.len();
+        let mut known = Known::default();
         for entry in entries.iter().take_while(|entry| entry.series == series) {
+            let before = out.len();
             let decoded = self.parts(entry).map(|(times, values)| {
-                body::decode(times, entry.encoding, values, (from, to), out)
+                out.known = Known { step: times.step, has_no_markers: false };
+                body::decode(&times.ts, entry.encoding, values, (from, to), out)
             });
+            known = out.known_from(start, known, before);
+            out.known = known;
             decoded
                 .ok_or("its times or its place in the page make no sense")?
                 .map_err(|err| err.to_string())?;
@@ -271,11 +292,11 @@ impl Page {
     }
 
     /// The times and the encoded values of a chunk.
-    fn parts(&self, entry: &Entry) -> Option<(&[i64], &[u8])> {
+    fn parts(&self, entry: &Entry) -> Option<(&Times, &[u8])> {
         let column = self.columns.get(usize::try_from(entry.column).ok()?)?;
         let times = column.times.get_or_init(|| {
             let bytes = self.raw.get(column.start..column.start + column.len)?;
-            body::decode_times(bytes, column.count)
+            body::decode_times(bytes, column.count).map(Times::of)
         });
         let values = self.raw.get(entry.start..entry.start + entry.len)?;
         Some((times.as_ref()?, values))

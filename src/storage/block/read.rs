@@ -10,7 +10,7 @@ use crate::model::{Labels, Matcher, Timestamp};
 use crate::storage::BlockFacts;
 use crate::storage::damage::Damages;
 use crate::storage::error::{Error, Result};
-use crate::storage::source::{Columns, SourceError};
+use crate::storage::source::{Columns, Known, SourceError};
 use crate::storage::tombstone::{self, Intervals, Tombstones, bury};
 use crate::storage::wal::frame::{FILE_HEAD, check_file_head};
 use crate::sys::files::{Files, SharedFile, SharedFiles};
@@ -382,17 +382,22 @@ impl BlockSeries {
     pub(crate) fn read(&self, from: i64, to: i64, out: &mut Columns) -> Vec<String> {
         let mut warnings = Vec::new();
         let start = out.len();
+        let mut known = Known::default();
         for page in self.span.page..=self.span.page.saturating_add(self.span.more_pages) {
-            let read = self.block.page(page);
-            if let Err(why) = read.and_then(|page| page.decode(self.number, from, to, out)) {
+            let (read, before) = (self.block.page(page), out.len());
+            let read = read.and_then(|page| page.decode(self.number, from, to, out));
+            known = out.known_from(start, known, before);
+            if let Err(why) = read {
                 warnings.push(format!(
                     "chunks of {} in block {} are missing: page {page}: {why}",
                     self.labels, self.block.name
                 ));
             }
         }
+        out.known = known;
         if let Some(deleted) = &self.deleted {
             deleted.strike(out, start);
+            out.known = Known::default();
         }
         warnings
     }

@@ -33,7 +33,7 @@ pub(super) use check::check;
 pub(super) use open::fuzz;
 pub(super) use open::{ChunkBytes, OpenChunk};
 pub(super) use out_of_order::LateSeries;
-pub(super) use snapshot::HeadSeries;
+pub(super) use snapshot::{HeadSelection, HeadSeries};
 
 use self::admit::{Admission, Limits, Stop, Touched};
 use self::keep::Keeper;

@@ -233,11 +233,12 @@ impl<'a> Walk<'a> {
                         _other => Spacing::Uneven,
                     };
                     (*ts.first_mut()?, *values.first_mut()?) = (time, f64::from_bits(bits));
-                    even = self.times.repeats_until(to);
+                    let left = u32::try_from(values.len() - 1).unwrap_or(u32::MAX);
+                    even = self.times.repeats_until(to, left) as usize;
                     1
                 }
                 some => {
-                    even -= some as u64;
+                    even -= some;
                     some
                 }
             };
@@ -250,9 +251,8 @@ impl<'a> Walk<'a> {
     /// told in the usual way; how many those were, which may be none.
     #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
     #[inline(always)]
-    fn unpack_even(&mut self, ts: &mut [i64], values: &mut [f64], most: u64) -> usize {
-        let room = usize::try_from(most).unwrap_or(usize::MAX).min(values.len());
-        let values = values.get_mut(..room).unwrap_or_default();
+    fn unpack_even(&mut self, ts: &mut [i64], values: &mut [f64], most: usize) -> usize {
+        let values = values.get_mut(..most).unwrap_or_default();
         if values.is_empty() {
             return 0;
         }

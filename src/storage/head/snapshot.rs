@@ -42,6 +42,25 @@ pub(crate) struct HeadSeries {
     deleted: Option<Arc<Intervals>>,
 }
 
+/// Series of the head that were selected together.
+#[derive(Debug)]
+pub(crate) struct HeadSelection {
+    /// In the order of their places.
+    pub(crate) series: Vec<HeadSeries>,
+    /// Numbers of those that still have labels, sorted by those.
+    pub(crate) order: Vec<usize>,
+}
+
+impl HeadSelection {
+    /// The series, sorted by labels.
+    pub(crate) fn into_sorted(self) -> Vec<HeadSeries> {
+        let mut series: Vec<Option<HeadSeries>> = self.series.into_iter().map(Some).collect();
+        let mut sorted = Vec::with_capacity(self.order.len());
+        sorted.extend(self.order.iter().filter_map(|number| series.get_mut(*number)?.take()));
+        sorted
+    }
+}
+
 /// A chunk that was read back.
 #[derive(Debug)]
 struct Loaded {
@@ -83,9 +102,11 @@ impl HeadSeries {
         if let Some(deleted) = &self.deleted {
             deleted.strike(out, start);
         }
-        let is_all = start == 0 && self.deleted.is_none();
-        out.known = if is_all { learned.known() } else { Known::default() };
-        debug_assert!(out.known.is_true_of(out), "BUG: samples are not what is known of them");
+        out.known = if self.deleted.is_none() { learned.known() } else { Known::default() };
+        debug_assert!(
+            out.known.is_true_of(out, start),
+            "BUG: samples are not what is known of them"
+        );
         warnings
     }
 
@@ -204,21 +225,20 @@ pub(super) const fn plain_has_value(max: i64, from: i64, to: i64) -> Option<bool
 }
 
 impl Head {
-    /// Series that match and may have samples in `range`, sorted by labels, as they are at one
-    /// moment: of a commit all samples are there or none. Labels, which never change, follow in
-    /// batches.
+    /// Series that match and may have samples in `range`, as they are at one moment: of a commit
+    /// all samples are there or none. Labels, which never change, follow in batches.
     ///
     /// # Errors
     /// More than `series_max` match.
-    pub(crate) fn select(
+    pub(crate) fn selection(
         &self,
         range: TimeRange,
         matchers: &[Matcher],
         series_max: usize,
-    ) -> Result<Vec<HeadSeries>, SourceError> {
-        let mut found = self.select_samples(range, matchers, series_max)?;
+    ) -> Result<HeadSelection, SourceError> {
+        let mut series = self.select_samples(range, matchers, series_max)?;
         let (mut keys, mut text) = (Keys::default(), String::new());
-        for batch in found.chunks_mut(BATCH_SERIES) {
+        for batch in series.chunks_mut(BATCH_SERIES) {
             let state = self.state();
             for one in batch {
                 let series = state.table.get(one.number);
@@ -227,10 +247,24 @@ impl Head {
                 keys.push(series.into_iter().flat_map(Series::pairs));
             }
         }
-        let mut sorted = keys.sorted(found);
+        let mut order = keys.order(&series);
         // What has gone since is in a block, and those are asked later.
-        sorted.retain(|one| !one.labels.is_empty());
-        Ok(sorted)
+        order.retain(|number| series.get(*number).is_some_and(|one| !one.labels.is_empty()));
+        Ok(HeadSelection { series, order })
+    }
+
+    /// As `selection`, sorted by labels.
+    ///
+    /// # Errors
+    /// As `selection`.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn select(
+        &self,
+        range: TimeRange,
+        matchers: &[Matcher],
+        series_max: usize,
+    ) -> Result<Vec<HeadSeries>, SourceError> {
+        Ok(self.selection(range, matchers, series_max)?.into_sorted())
     }
 
     fn select_samples(
@@ -397,14 +431,20 @@ impl Keys {
         self.ends.push(self.pairs.len());
     }
 
-    /// The series whose pairs were pushed in this order, sorted by labels.
-    fn sorted(mut self, series: Vec<HeadSeries>) -> Vec<HeadSeries> {
+    /// Those of the series with this number.
+    fn of(&self, number: usize) -> &[PairId] {
+        let start = number.checked_sub(1).and_then(|before| self.ends.get(before).copied());
+        let end = self.ends.get(number).copied().unwrap_or_default();
+        self.pairs.get(start.unwrap_or_default()..end).unwrap_or_default()
+    }
+
+    /// The numbers of the series whose pairs were pushed in this order, sorted by labels.
+    fn order(mut self, series: &[HeadSeries]) -> Vec<usize> {
         let mut texts: FxHashMap<PairId, (&str, &str)> = FxHashMap::default();
         // Series that come one after another have most labels in common.
         let mut before: &[PairId] = &[];
-        let mut start = 0;
-        for (one, end) in series.iter().zip(&self.ends) {
-            let pairs = self.pairs.get(start..*end).unwrap_or_default();
+        for (number, one) in series.iter().enumerate() {
+            let pairs = self.of(number);
             for (place, pair) in pairs.iter().enumerate() {
                 if before.get(place) != Some(pair)
                     && let Entry::Vacant(entry) = texts.entry(*pair)
@@ -413,28 +453,33 @@ impl Keys {
                     entry.insert(text);
                 }
             }
-            (before, start) = (pairs, *end);
+            before = pairs;
         }
         let mut order: Vec<_> = texts.into_iter().collect();
         order.sort_unstable_by_key(|(_, text)| *text);
+        let rank_bits = u32::BITS - u32::try_from(order.len()).unwrap_or(u32::MAX).leading_zeros();
         let ranks: FxHashMap<PairId, u32> =
-            (0..).zip(order).map(|(rank, (pair, _))| (pair, rank)).collect();
+            (1..).zip(order).map(|(rank, (pair, _))| (pair, rank)).collect();
         for pair in &mut self.pairs {
-            *pair = ranks.get(pair).copied().unwrap_or(u32::MAX);
+            *pair = ranks.get(pair).copied().unwrap_or_default();
         }
-        // Sorted by number: series are large, and sorting moves them many times.
-        let mut order: Vec<(&[u32], usize)> = Vec::with_capacity(series.len());
-        let mut start = 0;
-        for (number, end) in self.ends.iter().enumerate() {
-            order.push((self.pairs.get(start..*end).unwrap_or_default(), number));
-            start = *end;
-        }
-        order.sort_unstable_by_key(|(key, _)| *key);
-        let mut series: Vec<Option<HeadSeries>> = series.into_iter().map(Some).collect();
-        let mut sorted = Vec::with_capacity(series.len());
-        sorted.extend(order.into_iter().filter_map(|(_, number)| series.get_mut(number)?.take()));
-        sorted
+        let mut order: Vec<(u128, usize)> = Vec::with_capacity(series.len());
+        order.extend(
+            (0..series.len()).map(|number| (first_ranks(self.of(number), rank_bits), number)),
+        );
+        order.sort_unstable_by(|(first_a, a), (first_b, b)| {
+            first_a.cmp(first_b).then_with(|| self.of(*a).cmp(self.of(*b)))
+        });
+        order.into_iter().map(|(_, number)| number).collect()
     }
+}
+
+/// The first ranks, counted from 1, in so many bits each: words of two series compare as their
+/// ranks do, as far as those are in them.
+fn first_ranks(ranks: &[u32], rank_bits: u32) -> u128 {
+    let fitting = u128::BITS / rank_bits.max(1);
+    let all = ranks.iter().copied().chain(std::iter::repeat(0));
+    all.zip(0..fitting).fold(0, |word, (rank, _)| word << rank_bits | u128::from(rank))
 }
 
 impl State {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use watchbell::model::{Labels, Matcher, TimeRange, Timestamp, stale_nan};
 use watchbell::promql::{Config, Engine, Features, Options, Output, Query, Value};
 use watchbell::storage::source::{
-    Columns, SelectedSeries, SeriesSamples, SeriesSet, Source, SourceError,
+    Columns, SelectedSamples, SelectedSeries, SeriesSet, Source, SourceError,
 };
 use watchbell::sys::clock::{Clock, Sleep};
 
@@ -94,9 +94,14 @@ struct Samples {
     columns: Columns,
 }
 
-impl SeriesSamples for Samples {
-    fn read(&self, range: TimeRange, out: &mut Columns) -> Result<Vec<String>, SourceError> {
-        let Columns { ts, values, starts } = &self.columns;
+impl SelectedSamples for Samples {
+    fn read(
+        &self,
+        _number: usize,
+        range: TimeRange,
+        out: &mut Columns,
+    ) -> Result<Vec<String>, SourceError> {
+        let Columns { ts, values, starts, .. } = &self.columns;
         for ((ts, value), start) in ts.iter().zip(values).zip(starts) {
             if (range.from().as_millis()..=range.to().as_millis()).contains(ts) {
                 out.push(*ts, *value);
@@ -116,10 +121,8 @@ impl Source for Series {
     ) -> Result<SeriesSet, SourceError> {
         let matches = |labels: &Labels| matchers.iter().all(|matcher| matcher.matches(labels));
         let found = self.0.iter().filter(|(labels, _)| matches(labels));
-        let found = found.map(|(labels, samples)| SelectedSeries {
-            labels: labels.clone(),
-            samples: samples.clone(),
-        });
+        let found =
+            found.map(|(labels, samples)| SelectedSeries::new(labels.clone(), samples.clone(), 0));
         let series: Vec<_> = found.take(series_max).collect();
         Ok(SeriesSet { series, warnings: Vec::new() })
     }
