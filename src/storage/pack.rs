@@ -137,7 +137,8 @@ impl Values {
             Some(whole) => whole,
             None => whole_of(self.last, scale)?,
         };
-        let whole = before.checked_add(unzigzag(told))?;
+        // No writer goes so far that it wraps, and others are not ours to judge.
+        let whole = before.wrapping_add(unzigzag(told));
         self.whole = Some(whole);
         self.last = bits_of(whole, scale)?;
         Some(self.last)
@@ -168,17 +169,17 @@ impl Values {
     #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
     #[inline(always)]
     pub(super) fn next_behind_zeros(&mut self, bits: &mut BitReader<'_>, out: &mut [f64]) -> usize {
-        let Mode { scale, width } = self.mode;
+        let scale = self.mode.scale;
         let power = POWERS.get(usize::from(scale));
         let (Some(whole), Some(power)) = (self.whole, power) else { return 0 };
-        let width = u32::from(width);
+        let mut wholes = Wholes { whole, mode: self.mode };
         // Most are whole numbers, and a division takes longer than all else here.
-        let (count, whole) = if scale == 0 {
-            wholes_behind_zeros(bits, width, (self.last, whole), |whole| whole as f64, out)
+        let count = if scale == 0 {
+            wholes.next_behind_zeros(bits, |whole| whole as f64, out)
         } else {
-            wholes_behind_zeros(bits, width, (self.last, whole), |whole| whole as f64 / power, out)
+            wholes.next_behind_zeros(bits, |whole| whole as f64 / power, out)
         };
-        self.whole = Some(whole);
+        (self.whole, self.mode) = (Some(wholes.whole), wholes.mode);
         if let Some(last) = count.checked_sub(1).and_then(|last| out.get(last)) {
             self.last = last.to_bits();
         }
@@ -238,39 +239,62 @@ impl Values {
     }
 }
 
-/// As `Values::next_behind_zeros`, from a value and its whole number on; answers the last one too.
-#[inline(always)]
-fn wholes_behind_zeros(
-    bits: &mut BitReader<'_>,
-    width: u32,
-    (last, mut whole): (u64, i64),
-    value_of: impl Fn(i64) -> f64,
-    out: &mut [f64],
-) -> (usize, i64) {
-    let (mut value, mut count) = (f64::from_bits(last), 0);
-    for slot in out {
-        let Some(word) = bits.peek(3 + width) else { break };
-        // Most series do either nearly always, so that the next place is guessed right, and the
-        // loop does not wait for this one's value.
-        if word >> 62 == 0 {
-            if word.leading_zeros() >= RUN_BITS {
-                break;
+/// Reads values that are told by decimal differences of one scale.
+#[derive(Clone, Copy, Debug)]
+struct Wholes {
+    /// The value before, times ten to the scale.
+    whole: i64,
+    mode: Mode,
+}
+
+impl Wholes {
+    /// As `Values::next_behind_zeros`.
+    #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
+    #[inline(always)]
+    fn next_behind_zeros(
+        &mut self,
+        bits: &mut BitReader<'_>,
+        value_of: impl Fn(i64) -> f64,
+        out: &mut [f64],
+    ) -> usize {
+        const HEAD_BITS: u32 = 13;
+        let (mut whole, mut width) = (self.whole, u32::from(self.mode.width));
+        let (mut value, mut count) = (value_of(whole), 0);
+        for slot in out {
+            let Some(word) = bits.peek(HEAD_BITS.max(3 + width)) else { break };
+            // Most series do either nearly always, so that the next place is guessed right, and
+            // the loop does not wait for this one's value.
+            if word >> 62 == 0 {
+                if word.leading_zeros() >= RUN_BITS {
+                    break;
+                }
+                bits.pass(2);
+            } else {
+                let told = if word >> 61 == DIFFERS {
+                    bits.pass(3 + width);
+                    // The width is not nought, or there were no whole number.
+                    (word << 3) >> ((64 - width) & 63)
+                } else {
+                    // Another width: most have that now and then.
+                    let is_wider = word >> 60 == 0b0110;
+                    if !is_wider || word >> 57 & 7 != u64::from(self.mode.scale) {
+                        break;
+                    }
+                    let wider = low_byte(word >> 51 & 63) + 1;
+                    let Some(told) = bits.get_behind(HEAD_BITS, u32::from(wider)) else { break };
+                    width = u32::from(wider);
+                    told
+                };
+                whole = whole.wrapping_add(unzigzag(told));
+                value = value_of(whole);
             }
-            bits.pass(2);
-        } else if word >> 61 == DIFFERS {
-            // The width is not nought, or there were no whole number.
-            let told = (word << 3) >> ((64 - width) & 63);
-            let Some(next) = whole.checked_add(unzigzag(told)) else { break };
-            bits.pass(3 + width);
-            whole = next;
-            value = value_of(whole);
-        } else {
-            break;
+            *slot = value;
+            count += 1;
         }
-        *slot = value;
-        count += 1;
+        self.whole = whole;
+        self.mode.width = low_byte(u64::from(width));
+        count
     }
-    (count, whole)
 }
 
 impl Mode {

@@ -15,6 +15,7 @@ use crate::storage::source::CountBy;
 use multiversion::multiversion;
 use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
+use std::ops::Range;
 
 pub(super) type Map<K, V> = HashMap<K, V, FxBuildHasher>;
 
@@ -289,8 +290,6 @@ impl<C: Cell> Fold for Each<C> {
 struct Totals {
     values: Vec<f64>,
     compensations: Vec<f64>,
-    /// Whether there is a sum at each step.
-    are_full: bool,
 }
 
 impl Fold for Totals {
@@ -298,12 +297,17 @@ impl Fold for Totals {
 
     fn new(count: usize) -> Self {
         let (values, compensations) = (empty_column(count), vec![0.0; count]);
-        Self { values, compensations, are_full: false }
+        Self { values, compensations }
     }
 
     fn add(&mut self, values: &[f64]) {
-        if self.are_full && are_present(values) {
-            add_all(&mut self.values, &mut self.compensations, values);
+        let (range, terms) = without_absent_ends(values);
+        let slots = self.values.get_mut(range.clone()).zip(self.compensations.get_mut(range));
+        if let Some((sums, compensations)) = slots
+            && are_present(sums)
+            && are_present(terms)
+        {
+            add_all(sums, compensations, terms);
             return;
         }
         let sums = self.values.iter_mut().zip(&mut self.compensations);
@@ -319,7 +323,6 @@ impl Fold for Totals {
             sum.add(*term);
             (*value, *compensation) = (sum.value, sum.compensation);
         }
-        self.are_full = !self.values.iter().any(|value| is_absent(*value));
     }
 
     fn values(&self) -> Vec<f64> {
@@ -329,6 +332,14 @@ impl Fold for Totals {
         };
         sums.map(total).collect()
     }
+}
+
+/// The slots from the first to the last that is not empty: series begin and end.
+fn without_absent_ends(values: &[f64]) -> (Range<usize>, &[f64]) {
+    let first = values.iter().position(|value| !is_absent(*value)).unwrap_or(values.len());
+    let last = values.iter().rposition(|value| !is_absent(*value));
+    let range = first..last.map_or(first, |last| last + 1);
+    (range.clone(), values.get(range).unwrap_or_default())
 }
 
 /// Whether no slot is empty. It looks at all of them: then the compiler makes vectors of it.
@@ -395,14 +406,17 @@ impl Fold for Averages {
     }
 
     fn add(&mut self, values: &[f64]) {
-        let totals = &mut self.totals;
-        if totals.are_full
+        let (range, terms) = without_absent_ends(values);
+        let Totals { values: sums, compensations } = &mut self.totals;
+        let slots = sums.get_mut(range.clone()).zip(compensations.get_mut(range.clone()));
+        if let Some(((sums, compensations), counts)) = slots.zip(self.counts.get_mut(range))
             && !self.has_incremental
-            && are_present(values)
-            && stay_finite(&totals.values, values)
+            && are_present(sums)
+            && are_present(terms)
+            && stay_finite(sums, terms)
         {
-            add_all(&mut totals.values, &mut totals.compensations, values);
-            self.counts.iter_mut().for_each(|count| *count += 1.0);
+            add_all(sums, compensations, terms);
+            counts.iter_mut().for_each(|count| *count += 1.0);
             return;
         }
         for (step, value) in values.iter().enumerate() {
@@ -410,7 +424,6 @@ impl Fold for Averages {
                 self.add_one(step, *value);
             }
         }
-        self.totals.are_full = !self.totals.values.iter().any(|value| is_absent(*value));
     }
 
     fn values(&self) -> Vec<f64> {

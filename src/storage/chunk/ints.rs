@@ -289,6 +289,11 @@ fn unpack(packed: &[u8], width: u32, count: usize, out: &mut Vec<i64>) {
         out.resize(out.len() + count, 0);
         return;
     }
+    // A copy with room behind it, so that each number is read by one load.
+    let mut padded = [0_u8; GROUP_LEN * 8 + 16];
+    if let Some(to) = padded.get_mut(..packed.len()) {
+        to.copy_from_slice(packed);
+    }
     let mask = u64::MAX >> (64 - width);
     let start = out.len();
     out.resize(start + count, 0);
@@ -296,29 +301,18 @@ fn unpack(packed: &[u8], width: u32, count: usize, out: &mut Vec<i64>) {
     let places = (0..).step_by(width as usize).map(|bit: usize| (bit / 8, bit % 8));
     if width <= WORD_WIDTH_MAX {
         for (slot, (byte, bit)) in slots.zip(places) {
-            let word = u64::from_le_bytes(load(packed, byte)) >> bit;
+            let bytes = padded.get(byte..).and_then(<[u8]>::first_chunk::<8>);
+            let word = u64::from_le_bytes(*bytes.unwrap_or(&[0; 8])) >> bit;
             *slot = (word & mask).cast_signed();
         }
         return;
     }
     for (slot, (byte, bit)) in slots.zip(places) {
-        let low = u64::from_le_bytes(load(packed, byte)) >> bit;
-        // What the low word's shift has brought in are zeros, in two steps for a shift by all.
-        let high = u64::from_le_bytes(load(packed, byte + 8)) << 1 << (63 - bit);
-        *slot = ((low | high) & mask).cast_signed();
+        let bytes = padded.get(byte..).and_then(<[u8]>::first_chunk::<16>);
+        let word = u128::from_le_bytes(*bytes.unwrap_or(&[0; 16])) >> bit;
+        let [a, b, c, d, e, f, g, h, ..] = word.to_le_bytes();
+        *slot = (u64::from_le_bytes([a, b, c, d, e, f, g, h]) & mask).cast_signed();
     }
-}
-
-/// Eight bytes from this one on; what is missing is zero.
-#[inline]
-fn load(packed: &[u8], byte: usize) -> [u8; 8] {
-    let rest = packed.get(byte..).unwrap_or_default();
-    if let Some(whole) = rest.first_chunk::<8>() {
-        return *whole;
-    }
-    let mut few = [0; 8];
-    few.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    few
 }
 
 #[cfg(test)]
