@@ -249,7 +249,6 @@ struct Wholes {
 
 impl Wholes {
     /// As `Values::next_behind_zeros`.
-    #[expect(clippy::inline_always, reason = "its state is to stay in registers")]
     #[inline(always)]
     fn next_behind_zeros(
         &mut self,

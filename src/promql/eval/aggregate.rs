@@ -211,6 +211,10 @@ impl Numbers {
     /// The number of a series' group; of a new one it is the count of those before, and its labels
     /// come with it.
     fn of(&mut self, labels: &Labels, grouping: &Grouping) -> (usize, Option<Labels>) {
+        let are_one = !grouping.without && grouping.labels.is_empty();
+        if are_one && !self.known.is_empty() {
+            return (0, None);
+        }
         let listed = grouping.labels.iter().map(String::as_str);
         let last = if grouping.without { None } else { Some(listed.max().unwrap_or_default()) };
         with_kept(grouping, |keep| labels.write_filtered(last, keep, &mut self.text));

@@ -126,6 +126,13 @@ impl Groups {
     /// The group of a series.
     fn of(&mut self, table: &Table, series: &Series) -> usize {
         self.key.clear();
+        if !self.without && self.names.is_empty() {
+            // All are in one.
+            if self.groups.is_empty() {
+                self.groups.push((Labels::empty(), 0));
+            }
+            return 0;
+        }
         if self.without {
             let kept =
                 |id: &PairId| table.name_of(*id).is_some_and(|name| !self.names.contains(&name));
