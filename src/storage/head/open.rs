@@ -293,16 +293,37 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Values of a series: of one kind all along, or of any.
+    fn values() -> impl Strategy<Value = Vec<u64>> {
+        let len = 1..120_usize;
+        let of = |one: BoxedStrategy<f64>| {
+            proptest::collection::vec(one.prop_map(f64::to_bits), 1..120_usize).boxed()
+        };
+        // Whole numbers, decimals, and numbers of all their digits that have most in common.
+        let whole = of((0_u32..5000).prop_map(f64::from).boxed());
+        let decimal = (0_u32..8, 1_u32..100_000)
+            .prop_map(|(same, n)| if same < 3 { 12.5 } else { f64::from(n) / 1000.0 });
+        let full = (0_u32..8, 1_u32..1000)
+            .prop_map(|(same, n)| if same < 2 { 0.3 } else { 1.0 + f64::from(n) / 3e4 });
+        let any_kind =
+            prop_oneof![any::<u64>(), (0_u32..5000).prop_map(|n| f64::from(n).to_bits())];
+        let mixed = proptest::collection::vec(any_kind, len);
+        prop_oneof![mixed, whole, of(decimal.boxed()), of(full.boxed())]
+    }
+
     fn samples() -> impl Strategy<Value = Vec<(i64, u64)>> {
         let step = prop_oneof![Just(5000_i64), 4990_i64..5010, 1_i64..(1 << 50)];
-        let bits = prop_oneof![any::<u64>(), (0_u32..5000).prop_map(|n| f64::from(n).to_bits())];
-        proptest::collection::vec((step, bits), 1..120).prop_map(|steps| {
+        let steps = prop_oneof![
+            proptest::collection::vec(Just(15_000_i64), 120),
+            proptest::collection::vec(step, 120),
+        ];
+        (steps, values()).prop_map(|(steps, values)| {
             let mut ts = -1_000_000;
             let next = |(step, bits)| {
                 ts += step;
                 (ts, bits)
             };
-            steps.into_iter().map(next).collect()
+            steps.into_iter().zip(values).map(next).collect()
         })
     }
 

@@ -520,3 +520,32 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ranks() -> impl Strategy<Value = (u32, Vec<Vec<u32>>)> {
+        (1_u32..=32).prop_flat_map(|bits| {
+            let max = u32::MAX >> (32 - bits);
+            let few = 1..=max.min(3);
+            let rank = prop_oneof![few, 1..=max];
+            let lists = proptest::collection::vec(proptest::collection::vec(rank, 0..20), 2..6);
+            (Just(bits), lists)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn words_of_ranks_compare_as_the_ranks_do((bits, lists) in ranks()) {
+            for (a, b) in lists.iter().zip(lists.iter().skip(1)) {
+                let words = first_ranks(a, bits).cmp(&first_ranks(b, bits));
+                prop_assert!(words.is_eq() || words == a.cmp(b), "{a:?} {b:?}");
+                let fitting = usize::try_from(128 / bits).unwrap();
+                let differ_early = a.iter().zip(b).take(fitting).any(|(a, b)| a != b);
+                prop_assert!(!differ_early || words.is_ne(), "{a:?} {b:?}");
+            }
+        }
+    }
+}
