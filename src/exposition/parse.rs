@@ -125,6 +125,28 @@ impl<'a> Parser<'a> {
         Carry { family, normalize: self.normalize, saw_eof: self.saw_eof }
     }
 
+    /// The sample of the next line, when its series part is so many bytes long and `is_known`:
+    /// then its end need not be looked for. `None` leaves the line to `next`.
+    pub fn known_sample(
+        &mut self,
+        len: usize,
+        is_known: impl FnOnce(&[u8], Normalize) -> bool,
+    ) -> Option<Result<SampleLine<'a>, ParseError>> {
+        let start = self.at;
+        let (raw, after) = self.rest().split_at_checked(len)?;
+        // What is known ends here too, unless braces or more of a name follow.
+        let ends = matches!(after, [b' ', next, ..] if !matches!(next, b' ' | b'\t' | b'{'));
+        let normalize = self.normalize_for(raw);
+        if self.done || !ends || !is_known(raw, normalize) {
+            return None;
+        }
+        self.at += len;
+        Some(self.behind_series(start, raw, normalize).map_err(|fault| {
+            self.done = true;
+            ParseError::at(self.body, fault.offset, fault.message)
+        }))
+    }
+
     fn step(&mut self) -> Result<Option<Entry<'a>>, Fault> {
         loop {
             if self.format == Format::Text {
@@ -260,7 +282,16 @@ impl<'a> Parser<'a> {
         let start = self.at;
         self.skip_series()?;
         let raw = self.body.get(start..self.at).unwrap_or_default();
-        let normalize = self.normalize_for(raw);
+        self.behind_series(start, raw, self.normalize_for(raw)).map(Entry::Sample)
+    }
+
+    /// The rest of a sample's line, whose series part was passed.
+    fn behind_series(
+        &mut self,
+        start: usize,
+        raw: &'a [u8],
+        normalize: Normalize,
+    ) -> Result<SampleLine<'a>, Fault> {
         let value_at = self.gap("expected a value after the metric")?;
         let token = self.token();
         let value = value::parse(token).ok_or_else(|| {
@@ -275,7 +306,7 @@ impl<'a> Parser<'a> {
         }
         let format = self.format;
         let series = SeriesText { body: self.body, start, raw, format, normalize };
-        Ok(Entry::Sample(SampleLine { series, value, ts, exemplar }))
+        Ok(SampleLine { series, value, ts, exemplar })
     }
 
     /// The timestamp, the exemplar and the end of the line.

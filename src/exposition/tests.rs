@@ -249,6 +249,27 @@ fn labels() -> impl Strategy<Value = Labels> {
     })
 }
 
+/// A line of a body, right or nearly so; many begin as others do.
+fn line() -> impl Strategy<Value = String> {
+    let series = prop_oneof![
+        Just("m"),
+        Just("m_bucket"),
+        Just("m_bucket{le=\"1\"}"),
+        Just("m{a=\"}\\\"\"}"),
+        Just("m {a=\"x\"}"),
+        Just("m{a=\"x\"}"),
+        Just("{\"m\",a=\"x\"}"),
+        Just("m{a=\"line\nbreak\"}"),
+        Just("# TYPE m histogram"),
+        Just("# x"),
+        Just(""),
+    ];
+    let value =
+        prop_oneof![Just(" 1"), Just("  2"), Just(" 3 17"), Just(" x"), Just(""), Just(" {} 1")];
+    (series, value, prop_oneof![9 => Just("\n"), 1 => Just("")])
+        .prop_map(|(series, value, end)| format!("{series}{value}{end}"))
+}
+
 proptest! {
     #[test]
     fn no_body_makes_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
@@ -264,6 +285,53 @@ proptest! {
         let body = pieces.concat();
         let _ = read(body.as_bytes(), Format::Text);
         let _ = read(body.as_bytes(), Format::OpenMetrics);
+    }
+
+    #[test]
+    fn lines_whose_end_is_known_are_read_as_all_are(
+        lines in proptest::collection::vec(line(), 0..12),
+        others in proptest::collection::vec(line(), 12),
+        is_open_metrics: bool,
+    ) {
+        let (format, end) =
+            if is_open_metrics { (Format::OpenMetrics, "# EOF\n") } else { (Format::Text, "") };
+        let shown = |line: &SampleLine<'_>| {
+            let mut pairs = Pairs::new();
+            line.series.read(&mut pairs).ok();
+            format!("{pairs:?} {} {:?} {:?}", line.value, line.ts, line.series.normalize())
+        };
+        let read = |lines: &[String], known: &[(Vec<u8>, Normalize)]| {
+            let body = lines.concat() + end;
+            let mut parser = Parser::new(body.as_bytes(), format);
+            let (mut texts, mut seen) = (Vec::new(), Vec::new());
+            loop {
+                let expected = known.get(seen.len());
+                let found = expected.and_then(|(text, normalize)| {
+                    parser.known_sample(text.len(), |raw, how| raw == text && how == *normalize)
+                });
+                let entry = match found {
+                    Some(line) => line.map(Entry::Sample),
+                    None => match parser.next() {
+                        Some(entry) => entry,
+                        None => break,
+                    },
+                };
+                match entry {
+                    Ok(Entry::Sample(line)) => {
+                        seen.push((line.series.raw().to_vec(), line.series.normalize()));
+                        texts.push(shown(&line));
+                    }
+                    Ok(other) => texts.push(format!("{other:?}")),
+                    Err(err) => texts.push(err.to_string()),
+                }
+            }
+            (texts, seen)
+        };
+        let (texts, known) = read(&lines, &[]);
+        prop_assert_eq!(&read(&lines, &known).0, &texts);
+        // What was expected need not come.
+        let (_, wrong) = read(&others, &[]);
+        prop_assert_eq!(&read(&lines, &wrong).0, &texts);
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::sys::files::SystemFiles;
 use crate::sys::http::Http;
 use crate::sys::memory;
 use crate::sys::metrics::Registry;
-use crate::sys::tasks::{self, Shutdown};
+use crate::sys::tasks::{self, BlockingRuntime, Shutdown};
 use arc_swap::ArcSwap;
 use std::num::NonZero;
 use std::path::Path;
@@ -358,6 +358,8 @@ impl Service {
             files: Arc::new(HostFiles),
             user_agent: format!("Prometheus/{PROMETHEUS_VERSION}"),
             safety: self.options.limits,
+            // Without room for one more thread the loops run beside all other tasks.
+            runtime: BlockingRuntime::new("scrape").ok().map(Arc::new),
             on_commit: Arc::new(move || revision.nudge(clock.elapsed())),
         }
     }

@@ -16,13 +16,25 @@ pub fn panics_total() -> u64 {
 
 /// Starts a named task on the current runtime. A panic is logged and counted, and ends only the
 /// task.
-#[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
 pub fn spawn<F>(name: impl Into<String>, future: F) -> tokio::task::JoinHandle<Option<F::Output>>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
+    spawn_on(&tokio::runtime::Handle::current(), name, future)
+}
+
+/// As `spawn`, on this runtime.
+#[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+pub fn spawn_on<F>(
+    runtime: &tokio::runtime::Handle,
+    name: impl Into<String>,
+    future: F,
+) -> tokio::task::JoinHandle<Option<F::Output>>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
     let name = name.into();
-    tokio::spawn(async move {
+    runtime.spawn(async move {
         use futures_util::FutureExt as _;
         let caught = std::panic::AssertUnwindSafe(future).catch_unwind().await;
         caught.map_err(|panic| report(&name, panic.as_ref())).ok()
@@ -68,7 +80,8 @@ pub fn guarded<T>(name: &str, work: impl FnOnce() -> T) -> Option<T> {
     caught.map_err(|panic| report(name, panic.as_ref())).ok()
 }
 
-/// A small runtime of its own, for callers that block until an answer is there.
+/// A small runtime of its own, for callers that block until an answer is there, and for tasks that
+/// are not to wait for any others.
 #[derive(Debug)]
 pub struct BlockingRuntime(Option<tokio::runtime::Runtime>);
 
@@ -84,6 +97,11 @@ impl BlockingRuntime {
             .enable_all()
             .build()?;
         Ok(Self(Some(built)))
+    }
+
+    /// To start tasks on it.
+    pub fn handle(&self) -> tokio::runtime::Handle {
+        self.0.as_ref().expect("the runtime lives until it is dropped").handle().clone()
     }
 
     /// Waits for `future`. Only where blocking is allowed.

@@ -6,6 +6,9 @@
 //! first line that is not, an index of the rest is made for this one scrape, and the lines are
 //! written down anew.
 //!
+//! How long the series part of a line is, is kept too: where the same line comes again its end
+//! need not be looked for.
+//!
 //! The texts themselves would cost more memory than all the rest, and no target can aim for a
 //! collision of hashes whose key it does not know.
 
@@ -81,6 +84,7 @@ impl LeadsTo {
 #[derive(Debug, Default)]
 struct Moved {
     lines: Vec<Line>,
+    lens: Vec<u8>,
     /// Places of the lines of the last good scrape that have not come yet.
     places: FxHashMap<u64, u32>,
     /// Lines of the last good scrape that have come.
@@ -100,6 +104,8 @@ pub(super) struct SeriesCache {
     keys: RandomState,
     /// Those of the last good scrape, in order.
     lines: Vec<Line>,
+    /// Bytes of the series part of each, 0 when that is not known.
+    lens: Vec<u8>,
     /// The ends of all their series are marked already.
     is_ended: bool,
     /// Lines lead elsewhere by now: relabelling changed.
@@ -140,8 +146,20 @@ impl SeriesCache {
         self.keys.hash_one(line)
     }
 
-    /// What is known of the next line; its end is to be marked if it is `tracked`.
-    pub(super) fn look_up(&mut self, key: u64, tracked: bool) -> Known {
+    /// How long the series part of the next line is, if the lines go on as they did.
+    pub(super) fn expected_len(&self) -> Option<usize> {
+        let len = if self.moved.is_none() { self.lens.get(self.cursor).copied() } else { None };
+        len.filter(|len| *len > 0).map(usize::from)
+    }
+
+    /// Whether the next line has this key, if they do.
+    pub(super) fn is_expected(&self, key: u64) -> bool {
+        self.lines.get(self.cursor).is_some_and(|line| line.key == key)
+    }
+
+    /// What is known of the next line, with a series part of `len` bytes; its end is to be marked
+    /// if it is `tracked`.
+    pub(super) fn look_up(&mut self, key: u64, len: usize, tracked: bool) -> Known {
         if self.moved.is_none() {
             match self.lines.get(self.cursor) {
                 Some(line)
@@ -155,16 +173,16 @@ impl SeriesCache {
                 Some(_) | None => {}
             }
         }
-        let lines = &self.lines;
+        let (lines, lens) = (&self.lines, &self.lens);
         let cursor = self.cursor;
-        let moved = self.moved.get_or_insert_with(|| Moved::after(lines, cursor));
+        let moved = self.moved.get_or_insert_with(|| Moved::after(lines, lens, cursor));
         let place = moved.places.remove(&key).and_then(|place| usize::try_from(place).ok());
         let Some((place, line)) = place.and_then(|place| Some((place, lines.get(place)?))) else {
             return Known::Unknown;
         };
         moved.came.set(place, true);
         let leads_to = line.leads_to.with(LeadsTo::TRACKED, tracked);
-        moved.lines.push(Line { key, leads_to });
+        moved.push(Line { key, leads_to }, len);
         leads_to.known()
     }
 
@@ -174,20 +192,20 @@ impl SeriesCache {
     }
 
     /// Remembers that relabelling drops the line that was looked up last.
-    pub(super) fn learn_dropped(&mut self, key: u64) {
-        self.learn(Line { key, leads_to: LeadsTo::DROPPED });
+    pub(super) fn learn_dropped(&mut self, key: u64, len: usize) {
+        self.learn(Line { key, leads_to: LeadsTo::DROPPED }, len);
     }
 
     /// Remembers that the line that was looked up last leads to the series whose labels are at
     /// this place of the commit.
-    pub(super) fn learn_new(&mut self, key: u64, place: u32, tracked: bool) {
+    pub(super) fn learn_new(&mut self, (key, len): (u64, usize), place: u32, tracked: bool) {
         let leads_to = LeadsTo(LeadsTo::NEW | u64::from(place));
-        self.learn(Line { key, leads_to: leads_to.with(LeadsTo::TRACKED, tracked) });
+        self.learn(Line { key, leads_to: leads_to.with(LeadsTo::TRACKED, tracked) }, len);
     }
 
-    fn learn(&mut self, line: Line) {
+    fn learn(&mut self, line: Line, len: usize) {
         if let Some(moved) = &mut self.moved {
-            moved.lines.push(line);
+            moved.push(line, len);
         }
     }
 
@@ -233,15 +251,22 @@ impl SeriesCache {
         let moved = self.moved.take();
         let is_moved = moved.is_some();
         match moved {
-            Some(moved) => self.lines = moved.lines,
-            None => self.lines.truncate(self.cursor),
+            Some(moved) => (self.lines, self.lens) = (moved.lines, moved.lens),
+            None => {
+                self.lines.truncate(self.cursor);
+                self.lens.truncate(self.cursor);
+            }
         }
         if self.has_refused || !refused.is_empty() {
             self.mark_refused(refused);
         }
         if is_moved {
-            self.lines.retain_mut(|line| line.resolve(refs));
+            let stays: Vec<bool> = self.lines.iter_mut().map(|line| line.resolve(refs)).collect();
+            let (mut line, mut len) = (stays.iter(), stays.iter());
+            self.lines.retain(|_| line.next() == Some(&true));
+            self.lens.retain(|_| len.next() == Some(&true));
             self.lines.shrink_to_fit();
+            self.lens.shrink_to_fit();
         }
         self.is_ended = false;
         self.is_forgotten = false;
@@ -310,7 +335,7 @@ impl SeriesCache {
 
 impl Moved {
     /// After `cursor` lines that were where they had been.
-    fn after(lines: &[Line], cursor: usize) -> Self {
+    fn after(lines: &[Line], lens: &[u8], cursor: usize) -> Self {
         let mut came = BitVec::repeat(false, lines.len());
         if let Some(seen) = came.get_mut(..cursor) {
             seen.fill(true);
@@ -322,7 +347,13 @@ impl Moved {
             places.entry(line.key).or_insert(place);
         }
         let lines = lines.get(..cursor).unwrap_or_default().to_vec();
-        Self { lines, places, came }
+        let lens = lens.get(..cursor).unwrap_or_default().to_vec();
+        Self { lines, lens, places, came }
+    }
+
+    fn push(&mut self, line: Line, len: usize) {
+        self.lines.push(line);
+        self.lens.push(u8::try_from(len).unwrap_or_default());
     }
 }
 

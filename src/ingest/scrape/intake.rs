@@ -3,7 +3,7 @@
 use super::super::config::{NameValidation, ScrapeJob};
 use super::super::limits::{HELP_BYTES_MAX, METADATA_MAX, SafetyLimits};
 use super::cache::{Known, SeriesCache};
-use crate::exposition::{Entry, Format, Pairs, Parser, SampleLine, normalized};
+use crate::exposition::{Entry, Format, Pairs, ParseError, Parser, SampleLine, normalized};
 use crate::model::{
     Labels, LabelsBuilder, METRIC_NAME, MetricType, Timestamp, is_legacy_label_name,
     is_legacy_metric_name, relabel,
@@ -93,15 +93,39 @@ impl<'a> Intake<'a> {
             let text = "the body has no length and does not end in a line break; it may be cut";
             return Err(Rejected::Other(text.to_owned()));
         }
-        for entry in Parser::new(body, format) {
-            match entry.map_err(|err| Rejected::Other(err.to_string()))? {
-                Entry::Sample(line) => self.line(&line)?,
+        let other = |err: ParseError| Rejected::Other(err.to_string());
+        let mut parser = Parser::new(body, format);
+        loop {
+            if let Some((line, key)) = self.expected(&mut parser) {
+                self.line(&line.map_err(other)?, key)?;
+                continue;
+            }
+            let Some(entry) = parser.next() else { break };
+            match entry.map_err(other)? {
+                Entry::Sample(line) => {
+                    let key = self.cache.line_key(line.series.raw(), line.series.normalize());
+                    self.line(&line, key)?;
+                }
                 Entry::Type { name, kind } => self.describe(&name, Some(kind), None, None),
                 Entry::Help { name, text } => self.describe(&name, None, Some(&text), None),
                 Entry::Unit { name, unit } => self.describe(&name, None, None, Some(&unit)),
             }
         }
         self.check_sample_count()
+    }
+
+    /// The next line and its key, if it is the one that came here last time.
+    fn expected<'b>(
+        &self,
+        parser: &mut Parser<'b>,
+    ) -> Option<(Result<SampleLine<'b>, ParseError>, u64)> {
+        let len = self.cache.expected_len()?;
+        let mut key = 0;
+        let line = parser.known_sample(len, |raw, normalize| {
+            key = self.cache.line_key(raw, normalize);
+            self.cache.is_expected(key)
+        })?;
+        Some((line, key))
     }
 
     /// Takes in what a target inside this process said.
@@ -120,17 +144,16 @@ impl<'a> Intake<'a> {
                     }));
                     Ok(())
                 };
-                self.sample(key, None, sample.value, read)?;
+                self.sample((key, 0), None, sample.value, read)?;
             }
         }
         self.check_sample_count()
     }
 
-    fn line(&mut self, line: &SampleLine<'_>) -> Result<(), Rejected> {
-        let key = self.cache.line_key(line.series.raw(), line.series.normalize());
+    fn line(&mut self, line: &SampleLine<'_>, key: u64) -> Result<(), Rejected> {
         let ts = line.ts.filter(|_| self.terms.job.honor_timestamps);
         let place = self.commit.samples.len();
-        self.sample(key, ts, line.value, |pairs| {
+        self.sample((key, line.series.raw().len()), ts, line.value, |pairs| {
             line.series.read(pairs).map_err(|err| err.to_string())
         })?;
         // Only a sample that is kept has one.
@@ -143,17 +166,18 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// One sample. `read` gives its labels and is asked only for a line that is not known.
+    /// One sample, of a line with this key and a series part of so many bytes. `read` gives its
+    /// labels and is asked only for a line that is not known.
     fn sample<'l>(
         &mut self,
-        key: u64,
+        (key, len): (u64, usize),
         own_ts: Option<Timestamp>,
         value: f64,
         read: impl FnOnce(&mut Pairs<'l>) -> Result<(), String>,
     ) -> Result<(), Rejected> {
         self.scraped += 1;
         let tracked = own_ts.is_none() || self.terms.job.track_timestamps_staleness;
-        let series = match self.cache.look_up(key, tracked) {
+        let series = match self.cache.look_up(key, len, tracked) {
             Known::Series(series) => {
                 self.kept += 1;
                 SeriesKey::Known(series)
@@ -162,7 +186,7 @@ impl<'a> Intake<'a> {
             Known::Unknown => {
                 let mut pairs = Pairs::new();
                 read(&mut pairs).map_err(Rejected::Other)?;
-                match self.learn(key, tracked, &pairs)? {
+                match self.learn((key, len), tracked, &pairs)? {
                     Some(series) => series,
                     None => return Ok(()),
                 }
@@ -178,7 +202,7 @@ impl<'a> Intake<'a> {
     /// The series of a line that is not known; `None` when nothing is kept of it.
     fn learn(
         &mut self,
-        key: u64,
+        (key, len): (u64, usize),
         tracked: bool,
         pairs: &Pairs<'_>,
     ) -> Result<Option<SeriesKey>, Rejected> {
@@ -187,7 +211,7 @@ impl<'a> Intake<'a> {
             self.cache.line_count() < LINES_PER_SAMPLE_MAX * self.terms.safety.samples_max;
         let Some(labels) = self.labels(pairs)? else {
             if may_remember {
-                self.cache.learn_dropped(key);
+                self.cache.learn_dropped(key, len);
             }
             return Ok(None);
         };
@@ -195,7 +219,7 @@ impl<'a> Intake<'a> {
             self.note(format!(
                 "the target exposes {labels}, which the scrape writes itself; dropped"
             ));
-            self.cache.learn_dropped(key);
+            self.cache.learn_dropped(key, len);
             return Ok(None);
         }
         self.kept += 1;
@@ -209,7 +233,7 @@ impl<'a> Intake<'a> {
         }
         let series = self.commit.name(labels);
         if let SeriesKey::New(place) = series {
-            self.cache.learn_new(key, place, tracked);
+            self.cache.learn_new((key, len), place, tracked);
         }
         Ok(Some(series))
     }

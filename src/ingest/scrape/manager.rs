@@ -14,7 +14,7 @@ use crate::storage::append::SharedAppender;
 use crate::sys::clock::SharedClock;
 use crate::sys::http::Http;
 use crate::sys::metrics::Registry;
-use crate::sys::tasks::{self, Shutdown};
+use crate::sys::tasks::{self, BlockingRuntime, Shutdown};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,7 +41,10 @@ pub struct Deps {
     pub user_agent: String,
     /// Limits above those of the file.
     pub safety: SafetyLimits,
-    /// Called after each commit, on a blocking thread; must be quick.
+    /// The runtime of the loops, `None` for the current one. Short answers are taken in on its
+    /// threads.
+    pub runtime: Option<Arc<BlockingRuntime>>,
+    /// Called after each commit; must be quick.
     pub on_commit: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -93,6 +96,7 @@ impl ScrapeManager {
             meters: Meters::new(&deps.registry),
             lengths: Lengths::new(&deps.registry),
             parsing: Semaphore::new(PARSING_MAX),
+            runtime: deps.runtime.clone(),
         });
         Self { inner: Arc::new(Inner { deps, shared, state: Mutex::default() }) }
     }

@@ -70,6 +70,7 @@ impl Bench {
             meters: Meters::new(&Registry::new()),
             lengths: Lengths::new(&Registry::new()),
             parsing: Semaphore::new(1),
+            runtime: None,
         };
         let labels = Labels::from_pairs([("job", "j")]);
         let target = Target {

@@ -191,7 +191,11 @@ impl Loop {
         let has_left = Arc::new(AtomicBool::new(false));
         let worker = Worker::new(Arc::clone(shared), Arc::clone(&view), Arc::clone(&has_left));
         let name = format!("scrape {}", settings.target.url);
-        let task = tasks::spawn(name, worker.run(receiver));
+        let work = worker.run(receiver);
+        let task = match &shared.runtime {
+            Some(own) => tasks::spawn_on(&own.handle(), name, work),
+            None => tasks::spawn(name, work),
+        };
         Self { orders, settings, view, has_left, is_leaving: false, task }
     }
 

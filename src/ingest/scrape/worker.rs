@@ -1,7 +1,9 @@
 //! The life of one target: wait for the tick, fetch, take in, commit; and, once removed, the end.
 //!
 //! A target's state (cache, phase) lives in its task, so a reload only sends new settings and
-//! nothing is lost. Parsing and committing run on blocking threads, at most a few at once.
+//! nothing is lost. All tasks share one thread, on which usual answers are taken in at once: to
+//! hand them to another thread would take longer. Long ones, and what this process has to gather,
+//! go to blocking threads, a few at once.
 
 use super::super::config::ScrapeJob;
 use super::super::limits::SafetyLimits;
@@ -18,10 +20,15 @@ use crate::model::Timestamp;
 use crate::storage::append::SharedAppender;
 use crate::sys::clock::SharedClock;
 use crate::sys::http::HttpClient;
+use crate::sys::tasks::{self, BlockingRuntime};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
+
+/// Bytes of an answer that is taken in on the thread of all loops: up to 10,000 samples, which
+/// takes some 3 ms, and the first time 30.
+const SHORT_BYTES_MAX: usize = 1 << 20;
 
 /// Called after each commit.
 pub(super) type OnCommit = Arc<dyn Fn() + Send + Sync>;
@@ -37,6 +44,8 @@ pub(super) struct Shared {
     pub(super) meters: Meters,
     pub(super) lengths: Lengths,
     pub(super) parsing: Semaphore,
+    /// Where the loops run; as `Deps::runtime`.
+    pub(super) runtime: Option<Arc<BlockingRuntime>>,
 }
 
 /// Where a target's samples come from.
@@ -180,7 +189,7 @@ impl Worker {
         true
     }
 
-    /// Parses and commits on a blocking thread.
+    /// Parses and commits.
     async fn take_in(
         &mut self,
         settings: Arc<Settings>,
@@ -188,12 +197,11 @@ impl Worker {
         ts: Timestamp,
         started: Duration,
     ) {
-        // The semaphore is never closed.
-        let _permit = self.shared.parsing.acquire().await;
         let mut memory = std::mem::take(&mut self.memory);
         let shared = Arc::clone(&self.shared);
         let view = Arc::clone(&self.view);
-        let work = tokio::task::spawn_blocking(move || {
+        let is_short = is_short(&answer);
+        let work = move || {
             let done = Scrape { shared: &shared, settings: &settings, ts, started }
                 .run(&mut memory, answer);
             done.show(&settings, &mut view.lock().unwrap_or_else(PoisonError::into_inner));
@@ -201,14 +209,19 @@ impl Worker {
                 (shared.on_commit)();
             }
             memory
-        });
-        match work.await {
-            Ok(memory) => self.memory = memory,
-            Err(panic) => {
-                // The cache is lost with its series' staleness; scraping goes on.
-                tracing::error!(%panic, "a scrape panicked");
-                self.settings = None;
-            }
+        };
+        let done = if is_short {
+            tasks::guarded("scrape", work)
+        } else {
+            // The semaphore is never closed.
+            let _permit = self.shared.parsing.acquire().await;
+            let work = || tasks::guarded("scrape", work);
+            tokio::task::spawn_blocking(work).await.ok().flatten()
+        };
+        match done {
+            Some(memory) => self.memory = memory,
+            // The cache is lost with its series' staleness; scraping goes on.
+            None => self.settings = None,
         }
     }
 
@@ -237,6 +250,15 @@ impl Worker {
         }
         self.has_left.store(true, Ordering::Release);
         orders.changed().await.is_ok()
+    }
+}
+
+/// Whether it takes no longer to take an answer in than others may wait.
+fn is_short(answer: &Result<Answer, Failure>) -> bool {
+    match answer {
+        Ok(Answer::Body(response)) => response.body.len() <= SHORT_BYTES_MAX,
+        Ok(Answer::Local) => false,
+        Err(_) => true,
     }
 }
 

@@ -10,6 +10,9 @@ const RATIO_MAX: usize = 100;
 /// Below this many decoded bytes the ratio says nothing.
 const RATIO_FROM_BYTES: usize = 1 << 20;
 
+/// What is set aside for a body before it comes, at most.
+const ROOM_BYTES_MAX: usize = 1 << 20;
+
 /// Takes the pieces of one body.
 pub(super) enum BodySink {
     /// As it came.
@@ -19,12 +22,20 @@ pub(super) enum BodySink {
 }
 
 impl BodySink {
-    /// A sink for a body with this `Content-Encoding`, which holds at most `limit` bytes.
+    /// A sink for a body with this `Content-Encoding`, which holds at most `limit` bytes, and as
+    /// many as `announced` when it tells the truth.
     ///
     /// # Errors
     /// The encoding is none that was asked for.
-    pub(super) fn new(encoding: Option<&str>, limit: usize) -> Result<Self, HttpError> {
-        let bounded = Bounded { out: Vec::new(), limit, taken: 0, over: None };
+    pub(super) fn new(
+        encoding: Option<&str>,
+        limit: usize,
+        announced: Option<u64>,
+    ) -> Result<Self, HttpError> {
+        // A text that grows is copied again and again; one that lies gets little for it.
+        let room = announced.and_then(|len| usize::try_from(len).ok()).unwrap_or_default();
+        let out = Vec::with_capacity(room.min(limit).min(ROOM_BYTES_MAX));
+        let bounded = Bounded { out, limit, taken: 0, over: None };
         match encoding.map(str::trim) {
             None | Some("" | "identity") => Ok(Self::Plain(bounded)),
             Some("gzip" | "x-gzip") => Ok(Self::Gzip(Box::new(MultiGzDecoder::new(bounded)))),
@@ -121,7 +132,8 @@ mod tests {
     }
 
     fn take(encoding: Option<&str>, limit: usize, body: &[u8]) -> Result<Bytes, HttpError> {
-        let mut sink = BodySink::new(encoding, limit)?;
+        let announced = Some(body.len() as u64);
+        let mut sink = BodySink::new(encoding, limit, announced)?;
         for piece in body.chunks(1000) {
             sink.push(piece)?;
         }

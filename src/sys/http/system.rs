@@ -342,7 +342,7 @@ async fn read(
         return Err(HttpError::TooLarge { limit });
     }
     let status = response.status().as_u16();
-    let mut sink = BodySink::new(encoding.as_deref(), limit)?;
+    let mut sink = BodySink::new(encoding.as_deref(), limit, response.content_length())?;
     while let Some(piece) = response.chunk().await.map_err(|err| describe(&err, place))? {
         sink.push(&piece)?;
     }
