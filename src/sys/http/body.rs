@@ -109,6 +109,12 @@ impl Write for Bounded {
         if self.over.is_some() {
             return Err(io::Error::other("bound passed"));
         }
+        if size > self.out.capacity() {
+            // By doubling, but no further than it may grow: of a long body there are two copies
+            // then for a moment.
+            let room = self.out.capacity().saturating_mul(2).min(self.limit).max(size);
+            self.out.reserve_exact(room - self.out.len());
+        }
         self.out.extend_from_slice(piece);
         Ok(piece.len())
     }
@@ -138,6 +144,16 @@ mod tests {
             sink.push(piece)?;
         }
         sink.finish()
+    }
+
+    #[test]
+    fn a_body_takes_no_more_room_than_it_may_have_bytes() {
+        let mut sink = BodySink::new(None, 3 << 20, None).expect("a known encoding");
+        for _ in 0..3 << 10 {
+            sink.push(&[b'x'; 1 << 10]).expect("fits");
+        }
+        let BodySink::Plain(bounded) = &sink else { panic!("it is not compressed") };
+        assert_eq!((bounded.out.len(), bounded.out.capacity()), (3 << 20, 3 << 20));
     }
 
     #[test]
