@@ -13,6 +13,9 @@ const RATIO_FROM_BYTES: usize = 1 << 20;
 /// What is set aside for a body before it comes, at most.
 const ROOM_BYTES_MAX: usize = 1 << 20;
 
+/// Room for a body that is longer than that.
+const LONG_BYTES: usize = 32 << 20;
+
 /// Takes the pieces of one body.
 pub(super) enum BodySink {
     /// As it came.
@@ -110,9 +113,10 @@ impl Write for Bounded {
             return Err(io::Error::other("bound passed"));
         }
         if size > self.out.capacity() {
-            // By doubling, but no further than it may grow: of a long body there are two copies
-            // then for a moment.
-            let room = self.out.capacity().saturating_mul(2).min(self.limit).max(size);
+            // By doubling as long as it is short. Of a long one there would be two copies for a
+            // moment; room that nothing was written to yet costs no memory.
+            let least = if size > ROOM_BYTES_MAX { LONG_BYTES } else { 0 };
+            let room = size.saturating_mul(2).max(least).min(self.limit);
             self.out.reserve_exact(room - self.out.len());
         }
         self.out.extend_from_slice(piece);
