@@ -6,11 +6,14 @@
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::ResolveHosts;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::fs;
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,21 +21,93 @@ use std::time::Duration;
 /// error names the look-up and not the scrape.
 const LOOKUP_DEADLINE: Duration = Duration::from_secs(5);
 
+/// Records of one answer that are read: an answer over TCP has room for a few thousand.
+const RECORDS_MAX: usize = 4_096;
+
+/// Which records of a name are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    /// IPv4 addresses.
+    V4,
+    /// IPv6 addresses.
+    V6,
+    /// Hosts with ports.
+    Service,
+    /// Hosts that take mail.
+    Mail,
+    /// Name servers.
+    NameServer,
+}
+
+impl RecordKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Service, Self::V4, Self::V6, Self::Mail, Self::NameServer];
+
+    /// The name in zone files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V4 => "A",
+            Self::V6 => "AAAA",
+            Self::Service => "SRV",
+            Self::Mail => "MX",
+            Self::NameServer => "NS",
+        }
+    }
+
+    /// The kind of this name, in upper case.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// What a record says. Hosts end with a dot, as they came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// An address.
+    Address(IpAddr),
+    /// A host with a port.
+    Service {
+        /// The host.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+    /// A host that takes mail.
+    Mail(String),
+    /// A name server.
+    NameServer(String),
+}
+
+/// Records to come.
+pub type PendingRecords<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<Record>, LookupError>> + Send + 'a>>;
+
+/// Asks for records; handed in at construction, so that tests script the name service.
+pub trait Dns: Send + Sync + std::fmt::Debug {
+    /// The records of `name`; none when it does not exist.
+    ///
+    /// # Errors
+    /// Nobody to ask, or no answer in time.
+    fn records<'a>(&'a self, name: &'a str, kind: RecordKind) -> PendingRecords<'a>;
+}
+
 /// Why a name has no address, in Go's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("lookup {name}: {reason}")]
-pub(super) struct LookupError {
+pub struct LookupError {
     name: String,
     reason: String,
 }
 
 /// The host's own resolution. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct HostResolver(Arc<Inner>);
+pub struct HostResolver(Arc<Inner>);
 
 struct Inner {
     hosts: PathBuf,
     conf: PathBuf,
+    /// Answers are remembered for as long as they say.
+    remembers: bool,
     /// The resolver and the file that it was made of, made anew when that changes.
     made: Mutex<Option<(Vec<u8>, TokioResolver)>>,
 }
@@ -44,9 +119,19 @@ impl std::fmt::Debug for Inner {
 }
 
 impl HostResolver {
-    /// Resolution by these files: `/etc/hosts` and `/etc/resolv.conf`.
-    pub(super) fn new(hosts: impl Into<PathBuf>, conf: impl Into<PathBuf>) -> Self {
-        Self(Arc::new(Inner { hosts: hosts.into(), conf: conf.into(), made: Mutex::new(None) }))
+    /// Resolution as the host's files have it.
+    pub fn system() -> Self {
+        Self::new("/etc/hosts", "/etc/resolv.conf", true)
+    }
+
+    /// The same for who asks at his own times and wants to be told the news.
+    pub fn forgetful() -> Self {
+        Self::new("/etc/hosts", "/etc/resolv.conf", false)
+    }
+
+    fn new(hosts: impl Into<PathBuf>, conf: impl Into<PathBuf>, remembers: bool) -> Self {
+        let (hosts, conf) = (hosts.into(), conf.into());
+        Self(Arc::new(Inner { hosts, conf, remembers, made: Mutex::new(None) }))
     }
 
     /// The addresses of `name`.
@@ -54,7 +139,7 @@ impl HostResolver {
     /// # Errors
     /// There is none, or nobody to ask.
     pub(super) async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
-        let failed = |reason: String| LookupError { name: name.to_owned(), reason };
+        let failed = |reason: String| LookupError::new(name, reason);
         if let Some(found) = known(name, &self.0.hosts) {
             return Ok(found);
         }
@@ -84,12 +169,65 @@ impl HostResolver {
         let (config, mut options) = parse_resolv_conf(&text)
             .map_err(|err| format!("no such host; cannot use {conf}: {err}"))?;
         options.use_hosts_file = ResolveHosts::Never;
+        if !self.0.remembers {
+            options.cache_size = 0;
+        }
         let resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
             .with_options(options)
             .build()
             .map_err(|err| format!("cannot use {conf}: {err}"))?;
         *made = Some((text, resolver.clone()));
         Ok(resolver)
+    }
+}
+
+impl LookupError {
+    /// No answer for `name`.
+    pub fn new(name: &str, reason: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), reason: reason.into() }
+    }
+}
+
+impl Dns for HostResolver {
+    fn records<'a>(&'a self, name: &'a str, kind: RecordKind) -> PendingRecords<'a> {
+        Box::pin(async move {
+            let failed = |reason: String| LookupError::new(name, reason);
+            let resolver = self.resolver().map_err(failed)?;
+            let asked = resolver.lookup(name, record_type(kind));
+            match tokio::time::timeout(LOOKUP_DEADLINE, asked).await {
+                Ok(Ok(found)) => {
+                    let records = found.answers().iter().filter_map(|one| record(&one.data));
+                    Ok(records.take(RECORDS_MAX).collect())
+                }
+                Ok(Err(err)) if err.is_nx_domain() || err.is_no_records_found() => Ok(Vec::new()),
+                Ok(Err(err)) => Err(failed(err.to_string())),
+                Err(_) => Err(failed("i/o timeout".to_owned())),
+            }
+        })
+    }
+}
+
+const fn record_type(kind: RecordKind) -> RecordType {
+    match kind {
+        RecordKind::V4 => RecordType::A,
+        RecordKind::V6 => RecordType::AAAA,
+        RecordKind::Service => RecordType::SRV,
+        RecordKind::Mail => RecordType::MX,
+        RecordKind::NameServer => RecordType::NS,
+    }
+}
+
+/// What is said by a record of one of our kinds; an alias on the way there is none.
+fn record(data: &RData) -> Option<Record> {
+    match data {
+        RData::A(address) => Some(Record::Address(address.0.into())),
+        RData::AAAA(address) => Some(Record::Address(address.0.into())),
+        RData::SRV(service) => {
+            Some(Record::Service { host: service.target.to_string(), port: service.port })
+        }
+        RData::MX(mail) => Some(Record::Mail(mail.exchange.to_string())),
+        RData::NS(server) => Some(Record::NameServer(server.0.to_string())),
+        _ => None,
     }
 }
 
@@ -155,7 +293,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary folder");
         let hosts = dir.path().join("hosts");
         fs::write(&hosts, HOSTS).expect("writes");
-        let resolver = HostResolver::new(&hosts, dir.path().join("resolv.conf"));
+        let resolver = HostResolver::new(&hosts, dir.path().join("resolv.conf"), true);
         assert_eq!(resolver.lookup("db").await.expect("in the hosts file").len(), 1);
         assert_eq!(resolver.lookup("LOCALHOST.").await.expect("loopback").len(), 2);
         let err = resolver.lookup("elsewhere.example").await.expect_err("nobody to ask");
