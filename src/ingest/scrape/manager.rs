@@ -10,6 +10,7 @@ use super::pool::Pool;
 use super::source::LocalJob;
 use super::view::{DroppedView, PoolView, TargetView};
 use super::worker::{Shared, Source};
+use crate::model::relabel::Rule;
 use crate::storage::append::SharedAppender;
 use crate::sys::clock::SharedClock;
 use crate::sys::dns::Dns;
@@ -147,6 +148,11 @@ impl ScrapeManager {
     /// All jobs in numbers.
     pub fn pools(&self) -> Vec<PoolView> {
         self.lock().pools.values().map(Pool::view).collect()
+    }
+
+    /// The rules for a job's targets; `None` when there is no such job.
+    pub fn relabel_rules(&self, pool: &str) -> Option<Vec<Rule>> {
+        self.lock().pools.get(pool).map(|pool| pool.job.relabel.clone())
     }
 
     /// Stops all loops and waits for commits under way. No markers are written: after a restart

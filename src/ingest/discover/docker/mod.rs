@@ -116,6 +116,9 @@ fn escape_into(url: &mut String, text: &str) {
 struct Container {
     id: String,
     names: Few<String, ENTRIES_MAX>,
+    image: String,
+    #[serde(rename = "ImageID")]
+    image_id: String,
     labels: FewNames<String, ENTRIES_MAX>,
     ports: Few<Port, ENTRIES_MAX>,
     host_config: Option<HostConfig>,
@@ -141,7 +144,16 @@ struct Endpoint {
     #[serde(rename = "NetworkID")]
     network: String,
     #[serde(rename = "IPAddress")]
-    address: String,
+    v4: String,
+    #[serde(rename = "GlobalIPv6Address")]
+    v6: String,
+}
+
+impl Endpoint {
+    /// Its address; empty when it has none, as in the host's network.
+    fn address(&self) -> &str {
+        if self.v4.is_empty() { &self.v6 } else { &self.v4 }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -208,13 +220,13 @@ impl<'a> Targets<'a> {
             let mut has_port = false;
             for port in tcp {
                 has_port = true;
-                let address = host_port(&endpoint.address, port.private_port);
+                let address = host_port(endpoint.address(), port.private_port);
                 self.push(address, &common, endpoint, port.labels())?;
             }
             if !has_port {
                 let address = match container.mode() {
                     "host" => self.section.host_networking_host.clone(),
-                    _ => host_port(&endpoint.address, self.section.port),
+                    _ => host_port(endpoint.address(), self.section.port),
                 };
                 self.push(address, &common, endpoint, Vec::new())?;
             }
@@ -246,7 +258,7 @@ impl<'a> Targets<'a> {
         port: Pairs,
     ) -> Result<(), String> {
         let network = self.network_labels.get(endpoint.network.as_str());
-        let place = (format!("{NETWORK}ip"), endpoint.address.clone());
+        let place = (format!("{NETWORK}ip"), endpoint.address().to_owned());
         let pairs = common.iter().chain(network.into_iter().flatten()).cloned();
         let pairs: Pairs = pairs.chain([place]).chain(port).collect();
         let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -277,7 +289,13 @@ impl Container {
         let own = self.labels.0.iter();
         let own = own
             .map(|(name, value)| (format!("{CONTAINER}label_{}", label_name(name)), value.clone()));
-        let known = [("id", self.id.as_str()), ("name", name), ("network_mode", self.mode())];
+        let known = [
+            ("id", self.id.as_str()),
+            ("name", name),
+            ("network_mode", self.mode()),
+            ("image", &self.image),
+            ("image_id", &self.image_id),
+        ];
         let known = known.map(|(part, value)| (format!("{CONTAINER}{part}"), value.to_owned()));
         known.into_iter().chain(own).collect()
     }

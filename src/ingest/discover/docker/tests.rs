@@ -37,7 +37,7 @@ const CONTAINERS: &str = r#"[
  {"Id": "c5", "Names": ["/alone"], "HostConfig": {"NetworkMode": "none"},
   "NetworkSettings": {"Networks": {"none": null}}},
  {"Id": "c6", "Names": ["/six"], "HostConfig": {"NetworkMode": "six"},
-  "NetworkSettings": {"Networks": {"six": {"NetworkID": "gone", "IPAddress": "2001:db8::6"}}}}
+  "NetworkSettings": {"Networks": {"six": {"NetworkID": "gone", "IPAddress": "", "GlobalIPv6Address": "2001:db8::6"}}}}
 ]"#;
 
 const NETWORKS: &str = r#"[
@@ -72,6 +72,8 @@ fn each_container_network_and_port_is_a_target() {
         ("__meta_docker_container_id", "c1"),
         ("__meta_docker_container_name", "/web"),
         ("__meta_docker_container_network_mode", "front"),
+        ("__meta_docker_container_image", "web:1"),
+        ("__meta_docker_container_image_id", "sha256:1"),
         ("__meta_docker_container_label_com_example_team", "a b"),
         ("__meta_docker_container_label_1x", "y"),
         ("__meta_docker_network_id", "n1"),
