@@ -303,6 +303,120 @@ mod tests {
         assert!(err.to_string().contains("no nameservers"), "{err}");
     }
 
+    /// A name as it stands in a message.
+    fn labels(name: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        for label in name.split('.').filter(|label| !label.is_empty()) {
+            out.push(u8::try_from(label.len()).expect("short"));
+            out.extend(label.as_bytes());
+        }
+        out.push(0);
+        out
+    }
+
+    /// Type and body of each record that the server knows under this name.
+    fn known_records(name: &[u8]) -> Vec<(u16, Vec<u8>)> {
+        let host = |front: &[u8], name: &str| [front, &labels(name)].concat();
+        match name {
+            name if *name == labels("web.example") => {
+                // An alias comes before what it leads to.
+                vec![(5, labels("web.example")), (1, vec![10, 0, 0, 1]), (1, vec![10, 0, 0, 2])]
+            }
+            name if *name == labels("_db._tcp.example") => {
+                vec![(33, host(&[0, 1, 0, 1, 12, 234], "db.example"))]
+            }
+            name if *name == labels("example") => {
+                vec![(15, host(&[0, 10], "mx.example")), (2, labels("ns.example"))]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The answer to a question; unknown names do not exist, and `hang` is not answered.
+    fn answer(question: &[u8]) -> Option<Vec<u8>> {
+        let end = 12 + question.get(12..)?.iter().position(|byte| *byte == 0)? + 1;
+        let (name, wanted) = (question.get(12..end)?, question.get(end..end + 2)?);
+        if *name == labels("hang") {
+            return None;
+        }
+        let wanted = u16::from_be_bytes([wanted[0], wanted[1]]);
+        let mut records = known_records(name);
+        let code = if records.is_empty() { 3 } else { 0 };
+        records.retain(|(kind, _)| *kind == wanted || (*kind == 5 && wanted == 1));
+        let count = u8::try_from(records.len()).expect("few");
+        let mut out = question.get(..2)?.to_vec();
+        out.extend([0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0]);
+        out.extend(question.get(12..end + 4)?);
+        for (kind, body) in records {
+            out.extend([0xc0, 12]);
+            out.extend(kind.to_be_bytes());
+            out.extend([0, 1, 0, 0, 0, 60]);
+            out.extend(u16::try_from(body.len()).expect("short").to_be_bytes());
+            out.extend(body);
+        }
+        Some(out)
+    }
+
+    /// A resolver that asks a server on this loopback port, as if its file named that.
+    fn asking(port: u16, dir: &Path) -> HostResolver {
+        use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+        let conf = dir.join("resolv.conf");
+        fs::write(&conf, "nameserver 127.0.0.1\n").expect("writes");
+        let mut connection = ConnectionConfig::udp();
+        connection.port = port;
+        let mut server = NameServerConfig::udp(Ipv4Addr::LOCALHOST.into());
+        server.connections = vec![connection];
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let mut resolver =
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        resolver.options_mut().timeout = Duration::from_millis(200);
+        resolver.options_mut().attempts = 1;
+        let resolver = resolver.build().expect("builds");
+        let host = HostResolver::new(dir.join("hosts"), &conf, false);
+        let text = fs::read(&conf).expect("reads");
+        *host.0.made.lock().expect("whole") = Some((text, resolver));
+        host
+    }
+
+    #[tokio::test]
+    async fn records_of_each_kind_are_read_and_a_name_without_any_has_none() {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+        let port = socket.local_addr().expect("bound").port();
+        crate::sys::tasks::spawn("name server", async move {
+            let mut question = [0; 1024];
+            while let Ok((length, from)) = socket.recv_from(&mut question).await {
+                if let Some(answer) = answer(&question[..length]) {
+                    socket.send_to(&answer, from).await.expect("sends");
+                }
+            }
+        });
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let dns = asking(port, dir.path());
+        let address = |last| Record::Address([10, 0, 0, last].into());
+        for (name, kind, expected) in [
+            ("web.example.", RecordKind::V4, vec![address(1), address(2)]),
+            ("web.example.", RecordKind::V6, vec![]),
+            (
+                "_db._tcp.example.",
+                RecordKind::Service,
+                vec![Record::Service { host: "db.example.".to_owned(), port: 3306 }],
+            ),
+            ("example.", RecordKind::Mail, vec![Record::Mail("mx.example.".to_owned())]),
+            (
+                "example.",
+                RecordKind::NameServer,
+                vec![Record::NameServer("ns.example.".to_owned())],
+            ),
+            ("nowhere.example.", RecordKind::V4, vec![]),
+        ] {
+            assert_eq!(dns.records(name, kind).await, Ok(expected), "{name} {kind:?}");
+        }
+        let wrong = dns.records("a..b", RecordKind::V4).await.expect_err("no name");
+        assert!(wrong.to_string().starts_with("lookup a..b: "), "{wrong}");
+        let hung = dns.records("hang.", RecordKind::V4).await.expect_err("no answer");
+        assert!(hung.to_string().starts_with("lookup hang.: "), "{hung}");
+    }
+
     proptest! {
         #[test]
         fn any_hosts_file_is_read(text in "(?s).{0,200}", name in "[a-z.]{0,5}") {
