@@ -4,13 +4,16 @@ use super::answer::{json, success};
 use super::message::Response;
 use super::params::invalid;
 use super::route::Asked;
-use crate::model::Matcher;
+use crate::model::{Labels, Matcher};
 use crate::wire::{Error, MatcherForm, RuleKind, RulesRequest, TargetState, TargetsAnswer};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Upstream's default and largest length of each list of `status/tsdb`.
 const TSDB_LIMIT: usize = 10;
 const TSDB_LIMIT_MAX: usize = 10_000;
+/// Bytes of the labels of a target, as JSON: they are answered once for each rule.
+const RELABEL_LABELS_BYTES_MAX: usize = 64 << 10;
 /// VictoriaMetrics' length of each list of top queries.
 const TOP_LIMIT: usize = 20;
 /// How long a screen waits for a change when it does not say.
@@ -28,6 +31,22 @@ pub(super) fn targets(asked: &Asked) -> Result<Response, Error> {
         _ => return Ok(success(TargetsAnswer::default())),
     };
     Ok(success(asked.core().targets(state, asked.params.get("scrapePool"))?))
+}
+
+/// What a job's rules make of the labels that are sent as a JSON object.
+pub(super) fn relabel_steps(asked: &Asked) -> Result<Response, Error> {
+    let param = |name: &'static str| {
+        let value = asked.params.get(name).filter(|value| !value.is_empty());
+        value.ok_or_else(|| Error::bad_data(format!("no {name} parameter provided")))
+    };
+    let (pool, labels) = (param("scrapePool")?, param("labels")?);
+    if labels.len() > RELABEL_LABELS_BYTES_MAX {
+        let text = format!("error parsing labels: longer than {RELABEL_LABELS_BYTES_MAX} bytes");
+        return Err(Error::bad_data(text));
+    }
+    let labels: BTreeMap<String, String> = serde_json::from_str(labels)
+        .map_err(|err| Error::bad_data(format!("error parsing labels: {err}")))?;
+    Ok(success(asked.core().relabel_steps(pool, &Labels::from_pairs(labels))?))
 }
 
 pub(super) fn active_queries(asked: &Asked) -> Result<Response, Error> {

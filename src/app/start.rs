@@ -5,6 +5,7 @@ use crate::api::{self, Api, ApiSettings, socket, tcp};
 use crate::model::printable;
 use crate::service::{Service, World};
 use crate::sys::clock::{SharedClock, SystemClock};
+use crate::sys::dns::HostResolver;
 use crate::sys::entropy::SystemEntropy;
 use crate::sys::http::SystemHttp;
 use crate::sys::metrics::Registry;
@@ -60,6 +61,7 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
         http: Arc::new(SystemHttp::new()),
+        dns: Arc::new(HostResolver::forgetful()),
         registry: Registry::new(),
         runtime: runtime.handle().clone(),
         shutdown: Shutdown::new(),

@@ -105,6 +105,16 @@ pub(super) enum Command {
                       standard error.\nExit status: 0 answered (also when no series fits), 1 an \
                       error, 2 a wrong flag.")]
     Query(QueryFlags),
+    /// Look at what is scraped
+    #[command(
+        after_help = "Examples:\n  watchbell targets explain node\n  watchbell targets explain \
+                            --address db-1:9100 -o json"
+    )]
+    Targets {
+        /// What is asked
+        #[command(subcommand)]
+        question: TargetsQuestion,
+    },
     /// Take in old samples, whatever their age
     #[command(
         after_help = "Examples:\n  watchbell import openmetrics history.om --storage.path /var/lib/watchbell\n  \
@@ -501,6 +511,39 @@ pub(super) enum OutputForm {
     Csv,
     /// promtool's lines.
     Plain,
+}
+
+/// What is asked about targets.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum TargetsQuestion {
+    /// Why a target has its labels, or is dropped: rule by rule
+    #[command(
+        after_help = "Examples:\n  watchbell targets explain\n  watchbell targets explain docker \
+                      --address 172.18.0.2:9100\n  watchbell targets explain node -o json\n\n\
+                      Each relabel_configs rule is shown with the labels that it changes: + set, - \
+                      removed, ~ changed.\nExit status: 0 answered, 1 there is no such target or \
+                      job, 2 a wrong flag."
+    )]
+    Explain(ExplainFlags),
+}
+
+/// Flags of `watchbell targets explain`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ExplainFlags {
+    /// The job [default: all]
+    pub pool: Option<String>,
+    /// Only targets of this address, before relabelling or as their instance
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<String>,
+    /// Targets that are explained at most
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub limit: usize,
+    /// Which server
+    #[command(flatten)]
+    pub server: ServerChoice,
+    /// How the answer looks
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    pub output: StatusForm,
 }
 
 /// In which form old samples come.

@@ -14,6 +14,7 @@ mod output;
 mod serve;
 mod server;
 mod store;
+mod targets;
 mod teller;
 mod tui;
 
@@ -63,6 +64,7 @@ fn dispatch(cli: Cli, meaningless: &[String]) -> anyhow::Result<Status> {
         Some(Command::Serve(flags)) => serve::run(&flags, meaningless),
         Some(Command::Tui(flags)) => tui::attach(&flags),
         Some(Command::Query(flags)) => ask::run(flags.question),
+        Some(Command::Targets { question }) => targets::run(&question),
         Some(Command::Import { kind }) => history::run(&kind),
         Some(Command::Storage { question }) => store::run(&question),
         Some(Command::Fsck(flags)) => fsck::run(&flags),

@@ -13,9 +13,9 @@ use crate::wire::{
     AlertsAnswer, Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Detail, Error, ErrorKind,
     ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery,
     MatcherForm, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData,
-    QueryStats, RangeQuery, RawWrite, Readiness, ReceiverName, RuleKind, RulesAnswer, RulesRequest,
-    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TopQueries,
-    TsdbStatus, WalReplay, WatchStatus,
+    QueryStats, RangeQuery, RawWrite, Readiness, ReceiverName, RelabelSteps, RuleKind, RulesAnswer,
+    RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState,
+    TargetsAnswer, TopQueries, TsdbStatus, WalReplay, WatchStatus,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -332,6 +332,14 @@ impl Core for Remote {
         };
         let params = Params::default().with("state", word);
         self.get("/api/v1/targets", params.maybe("scrapePool", pool.map(str::to_owned)))
+    }
+
+    fn relabel_steps(&self, pool: &str, labels: &Labels) -> Result<RelabelSteps, Error> {
+        let labels: BTreeMap<_, _> = labels.iter().collect();
+        let labels = serde_json::to_string(&labels)
+            .map_err(|err| Error::internal(format!("cannot write labels: {err}")))?;
+        let params = Params::default().with("scrapePool", pool).with("labels", &labels);
+        self.get("/api/v1/targets/relabel_steps", params)
     }
 
     fn scrape_pools(&self) -> Result<Vec<String>, Error> {

@@ -52,6 +52,16 @@ pub const TARGET_FILE_BYTES_MAX: u64 = 16 << 20;
 /// Files that one pattern may name.
 pub const TARGET_FILES_MAX: usize = 10_000;
 
+/// Bytes of an answer that names targets, decompressed: about 100,000 targets, or the containers of
+/// a host many times over.
+pub const DISCOVERY_BODY_BYTES_MAX: usize = 8 << 20;
+
+/// Targets that one section, or one file of it, may name: more than one host can scrape.
+pub const DISCOVERED_TARGETS_MAX: usize = 100_000;
+
+/// Bytes of the labels of all these targets: a group's labels are repeated for each of its targets.
+pub const DISCOVERED_LABEL_BYTES_MAX: usize = 64 << 20;
+
 /// Dropped targets that are remembered when the file sets no number.
 pub const DROPPED_TARGETS_KEPT: usize = 1_000;
 

@@ -20,9 +20,9 @@ use crate::wire::{
     ConfigAnswer, ConfigText, Core, Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert,
     ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, PostableAlert,
     PostableSilence, QueryData, RangeQuery, RawWrite, Readiness, ReceiverName, ReceiverStatus,
-    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport,
-    StorageStatus, TargetState, TargetsAnswer, TopQueries, TsdbStatus, VersionInfo, WalReplay,
-    WatchStatus,
+    RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
+    StorageReport, StorageStatus, TargetState, TargetsAnswer, TopQueries, TsdbStatus, VersionInfo,
+    WalReplay, WatchStatus,
 };
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -217,7 +217,17 @@ impl Core for Service {
     fn targets(&self, state: TargetState, pool: Option<&str>) -> Result<TargetsAnswer, Error> {
         let scrapes = &self.running()?.scrapes;
         let (active, dropped) = (scrapes.targets(), scrapes.dropped());
-        Ok(forms::targets_answer(active, dropped, &scrapes.pools(), state, pool))
+        let config = self.config.load().config.clone();
+        let (pools, skipped) = (scrapes.pools(), &config.jobs.skipped);
+        Ok(forms::targets_answer(active, dropped, &pools, skipped, state, pool))
+    }
+
+    fn relabel_steps(&self, pool: &str, labels: &Labels) -> Result<RelabelSteps, Error> {
+        let rules = self.running()?.scrapes.relabel_rules(pool).ok_or_else(|| {
+            let text = format!("error retrieving scrape config: scrape pool {pool:?} not found");
+            Error::bad_data(text)
+        })?;
+        Ok(forms::relabel_steps(&rules, labels))
     }
 
     fn scrape_pools(&self) -> Result<Vec<String>, Error> {

@@ -27,6 +27,7 @@ use crate::storage::append::SharedAppender;
 use crate::storage::state::{StateDb, StateOp, Table};
 use crate::storage::{self, ReplayProgress, Storage};
 use crate::sys::clock::SharedClock;
+use crate::sys::dns::Dns;
 use crate::sys::entropy::Entropy;
 use crate::sys::files::SystemFiles;
 use crate::sys::http::Http;
@@ -57,6 +58,8 @@ pub struct World {
     pub entropy: Arc<dyn Entropy>,
     /// Outbound HTTP.
     pub http: Arc<dyn Http>,
+    /// Records of the name service, for discovery.
+    pub dns: Arc<dyn Dns>,
     /// Own metrics.
     pub registry: Registry,
     /// Where tasks run.
@@ -351,6 +354,7 @@ impl Service {
         scrape::Deps {
             clock: self.world.clock.clone(),
             http: self.world.http.clone(),
+            dns: self.world.dns.clone(),
             appender,
             registry: self.world.registry.clone(),
             server_seed,

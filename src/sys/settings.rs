@@ -191,6 +191,25 @@ impl Serialize for Secret {
     }
 }
 
+/// A URL as it may be shown: a password in it is replaced, as Go's `URL.Redacted` does.
+pub fn url_without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    match authority.rsplit_once('@').map(|(user, host)| (user.split_once(':'), host)) {
+        Some((Some((user, _)), host)) => format!("{scheme}://{user}:xxxxx@{host}{path}"),
+        Some((None, _)) | None => url.to_owned(),
+    }
+}
+
+/// `serde(serialize_with)` for URLs that may hold a password.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn shown_url<S: Serializer>(url: &str, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&url_without_password(url))
+}
+
 /// `relabel_configs` and its kin, as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -474,6 +493,20 @@ mod tests {
         let auth = BasicAuth { password: Secret::new("hunter2"), ..BasicAuth::default() };
         let shown = format!("{auth:?} {}", serde_yaml::to_string(&auth).expect("writes"));
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn a_password_in_a_url_never_shows() {
+        for (url, shown) in [
+            ("http://a:b@c/d@e", "http://a:xxxxx@c/d@e"),
+            ("http://a:b@c@d", "http://a:xxxxx@d"),
+            ("http://a@b:1/c", "http://a@b:1/c"),
+            ("http://b:1/c?d=e:f@g", "http://b:1/c?d=e:f@g"),
+            ("unix:///a", "unix:///a"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(url_without_password(url), shown);
+        }
     }
 
     #[test]

@@ -5,8 +5,8 @@ use super::{
     AlertmanagersAnswer, AlertsAnswer, BuildInfo, Changes, ConfigAnswer, Error, ExemplarQuery,
     ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery, MetadataEntry,
     MetadataRequest, PostableAlert, PostableSilence, QueryData, RangeQuery, ReceiverName,
-    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState,
-    TargetsAnswer, TopQueries, TsdbStatus, WalReplay, WatchStatus,
+    RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
+    StorageReport, TargetState, TargetsAnswer, TopQueries, TsdbStatus, WalReplay, WatchStatus,
 };
 use crate::model::{Labels, Matcher, TimeRange};
 use std::any::Any;
@@ -191,6 +191,8 @@ pub trait Core: Send + Sync + fmt::Debug {
     ) -> Result<BTreeMap<String, Vec<MetadataEntry>>, Error>;
     /// Targets, optionally of one job.
     fn targets(&self, state: TargetState, pool: Option<&str>) -> Result<TargetsAnswer, Error>;
+    /// What the job's rules make of labels before relabelling, rule by rule.
+    fn relabel_steps(&self, pool: &str, labels: &Labels) -> Result<RelabelSteps, Error>;
     /// Names of the jobs, sorted.
     fn scrape_pools(&self) -> Result<Vec<String>, Error>;
     /// Rules and their state.

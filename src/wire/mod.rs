@@ -29,9 +29,10 @@ pub use forms::{rfc3339, rfc3339_opt};
 pub use prometheus::{
     AlertForm, AlertmanagerTarget, AlertmanagersAnswer, AlertsAnswer, BlockReport, BuildInfo,
     ConfigAnswer, DroppedTarget, HeadStats, ImportAnswer, ImportPart, MetadataEntry,
-    MetadataRequest, MetricReport, NameValue, PartReport, RuleForm, RuleGroupForm, RuleKind,
-    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, StorageAnalysis, StorageReport,
-    TargetForm, TargetHealth, TargetState, TargetsAnswer, TsdbStatus, WalReplay,
+    MetadataRequest, MetricReport, NameValue, PartReport, RelabelRule, RelabelStep, RelabelSteps,
+    RuleForm, RuleGroupForm, RuleKind, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest,
+    StorageAnalysis, StorageReport, TargetForm, TargetHealth, TargetState, TargetsAnswer,
+    TsdbStatus, WalReplay,
 };
 pub use query::{
     ExemplarForm, ExemplarQuery, ExemplarSeries, InstantQuery, MatrixSeries, QueryData, RangeQuery,

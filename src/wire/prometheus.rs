@@ -92,6 +92,9 @@ pub struct DroppedTarget {
     /// The job of the configuration.
     #[serde(default)]
     pub scrape_pool: String,
+    /// Why it is no valid target; `None` when a rule dropped it (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// All targets.
@@ -104,6 +107,57 @@ pub struct TargetsAnswer {
     pub dropped_targets: Vec<DroppedTarget>,
     /// How many were dropped, by job.
     pub dropped_target_counts: BTreeMap<String, u64>,
+    /// What is wrong with jobs as a whole, by job: it is skipped, its discovery fails, it has too
+    /// many targets (ours).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub job_problems: BTreeMap<String, Vec<String>>,
+}
+
+/// A relabelling rule with all its fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RelabelRule {
+    /// Labels whose values are joined.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source_labels: Vec<String>,
+    /// What stands between them.
+    pub separator: String,
+    /// The expression, without its anchors.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub regex: String,
+    /// For `hashmod`; 0 for others.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub modulus: u64,
+    /// The label that is set or compared with.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub target_label: String,
+    /// The new value or name.
+    pub replacement: String,
+    /// The action's name.
+    pub action: String,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// One rule, and the labels after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelabelStep {
+    /// The rule.
+    pub rule: RelabelRule,
+    /// The labels; none once they are dropped.
+    #[serde(with = "forms::labels")]
+    pub output: Labels,
+    /// Whether they are still kept.
+    pub keep: bool,
+}
+
+/// What a job's rules make of labels, rule by rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelabelSteps {
+    /// One for each rule.
+    pub steps: Vec<RelabelStep>,
 }
 
 /// Which metadata is asked for.

@@ -320,6 +320,24 @@ impl Core for Fixture {
         Ok(TargetsAnswer { active_targets: vec![target], ..TargetsAnswer::default() })
     }
 
+    fn relabel_steps(&self, pool: &str, labels: &Labels) -> Result<RelabelSteps, Error> {
+        self.tell(format!("{pool} {labels}"));
+        if pool != "node" {
+            let text = "error retrieving scrape config: scrape pool \"x\" not found";
+            return Err(Error::bad_data(text));
+        }
+        let rule = RelabelRule {
+            source_labels: vec!["job".to_owned()],
+            separator: ";".to_owned(),
+            regex: "n.*".to_owned(),
+            replacement: "$1".to_owned(),
+            action: "keep".to_owned(),
+            ..RelabelRule::default()
+        };
+        let step = RelabelStep { rule, output: labels.clone(), keep: true };
+        Ok(RelabelSteps { steps: vec![step] })
+    }
+
     fn scrape_pools(&self) -> Result<Vec<String>, Error> {
         Ok(vec!["node".to_owned()])
     }

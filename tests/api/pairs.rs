@@ -219,6 +219,31 @@ pub(crate) const PAIRS: &[Pair] = &[
         200,
         r#"{"status":"success","data":{"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}}}"#,
     ),
+    get(
+        "/api/v1/targets/relabel_steps?scrapePool=node&labels=%7B%22job%22%3A%22node%22%7D",
+        200,
+        r#"{"status":"success","data":{"steps":[{"rule":{"source_labels":["job"],"separator":";","regex":"n.*","replacement":"$1","action":"keep"},"output":{"job":"node"},"keep":true}]}}"#,
+    ),
+    get(
+        "/api/v1/targets/relabel_steps?labels=%7B%7D",
+        400,
+        r#"{"status":"error","errorType":"bad_data","error":"no scrapePool parameter provided"}"#,
+    ),
+    get(
+        "/api/v1/targets/relabel_steps?scrapePool=node",
+        400,
+        r#"{"status":"error","errorType":"bad_data","error":"no labels parameter provided"}"#,
+    ),
+    get(
+        "/api/v1/targets/relabel_steps?scrapePool=node&labels=%5B%5D",
+        400,
+        r#"~"errorType":"bad_data","error":"error parsing labels: "#,
+    ),
+    get(
+        "/api/v1/targets/relabel_steps?scrapePool=x&labels=%7B%7D",
+        400,
+        r#"{"status":"error","errorType":"bad_data","error":"error retrieving scrape config: scrape pool \"x\" not found"}"#,
+    ),
     get("/api/v1/scrape_pools", 200, r#"{"status":"success","data":{"scrapePools":["node"]}}"#),
     get(
         "/api/v1/rules?type=alert&rule_name[]=X",

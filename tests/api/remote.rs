@@ -7,7 +7,7 @@ use std::time::Duration;
 use watchbell::api::ApiSettings;
 use watchbell::api::tcp::TcpLimits;
 use watchbell::client::Remote;
-use watchbell::model::{Matcher, TimeRange, Timestamp};
+use watchbell::model::{Labels, Matcher, TimeRange, Timestamp};
 use watchbell::sys::clock::{Clock, SystemClock};
 use watchbell::sys::http::{Http, SystemHttp};
 use watchbell::sys::settings::HttpClientSettings;
@@ -113,6 +113,8 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
             ),
         ),
         ("targets", format!("{:?}", core.targets(TargetState::Active, Some("node")))),
+        ("steps", format!("{:?}", core.relabel_steps("node", &Labels::from_pairs([("job", "n")])))),
+        ("bad steps", format!("{:?}", core.relabel_steps("x", &Labels::empty()))),
         ("pools", format!("{:?}", core.scrape_pools())),
         ("rules", format!("{:?}", core.rules(&rules))),
         ("alerts", format!("{:?}", core.alerts())),

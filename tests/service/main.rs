@@ -1,6 +1,8 @@
 //! The whole line in one process: a scripted target, rules, the alert engine and a web hook, on a
 //! clock that the test moves, through the one door that screens and HTTP use.
 
+mod discovery;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use watchbell::ingest::limits::SafetyLimits;
 use watchbell::model::{Labels, TimeRange, Timestamp};
 use watchbell::service::{Options, Service, WalSync, World};
+use watchbell::sys::dns::HostResolver;
 use watchbell::sys::http::HttpError;
 use watchbell::sys::metrics::Registry;
 use watchbell::sys::sim::{SeededEntropy, VirtualClock};
@@ -75,6 +78,7 @@ impl Scene {
             clock: Arc::new(self.clock.clone()),
             entropy: Arc::new(SeededEntropy::new(1)),
             http: self.http.clone(),
+            dns: Arc::new(HostResolver::forgetful()),
             registry: Registry::new(),
             runtime: self.runtime.handle().clone(),
             shutdown: Shutdown::new(),

@@ -101,6 +101,28 @@ fn opens_on_alerts_when_something_fires_and_on_overview_when_not() {
 }
 
 #[test]
+fn targets_say_what_is_wrong_with_jobs() {
+    let world = World::busy();
+    let skipped = "skipped: kubernetes_sd_configs cannot be used here";
+    let told = |text: &str| vec![text.to_owned()];
+    *world.job_problems.lock().expect("not poisoned") =
+        [("pods".to_owned(), told(skipped)), ("sd".to_owned(), told("cannot read http://sd/"))]
+            .into();
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("5");
+    let text = session.text();
+    assert!(text.contains("! job pods: skipped: kubernetes_sd_configs cannot"), "{text}");
+    assert!(text.contains("! job sd: cannot read http://sd/"), "{text}");
+    assert!(text.contains("zoekt-0:6070"), "{text}");
+    let many = (0..9).map(|number| (format!("j{number}"), told("fails")));
+    *world.job_problems.lock().expect("not poisoned") = many.collect();
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("5");
+    let text = session.text();
+    assert!(text.contains("! job j0: fails") && text.contains("! 8 more problems"), "{text}");
+}
+
+#[test]
 fn two_keys_silence_the_selected_alert_for_two_hours() {
     let world = World::busy();
     let (mut session, _) = open(&world, 80, 24);

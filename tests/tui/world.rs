@@ -32,6 +32,7 @@ pub(crate) struct World {
     pub(crate) posted: Mutex<Vec<PostableSilence>>,
     pub(crate) expired: Mutex<Vec<String>>,
     pub(crate) down: Mutex<bool>,
+    pub(crate) job_problems: Mutex<BTreeMap<String, Vec<String>>>,
     pub(crate) revision: Mutex<u64>,
 }
 
@@ -385,7 +386,12 @@ impl Core for World {
         let mut all: Vec<_> =
             (0..9).map(|n| target("frontend", &format!("frontend-{n}:6060"), "")).collect();
         all.push(target("zoekt", "zoekt-0:6070", refused));
-        self.up(TargetsAnswer { active_targets: all, ..TargetsAnswer::default() })
+        let job_problems = self.job_problems.lock().expect("not poisoned").clone();
+        self.up(TargetsAnswer { active_targets: all, job_problems, ..TargetsAnswer::default() })
+    }
+
+    fn relabel_steps(&self, _: &str, _: &Labels) -> Result<RelabelSteps, Error> {
+        self.up(RelabelSteps::default())
     }
 
     fn scrape_pools(&self) -> Result<Vec<String>, Error> {

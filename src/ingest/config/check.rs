@@ -2,8 +2,9 @@
 //!
 //! Source: prometheus, config/config.go (UnmarshalYAML and Validate of the scrape sections).
 
-use super::job::{Escaping, FileDiscovery, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
-use super::settings::{FileSdConfig, Global, ScrapeConfig};
+use super::discovery::{Discovery, DnsSdConfig};
+use super::job::{Escaping, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
+use super::settings::{Global, ScrapeConfig};
 use crate::model::{Problem, nearest_name};
 use crate::sys::settings::{Span, relabel_rules};
 use std::collections::BTreeSet;
@@ -12,7 +13,6 @@ use std::time::Duration;
 
 const INTERVAL: Duration = Duration::from_mins(1);
 const TIMEOUT: Duration = Duration::from_secs(10);
-const FILE_REFRESH: Duration = Duration::from_mins(5);
 
 const PROTOCOLS: [ScrapeProtocol; 4] = [
     ScrapeProtocol::OpenMetricsText1,
@@ -67,16 +67,15 @@ pub fn check(
             one.problems.push(Problem::new("job_name", text));
         }
         problems.extend(one.problems.into_iter().map(|problem| problem.below(&at)));
-        let mut unbuilt = config.unbuilt_discovery();
-        // Without its credentials a job would only annoy its targets.
-        unbuilt.extend(config.oauth2.is_some().then_some("oauth2"));
+        let unbuilt = unusable(config);
         checked.not_built.extend(not_built(config).into_iter().map(|problem| problem.below(&at)));
         if unbuilt.is_empty() {
             checked.jobs.extend(job);
         } else {
             let keys = unbuilt.join(", ");
             let reason = format!(
-                "{keys} cannot be used here; write the targets to a file of file_sd_configs"
+                "{keys} cannot be used here; write the targets to a file of file_sd_configs, or \
+                 serve them to http_sd_configs"
             );
             checked.skipped.push(SkippedJob { name: config.job_name.clone(), reason });
         }
@@ -173,7 +172,7 @@ impl Job<'_> {
             client: config.client(),
             base: self.base.to_owned(),
             groups: self.groups(),
-            files: self.files(),
+            discovery: self.discovery(),
         };
         self.problems.extend(job.client.check("").err());
         self.problems.is_empty().then_some(job)
@@ -296,37 +295,33 @@ impl Job<'_> {
         self.config.static_configs.clone()
     }
 
-    fn files(&mut self) -> Vec<FileDiscovery> {
+    fn discovery(&mut self) -> Vec<Discovery> {
+        let (config, base) = (self.config, self.base);
+        let files = config.file_sd_configs.iter().map(|one| one.check(base));
+        let mut found = self.sections("file_sd_configs", files);
+        let http = config.http_sd_configs.iter().map(|one| one.check(base));
+        found.extend(self.sections("http_sd_configs", http));
+        let dns = config.dns_sd_configs.iter().map(DnsSdConfig::check);
+        found.extend(self.sections("dns_sd_configs", dns));
+        let docker = config.docker_sd_configs.iter().map(|one| one.check(base));
+        found.extend(self.sections("docker_sd_configs", docker));
+        found
+    }
+
+    fn sections(
+        &mut self,
+        key: &str,
+        checked: impl Iterator<Item = Result<Discovery, Problem>>,
+    ) -> Vec<Discovery> {
         let mut found = Vec::new();
-        for (place, config) in self.config.file_sd_configs.iter().enumerate() {
-            let at = format!("file_sd_configs[{place}]");
-            match file_discovery(config, self.base) {
-                Ok(files) => found.push(files),
-                Err(problem) => self.problems.push(problem.below(&at)),
+        for (place, one) in checked.enumerate() {
+            match one {
+                Ok(section) => found.push(section),
+                Err(problem) => self.problems.push(problem.below(&format!("{key}[{place}]"))),
             }
         }
         found
     }
-}
-
-fn file_discovery(config: &FileSdConfig, base: &Path) -> Result<FileDiscovery, Problem> {
-    if config.files.is_empty() {
-        let text = "file service discovery config must contain at least one path name";
-        return Err(Problem::new("files", text));
-    }
-    for (place, path) in config.files.iter().enumerate() {
-        let lower = path.to_ascii_lowercase();
-        let known = [".json", ".yml", ".yaml"].iter().any(|end| lower.ends_with(end));
-        let folder_star = path.rsplit_once('/').is_some_and(|(folder, _)| folder.contains('*'));
-        if !known || folder_star {
-            let text = format!("path name {path:?} is not valid for file discovery");
-            return Err(Problem::new(format!("files[{place}]"), text));
-        }
-    }
-    Ok(FileDiscovery {
-        patterns: config.files.iter().map(|path| base.join(path)).collect(),
-        refresh: span_or(config.refresh_interval, FILE_REFRESH),
-    })
 }
 
 fn span_or(span: Option<Span>, otherwise: Duration) -> Duration {
@@ -385,11 +380,33 @@ fn escaping(name: &str) -> Result<Escaping, Problem> {
     })
 }
 
+/// Keys of a job without which it would not do what is meant: it is skipped.
+fn unusable(config: &ScrapeConfig) -> Vec<String> {
+    let mut keys: Vec<String> = config.unbuilt_discovery().into_iter().map(str::to_owned).collect();
+    // Without its credentials a job would only annoy its targets.
+    keys.extend(config.oauth2.is_some().then(|| "oauth2".to_owned()));
+    for (place, one) in config.http_sd_configs.iter().enumerate() {
+        keys.extend(one.oauth2.is_some().then(|| format!("http_sd_configs[{place}].oauth2")));
+    }
+    for (place, one) in config.docker_sd_configs.iter().enumerate() {
+        keys.extend(one.oauth2.is_some().then(|| format!("docker_sd_configs[{place}].oauth2")));
+    }
+    keys
+}
+
 /// Keys of a job that are set and have no effect.
 fn not_built(config: &ScrapeConfig) -> Vec<Problem> {
-    let mut keys: Vec<&str> = config.unbuilt_discovery();
+    let mut found: Vec<Problem> = unusable(config).iter().map(|key| unbuilt(key)).collect();
+    for (place, one) in config.http_sd_configs.iter().enumerate() {
+        let at = format!("http_sd_configs[{place}].proxy_connect_header");
+        found.extend(one.proxy_connect_header.is_some().then(|| unbuilt(&at)));
+    }
+    for (place, one) in config.docker_sd_configs.iter().enumerate() {
+        let at = format!("docker_sd_configs[{place}].proxy_connect_header");
+        found.extend(one.proxy_connect_header.is_some().then(|| unbuilt(&at)));
+    }
+    let mut keys = Vec::new();
     let mut when = |set: bool, key: &'static str| keys.extend(set.then_some(key));
-    when(config.oauth2.is_some(), "oauth2");
     when(config.proxy_connect_header.is_some(), "proxy_connect_header");
     when(
         config.native_histogram_bucket_limit.is_some_and(|n| n > 0),
@@ -408,7 +425,8 @@ fn not_built(config: &ScrapeConfig) -> Vec<Problem> {
     when(config.scrape_failure_log_file.is_some(), "scrape_failure_log_file");
     let proto = |names: &Vec<String>| names.iter().any(|name| name == "PrometheusProto");
     when(config.scrape_protocols.as_ref().is_some_and(proto), "scrape_protocols");
-    keys.into_iter().map(unbuilt).collect()
+    found.extend(keys.into_iter().map(unbuilt));
+    found
 }
 
 fn global_not_built(global: &Global) -> Vec<Problem> {
@@ -429,7 +447,10 @@ fn global_not_built(global: &Global) -> Vec<Problem> {
 fn unbuilt(key: &str) -> Problem {
     let text = match key {
         "scrape_protocols" => "PrometheusProto is not built and is not asked for".to_owned(),
-        _ => format!("{key} is not built and has no effect"),
+        _ => {
+            let name = key.rsplit_once('.').map_or(key, |(_, name)| name);
+            format!("{name} is not built and has no effect")
+        }
     };
     Problem::new(key, text)
 }

@@ -1,5 +1,6 @@
 //! A scrape job as it runs: every default filled in, every value checked.
 
+use super::discovery::Discovery;
 use super::settings::TargetGroup;
 use crate::model::relabel::Rule;
 use crate::sys::settings::HttpClientSettings;
@@ -102,15 +103,6 @@ pub struct JobLimits {
     pub keep_dropped_targets: u64,
 }
 
-/// Files that name targets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileDiscovery {
-    /// Paths; the last element may hold `*`.
-    pub patterns: Vec<PathBuf>,
-    /// How often they are read without being told of a change.
-    pub refresh: Duration,
-}
-
 /// A scrape job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScrapeJob {
@@ -156,8 +148,8 @@ pub struct ScrapeJob {
     pub base: PathBuf,
     /// Targets that the file names.
     pub groups: Vec<TargetGroup>,
-    /// Files that name more.
-    pub files: Vec<FileDiscovery>,
+    /// Sections that name more.
+    pub discovery: Vec<Discovery>,
 }
 
 impl ScrapeJob {
@@ -185,7 +177,7 @@ impl ScrapeJob {
             client: HttpClientSettings::default(),
             base: PathBuf::new(),
             groups: Vec::new(),
-            files: Vec::new(),
+            discovery: Vec::new(),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Settings of scraping: `global`, `scrape_configs`, and the checked job made of them.
 //!
 //! Owns the keys, their defaults and their checks. Start reading at `settings.rs` (the keys as
-//! written), then `job.rs` (a job as it runs) and `check.rs` (from one to the other).
+//! written), then `job.rs` (a job as it runs), `check.rs` (from one to the other) and `discovery.rs`
+//! (sections that name targets elsewhere).
 //!
 //! Never: reading files, discovery, HTTP.
 
 mod check;
+mod discovery;
 mod job;
 mod opaque;
 mod settings;
@@ -14,6 +16,10 @@ mod settings;
 mod tests;
 
 pub use check::{Checked, SkippedJob, check};
-pub use job::{Escaping, FileDiscovery, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
+pub use discovery::{
+    Discovery, DnsDiscovery, DnsSdConfig, DockerDiscovery, DockerFilter, DockerHost,
+    DockerSdConfig, FileDiscovery, FileSdConfig, HttpDiscovery, HttpSdConfig,
+};
+pub use job::{Escaping, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
 pub use opaque::Opaque;
-pub use settings::{FileSdConfig, Global, ScrapeConfig, TargetGroup};
+pub use settings::{Global, ScrapeConfig, TargetGroup};

@@ -5,6 +5,7 @@
 //!
 //! Source: prometheus, docs/configuration/configuration.md.
 
+use super::discovery::{DnsSdConfig, DockerSdConfig, FileSdConfig, HttpSdConfig};
 use super::opaque::Opaque;
 use crate::model::Labels;
 use crate::sys::settings::{
@@ -74,17 +75,6 @@ pub struct TargetGroup {
     /// Labels of all of them.
     #[serde(with = "labels")]
     pub labels: Labels,
-}
-
-/// One entry of `file_sd_configs`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FileSdConfig {
-    /// Files; the last element of a path may hold `*`.
-    pub files: Vec<String>,
-    /// How often files are read without being told of a change; 5 minutes when missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refresh_interval: Option<Span>,
 }
 
 /// Declares the job's settings; the names at the end are kinds of discovery that are known and
@@ -185,6 +175,12 @@ macro_rules! scrape_config {
             pub static_configs: Vec<TargetGroup>,
             #[serde(skip_serializing_if = "Vec::is_empty")]
             pub file_sd_configs: Vec<FileSdConfig>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            pub http_sd_configs: Vec<HttpSdConfig>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            pub dns_sd_configs: Vec<DnsSdConfig>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            pub docker_sd_configs: Vec<DockerSdConfig>,
             $(
                 #[serde(skip_serializing_if = "Vec::is_empty")]
                 pub $discovery: Vec<Opaque>,
@@ -207,9 +203,6 @@ macro_rules! scrape_config {
 }
 
 scrape_config!(
-    http_sd_configs,
-    dns_sd_configs,
-    docker_sd_configs,
     dockerswarm_sd_configs,
     consul_sd_configs,
     kubernetes_sd_configs,

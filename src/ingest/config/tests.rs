@@ -1,6 +1,7 @@
 //! Claims about the settings of scraping, from Prometheus' manual and its own tests.
 
 use super::*;
+use crate::sys::dns::RecordKind;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -165,8 +166,9 @@ fn keys_without_effect_are_named() {
 fn files_are_looked_up_beside_the_file_that_names_them() {
     let job = job("{job_name: a, file_sd_configs: [{files: ['t/*.json', '/abs/x.yml']}]}");
     let expected = [PathBuf::from("/etc/p/t/*.json"), PathBuf::from("/abs/x.yml")];
-    assert_eq!(job.files[0].patterns, expected);
-    assert_eq!(job.files[0].refresh, Duration::from_secs(300));
+    let [Discovery::Files(files)] = &job.discovery[..] else { panic!("one section") };
+    assert_eq!(files.patterns, expected);
+    assert_eq!(files.refresh, Duration::from_secs(300));
 }
 
 #[test]
@@ -177,4 +179,84 @@ fn what_is_shown_again_holds_no_secret() {
     let shown = serde_yaml::to_string(&configs(yaml)).expect("writes");
     assert!(!shown.contains("canary"), "{shown}");
     assert!(shown.contains("client_id: i") && shown.contains("server: s"), "{shown}");
+}
+
+#[test]
+fn sections_that_name_targets_elsewhere_have_prometheus_defaults() {
+    let job = job("{job_name: a, http_sd_configs: [{url: 'https://u:p@h:1/x?y'}], \
+        dns_sd_configs: [{names: [_x._tcp.a]}, {names: [a], type: aaaa, port: 1, \
+        refresh_interval: 10ms}], docker_sd_configs: [{host: 'unix:///var/run/docker.sock'}, \
+        {host: 'tcp://h:2375/', port: 0, basic_auth: {username: u}}]}");
+    let [http, dns, aaaa, docker, remote] = &job.discovery[..] else { panic!("five sections") };
+    let Discovery::Http(http) = http else { panic!("{http:?}") };
+    assert_eq!((http.url.as_str(), http.refresh), ("https://u:p@h:1/x?y", Duration::from_mins(1)));
+    let Discovery::Dns(dns) = dns else { panic!("{dns:?}") };
+    assert_eq!((dns.kind, dns.refresh), (RecordKind::Service, Duration::from_secs(30)));
+    let Discovery::Dns(aaaa) = aaaa else { panic!("{aaaa:?}") };
+    assert_eq!((aaaa.kind, aaaa.refresh), (RecordKind::V6, Duration::from_secs(1)));
+    let Discovery::Docker(docker) = docker else { panic!("{docker:?}") };
+    assert_eq!(docker.host, DockerHost::Unix("/var/run/docker.sock".into()));
+    assert_eq!((docker.port, docker.host_networking_host.as_str()), (80, "localhost"));
+    assert!(docker.first_network_only && docker.filters.is_empty());
+    assert_eq!(docker.refresh, Duration::from_mins(1));
+    let Discovery::Docker(remote) = remote else { panic!("{remote:?}") };
+    assert_eq!(remote.host, DockerHost::Url("http://h:2375".to_owned()));
+    assert!(remote.client.basic_auth.is_some() && remote.port == 0);
+}
+
+#[test]
+fn sections_that_prometheus_refuses_are_refused_with_their_path() {
+    for (section, expected) in [
+        ("http_sd_configs: [{}]", "http_sd_configs[0].url: URL is missing"),
+        (
+            "http_sd_configs: [{url: 'ftp://a'}]",
+            "http_sd_configs[0].url: URL scheme must be 'http' or 'https'",
+        ),
+        ("http_sd_configs: [{url: 'http:///x'}]", "http_sd_configs[0].url: host is missing in URL"),
+        (
+            "http_sd_configs: [{url: 'http://a'}, {url: 'http://a', bearer_token: x, \
+             basic_auth: {username: u}}]",
+            "http_sd_configs[1]: at most one of basic_auth, oauth2, bearer_token & authorization \
+             must be configured",
+        ),
+        (
+            "dns_sd_configs: [{}]",
+            "dns_sd_configs[0].names: DNS-SD config must contain at least one SRV record name",
+        ),
+        (
+            "dns_sd_configs: [{names: [a], type: A}]",
+            "dns_sd_configs[0].port: a port is required in DNS-SD configs for all record types \
+             except SRV",
+        ),
+        (
+            "dns_sd_configs: [{names: [a], type: AAA, port: 1}]",
+            "dns_sd_configs[0].type: invalid DNS-SD records type AAA; did you mean \"AAAA\"?",
+        ),
+        ("docker_sd_configs: [{port: 1}]", "docker_sd_configs[0].host: host missing"),
+        (
+            "docker_sd_configs: [{host: '/var/run/docker.sock'}]",
+            "docker_sd_configs[0].host: unable to parse docker host; write \
+             unix:///var/run/docker.sock, tcp://HOST:PORT, http://HOST:PORT or https://HOST:PORT",
+        ),
+    ] {
+        let yaml = format!("[{{job_name: a, {section}}}]");
+        let found = checked("{}", &yaml).expect_err(&yaml);
+        assert_eq!(found, [format!("scrape_configs[0].{expected}")]);
+    }
+    for section in ["http_sd_configs: [{uri: x}]", "docker_sd_configs: [{host: a, ports: [1]}]"] {
+        let yaml = format!("[{{job_name: a, {section}}}]");
+        assert!(serde_yaml::from_str::<Vec<ScrapeConfig>>(&yaml).is_err(), "{yaml} was taken");
+    }
+}
+
+#[test]
+fn a_section_that_needs_oauth2_skips_its_job() {
+    let yaml = "[{job_name: a, http_sd_configs: [{url: 'http://u:canary@a', oauth2: {client_id: \
+        i, client_secret: canary, token_url: t}}]}, {job_name: b}]";
+    let found = checked("{}", yaml).expect("valid");
+    assert_eq!((found.jobs.len(), found.skipped[0].name.as_str()), (1, "a"));
+    assert!(found.skipped[0].reason.contains("http_sd_configs[0].oauth2 cannot be used here"));
+    assert_eq!(found.not_built[0].at, "scrape_configs[0].http_sd_configs[0].oauth2");
+    let shown = serde_yaml::to_string(&configs(yaml)).expect("writes");
+    assert!(!shown.contains("canary") && shown.contains("u:xxxxx@a"), "{shown}");
 }

@@ -1,7 +1,7 @@
 //! All jobs: takes a new configuration, keeps what did not change, shows targets, stops.
 
-use super::super::config::{ScrapeJob, TargetGroup};
-use super::super::discover::{self, ParseGroups, ReadFiles};
+use super::super::config::ScrapeJob;
+use super::super::discover::{ParseGroups, ReadFiles};
 use super::super::limits::{PARSING_MAX, SafetyLimits};
 use super::super::target::Target;
 use super::lengths::Lengths;
@@ -10,11 +10,13 @@ use super::pool::Pool;
 use super::source::LocalJob;
 use super::view::{DroppedView, PoolView, TargetView};
 use super::worker::{Shared, Source};
+use crate::model::relabel::Rule;
 use crate::storage::append::SharedAppender;
 use crate::sys::clock::SharedClock;
+use crate::sys::dns::Dns;
 use crate::sys::http::Http;
 use crate::sys::metrics::Registry;
-use crate::sys::tasks::{self, BlockingRuntime, Shutdown};
+use crate::sys::tasks::BlockingRuntime;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +29,8 @@ pub struct Deps {
     pub clock: SharedClock,
     /// Outbound HTTP.
     pub http: Arc<dyn Http>,
+    /// Records of the name service.
+    pub dns: Arc<dyn Dns>,
     /// The store.
     pub appender: SharedAppender,
     /// The process' own metrics.
@@ -57,18 +61,18 @@ impl fmt::Debug for Deps {
 /// Scrapes all targets of all jobs. Clones share it.
 #[derive(Clone)]
 pub struct ScrapeManager {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    deps: Deps,
-    shared: Arc<Shared>,
+pub(super) struct Inner {
+    pub(super) deps: Deps,
+    pub(super) shared: Arc<Shared>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
-    pools: BTreeMap<String, Pool>,
+pub(super) struct State {
+    pub(super) pools: BTreeMap<String, Pool>,
     /// Pools of jobs that are gone, until their targets have left.
     leaving: Vec<Pool>,
     locals: BTreeMap<String, LocalJob>,
@@ -151,6 +155,11 @@ impl ScrapeManager {
         self.lock().pools.values().map(Pool::view).collect()
     }
 
+    /// The rules for a job's targets; `None` when there is no such job.
+    pub fn relabel_rules(&self, pool: &str) -> Option<Vec<Rule>> {
+        self.lock().pools.get(pool).map(|pool| pool.job.relabel.clone())
+    }
+
     /// Stops all loops and waits for commits under way. No markers are written: after a restart
     /// the series go on.
     pub async fn stop(&self) {
@@ -175,7 +184,7 @@ impl ScrapeManager {
             self.inner.shared.meters.pools.inc();
             let source = self.source(&job);
             let mut pool = Pool::new(Arc::clone(&job), source);
-            self.restart_discovery(&mut pool);
+            self.update_sections(&mut pool);
             pool.sync_groups(&self.inner.shared);
             return pool;
         };
@@ -186,13 +195,10 @@ impl ScrapeManager {
         if pool.job.client != job.client || pool.job.base != job.base {
             pool.source = self.source(&job);
         }
-        let files_changed = is_back || pool.job.files != job.files;
         if *pool.job != *job {
             pool.job = job;
         }
-        if files_changed {
-            self.restart_discovery(&mut pool);
-        }
+        self.update_sections(&mut pool);
         pool.sync_groups(&self.inner.shared);
         pool
     }
@@ -223,58 +229,7 @@ impl ScrapeManager {
         }
     }
 
-    /// Starts to watch the job's files, instead of those it watched.
-    fn restart_discovery(&self, pool: &mut Pool) {
-        if let Some(before) = pool.discovery.take() {
-            before.trigger();
-        }
-        pool.problems.clear();
-        if pool.job.files.is_empty() {
-            pool.file_groups.clear();
-            return;
-        }
-        let stop = Shutdown::new();
-        pool.discovery = Some(stop.clone());
-        let name = pool.job.name.clone();
-        // Weak: a manager that nobody holds must not live on in its own tasks.
-        let inner = Arc::downgrade(&self.inner);
-        let stopped = stop.clone();
-        let found = move |groups: Vec<TargetGroup>, problems: Vec<String>| {
-            if let Some(inner) = inner.upgrade()
-                && !stopped.is_triggered()
-            {
-                Self { inner }.files_read(&name, groups, problems);
-            }
-        };
-        let deps = &self.inner.deps;
-        let watch = discover::Watch {
-            clock: Arc::clone(&deps.clock),
-            files: Arc::clone(&deps.files),
-            parse: Arc::clone(&deps.parse_groups),
-            discoveries: pool.job.files.clone(),
-            stop,
-        };
-        tasks::spawn(format!("discover {}", pool.job.name), watch.run(found));
-    }
-
-    fn files_read(&self, name: &str, groups: Vec<TargetGroup>, problems: Vec<String>) {
-        let mut state = self.lock();
-        if let Some(pool) = state.pools.get_mut(name) {
-            pool.problems = problems;
-            if pool.file_groups != groups {
-                pool.file_groups = groups;
-                pool.sync_groups(&self.inner.shared);
-            }
-        }
-        let failed = state.pools.values().filter(|pool| !pool.problems.is_empty()).count();
-        self.inner
-            .shared
-            .meters
-            .failed_configs
-            .set(f64::from(u32::try_from(failed).unwrap_or(u32::MAX)));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

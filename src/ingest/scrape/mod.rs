@@ -1,7 +1,7 @@
 //! Scraping: one loop for each target, one commit for each scrape.
 //!
 //! Owns when a target is asked, what its answer becomes, and the staleness of its series. Start
-//! reading at `manager.rs` (jobs and targets), then `worker.rs` (the life of one target), `once.rs`
+//! reading at `manager.rs` (jobs and targets), `sections.rs` (what discovery tells them), then `worker.rs` (the life of one target), `once.rs`
 //! (one scrape), `intake.rs` (from a body to samples) and `cache.rs` (what series are known by).
 //!
 //! Never: reading series back; parsing on a worker of the async runtime.
@@ -17,12 +17,15 @@ mod once;
 mod pool;
 mod report;
 mod schedule;
+mod sections;
 mod source;
 mod view;
 mod worker;
 
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod section_tests;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -1,15 +1,17 @@
 //! The targets of one job: brought up to date without disturbing those that did not change.
 
-use super::super::config::{ScrapeJob, TargetGroup};
+use super::super::config::ScrapeJob;
 use super::super::limits::DROPPED_TARGETS_KEPT;
 use super::super::target::{Populated, Target, populate};
+use super::sections::Section;
 use super::view::{DroppedView, PoolView, TargetView};
 use super::worker::{Order, Settings, Shared, Source, Worker};
 use crate::model::Labels;
-use crate::sys::tasks::{self, Shutdown};
+use crate::sys::tasks;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -29,11 +31,12 @@ struct Loop {
 pub(super) struct Pool {
     pub(super) job: Arc<ScrapeJob>,
     pub(super) source: Source,
-    /// Groups that files name, as last read.
-    pub(super) file_groups: Vec<TargetGroup>,
-    /// Stops the discovery of files.
-    pub(super) discovery: Option<Shutdown>,
-    pub(super) problems: Vec<String>,
+    /// Sections that name targets elsewhere.
+    pub(super) sections: Vec<Section>,
+    /// When the targets were last brought up to date, by the clock's elapsed time.
+    pub(super) synced_at: Duration,
+    /// Somebody waits to bring them up to date.
+    pub(super) sync_is_due: bool,
     /// The job is gone and its targets are leaving.
     pub(super) is_leaving: bool,
     loops: HashMap<(Labels, String), Loop>,
@@ -47,9 +50,9 @@ impl Pool {
         Self {
             job,
             source,
-            file_groups: Vec::new(),
-            discovery: None,
-            problems: Vec::new(),
+            sections: Vec::new(),
+            synced_at: Duration::ZERO,
+            sync_is_due: false,
             is_leaving: false,
             loops: HashMap::new(),
             dropped: Vec::new(),
@@ -60,6 +63,8 @@ impl Pool {
 
     /// Makes the targets of all groups and brings the loops up to date.
     pub(super) fn sync_groups(&mut self, shared: &Arc<Shared>) {
+        self.synced_at = shared.clock.elapsed();
+        self.sync_is_due = false;
         let mut targets = Vec::new();
         self.dropped.clear();
         self.dropped_count = 0;
@@ -67,7 +72,8 @@ impl Pool {
             Ok(0) | Err(_) => DROPPED_TARGETS_KEPT,
             Ok(kept) => kept,
         };
-        for group in self.job.groups.iter().chain(&self.file_groups) {
+        let found = self.sections.iter().flat_map(|section| &section.groups);
+        for group in self.job.groups.iter().chain(found) {
             for address in &group.targets {
                 match populate(&self.job, address, &group.labels) {
                     Populated::Target(target) => targets.push(target),
@@ -151,9 +157,14 @@ impl Pool {
     }
 
     fn stop_discovery(&mut self) {
-        if let Some(discovery) = self.discovery.take() {
-            discovery.trigger();
+        for section in &self.sections {
+            section.stop.trigger();
         }
+    }
+
+    /// Whether something is wrong with a section.
+    pub(super) fn has_problems(&self) -> bool {
+        self.sections.iter().any(|section| !section.problems.is_empty())
     }
 
     fn active(&self) -> usize {
@@ -175,11 +186,12 @@ impl Pool {
 
     /// The job in numbers.
     pub(super) fn view(&self) -> PoolView {
+        let problems = self.sections.iter().flat_map(|section| &section.problems);
         PoolView {
             name: self.job.name.clone(),
             active: self.active(),
             dropped: self.dropped_count,
-            problems: self.problems.iter().chain(&self.limit_problem).cloned().collect(),
+            problems: problems.chain(&self.limit_problem).cloned().collect(),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::model::Problem;
 use crate::model::{Exemplar, Labels, MetricType, Timestamp, is_stale_nan};
 use crate::storage::append::{AppendError, Appender, Commit, Committed, Refusal, SeriesRef};
 use crate::sys::clock::{Clock, Sleep};
+use crate::sys::dns::{Dns, LookupError, PendingRecords, RecordKind};
 use crate::sys::http::{Http, HttpClient, HttpError, Pending, Request, Response};
 use crate::sys::metrics::{Family, FamilySample, Registry};
 use crate::sys::settings::HttpClientSettings;
@@ -131,6 +132,16 @@ impl Http for Script {
     }
 }
 
+/// A name service that nobody asks.
+#[derive(Debug)]
+struct NoDns;
+
+impl Dns for NoDns {
+    fn records<'a>(&'a self, name: &'a str, _: RecordKind) -> PendingRecords<'a> {
+        Box::pin(async move { Err(LookupError::new(name, "nobody to ask")) })
+    }
+}
+
 fn response(content_type: &str, body: &str) -> Response {
     Response {
         status: 200,
@@ -178,9 +189,9 @@ impl Appender for Recorder {
     }
 }
 
-struct Bench {
-    manager: ScrapeManager,
-    clock: VirtualClock,
+pub(super) struct Bench {
+    pub(super) manager: ScrapeManager,
+    pub(super) clock: VirtualClock,
     script: Script,
     commits: mpsc::UnboundedReceiver<Written>,
     /// One word for each commit whose target's view is up to date.
@@ -194,11 +205,16 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        let script = Script::default();
+        Self { script: script.clone(), ..Self::over(Arc::new(script)) }
+    }
+
+    /// A bench on this network.
+    pub(super) fn over(http: Arc<dyn Http>) -> Self {
         let sleepers = Arc::new(Sleepers::default());
         let (commit_sender, commits) = mpsc::unbounded_channel();
         let (tell, told) = mpsc::unbounded_channel();
         let clock = VirtualClock::at(START);
-        let script = Script::default();
         let registry = Registry::new();
         let fail = Arc::new(Mutex::new(false));
         let parse: ParseGroups = Arc::new(|_, text| {
@@ -206,7 +222,8 @@ impl Bench {
         });
         let manager = ScrapeManager::new(Deps {
             clock: Arc::new(TestClock { time: clock.clone(), sleepers: Arc::clone(&sleepers) }),
-            http: Arc::new(script.clone()),
+            http,
+            dns: Arc::new(NoDns),
             appender: Arc::new(Recorder {
                 commits: commit_sender,
                 names: Names::default(),
@@ -226,7 +243,7 @@ impl Bench {
         Self {
             manager,
             clock,
-            script,
+            script: Script::default(),
             commits,
             told,
             sleepers,
@@ -272,7 +289,7 @@ impl Bench {
     }
 }
 
-fn jobs(yaml: &str) -> Vec<ScrapeJob> {
+pub(super) fn jobs(yaml: &str) -> Vec<ScrapeJob> {
     let configs: Vec<ScrapeConfig> = serde_yaml::from_str(yaml).expect("reads");
     let checked = check(&Global::default(), &configs, Path::new("/"), &mut BTreeSet::new());
     checked.expect("valid").jobs

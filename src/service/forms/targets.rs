@@ -1,14 +1,18 @@
 //! Targets as the API lists them.
 
+use crate::ingest::config::SkippedJob;
 use crate::ingest::scrape::{DroppedView, Health, PoolView, TargetView};
-use crate::model::duration;
+use crate::model::relabel::{self, Action, Outcome, Rule};
+use crate::model::{Labels, duration};
 use crate::wire::{DroppedTarget, TargetForm, TargetHealth, TargetState, TargetsAnswer};
+use crate::wire::{RelabelRule, RelabelStep, RelabelSteps};
 
 /// The targets of `state`, optionally of one job.
 pub(in crate::service) fn targets_answer(
     active: Vec<TargetView>,
     dropped: Vec<DroppedView>,
     pools: &[PoolView],
+    skipped: &[SkippedJob],
     state: TargetState,
     pool: Option<&str>,
 ) -> TargetsAnswer {
@@ -22,7 +26,11 @@ pub(in crate::service) fn targets_answer(
         answer.dropped_targets = dropped
             .into_iter()
             .filter(|one| wanted(&one.pool))
-            .map(|one| DroppedTarget { discovered_labels: one.discovered, scrape_pool: one.pool })
+            .map(|one| DroppedTarget {
+                discovered_labels: one.discovered,
+                scrape_pool: one.pool,
+                reason: one.reason,
+            })
             .collect();
     }
     answer.dropped_target_counts = pools
@@ -30,7 +38,61 @@ pub(in crate::service) fn targets_answer(
         .filter(|one| wanted(&one.name))
         .map(|one| (one.name.clone(), one.dropped as u64))
         .collect();
+    let told = pools.iter().filter(|one| wanted(&one.name) && !one.problems.is_empty());
+    let told = told.map(|one| (one.name.clone(), one.problems.clone()));
+    let skipped = skipped.iter().filter(|job| wanted(&job.name));
+    let skipped = skipped.map(|job| (job.name.clone(), vec![format!("skipped: {}", job.reason)]));
+    answer.job_problems = told.chain(skipped).collect();
     answer
+}
+
+/// What each rule makes of the labels; after the one that drops them there are none.
+pub(in crate::service) fn relabel_steps(rules: &[Rule], labels: &Labels) -> RelabelSteps {
+    let mut labels = labels.to_builder();
+    let mut keep = true;
+    let mut steps = Vec::with_capacity(rules.len());
+    for rule in rules {
+        keep = keep && relabel::apply_one(rule, &mut labels) == Outcome::Keep;
+        let output = if keep { labels.build() } else { Labels::empty() };
+        steps.push(RelabelStep { rule: rule_form(rule), output, keep });
+    }
+    RelabelSteps { steps }
+}
+
+/// A rule as it was written, defaults filled in.
+fn rule_form(rule: &Rule) -> RelabelRule {
+    let mut form = RelabelRule {
+        source_labels: rule.source_labels.clone(),
+        separator: rule.separator.clone(),
+        regex: rule.regex.as_str().to_owned(),
+        replacement: "$1".to_owned(),
+        ..RelabelRule::default()
+    };
+    let (action, target) = match &rule.action {
+        Action::Keep => ("keep", None),
+        Action::Drop => ("drop", None),
+        Action::LabelDrop => ("labeldrop", None),
+        Action::LabelKeep => ("labelkeep", None),
+        Action::KeepEqual { target } => ("keepequal", Some(target)),
+        Action::DropEqual { target } => ("dropequal", Some(target)),
+        Action::Lowercase { target } => ("lowercase", Some(target)),
+        Action::Uppercase { target } => ("uppercase", Some(target)),
+        Action::HashMod { target, modulus } => {
+            form.modulus = *modulus;
+            ("hashmod", Some(target))
+        }
+        Action::Replace { target, replacement } => {
+            form.replacement.clone_from(replacement);
+            ("replace", Some(target))
+        }
+        Action::LabelMap { replacement } => {
+            form.replacement.clone_from(replacement);
+            ("labelmap", None)
+        }
+    };
+    action.clone_into(&mut form.action);
+    form.target_label = target.cloned().unwrap_or_default();
+    form
 }
 
 fn target_form(view: TargetView) -> TargetForm {
@@ -53,5 +115,61 @@ fn target_form(view: TargetView) -> TargetForm {
         samples: view.samples,
         since: view.since,
         notes: view.notes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::settings::{RelabelSettings, Scalar, relabel_rules};
+
+    fn rules() -> Vec<Rule> {
+        let label = |name: &str| vec![name.to_owned()];
+        let text = |text: &str| Some(Scalar(text.to_owned()));
+        let set = RelabelSettings {
+            source_labels: label("__meta_x"),
+            target_label: "x".to_owned(),
+            ..RelabelSettings::default()
+        };
+        let drop = RelabelSettings {
+            source_labels: label("x"),
+            regex: text("a.*"),
+            action: Some("drop".to_owned()),
+            ..RelabelSettings::default()
+        };
+        let hash = RelabelSettings {
+            source_labels: label("x"),
+            modulus: 4,
+            target_label: "shard".to_owned(),
+            action: Some("hashmod".to_owned()),
+            ..RelabelSettings::default()
+        };
+        relabel_rules("r", &[set, drop, hash]).expect("valid")
+    }
+
+    #[test]
+    fn each_rule_is_a_step_and_after_a_drop_nothing_is_left() {
+        let kept = relabel_steps(&rules(), &Labels::from_pairs([("__meta_x", "b")]));
+        let outputs: Vec<_> = kept.steps.iter().map(|step| step.output.to_string()).collect();
+        let expected = [
+            "{__meta_x=\"b\", x=\"b\"}",
+            "{__meta_x=\"b\", x=\"b\"}",
+            "{__meta_x=\"b\", shard=\"3\", x=\"b\"}",
+        ];
+        assert_eq!(outputs, expected);
+        let dropped = relabel_steps(&rules(), &Labels::from_pairs([("__meta_x", "ab")]));
+        let keeps: Vec<_> = dropped.steps.iter().map(|step| step.keep).collect();
+        assert_eq!(keeps, [true, false, false]);
+        assert!(dropped.steps[2].output.is_empty());
+    }
+
+    #[test]
+    fn rules_have_upstreams_json() {
+        let steps = relabel_steps(&rules(), &Labels::empty());
+        let json = |place: usize| serde_json::to_string(&steps.steps[place].rule).expect("writes");
+        let set = r#"{"source_labels":["__meta_x"],"separator":";","regex":"(.*)","target_label":"x","replacement":"$1","action":"replace"}"#;
+        assert_eq!(json(0), set);
+        let hash = r#"{"source_labels":["x"],"separator":";","regex":"(.*)","modulus":4,"target_label":"shard","replacement":"$1","action":"hashmod"}"#;
+        assert_eq!(json(2), hash);
     }
 }

@@ -1,7 +1,7 @@
 //! Failures in the words that people grep for: Go's, without URLs, so without credentials.
 
 use super::HttpError;
-use super::dns::LookupError;
+use crate::sys::dns::LookupError;
 use std::error::Error;
 use std::io;
 

@@ -1,7 +1,7 @@
 //! Outbound HTTP: the one place that knows roots of trust, proxies, credentials, timeouts,
 //! redirects and the largest body.
 //!
-//! Owns the seam `Http`, its real form `SystemHttp` and name resolution. Start reading at
+//! Owns the seam `Http` and its real form `SystemHttp`. Start reading at
 //! `HttpClient`, then `system.rs`; the simulated twin is `sys::sim_http`.
 //!
 //! Never: a server that the configuration does not name, a file beyond the credentials and
@@ -9,7 +9,6 @@
 
 mod auth;
 mod body;
-mod dns;
 mod errors;
 mod system;
 mod tls;

@@ -2,11 +2,11 @@
 
 use super::auth;
 use super::body::BodySink;
-use super::dns::HostResolver;
 use super::errors::describe;
 use super::tls::{self, HostRoots};
 use super::{Http, HttpClient, HttpError, Method, Pending, Request, Response};
 use crate::model::Problem;
+use crate::sys::dns::HostResolver;
 use crate::sys::settings::HttpClientSettings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -40,7 +40,7 @@ impl SystemHttp {
     /// Outbound HTTP as the host's files have it: `/etc/hosts`, `/etc/resolv.conf`, its trusted
     /// certificates.
     pub fn new() -> Self {
-        let resolver = HostResolver::new("/etc/hosts", "/etc/resolv.conf");
+        let resolver = HostResolver::system();
         Self { world: Arc::new(World { roots: HostRoots::default(), resolver }) }
     }
 }

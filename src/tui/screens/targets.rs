@@ -7,7 +7,7 @@ use crate::tui::model::Model;
 use crate::tui::theme::Role;
 use crate::tui::widgets::table::{Column, Field, Table};
 use crate::tui::widgets::{Pen, below, top};
-use crate::wire::{TargetForm, TargetHealth};
+use crate::wire::{TargetForm, TargetHealth, TargetsAnswer};
 use ratatui::layout::Rect;
 
 /// Targets that pass the filter: down first, then by job and instance.
@@ -55,6 +55,9 @@ fn word(target: &TargetForm) -> (&'static str, &'static str, Role) {
     }
 }
 
+/// Rows for what is wrong with jobs.
+const PROBLEM_ROWS_MAX: u16 = 4;
+
 const COLUMNS: [Column; 8] = [
     Column::new(" ", 1),
     Column::new("HEALTH", 6),
@@ -82,7 +85,7 @@ pub(super) fn draw(model: &Model, pen: &mut Pen<'_>, body: Rect) {
     }
     pen.put(body.x, body.y, body.width / 2, &text, Role::Dim);
     model.targets.draw_filter(pen, body);
-    let area = below(body, 1);
+    let area = draw_problems(targets, pen, below(body, 1));
     let rows = rows(model);
     if rows.is_empty() {
         let text = if all.is_empty() {
@@ -101,6 +104,27 @@ pub(super) fn draw(model: &Model, pen: &mut Pen<'_>, body: Rect) {
     if let Some(target) = rows.get(selected) {
         draw_detail(model, pen, below(area, list.height), target);
     }
+}
+
+/// What is wrong with jobs as a whole, a line each; answers the area below.
+fn draw_problems(targets: &TargetsAnswer, pen: &mut Pen<'_>, area: Rect) -> Rect {
+    let problems: Vec<_> = targets
+        .job_problems
+        .iter()
+        .flat_map(|(job, problems)| problems.iter().map(move |text| format!("job {job}: {text}")))
+        .collect();
+    // Targets are what the screen is for: in a small one there is room for two problems.
+    let room = usize::from((area.height / 8).min(PROBLEM_ROWS_MAX));
+    let shown = if problems.len() > room { room.saturating_sub(1) } else { problems.len() };
+    let rest = problems.len() - shown;
+    let more =
+        (rest > 0).then(|| format!("{rest} more problems of jobs: watchbell targets explain"));
+    let mut left = area;
+    for text in problems.iter().take(shown).chain(&more) {
+        pen.put(left.x, left.y, left.width, &format!("  ! {text}"), Role::Warn);
+        left = below(left, 1);
+    }
+    left
 }
 
 fn fields(model: &Model, target: &TargetForm) -> Vec<Field> {

@@ -3,8 +3,9 @@
 //!
 //! Source: prometheus, discovery/file/file.go.
 
-use super::config::{FileDiscovery, TargetGroup};
-use super::limits::{TARGET_FILE_BYTES_MAX, TARGET_FILES_MAX};
+use super::super::config::{FileDiscovery, TargetGroup};
+use super::super::limits::{TARGET_FILE_BYTES_MAX, TARGET_FILES_MAX};
+use super::{Found, within_bounds};
 use crate::sys::clock::SharedClock;
 use crate::sys::glob::name_matches;
 use crate::sys::tasks::Shutdown;
@@ -83,7 +84,7 @@ impl ReadFiles for HostFiles {
     }
 }
 
-/// What a job's files said when they were last read well.
+/// What a section's files said when they were last read well.
 #[derive(Debug, Default)]
 struct LastGood {
     files: BTreeMap<PathBuf, Vec<TargetGroup>>,
@@ -95,11 +96,11 @@ impl LastGood {
         &mut self,
         files: &dyn ReadFiles,
         parse: &ParseGroups,
-        discoveries: &[FileDiscovery],
+        patterns: &[PathBuf],
     ) -> Vec<String> {
         let mut problems = Vec::new();
         let mut found = BTreeSet::new();
-        for pattern in discoveries.iter().flat_map(|one| &one.patterns) {
+        for pattern in patterns {
             match matching(files, pattern) {
                 Ok(paths) => found.extend(paths),
                 Err(err) => problems.push(format!("cannot list {}: {err}", pattern.display())),
@@ -110,10 +111,13 @@ impl LastGood {
         }
         for path in found {
             let read = files.read(&path).map_err(|err| err.to_string());
-            match read.and_then(|text| parse(&path, &text)) {
+            let parsed = read.and_then(|text| parse(&path, &text));
+            let labelled = parsed.and_then(|groups| {
+                within_bounds(groups.into_iter().map(|group| with_file(group, &path)).collect())
+            });
+            match labelled {
                 Ok(groups) => {
-                    let groups = groups.into_iter().map(|group| with_file(group, &path));
-                    self.files.insert(path.clone(), groups.collect());
+                    self.files.insert(path, groups);
                 }
                 Err(err) => problems.push(format!("cannot read {}: {err}", path.display())),
             }
@@ -150,34 +154,28 @@ fn matching(files: &dyn ReadFiles, pattern: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(listed)
 }
 
-/// The watch over one job's files.
+/// The watch over one section's files.
 pub(super) struct Watch {
     pub(super) clock: SharedClock,
     pub(super) files: Arc<dyn ReadFiles>,
     pub(super) parse: ParseGroups,
-    pub(super) discoveries: Vec<FileDiscovery>,
+    pub(super) section: FileDiscovery,
     pub(super) stop: Shutdown,
 }
 
 impl Watch {
     /// Reads files and tells `found` all groups and problems each time, until stopped.
-    pub(super) async fn run(self, found: impl Fn(Vec<TargetGroup>, Vec<String>) + Send) {
-        let folders: BTreeSet<PathBuf> = self
-            .discoveries
-            .iter()
-            .flat_map(|one| &one.patterns)
-            .filter_map(|pattern| pattern.parent().map(Path::to_owned))
-            .collect();
-        let refresh = self.discoveries.iter().map(|one| one.refresh).min().unwrap_or(DEBOUNCE);
+    pub(super) async fn run(self, found: impl Fn(Found) + Send) {
+        let patterns = self.section.patterns.iter();
+        let folders: BTreeSet<PathBuf> =
+            patterns.filter_map(|pattern| pattern.parent().map(Path::to_owned)).collect();
+        let refresh = self.section.refresh;
         let mut changes = Changes::of(self.files.as_ref(), &folders);
         let mut last_good = LastGood::default();
         loop {
             let Some((kept, problems)) = self.read(last_good).await else { return };
             last_good = kept;
-            for problem in &problems {
-                tracing::warn!(%problem, "file discovery");
-            }
-            found(last_good.groups(), problems);
+            found(Found { groups: last_good.groups(), problems });
             let earliest = self.clock.elapsed() + DEBOUNCE.min(refresh);
             let latest = self.clock.sleep(refresh);
             tokio::select! {
@@ -202,9 +200,9 @@ impl Watch {
 
     async fn read(&self, mut last_good: LastGood) -> Option<(LastGood, Vec<String>)> {
         let (files, parse) = (Arc::clone(&self.files), Arc::clone(&self.parse));
-        let discoveries = self.discoveries.clone();
+        let patterns = self.section.patterns.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let problems = last_good.refresh(files.as_ref(), &parse, &discoveries);
+            let problems = last_good.refresh(files.as_ref(), &parse, &patterns);
             (last_good, problems)
         });
         match work.await {
@@ -292,8 +290,8 @@ mod tests {
         Arc::new(|_, text| serde_yaml::from_str(text).map_err(|err| err.to_string()))
     }
 
-    fn discovery(pattern: &str) -> Vec<FileDiscovery> {
-        vec![FileDiscovery { patterns: vec![pattern.into()], refresh: Duration::from_secs(60) }]
+    fn section(pattern: &str) -> FileDiscovery {
+        FileDiscovery { patterns: vec![pattern.into()], refresh: Duration::from_secs(60) }
     }
 
     fn addresses(last_good: &LastGood) -> Vec<String> {
@@ -304,7 +302,7 @@ mod tests {
     fn a_file_that_breaks_keeps_its_targets_and_one_that_goes_loses_them() {
         let shelf = Shelf::default();
         let mut last_good = LastGood::default();
-        let files = discovery("/t/*.json");
+        let files = section("/t/*.json").patterns;
         shelf.put("/t/a.json", r#"[{"targets": ["a:1"]}]"#);
         shelf.put("/t/b.json", r#"[{"targets": ["b:1"]}]"#);
         shelf.put("/t/c.yml", r#"[{"targets": ["c:1"]}]"#);
@@ -333,14 +331,14 @@ mod tests {
             clock: Arc::new(time.clone()),
             files: Arc::new(shelf.clone()),
             parse: parse(),
-            discoveries: discovery("/t/a.yml"),
+            section: section("/t/a.yml"),
             stop: stop.clone(),
         };
         let (sender, mut found) = mpsc::unbounded_channel();
         let task = crate::sys::tasks::spawn(
             "watch",
-            watch.run(move |groups, _| {
-                let _ = sender.send(groups);
+            watch.run(move |found| {
+                let _ = sender.send(found.groups);
             }),
         );
         let first = found.recv().await.expect("the watch lives");

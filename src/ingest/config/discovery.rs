@@ -1,0 +1,383 @@
+//! Sections that name targets elsewhere: their keys as written, and their checked forms.
+//!
+//! Source: prometheus, docs/configuration/configuration.md, discovery/{file,http,dns,moby}.
+
+use super::opaque::Opaque;
+use crate::model::{Problem, nearest_name};
+use crate::sys::dns::RecordKind;
+use crate::sys::settings::{
+    Authorization, BasicAuth, HeaderSettings, HttpClientSettings, Secret, Span, TlsSettings,
+    shown_url,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const FILE_REFRESH: Duration = Duration::from_mins(5);
+const HTTP_REFRESH: Duration = Duration::from_mins(1);
+const DNS_REFRESH: Duration = Duration::from_secs(30);
+const DOCKER_REFRESH: Duration = Duration::from_mins(1);
+
+/// More often nobody is asked, whatever the file says: a typing error must not become a flood.
+const REFRESH_LEAST: Duration = Duration::from_secs(1);
+
+/// One entry of `file_sd_configs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileSdConfig {
+    /// Files; the last element of a path may hold `*`.
+    pub files: Vec<String>,
+    /// How often files are read without being told of a change; 5 minutes when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_interval: Option<Span>,
+}
+
+/// Declares a section that is asked over HTTP: its own keys, then those of the client, which
+/// serde's `flatten` would read without refusing unknown ones.
+macro_rules! http_section {
+    ($(#[$about:meta])* $section:ident { $($own:tt)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+        #[serde(deny_unknown_fields, default)]
+        #[expect(missing_docs, reason = "Prometheus' keys; its manual describes each")]
+        pub struct $section {
+            $($own)*
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub basic_auth: Option<BasicAuth>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub authorization: Option<Authorization>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub bearer_token: Option<Secret>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub bearer_token_file: Option<PathBuf>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub oauth2: Option<Opaque>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub tls_config: Option<TlsSettings>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub follow_redirects: Option<bool>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub enable_http2: Option<bool>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub proxy_url: Option<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub no_proxy: Option<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub proxy_from_environment: Option<bool>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub proxy_connect_header: Option<Opaque>,
+            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+            pub http_headers: BTreeMap<String, HeaderSettings>,
+        }
+
+        impl $section {
+            /// The keys that say how to talk to the server.
+            fn client(&self) -> HttpClientSettings {
+                HttpClientSettings {
+                    basic_auth: self.basic_auth.clone(),
+                    authorization: self.authorization.clone(),
+                    bearer_token: self.bearer_token.clone(),
+                    bearer_token_file: self.bearer_token_file.clone(),
+                    tls_config: self.tls_config.clone(),
+                    follow_redirects: self.follow_redirects,
+                    enable_http2: self.enable_http2,
+                    proxy_url: self.proxy_url.clone(),
+                    no_proxy: self.no_proxy.clone(),
+                    proxy_from_environment: self.proxy_from_environment,
+                    http_headers: self.http_headers.clone(),
+                }
+            }
+        }
+    };
+}
+
+http_section! {
+    /// One entry of `http_sd_configs`.
+    HttpSdConfig {
+        #[serde(serialize_with = "shown_url")]
+        pub url: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub refresh_interval: Option<Span>,
+    }
+}
+
+http_section! {
+    /// One entry of `docker_sd_configs`.
+    DockerSdConfig {
+        #[serde(serialize_with = "shown_url")]
+        pub host: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub port: Option<u16>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub host_networking_host: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub match_first_network: Option<bool>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub filters: Vec<DockerFilter>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub refresh_interval: Option<Span>,
+    }
+}
+
+/// One of `filters`: containers of which one of `values` holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DockerFilter {
+    /// What is compared, in Docker's words.
+    pub name: String,
+    /// With what.
+    pub values: Vec<String>,
+}
+
+/// One entry of `dns_sd_configs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DnsSdConfig {
+    /// Names to ask for.
+    pub names: Vec<String>,
+    /// Kind of records; `SRV` when missing.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The targets' port; `SRV` records have their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// How often is asked; 30 seconds when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_interval: Option<Span>,
+}
+
+/// A section that names targets elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Discovery {
+    /// Files of targets.
+    Files(FileDiscovery),
+    /// A server that answers with targets.
+    Http(HttpDiscovery),
+    /// Records of the name service.
+    Dns(DnsDiscovery),
+    /// Containers of a Docker daemon.
+    Docker(DockerDiscovery),
+}
+
+/// Files that name targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileDiscovery {
+    /// Paths; the last element may hold `*`.
+    pub patterns: Vec<PathBuf>,
+    /// How often they are read without being told of a change.
+    pub refresh: Duration,
+}
+
+/// A server that answers with groups of targets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpDiscovery {
+    /// What is fetched.
+    pub url: String,
+    /// How often.
+    pub refresh: Duration,
+    /// How to talk to the server.
+    pub client: HttpClientSettings,
+    /// Where relative paths of `client` start.
+    pub base: PathBuf,
+}
+
+/// Names whose records are targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsDiscovery {
+    /// The names.
+    pub names: Vec<String>,
+    /// Which records.
+    pub kind: RecordKind,
+    /// The port of targets whose records have none.
+    pub port: u16,
+    /// How often is asked.
+    pub refresh: Duration,
+}
+
+/// Where a Docker daemon listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DockerHost {
+    /// A socket of this host.
+    Unix(PathBuf),
+    /// The front of its URLs, without a slash at the end.
+    Url(String),
+}
+
+/// A Docker daemon whose containers are targets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DockerDiscovery {
+    /// The daemon.
+    pub host: DockerHost,
+    /// The port of containers that expose none.
+    pub port: u16,
+    /// The address of containers that share the host's network.
+    pub host_networking_host: String,
+    /// Whether a container in several networks is a target in the first of them alone.
+    pub first_network_only: bool,
+    /// What the daemon selects by: names, each with its values.
+    pub filters: BTreeMap<String, BTreeSet<String>>,
+    /// How often is asked.
+    pub refresh: Duration,
+    /// How to talk to the daemon.
+    pub client: HttpClientSettings,
+    /// Where relative paths of `client` start.
+    pub base: PathBuf,
+}
+
+impl Discovery {
+    /// What it is called in problems and in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Files(_) => "file_sd_configs",
+            Self::Http(_) => "http_sd_configs",
+            Self::Dns(_) => "dns_sd_configs",
+            Self::Docker(_) => "docker_sd_configs",
+        }
+    }
+}
+
+impl FileSdConfig {
+    /// The checked form; relative paths start at `base`.
+    pub(super) fn check(&self, base: &Path) -> Result<Discovery, Problem> {
+        if self.files.is_empty() {
+            let text = "file service discovery config must contain at least one path name";
+            return Err(Problem::new("files", text));
+        }
+        for (place, path) in self.files.iter().enumerate() {
+            let lower = path.to_ascii_lowercase();
+            let known = [".json", ".yml", ".yaml"].iter().any(|end| lower.ends_with(end));
+            let folder_star = path.rsplit_once('/').is_some_and(|(folder, _)| folder.contains('*'));
+            if !known || folder_star {
+                let text = format!("path name {path:?} is not valid for file discovery");
+                return Err(Problem::new(format!("files[{place}]"), text));
+            }
+        }
+        Ok(Discovery::Files(FileDiscovery {
+            patterns: self.files.iter().map(|path| base.join(path)).collect(),
+            refresh: refresh(self.refresh_interval, FILE_REFRESH),
+        }))
+    }
+}
+
+impl HttpSdConfig {
+    /// The checked form; relative paths start at `base`.
+    pub(super) fn check(&self, base: &Path) -> Result<Discovery, Problem> {
+        let wrong = |text: &str| Problem::new("url", text);
+        if self.url.is_empty() {
+            return Err(wrong("URL is missing"));
+        }
+        let (scheme, host) = scheme_and_host(&self.url);
+        if !matches!(scheme, "http" | "https") {
+            return Err(wrong("URL scheme must be 'http' or 'https'"));
+        }
+        if host.is_empty() {
+            return Err(wrong("host is missing in URL"));
+        }
+        if self.url.contains(|c: char| c.is_control() || c == ' ') {
+            return Err(wrong("the URL holds a blank or a control character"));
+        }
+        let client = self.client();
+        client.check("")?;
+        Ok(Discovery::Http(HttpDiscovery {
+            url: self.url.clone(),
+            refresh: refresh(self.refresh_interval, HTTP_REFRESH),
+            client,
+            base: base.to_owned(),
+        }))
+    }
+}
+
+impl DnsSdConfig {
+    /// The checked form.
+    pub(super) fn check(&self) -> Result<Discovery, Problem> {
+        if self.names.is_empty() {
+            let text = "DNS-SD config must contain at least one SRV record name";
+            return Err(Problem::new("names", text));
+        }
+        let written = self.kind.as_deref().unwrap_or("SRV");
+        let Some(kind) = RecordKind::parse(&written.to_ascii_uppercase()) else {
+            let names = RecordKind::ALL.map(RecordKind::as_str);
+            let hint = nearest_name(&written.to_ascii_uppercase(), names)
+                .map(|name| format!("; did you mean {name:?}?"))
+                .unwrap_or_default();
+            let text = format!("invalid DNS-SD records type {written}{hint}");
+            return Err(Problem::new("type", text));
+        };
+        let port = self.port.unwrap_or(0);
+        if port == 0 && kind != RecordKind::Service {
+            let text = "a port is required in DNS-SD configs for all record types except SRV";
+            return Err(Problem::new("port", text));
+        }
+        Ok(Discovery::Dns(DnsDiscovery {
+            names: self.names.clone(),
+            kind,
+            port,
+            refresh: refresh(self.refresh_interval, DNS_REFRESH),
+        }))
+    }
+}
+
+impl DockerSdConfig {
+    /// The checked form; relative paths start at `base`.
+    pub(super) fn check(&self, base: &Path) -> Result<Discovery, Problem> {
+        if self.host.is_empty() {
+            return Err(Problem::new("host", "host missing"));
+        }
+        let client = self.client();
+        client.check("")?;
+        let mut filters: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for filter in &self.filters {
+            filters.entry(filter.name.clone()).or_default().extend(filter.values.iter().cloned());
+        }
+        filters.retain(|_, values| !values.is_empty());
+        let host_networking_host = self.host_networking_host.as_deref().unwrap_or("localhost");
+        Ok(Discovery::Docker(DockerDiscovery {
+            host: docker_host(&self.host)?,
+            port: self.port.unwrap_or(80),
+            host_networking_host: host_networking_host.to_owned(),
+            first_network_only: self.match_first_network.unwrap_or(true),
+            filters,
+            refresh: refresh(self.refresh_interval, DOCKER_REFRESH),
+            client,
+            base: base.to_owned(),
+        }))
+    }
+}
+
+fn docker_host(text: &str) -> Result<DockerHost, Problem> {
+    let wrong = |text: String| Err(Problem::new("host", text));
+    let (scheme, host) = scheme_and_host(text);
+    let front = |scheme: &str| {
+        let rest = text.split_once("://").map_or("", |(_, rest)| rest).trim_end_matches('/');
+        DockerHost::Url(format!("{scheme}://{rest}"))
+    };
+    match scheme {
+        "unix" => match text.split_once("://") {
+            Some((_, path)) if !path.is_empty() => Ok(DockerHost::Unix(path.into())),
+            _ => {
+                wrong("the socket's path is missing, as in unix:///var/run/docker.sock".to_owned())
+            }
+        },
+        "tcp" | "http" | "https" if host.is_empty() => wrong("host is missing in URL".to_owned()),
+        "tcp" => Ok(front("http")),
+        "http" | "https" => Ok(front(scheme)),
+        _ => wrong(
+            "unable to parse docker host; write unix:///var/run/docker.sock, tcp://HOST:PORT, \
+             http://HOST:PORT or https://HOST:PORT"
+                .to_owned(),
+        ),
+    }
+}
+
+/// The scheme, and the host with its port; empty where there is none.
+fn scheme_and_host(url: &str) -> (&str, &str) {
+    let Some((scheme, rest)) = url.split_once("://") else { return ("", "") };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    (scheme, authority.rsplit_once('@').map_or(authority, |(_, host)| host))
+}
+
+fn refresh(written: Option<Span>, otherwise: Duration) -> Duration {
+    let written = written.map(|span| span.0).filter(|span| !span.is_zero());
+    written.unwrap_or(otherwise).max(REFRESH_LEAST)
+}
