@@ -122,6 +122,8 @@ pub(super) fn open(files: &dyn Files, dir: &Path, damages: &mut Damages) -> Resu
 fn open_whole(files: &dyn Files, path: &Path) -> Result<Connection> {
     let mut connection = open_database(path, "FULL", STATE_VERSION, &schema())?;
     let look = |connection: &mut Connection| {
+        // What a release before did not have; older ones take no notice of it.
+        connection.execute_batch(&Table::PushGroup.schema())?;
         for table in Table::ALL {
             let sql = format!("SELECT key, value FROM {}", table.name());
             let mut statement = connection.prepare(&sql)?;

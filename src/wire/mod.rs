@@ -11,6 +11,7 @@ mod error;
 mod explain;
 mod forms;
 mod prometheus;
+mod push;
 mod query;
 mod watch;
 
@@ -33,6 +34,7 @@ pub use prometheus::{
     RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, StorageAnalysis, StorageReport,
     TargetForm, TargetHealth, TargetState, TargetsAnswer, TsdbStatus, WalReplay,
 };
+pub use push::{PushFamily, PushField, PushGroup, PushMetric, PushVerb, RawPush};
 pub use query::{
     ExemplarForm, ExemplarQuery, ExemplarSeries, InstantQuery, MatrixSeries, QueryData, RangeQuery,
     VectorSample,

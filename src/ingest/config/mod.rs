@@ -16,4 +16,4 @@ mod tests;
 pub use check::{Checked, SkippedJob, check};
 pub use job::{Escaping, FileDiscovery, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
 pub use opaque::Opaque;
-pub use settings::{FileSdConfig, Global, ScrapeConfig, TargetGroup};
+pub use settings::{FileSdConfig, Global, PushSettings, ScrapeConfig, TargetGroup};
