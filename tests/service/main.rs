@@ -1,6 +1,7 @@
 //! The whole line in one process: a scripted target, rules, the alert engine and a web hook, on a
 //! clock that the test moves, through the one door that screens and HTTP use.
 
+mod pushgateway;
 mod pushing;
 
 use std::collections::BTreeMap;

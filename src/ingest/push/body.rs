@@ -7,6 +7,7 @@
 use super::super::limits::{HELP_BYTES_MAX, PUSH_BYTES_MAX, PUSH_SAMPLES_MAX};
 use super::error::PushError;
 use super::family::{PushedFamily, PushedMetric, PushedValue};
+use super::proto;
 use crate::exposition::{Entry, Format, Pairs, Parser, SampleLine};
 use crate::model::{
     Labels, METRIC_NAME, MetricType, is_legacy_label_name, is_legacy_metric_name, value_text,
@@ -53,14 +54,32 @@ pub fn read(body: &Body<'_>) -> Result<Pushed, PushError> {
         _ if body.bytes.len() > PUSH_BYTES_MAX => return Err(too_large()),
         _ => body.bytes,
     };
-    let mut parts = body.content_type.split(';').map(str::trim);
+    match media(body.content_type) {
+        Media::Protobuf => proto::read(bytes).map_err(PushError::Body),
+        Media::Text(format) => text(bytes, format),
+    }
+}
+
+enum Media {
+    Protobuf,
+    Text(Format),
+}
+
+fn media(content_type: &str) -> Media {
+    let mut parts = content_type.split(';').map(str::trim);
     let media = parts.next().unwrap_or_default();
-    let format = if media.eq_ignore_ascii_case("application/openmetrics-text") {
-        Format::OpenMetrics
-    } else {
-        Format::Text
+    let has = |wanted: (&str, &str)| {
+        let mut pairs = parts.clone().filter_map(|part| part.split_once('='));
+        pairs.any(|(name, value)| (name.trim(), value.trim().trim_matches('"')) == wanted)
     };
-    text(bytes, format)
+    if media.eq_ignore_ascii_case("application/vnd.google.protobuf")
+        && has(("encoding", "delimited"))
+        && has(("proto", "io.prometheus.client.MetricFamily"))
+    {
+        return Media::Protobuf;
+    }
+    let is_open = media.eq_ignore_ascii_case("application/openmetrics-text");
+    Media::Text(if is_open { Format::OpenMetrics } else { Format::Text })
 }
 
 /// All that `from` gives, if it is not too much.
@@ -151,9 +170,7 @@ impl Reader {
     fn draft(&mut self, name: &str) -> Result<(String, &mut Draft), String> {
         let family = self.family_of(name);
         if !self.drafts.contains_key(&family) {
-            if !is_legacy_metric_name(&family) {
-                return Err(format!("invalid metric name {}", value_text::quoted(&family)));
-            }
+            check_metric_name(&family)?;
             if self.drafts.len() >= PUSH_SAMPLES_MAX {
                 return Err(format!("more than {PUSH_SAMPLES_MAX} metric names in one push"));
             }
@@ -192,9 +209,8 @@ impl Reader {
         line.series.read(&mut pairs).map_err(|err| err.to_string())?;
         let at = pairs.iter().position(|(name, _)| name == METRIC_NAME);
         let name = at.map(|at| pairs.swap_remove(at).1).unwrap_or_default();
-        if let Some((bad, _)) = pairs.iter().find(|(label, _)| !is_legacy_label_name(label)) {
-            let (bad, name) = (value_text::quoted(bad), value_text::quoted(&name));
-            return Err(format!("invalid label name {bad} for metric {name}"));
+        for (label, _) in &pairs {
+            check_label_name(label, &name)?;
         }
         let (family, draft) = self.draft(&name)?;
         let suffix = name.strip_prefix(family.as_str()).unwrap_or_default();
@@ -301,11 +317,26 @@ impl Draft {
     }
 }
 
+/// Refuses a metric name that is not of the classic grammar.
+pub(super) fn check_metric_name(name: &str) -> Result<(), String> {
+    let wrong = || format!("invalid metric name {}", value_text::quoted(name));
+    is_legacy_metric_name(name).then_some(()).ok_or_else(wrong)
+}
+
+/// Refuses a label name that is not of the classic grammar.
+pub(super) fn check_label_name(label: &str, metric: &str) -> Result<(), String> {
+    let wrong = || {
+        let (label, metric) = (value_text::quoted(label), value_text::quoted(metric));
+        format!("invalid label name {label} for metric {metric}")
+    };
+    is_legacy_label_name(label).then_some(()).ok_or_else(wrong)
+}
+
 /// Buckets or quantiles of one metric: each is looked for among those before it.
-const BOUNDS_MAX: usize = 1_000;
+pub(super) const BOUNDS_MAX: usize = 1_000;
 
 /// A count: upstream keeps them as whole numbers.
-fn whole(value: f64) -> f64 {
+pub(super) fn whole(value: f64) -> f64 {
     // Beyond 64 bits there is nothing to be kept exactly.
     if value.is_nan() { 0.0 } else { value.trunc().clamp(0.0, 18_446_744_073_709_551_615.0) }
 }

@@ -19,6 +19,7 @@ mod family;
 mod gather;
 mod groups;
 mod key;
+mod proto;
 mod record;
 
 #[cfg(test)]
