@@ -30,6 +30,13 @@ impl Params {
         Self(pairs)
     }
 
+    /// The parameters of the URL alone.
+    pub(super) fn of_url(request: &Request) -> Self {
+        let mut pairs = Vec::new();
+        read_pairs(request.query.as_bytes(), &mut pairs);
+        Self(pairs)
+    }
+
     /// The first value of `name`; empty and missing are the same.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(found, _)| found == name);

@@ -5,7 +5,7 @@ use super::guard::{check_change, check_host};
 use super::lanes::Lane;
 use super::message::{Origin, Request, Response};
 use super::params::{Params, unescape};
-use super::{Api, alertmanager, alertmanager_read, lifecycle, pages, query, series, status};
+use super::{Api, alertmanager, alertmanager_read, lifecycle, pages, push, query, series, status};
 use crate::sys::tasks;
 use crate::wire::{Call, Core, Error, ErrorKind, Readiness};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ type Handler = fn(&Asked) -> Result<Response, Error>;
 
 /// One path.
 pub(super) struct Route {
-    /// Segments; one that begins with a colon takes any text.
+    /// Segments; one that begins with a colon takes any text, and a star at the end takes the rest.
     pattern: &'static str,
     verbs: &'static [&'static str],
     handler: Handler,
@@ -63,6 +63,8 @@ const GET_POST: &[&str] = &["GET", "POST"];
 const GET_HEAD: &[&str] = &["GET", "HEAD"];
 const POST: &[&str] = &["POST"];
 const POST_PUT: &[&str] = &["POST", "PUT"];
+const PUT: &[&str] = &["PUT"];
+const PUT_POST_DELETE: &[&str] = &["PUT", "POST", "DELETE"];
 const DELETE: &[&str] = &["DELETE"];
 
 const fn read(
@@ -149,6 +151,25 @@ static ROUTES: &[Route] = &[
     early("/version", GET, lifecycle::version),
     early("/", GET, pages::front),
     read("/graph", GET, Lane::Query { small: true }, pages::graph),
+    change("/metrics/job/*", PUT_POST_DELETE, Lane::Cheap, push::push),
+    change("/metrics/job@base64/*", PUT_POST_DELETE, Lane::Cheap, push::push_base64),
+    read("/api/v1/metrics", GET, Lane::Heavy, push::groups),
+    early("/api/v1/status", GET, push::status),
+    change("/api/v1/admin/wipe", PUT, Lane::Cheap, push::wipe),
+];
+
+/// The Pushgateway's paths below `/pushgateway`; those that Prometheus does not have are at the
+/// root too, where clients expect them.
+static PUSH_ROUTES: &[Route] = &[
+    change("/metrics/job/*", PUT_POST_DELETE, Lane::Cheap, push::push),
+    change("/metrics/job@base64/*", PUT_POST_DELETE, Lane::Cheap, push::push_base64),
+    read("/metrics", GET, Lane::Heavy, push::metrics),
+    read("/api/v1/metrics", GET, Lane::Heavy, push::groups),
+    early("/api/v1/status", GET, push::status),
+    change("/api/v1/admin/wipe", PUT, Lane::Cheap, push::wipe),
+    early("/-/healthy", GET_HEAD, lifecycle::alert_ok),
+    early("/-/ready", GET_HEAD, lifecycle::alert_ok),
+    early("/", GET, pages::front),
 ];
 
 /// Alertmanager's paths, below `/alertmanager` and, for `/api/v2`, at the root.
@@ -210,34 +231,56 @@ pub(super) fn lane(api: &Api, request: &Request) -> Lane {
     }
 }
 
+/// Whose paths are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kin {
+    Prometheus,
+    Alertmanager,
+    Pushgateway,
+}
+
 /// A path without prefixes, and the table it is looked up in.
 struct Place<'a> {
     path: &'a str,
-    alertmanager: bool,
+    kin: Kin,
 }
 
 impl<'a> Place<'a> {
     fn of(api: &Api, path: &'a str) -> Option<Self> {
         let prefix = api.settings.route_prefix.trim_end_matches('/');
         let path = path.strip_prefix(prefix)?;
-        if let Some(rest) = path.strip_prefix("/alertmanager")
-            && (rest.is_empty() || rest.starts_with('/'))
-        {
-            let path = if rest.is_empty() { "/" } else { rest };
-            return Some(Self { path, alertmanager: true });
+        let homes = [("/alertmanager", Kin::Alertmanager), ("/pushgateway", Kin::Pushgateway)];
+        for (home, kin) in homes {
+            if let Some(rest) = path.strip_prefix(home)
+                && (rest.is_empty() || rest.starts_with('/'))
+            {
+                let path = if rest.is_empty() { "/" } else { rest };
+                return Some(Self { path, kin });
+            }
         }
-        Some(Self { path, alertmanager: path.starts_with("/api/v2/") })
+        let at_root = path.starts_with("/api/v2/");
+        Some(Self { path, kin: if at_root { Kin::Alertmanager } else { Kin::Prometheus } })
     }
 
     fn routes(&self) -> impl Iterator<Item = (&'static Route, &'a str)> {
-        let table = if self.alertmanager { ALERT_ROUTES } else { ROUTES };
+        let table = match self.kin {
+            Kin::Prometheus => ROUTES,
+            Kin::Alertmanager => ALERT_ROUTES,
+            Kin::Pushgateway => PUSH_ROUTES,
+        };
         let path = self.path;
         table.iter().filter_map(move |route| Some((route, fits(route.pattern, path)?)))
     }
 }
 
-/// The part of `path` that the pattern's open segment takes, empty without one.
+/// The part of `path` that the pattern's open segment takes, or the rest that its star takes; empty
+/// without one.
 fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    if let Some(head) = pattern.strip_suffix('*') {
+        // The one sign in these patterns that clients may escape.
+        let escaped = || path.strip_prefix(head.replace('@', "%40").as_str());
+        return path.strip_prefix(head).or_else(escaped);
+    }
     let (mut wanted, mut found) = (pattern.split('/'), path.split('/'));
     let mut slug = "";
     loop {
@@ -259,7 +302,7 @@ fn dispatch(api: &Api, request: &Request) -> (&'static str, Response) {
     let Some(place) = Place::of(api, &request.path) else {
         return (NONE, Response::text(404, "404 page not found\n"));
     };
-    if place.alertmanager && place.path.starts_with("/api/v1/") {
+    if place.kin == Kin::Alertmanager && place.path.starts_with("/api/v1/") {
         let text = "the Alertmanager v1 API was deprecated in version 0.16.0 and is removed since version 0.27.0; use /api/v2\n";
         return (NONE, Response::text(410, text));
     }
@@ -269,7 +312,7 @@ fn dispatch(api: &Api, request: &Request) -> (&'static str, Response) {
     let mut verbs = Vec::new();
     for (route, slug) in place.routes() {
         if route.verbs.contains(&request.method.as_str()) {
-            return (route.pattern, run(api, request, route, slug, place.alertmanager));
+            return (route.pattern, run(api, request, route, slug, place.kin == Kin::Alertmanager));
         }
         verbs.extend(route.verbs);
     }
@@ -351,6 +394,9 @@ mod tests {
             ("/api/v1/label/:name/values", "/api/v1/label//values", None),
             ("/api/v1/query", "/api/v1/query/", None),
             ("/", "/", Some("")),
+            ("/metrics/job/*", "/metrics/job/a/b/c%2F", Some("a/b/c%2F")),
+            ("/metrics/job/*", "/metrics/job", None),
+            ("/metrics/job@base64/*", "/metrics/job%40base64/YQ", Some("YQ")),
         ] {
             assert_eq!(fits(pattern, path), slug, "{path}");
         }
@@ -358,7 +404,7 @@ mod tests {
 
     #[test]
     fn no_two_routes_answer_the_same_request() {
-        for table in [ROUTES, ALERT_ROUTES] {
+        for table in [ROUTES, ALERT_ROUTES, PUSH_ROUTES] {
             let mut seen = std::collections::BTreeSet::new();
             for route in table {
                 for verb in route.verbs {
@@ -370,7 +416,8 @@ mod tests {
 
     #[test]
     fn whatever_changes_state_has_no_get() {
-        for route in ROUTES.iter().chain(ALERT_ROUTES).filter(|route| route.changes) {
+        let all = ROUTES.iter().chain(ALERT_ROUTES).chain(PUSH_ROUTES);
+        for route in all.filter(|route| route.changes) {
             assert!(!route.verbs.contains(&"GET"), "{}", route.pattern);
         }
     }

@@ -12,10 +12,10 @@ use crate::wire::{
     ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer,
     AlertsAnswer, Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Detail, Error, ErrorKind,
     ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery,
-    MatcherForm, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData,
-    QueryStats, RangeQuery, RawWrite, Readiness, ReceiverName, RelabelSteps, RuleKind, RulesAnswer,
-    RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState,
-    TargetsAnswer, TopQueries, TsdbStatus, WalReplay, WatchStatus,
+    MatcherForm, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, PushGroup,
+    PushVerb, QueryData, QueryStats, RangeQuery, RawPush, RawWrite, Readiness, ReceiverName,
+    RelabelSteps, RuleKind, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
+    StorageReport, TargetState, TargetsAnswer, TopQueries, TsdbStatus, WalReplay, WatchStatus,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -443,6 +443,42 @@ impl Core for Remote {
         let version = ("x-prometheus-remote-write-version", "0.1.0");
         ask.headers.push((version.0.to_owned(), version.1.to_owned()));
         self.prometheus.success(&Call::with_timeout(Duration::from_secs(30)), ask)?;
+        Ok(())
+    }
+
+    fn push(&self, request: RawPush) -> Result<(), Error> {
+        let method = match request.verb {
+            PushVerb::Replace => Method::Put,
+            PushVerb::Add => Method::Post,
+            PushVerb::Delete => Method::Delete,
+        };
+        let mut path = "/metrics".to_owned();
+        for part in request.path.split('/') {
+            path.push('/');
+            escape_into(part, &mut path);
+        }
+        let mut ask = Ask::post(&path, &request.content_type, request.body);
+        ask.method = method;
+        ask.headers.push(("content-encoding".to_owned(), request.content_encoding));
+        ask.params = Params::default().with("ttl", &request.ttl);
+        self.prometheus.success(&Call::with_timeout(Duration::from_secs(30)), ask)?;
+        Ok(())
+    }
+
+    fn push_groups(&self) -> Result<Vec<PushGroup>, Error> {
+        self.get("/api/v1/metrics", Params::default())
+    }
+
+    fn push_text(&self) -> Result<String, Error> {
+        let ask = Ask::get("/pushgateway/metrics", Params::default());
+        let response = self.prometheus.success(&quick(), ask)?;
+        Ok(String::from_utf8_lossy(&response.body).into_owned())
+    }
+
+    fn wipe_push(&self) -> Result<(), Error> {
+        let mut ask = Ask::post("/api/v1/admin/wipe", "text/plain", Vec::new());
+        ask.method = Method::Put;
+        self.prometheus.success(&Call::with_timeout(ADMIN), ask)?;
         Ok(())
     }
 

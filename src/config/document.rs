@@ -1,6 +1,6 @@
 //! `prometheus.yml` as written, with our one extra key.
 
-use crate::ingest::config::{Global, Opaque, ScrapeConfig};
+use crate::ingest::config::{Global, Opaque, PushSettings, ScrapeConfig};
 use crate::model::Labels;
 use crate::notify::config::{AlertingSettings, File};
 use crate::storage::config::StorageSettings;
@@ -81,8 +81,8 @@ pub(super) struct WatchbellSection {
     pub self_metrics: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub packs: Vec<Pack>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub push: Option<Opaque>,
+    #[serde(skip_serializing_if = "PushSettings::is_default")]
+    pub push: PushSettings,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sourcegraph: Option<Opaque>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,7 @@ impl WatchbellSection {
             && !self.host_metrics
             && !self.self_metrics
             && self.packs.is_empty()
-            && self.push.is_none()
+            && self.push.is_default()
             && self.sourcegraph.is_none()
             && self.tui.is_none()
     }
@@ -116,7 +116,6 @@ impl Document {
             ("otlp", self.otlp.is_some(), "OTLP is not received"),
             ("tracing", self.tracing.is_some(), "there is nothing to trace to"),
             ("runtime", self.runtime.is_some(), "it steers Go's garbage collector"),
-            ("watchbell.push", self.watchbell.push.is_some(), "nothing is pushed to yet"),
             ("watchbell.sourcegraph", self.watchbell.sourcegraph.is_some(), "no site is followed"),
             ("watchbell.tui", self.watchbell.tui.is_some(), "the screens have no settings yet"),
         ];

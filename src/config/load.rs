@@ -77,6 +77,8 @@ pub struct Config {
     pub host_metrics: bool,
     /// Whether this process is measured.
     pub self_metrics: bool,
+    /// How long a pushed group lives when its push says nothing else; `None` is until it is deleted.
+    pub push_ttl: Option<Duration>,
     /// What is known and has no effect here: named at start and by `check config`.
     pub notes: Vec<String>,
 }
@@ -127,6 +129,7 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
         alertmanager,
         host_metrics: document.watchbell.host_metrics,
         self_metrics: document.watchbell.self_metrics,
+        push_ttl: span(document.watchbell.push.ttl),
         notes,
     })
 }

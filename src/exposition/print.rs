@@ -39,6 +39,16 @@ impl Printer {
 
     /// Adds a sample of the open family; `suffix` follows the name, as `_bucket` does.
     pub fn sample(&mut self, suffix: &str, labels: &Labels, value: f64) -> &mut Self {
+        self.sample_of(suffix, labels, value)
+    }
+
+    /// As `sample`, with labels that may be empty: those are said too.
+    pub fn sample_of<'a>(
+        &mut self,
+        suffix: &str,
+        labels: impl IntoIterator<Item = (&'a str, &'a str)>,
+        value: f64,
+    ) -> &mut Self {
         push_series(&mut self.out, &format!("{}{suffix}", self.name), labels);
         self.out.push(' ');
         self.out.push_str(&value_text::go_default(value));
@@ -73,12 +83,17 @@ fn push_name(out: &mut String, name: &str) {
     }
 }
 
-fn push_series(out: &mut String, name: &str, labels: &Labels) {
+fn push_series<'a>(
+    out: &mut String,
+    name: &str,
+    labels: impl IntoIterator<Item = (&'a str, &'a str)>,
+) {
     let bare = is_legacy_metric_name(name);
     if bare {
         out.push_str(name);
     }
-    if bare && labels.is_empty() {
+    let mut labels = labels.into_iter().peekable();
+    if bare && labels.peek().is_none() {
         return;
     }
     out.push('{');

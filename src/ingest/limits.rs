@@ -40,6 +40,18 @@ pub const WRITE_BYTES_MAX: usize = 16 << 20;
 /// Samples of a remote write request: agents send 2,000, the bound holds memory below 64 MiB.
 pub const WRITE_SAMPLES_MAX: usize = 500_000;
 
+/// Bytes of a pushed body, unpacked: as remote write.
+pub const PUSH_BYTES_MAX: usize = 16 << 20;
+
+/// Samples of a pushed group: twenty times what a large job leaves behind.
+pub const PUSH_SAMPLES_MAX: usize = 20_000;
+
+/// Pushed groups. More come from a label that is never the same twice, and nobody deletes them.
+pub const PUSH_GROUPS_MAX: usize = 10_000;
+
+/// Bytes of all pushed groups: they are held in memory until they are deleted.
+pub const PUSH_HELD_BYTES_MAX: usize = 64 << 20;
+
 /// Bytes of a help text that are kept: help is one sentence.
 pub const HELP_BYTES_MAX: usize = 1 << 10;
 

@@ -19,10 +19,10 @@ use crate::wire::{
     AlertmanagersAnswer, AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus,
     ConfigAnswer, ConfigText, Core, Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert,
     ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, PostableAlert,
-    PostableSilence, QueryData, RangeQuery, RawWrite, Readiness, ReceiverName, ReceiverStatus,
-    RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
-    StorageReport, StorageStatus, TargetState, TargetsAnswer, TopQueries, TsdbStatus, VersionInfo,
-    WalReplay, WatchStatus,
+    PostableSilence, PushGroup, QueryData, RangeQuery, RawPush, RawWrite, Readiness, ReceiverName,
+    ReceiverStatus, RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest,
+    SilenceForm, StorageReport, StorageStatus, TargetState, TargetsAnswer, TopQueries, TsdbStatus,
+    VersionInfo, WalReplay, WatchStatus,
 };
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -35,7 +35,7 @@ const ALERTMANAGER_VERSION: &str = "0.34.0";
 const READ_BYTES_MAX: u64 = 1 << 30;
 
 impl Service {
-    fn running(&self) -> Result<&Parts, Error> {
+    pub(super) fn running(&self) -> Result<&Parts, Error> {
         self.parts().ok_or_else(|| Error::new(ErrorKind::Busy, "Service Unavailable"))
     }
 
@@ -341,6 +341,22 @@ impl Core for Service {
         self.revision.bump();
         let answer = receive::answer(&received, &committed);
         if answer.status == 400 { Err(Error::bad_data(answer.body)) } else { Ok(()) }
+    }
+
+    fn push(&self, request: RawPush) -> Result<(), Error> {
+        self.take_push(&request)
+    }
+
+    fn push_groups(&self) -> Result<Vec<PushGroup>, Error> {
+        self.push_list()
+    }
+
+    fn push_text(&self) -> Result<String, Error> {
+        self.push_metrics()
+    }
+
+    fn wipe_push(&self) -> Result<(), Error> {
+        self.push_wipe()
     }
 
     fn compact(&self) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! What is scraped inside this process: the host, and the process itself.
 
 use super::alerting::Alerting;
+use super::pushing::Pushing;
 use super::queries::Queries;
 use super::start::{PROMETHEUS_VERSION, World, host_name};
 use crate::config::Config;
@@ -13,19 +14,23 @@ use crate::sys::{process, tasks};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
+/// The job of pushed groups, and what it is called where the configuration has one of that name.
+const PUSH_JOBS: [&str; 2] = ["push", "watchbell-push"];
+
 /// The collectors of this process. They are made once, so that a reload finds them unchanged.
 #[derive(Debug)]
 pub(super) struct Locals {
     host: Arc<dyn LocalTarget>,
     own: Arc<dyn LocalTarget>,
+    pushing: Arc<Pushing>,
     instance: String,
 }
 
 impl Locals {
-    /// Collectors of this host and this process; `instance` is the host's name.
-    pub(super) fn new(world: &World, own: OwnMetrics) -> Self {
+    /// Collectors of this host and this process, whose `instance` is the host's name, and groups.
+    pub(super) fn new(world: &World, own: OwnMetrics, pushing: Arc<Pushing>) -> Self {
         let host = HostMetrics(HostCollector::new(PathBuf::from("/"), world.clock.clone()));
-        Self { host: Arc::new(host), own: Arc::new(own), instance: host_name() }
+        Self { host: Arc::new(host), own: Arc::new(own), pushing, instance: host_name() }
     }
 
     /// The jobs that the configuration switches on.
@@ -35,6 +40,7 @@ impl Locals {
             interval: config.local_interval,
             target: target.clone(),
             labels: Labels::from_pairs([("job", name), ("instance", &self.instance)]),
+            honor_labels: false,
         };
         let mut jobs = Vec::new();
         if config.host_metrics {
@@ -43,7 +49,21 @@ impl Locals {
         if config.self_metrics {
             jobs.push(job("watchbell", &self.own));
         }
+        jobs.extend(self.pushing.is_used().then(|| self.push_job(config)));
         jobs
+    }
+
+    /// Pushed groups, whose labels are their own: without an `instance` they stay without.
+    fn push_job(&self, config: &Config) -> LocalJob {
+        let is_free = |name: &&str| config.jobs.jobs.iter().all(|job| job.name != *name);
+        let name = PUSH_JOBS.into_iter().find(is_free).unwrap_or(PUSH_JOBS[0]);
+        LocalJob {
+            name: name.to_owned(),
+            interval: config.local_interval,
+            target: self.pushing.clone(),
+            labels: Labels::from_pairs([("job", name)]),
+            honor_labels: true,
+        }
     }
 }
 
@@ -104,7 +124,7 @@ impl LocalTarget for OwnMetrics {
 pub(super) fn printed(families: &[Family]) -> String {
     let mut printer = Printer::new();
     for family in families {
-        printer.family(&family.name, family.help, family.kind);
+        printer.family(&family.name, &family.help, family.kind);
         for sample in &family.samples {
             printer.sample(sample.suffix, &sample.labels, sample.value);
         }

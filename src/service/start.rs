@@ -8,6 +8,7 @@ use super::forwarding::Forwarding;
 use super::importing::Imports;
 use super::keeping::Keeping;
 use super::options::{Options, WalSync};
+use super::pushing::Pushing;
 use super::queries::{self, Queries};
 use super::query_log::QueryLog;
 use super::revision::Revision;
@@ -103,6 +104,7 @@ pub(super) struct Parts {
     pub(super) alerting: Arc<Alerting>,
     pub(super) forwarding: Arc<Forwarding>,
     pub(super) own: OwnMetrics,
+    pub(super) pushing: Arc<Pushing>,
     state: Arc<StateDb>,
     locals: Locals,
 }
@@ -178,6 +180,14 @@ impl Service {
     pub fn notice(&self, text: String) {
         tracing::warn!("{text}");
         self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    /// Scrapes what there is to scrape now: the configuration's jobs and those in this process.
+    pub(super) fn apply_jobs(&self, parts: &Parts) {
+        let _not_while_reloading = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let config = self.config.load().config.clone();
+        let _runtime = self.world.runtime.enter();
+        parts.scrapes.apply(config.jobs.jobs.clone(), parts.locals.jobs(&config));
     }
 
     /// Loads the configuration again: all of it or nothing.
@@ -311,9 +321,23 @@ impl Service {
             .map_err(Error::Storage)?;
         let scrapes = ScrapeManager::new(self.scrape_deps(appender, server_seed(state, world)));
         let own = OwnMetrics::new(world.registry.clone(), &alerting, &queries);
-        let locals = Locals::new(world, own.clone());
+        let (clock, registry) = (world.clock.clone(), &world.registry);
+        let pushing = Pushing::restore(state.clone(), clock, registry, self.options.limits);
+        let pushing = Arc::new(pushing.map_err(Error::Storage)?);
+        let locals = Locals::new(world, own.clone(), pushing.clone());
         let state = state.clone();
-        Ok(Parts { storage, queries, scrapes, ruling, alerting, forwarding, own, state, locals })
+        Ok(Parts {
+            storage,
+            queries,
+            scrapes,
+            ruling,
+            alerting,
+            forwarding,
+            own,
+            pushing,
+            state,
+            locals,
+        })
     }
 
     /// The queries, and a notice of those that ran when the last process ended.

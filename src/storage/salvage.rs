@@ -122,6 +122,8 @@ pub(super) fn open(files: &dyn Files, dir: &Path, damages: &mut Damages) -> Resu
 fn open_whole(files: &dyn Files, path: &Path) -> Result<Connection> {
     let mut connection = open_database(path, "FULL", STATE_VERSION, &schema())?;
     let look = |connection: &mut Connection| {
+        // What a release before did not have; older ones take no notice of it.
+        connection.execute_batch(&Table::PushGroup.schema())?;
         for table in Table::ALL {
             let sql = format!("SELECT key, value FROM {}", table.name());
             let mut statement = connection.prepare(&sql)?;
@@ -228,8 +230,12 @@ fn carry_over(files: &dyn Files, paths: &Paths, new: &mut Connection) -> Result<
         let wanted = |name: &str| !mended_head || before.iter().any(|(table, _)| *table == name);
         let transaction = new.transaction().map_err(Error::sql("write", &paths.made))?;
         for (name, columns) in sources().into_iter().filter(|(name, _)| wanted(name)) {
-            let read = Connection::open(&paths.copy)
-                .and_then(|old| carry_table(&old, &transaction, name, columns, &mut rows));
+            let read = Connection::open(&paths.copy).and_then(|old| {
+                if is_of_before(&old, name) {
+                    return Ok(None);
+                }
+                carry_table(&old, &transaction, name, columns, &mut rows)
+            });
             match read.map_err(Error::sql("read", &paths.copy)) {
                 Ok(None) => {}
                 Ok(Some(why)) => lost.push((name, why)),
@@ -250,6 +256,15 @@ fn carry_over(files: &dyn Files, paths: &Paths, new: &mut Connection) -> Result<
             lost.join(", ")
         ),
     })
+}
+
+/// Whether the database is of a release that did not have this table.
+fn is_of_before(old: &Connection, name: &str) -> bool {
+    let has = |name: &str| {
+        let sql = "SELECT count(*) FROM sqlite_master WHERE name = ?1";
+        old.query_row(sql, [name], |row| row.get::<_, i64>(0))
+    };
+    name == Table::PushGroup.name() && has(name) == Ok(0) && has(Table::Silence.name()) == Ok(1)
 }
 
 /// Tables, each with its columns; the first is its key.
@@ -515,6 +530,35 @@ mod tests {
             let told = setting.told();
             assert_eq!(told.len(), 1, "{told:?}");
             assert!(told[0].contains("state.db") && told[0].contains("all 305 rows"), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_of_a_release_with_fewer_tables_is_opened_and_mended() {
+        for damage in ["", "mark", "head"] {
+            let mut setting = Setting::new();
+            let written = setting.fill();
+            let raw = Connection::open(setting.path("state.db")).unwrap();
+            raw.execute_batch("DROP TABLE push_group").unwrap();
+            drop(raw);
+            match damage {
+                "mark" => {
+                    let mark = setting.path("state.db.damaged");
+                    leave_mark(&SystemFiles, &mark, "odd").unwrap();
+                }
+                // Nothing may be written, so the table is not made either.
+                "head" => setting.damage("state.db", |all| all[18] = 9),
+                _ => {}
+            }
+            let db = setting.open();
+            assert_eq!(silences(&db), written);
+            let (table, key, value) = (Table::PushGroup, "k".to_owned(), "{}".to_owned());
+            db.apply(&[StateOp::Put { table, key, value }]).unwrap();
+            drop(db);
+            assert_eq!(setting.open().load(Table::PushGroup).unwrap().len(), 1);
+            let told = setting.told();
+            assert_eq!(told.len(), usize::from(!damage.is_empty()), "{told:?}");
+            assert!(told.iter().all(|text| text.contains("all 305 rows")), "{told:?}");
         }
     }
 

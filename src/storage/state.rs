@@ -1,4 +1,5 @@
-//! The database of state, `state.db`: silences, notification log, alerts, rules, outbox, history.
+//! The database of state, `state.db`: silences, notification log, alerts, rules, outbox, pushed
+//! groups, history.
 //!
 //! Each change is durable before the call returns. What the documents hold is their owners'
 //! affair; here they have a table, a key and an order. What happens to a damaged one is in
@@ -38,11 +39,13 @@ pub enum Table {
     ConfigRevision,
     /// Single facts, by name.
     Meta,
+    /// Pushed groups, by key.
+    PushGroup,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Silence,
         Self::NotificationLog,
         Self::Alert,
@@ -50,7 +53,17 @@ impl Table {
         Self::Outbox,
         Self::ConfigRevision,
         Self::Meta,
+        Self::PushGroup,
     ];
+
+    /// What makes the table where it is not there yet: a database of an earlier release has fewer.
+    pub(super) fn schema(self) -> String {
+        format!(
+            "CREATE TABLE IF NOT EXISTS {} (key TEXT PRIMARY KEY, value TEXT NOT NULL)
+             WITHOUT ROWID;",
+            self.name()
+        )
+    }
 
     /// The table's name in the database.
     pub const fn name(self) -> &'static str {
@@ -62,6 +75,7 @@ impl Table {
             Self::Outbox => "outbox",
             Self::ConfigRevision => "config_revision",
             Self::Meta => "meta",
+            Self::PushGroup => "push_group",
         }
     }
 }
@@ -306,12 +320,7 @@ pub(super) fn schema() -> String {
          CREATE INDEX history_at ON history (at_ms);
          CREATE INDEX history_alert ON history (fingerprint, at_ms);",
     );
-    for table in Table::ALL {
-        sql.push_str(&format!(
-            "CREATE TABLE {} (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
-            table.name()
-        ));
-    }
+    Table::ALL.into_iter().for_each(|table| sql.push_str(&table.schema()));
     sql
 }
 

@@ -1,6 +1,7 @@
 //! The process' own metrics: a registry that `api` prints and `ingest` reads as a target.
 
 use crate::model::{Labels, MetricType};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,7 +122,7 @@ pub struct Family {
     /// The metric's name.
     pub name: String,
     /// One sentence.
-    pub help: &'static str,
+    pub help: Cow<'static, str>,
     /// Its type.
     pub kind: MetricType,
     /// Its samples, by labels.
@@ -207,7 +208,7 @@ impl Registry {
             .iter()
             .map(|(name, entry)| Family {
                 name: name.clone(),
-                help: entry.help,
+                help: Cow::Borrowed(entry.help),
                 kind: entry.kind,
                 samples: entry
                     .series

@@ -4,8 +4,8 @@ use super::{
     Account, ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus,
     AlertmanagersAnswer, AlertsAnswer, BuildInfo, Changes, ConfigAnswer, Error, ExemplarQuery,
     ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery, MetadataEntry,
-    MetadataRequest, PostableAlert, PostableSilence, QueryData, RangeQuery, ReceiverName,
-    RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
+    MetadataRequest, PostableAlert, PostableSilence, PushGroup, QueryData, RangeQuery, RawPush,
+    ReceiverName, RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
     StorageReport, TargetState, TargetsAnswer, TopQueries, TsdbStatus, WalReplay, WatchStatus,
 };
 use crate::model::{Labels, Matcher, TimeRange};
@@ -225,6 +225,14 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn own_metrics(&self) -> Result<String, Error>;
     /// Stores the samples of a remote-write request. The good ones are kept when others are not.
     fn remote_write(&self, request: RawWrite) -> Result<(), Error>;
+    /// Carries out a push to a group; durable when this returns.
+    fn push(&self, request: RawPush) -> Result<(), Error>;
+    /// All pushed groups, by key.
+    fn push_groups(&self) -> Result<Vec<PushGroup>, Error>;
+    /// The metrics of all pushed groups in the text format.
+    fn push_text(&self) -> Result<String, Error>;
+    /// Deletes all pushed groups; durable when this returns.
+    fn wipe_push(&self) -> Result<(), Error>;
     /// Cuts and merges all that is in the head into blocks; answers when done.
     fn compact(&self) -> Result<(), Error>;
     /// What the store holds, with rankings of `limit` places.

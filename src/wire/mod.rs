@@ -11,6 +11,7 @@ mod error;
 mod explain;
 mod forms;
 mod prometheus;
+mod push;
 mod query;
 mod watch;
 
@@ -34,6 +35,7 @@ pub use prometheus::{
     StorageAnalysis, StorageReport, TargetForm, TargetHealth, TargetState, TargetsAnswer,
     TsdbStatus, WalReplay,
 };
+pub use push::{PushFamily, PushField, PushGroup, PushMetric, PushVerb, RawPush};
 pub use query::{
     ExemplarForm, ExemplarQuery, ExemplarSeries, InstantQuery, MatrixSeries, QueryData, RangeQuery,
     VectorSample,

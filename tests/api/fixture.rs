@@ -471,6 +471,33 @@ impl Core for Fixture {
         Ok(())
     }
 
+    fn push(&self, request: RawPush) -> Result<(), Error> {
+        self.tell(format!("{request:?}"));
+        match request.ttl.as_str() {
+            "wrong" => Err(Error::bad_data("cannot read the time to live")),
+            _any => Ok(()),
+        }
+    }
+
+    fn push_groups(&self) -> Result<Vec<PushGroup>, Error> {
+        Ok(vec![PushGroup(BTreeMap::from([
+            ("last_push_successful".to_owned(), PushField::Flag(true)),
+            (
+                "labels".to_owned(),
+                PushField::Labels(BTreeMap::from([("job".to_owned(), "j".to_owned())])),
+            ),
+        ]))])
+    }
+
+    fn push_text(&self) -> Result<String, Error> {
+        Ok("# TYPE pushed gauge\npushed{job=\"j\"} 1\n".to_owned())
+    }
+
+    fn wipe_push(&self) -> Result<(), Error> {
+        self.tell("wipe".to_owned());
+        Ok(())
+    }
+
     fn compact(&self) -> Result<(), Error> {
         self.tell("compact".to_owned());
         Ok(())

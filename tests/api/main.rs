@@ -162,6 +162,10 @@ fn lifecycle_and_administration_need_a_flag_over_tcp_and_none_on_the_socket() {
                 assert_eq!(servers.over_socket(&bytes).status, over_socket, "{method} {target}");
             }
         }
+        // As in the Pushgateway: without the flag there is no such path.
+        let wipe = raw("PUT", "/pushgateway/api/v1/admin/wipe", &[], "");
+        assert_eq!(servers.over_tcp(&wipe).status, if enabled { 202 } else { 404 });
+        assert_eq!(servers.over_socket(&wipe).status, 202);
     }
 }
 
@@ -172,6 +176,8 @@ fn foreign_pages_and_rebound_names_get_nothing() {
     for (method, target, headers, status) in [
         ("POST", "/api/v2/silences", &foreign[..], 403),
         ("POST", "/api/v1/write", &[("Sec-Fetch-Site", "cross-site")][..], 403),
+        ("PUT", "/metrics/job/j", &foreign[..], 403),
+        ("DELETE", "/pushgateway/metrics/job/j", &foreign[..], 403),
         ("GET", "/api/v1/query?query=1", &foreign[..], 200),
     ] {
         let seen = servers.over_tcp(&raw(method, target, headers, ""));

@@ -21,8 +21,39 @@ const fn post(target: &'static str, body: &'static str, status: u16, answer: &'s
     Pair { method: "POST", target, body, status, answer }
 }
 
+const fn on(
+    method: &'static str,
+    target: &'static str,
+    body: &'static str,
+    status: u16,
+    answer: &'static str,
+) -> Pair {
+    Pair { method, target, body, status, answer }
+}
+
 /// What follows `/api/v1/`, and Alertmanager's API.
 pub(crate) const PAIRS: &[Pair] = &[
+    // Sources: prometheus/pushgateway, README.md and handler/push.go.
+    on("PUT", "/metrics/job/j/instance/a%20b?ttl=1h", "a 1\n", 200, ""),
+    on("PUT", "/metrics/job/j?ttl=wrong", "a 1\n", 400, "cannot read the time to live\n"),
+    post("/metrics/job/j", "ttl=wrong", 200, ""),
+    post("/pushgateway/metrics/job@base64/YQ==", "a 1\n", 200, ""),
+    on("DELETE", "/metrics/job%40base64/YQ==/a/b", "", 202, ""),
+    on("DELETE", "/pushgateway/metrics/job/j", "", 202, ""),
+    get("/metrics/job/j", 405, "Method Not Allowed\n"),
+    get("/metrics/job", 404, "404 page not found\n"),
+    get("/metrics/jobs/j", 404, "404 page not found\n"),
+    get(
+        "/api/v1/metrics",
+        200,
+        r#"{"status":"success","data":[{"labels":{"job":"j"},"last_push_successful":true}]}"#,
+    ),
+    get("/pushgateway/api/v1/metrics", 200, r#"~[{"labels":{"job":"j"}"#),
+    get("/pushgateway/metrics", 200, "# TYPE pushed gauge\npushed{job=\"j\"} 1\n"),
+    get("/api/v1/status", 200, r#"~{"status":"success","data":{"build_information":{"version":"#),
+    get("/pushgateway/-/healthy", 200, "OK"),
+    get("/pushgateway/-/ready", 200, "OK"),
+    get("/pushgateway/api/v1/query", 404, "404 page not found\n"),
     get(
         "/api/v1/query?query=up&time=1700000000.25",
         200,

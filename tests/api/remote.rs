@@ -20,6 +20,17 @@ fn permissive() -> ApiSettings {
     ApiSettings { enable_lifecycle: true, enable_admin: true, ..ApiSettings::default() }
 }
 
+fn push(path: &str, ttl: &str) -> RawPush {
+    RawPush {
+        verb: PushVerb::Replace,
+        path: path.to_owned(),
+        ttl: ttl.to_owned(),
+        content_type: "text/plain".to_owned(),
+        content_encoding: "gzip".to_owned(),
+        body: vec![0, 255],
+    }
+}
+
 /// Every question of the contract, as text.
 fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
     let call = Call::with_timeout(Duration::from_secs(5));
@@ -132,6 +143,11 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         ("quit", format!("{:?}", core.quit())),
         ("metrics", format!("{:?}", core.own_metrics())),
         ("write", format!("{:?}", core.remote_write(write))),
+        ("push", format!("{:?}", core.push(push("job@base64/YS9i/a b/ü@", "1h")))),
+        ("no push", format!("{:?}", core.push(push("job/j", "wrong")))),
+        ("pushed", format!("{:?}", core.push_groups())),
+        ("push text", format!("{:?}", core.push_text())),
+        ("wipe", format!("{:?}", core.wipe_push())),
         ("compact", format!("{:?}", core.compact())),
         ("am status", format!("{:?}", core.alertmanager_status())),
         ("receivers", format!("{:?}", core.receivers())),

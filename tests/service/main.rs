@@ -2,6 +2,8 @@
 //! clock that the test moves, through the one door that screens and HTTP use.
 
 mod discovery;
+mod pushgateway;
+mod pushing;
 
 use std::collections::BTreeMap;
 use std::path::Path;

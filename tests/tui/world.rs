@@ -480,6 +480,22 @@ impl Core for World {
         self.up(())
     }
 
+    fn push(&self, _: RawPush) -> Result<(), Error> {
+        self.up(())
+    }
+
+    fn push_groups(&self) -> Result<Vec<PushGroup>, Error> {
+        self.up(Vec::new())
+    }
+
+    fn push_text(&self) -> Result<String, Error> {
+        self.up(String::new())
+    }
+
+    fn wipe_push(&self) -> Result<(), Error> {
+        self.up(())
+    }
+
     fn compact(&self) -> Result<(), Error> {
         self.up(())
     }

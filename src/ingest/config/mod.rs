@@ -22,4 +22,4 @@ pub use discovery::{
 };
 pub use job::{Escaping, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
 pub use opaque::Opaque;
-pub use settings::{Global, ScrapeConfig, TargetGroup};
+pub use settings::{Global, PushSettings, ScrapeConfig, TargetGroup};

@@ -16,6 +16,23 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// `watchbell.push`: what pushed groups fall back to.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PushSettings {
+    /// How long a group lives after its last push when the push says nothing else. Without it a
+    /// group lives until it is deleted, as in the Pushgateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Span>,
+}
+
+impl PushSettings {
+    /// Whether the file says nothing.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// `global`: what jobs and rules fall back to. All of its keys, not only those of scraping, since
 /// a strict map cannot be read in two halves.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]

@@ -51,7 +51,8 @@ impl Families {
             Some(family) => family.samples.push(sample),
             None => {
                 let name = name.to_owned();
-                let family = Family { name: name.clone(), help, kind, samples: vec![sample] };
+                let family =
+                    Family { name: name.clone(), help: help.into(), kind, samples: vec![sample] };
                 self.0.insert(name, family);
             }
         }

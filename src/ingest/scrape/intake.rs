@@ -131,7 +131,7 @@ impl<'a> Intake<'a> {
     /// Takes in what a target inside this process said.
     pub(super) fn families(&mut self, families: &[Family]) -> Result<(), Rejected> {
         for family in families {
-            self.describe(&family.name, Some(family.kind), Some(family.help), None);
+            self.describe(&family.name, Some(family.kind), Some(&family.help), None);
             for sample in &family.samples {
                 let key = self.cache.key_of((&family.name, sample.suffix, &sample.labels));
                 let read = |labels: &mut Pairs<'_>| {

@@ -208,13 +208,13 @@ impl ScrapeManager {
             Some(pool) if unchanged && !pool.is_leaving => pool,
             Some(mut pool) => {
                 pool.is_leaving = false;
-                pool.job = Arc::new(ScrapeJob::local(&local.name, local.interval));
+                pool.job = Arc::new(local_job(local));
                 pool.source = Source::Local(Arc::clone(&local.target));
                 pool.sync(&self.inner.shared, vec![local_target(local)]);
                 pool
             }
             None => {
-                let job = Arc::new(ScrapeJob::local(&local.name, local.interval));
+                let job = Arc::new(local_job(local));
                 let mut pool = Pool::new(job, Source::Local(Arc::clone(&local.target)));
                 pool.sync(&self.inner.shared, vec![local_target(local)]);
                 pool
@@ -232,6 +232,11 @@ impl ScrapeManager {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn local_job(local: &LocalJob) -> ScrapeJob {
+    let job = ScrapeJob::local(&local.name, local.interval);
+    ScrapeJob { honor_labels: local.honor_labels, ..job }
 }
 
 fn local_target(local: &LocalJob) -> Target {

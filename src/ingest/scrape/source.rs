@@ -30,6 +30,8 @@ pub struct LocalJob {
     pub target: Arc<dyn LocalTarget>,
     /// Labels of its series; `job` is added where it is absent.
     pub labels: Labels,
+    /// Whether a label of a series goes before one of the target.
+    pub honor_labels: bool,
 }
 
 impl PartialEq for LocalJob {
@@ -37,6 +39,7 @@ impl PartialEq for LocalJob {
         self.name == other.name
             && self.interval == other.interval
             && self.labels == other.labels
+            && self.honor_labels == other.honor_labels
             && Arc::ptr_eq(&self.target, &other.target)
     }
 }

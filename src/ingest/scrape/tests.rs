@@ -816,7 +816,7 @@ impl LocalTarget for Inside {
         let samples = vec![FamilySample { suffix: "_total", labels, value: 3.0 }];
         vec![Family {
             name: "node_cpu".to_owned(),
-            help: "Time.",
+            help: "Time.".into(),
             kind: MetricType::Counter,
             samples,
         }]
@@ -828,7 +828,8 @@ async fn a_target_inside_the_process_is_scraped_as_any_other() {
     let mut bench = Bench::new();
     let labels = Labels::from_pairs([("job", "node"), ("instance", "host")]);
     let interval = Duration::from_secs(5);
-    let local = LocalJob { name: "host".to_owned(), interval, target: Arc::new(Inside), labels };
+    let (target, honor_labels) = (Arc::new(Inside), false);
+    let local = LocalJob { name: "host".to_owned(), interval, target, labels, honor_labels };
     bench.manager.apply(Vec::new(), vec![local]);
     for _ in 0..2 {
         let commit = bench.next().await;
@@ -844,7 +845,8 @@ async fn t4_bounds_of_a_target_inside_the_process_are_those_of_its_text() {
     own.histogram("h", "Spread.", &[], &[1.0]).observe(0.5);
     let interval = Duration::from_secs(5);
     let labels = Labels::empty();
-    let local = LocalJob { name: "own".to_owned(), interval, target: Arc::new(own), labels };
+    let (target, honor_labels) = (Arc::new(own), false);
+    let local = LocalJob { name: "own".to_owned(), interval, target, labels, honor_labels };
     bench.manager.apply(Vec::new(), vec![local]);
     let expected =
         ["h_bucket{le=\"+Inf\"} 1", "h_bucket{le=\"1.0\"} 1", "h_count 1", "h_sum 0.5", "up 1"];

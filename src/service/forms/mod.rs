@@ -2,6 +2,7 @@
 
 mod alertmanager;
 mod ast;
+mod push;
 mod rows;
 mod rules;
 mod storage;
@@ -11,6 +12,7 @@ pub(super) use alertmanager::{
     alert_draft, alert_group, gettable_alert, silence_draft, silence_form, wants,
 };
 pub(super) use ast::ast;
+pub(super) use push::push_group;
 pub(super) use rows::alert_rows;
 pub(super) use rules::{alerts_answer, rules_answer};
 pub(super) use storage::tsdb_status;
