@@ -6,7 +6,7 @@ use super::params::invalid;
 use super::route::Asked;
 use super::status;
 use crate::model::{TimeRange, Timestamp};
-use crate::wire::{Error, ErrorKind, ImportPart, RawWrite, Readiness};
+use crate::wire::{Error, ErrorKind, ImportPart, RawWrite, Readiness, WriteOutcome, Written};
 use std::collections::BTreeMap;
 
 pub(super) fn healthy(_: &Asked) -> Result<Response, Error> {
@@ -144,24 +144,39 @@ pub(super) fn write(asked: &Asked) -> Result<Response, Error> {
         content_encoding: header("content-encoding"),
         body: asked.request.body.clone(),
     };
-    Ok(match asked.core().remote_write(request) {
-        Ok(()) => Response::empty(204),
-        Err(err) => {
-            let status = match err.kind {
-                // Senders retry 5xx and drop the rest.
-                ErrorKind::NotAcceptable => 415,
-                ErrorKind::Execution => 400,
-                ErrorKind::BadData
-                | ErrorKind::Timeout
-                | ErrorKind::Canceled
-                | ErrorKind::Internal
-                | ErrorKind::NotFound
-                | ErrorKind::Unavailable
-                | ErrorKind::Forbidden
-                | ErrorKind::Busy => err.kind.status(),
-            };
-            let response = Response::text(status, &format!("{}\n", err.message));
-            if status == 503 { response.with("retry-after", "1") } else { response }
+    let wants_counts = request.content_type.contains("io.prometheus.write.v2.Request");
+    let (response, written) = match asked.core().remote_write(request) {
+        Ok(WriteOutcome { refused: None, written }) => (Response::empty(204), written),
+        Ok(WriteOutcome { refused: Some(why), written }) => {
+            (Response::text(400, &format!("{why}\n")), written)
         }
+        Err(err) => (write_failure(&err), None),
+    };
+    // Senders of 2.0 are always told, so that one that counts nothing is known not to speak it.
+    let written = written.or(wants_counts.then(Written::default));
+    Ok(match written {
+        Some(Written { samples, histograms, exemplars }) => response
+            .with("x-prometheus-remote-write-samples-written", samples.to_string())
+            .with("x-prometheus-remote-write-histograms-written", histograms.to_string())
+            .with("x-prometheus-remote-write-exemplars-written", exemplars.to_string()),
+        None => response,
     })
+}
+
+/// Why nothing was taken. Senders retry 5xx and drop the rest.
+fn write_failure(err: &Error) -> Response {
+    let status = match err.kind {
+        ErrorKind::NotAcceptable => 415,
+        ErrorKind::Execution => 400,
+        ErrorKind::BadData
+        | ErrorKind::Timeout
+        | ErrorKind::Canceled
+        | ErrorKind::Internal
+        | ErrorKind::NotFound
+        | ErrorKind::Unavailable
+        | ErrorKind::Forbidden
+        | ErrorKind::Busy => err.kind.status(),
+    };
+    let response = Response::text(status, &format!("{}\n", err.message));
+    if status == 503 { response.with("retry-after", "1") } else { response }
 }

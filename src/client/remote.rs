@@ -15,7 +15,7 @@ use crate::wire::{
     MatcherForm, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData,
     QueryStats, RangeQuery, RawWrite, Readiness, ReceiverName, RuleKind, RulesAnswer, RulesRequest,
     RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TopQueries,
-    TsdbStatus, WalReplay, WatchStatus,
+    TsdbStatus, WalReplay, WatchStatus, WriteOutcome, Written,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -429,13 +429,24 @@ impl Core for Remote {
         Ok(String::from_utf8_lossy(&response.body).into_owned())
     }
 
-    fn remote_write(&self, request: RawWrite) -> Result<(), Error> {
+    fn remote_write(&self, request: RawWrite) -> Result<WriteOutcome, Error> {
+        let is_v2 = request.content_type.contains("io.prometheus.write.v2.Request");
         let mut ask = Ask::post("/api/v1/write", &request.content_type, request.body);
         ask.headers.push(("content-encoding".to_owned(), request.content_encoding));
-        let version = ("x-prometheus-remote-write-version", "0.1.0");
-        ask.headers.push((version.0.to_owned(), version.1.to_owned()));
-        self.prometheus.success(&Call::with_timeout(Duration::from_secs(30)), ask)?;
-        Ok(())
+        let version = if is_v2 { "2.0.0" } else { "0.1.0" };
+        ask.headers.push(("x-prometheus-remote-write-version".to_owned(), version.to_owned()));
+        let call = Call::with_timeout(Duration::from_secs(30));
+        let response = self.prometheus.success(&call, ask)?;
+        let count = |what: &str| {
+            let name = format!("x-prometheus-remote-write-{what}-written");
+            response.header(&name).and_then(|text| text.parse::<usize>().ok())
+        };
+        let written = count("samples").map(|samples| Written {
+            samples,
+            histograms: count("histograms").unwrap_or(0),
+            exemplars: count("exemplars").unwrap_or(0),
+        });
+        Ok(WriteOutcome { refused: None, written })
     }
 
     fn compact(&self) -> Result<(), Error> {

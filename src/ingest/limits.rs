@@ -40,6 +40,13 @@ pub const WRITE_BYTES_MAX: usize = 16 << 20;
 /// Samples of a remote write request: agents send 2,000, the bound holds memory below 64 MiB.
 pub const WRITE_SAMPLES_MAX: usize = 500_000;
 
+/// Bytes of the labels of one request, written out: senders that name texts once and use them often
+/// could otherwise make gigabytes of a small body.
+pub const LABEL_BYTES_MAX: usize = 64 << 20;
+
+/// Texts in the table of a remote write 2.0 request: ten times what 10,000 series need.
+pub const SYMBOLS_MAX: usize = 1_000_000;
+
 /// Bytes of a help text that are kept: help is one sentence.
 pub const HELP_BYTES_MAX: usize = 1 << 10;
 

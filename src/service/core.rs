@@ -8,11 +8,9 @@ use super::scraping::printed;
 use super::start::{PROMETHEUS_VERSION, Parts, Service, host_name};
 use crate::alerts::SilenceError;
 use crate::alerts::matchers;
-use crate::ingest::receive::{self, ReceiveError};
 use crate::ingest::scrape::LocalTarget as _;
 use crate::model::{Labels, Matcher, Regex, SilenceId, TimeRange, Timestamp};
 use crate::promql::syntax;
-use crate::storage::append::{AppendError, Appender as _};
 use crate::sys::process;
 use crate::wire::{
     ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagerTarget,
@@ -22,7 +20,7 @@ use crate::wire::{
     PostableSilence, QueryData, RangeQuery, RawWrite, Readiness, ReceiverName, ReceiverStatus,
     RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport,
     StorageStatus, TargetState, TargetsAnswer, TopQueries, TsdbStatus, VersionInfo, WalReplay,
-    WatchStatus,
+    WatchStatus, WriteOutcome,
 };
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -35,7 +33,7 @@ const ALERTMANAGER_VERSION: &str = "0.34.0";
 const READ_BYTES_MAX: u64 = 1 << 30;
 
 impl Service {
-    fn running(&self) -> Result<&Parts, Error> {
+    pub(super) fn running(&self) -> Result<&Parts, Error> {
         self.parts().ok_or_else(|| Error::new(ErrorKind::Busy, "Service Unavailable"))
     }
 
@@ -318,19 +316,8 @@ impl Core for Service {
         Ok(printed(&families))
     }
 
-    fn remote_write(&self, request: RawWrite) -> Result<(), Error> {
-        let parts = self.running()?;
-        let received = receive::decode(
-            Some(&request.content_type),
-            Some(&request.content_encoding),
-            &request.body,
-            &self.options.limits,
-        )
-        .map_err(|err| receive_error(&err))?;
-        let committed = parts.storage.commit_synced(&received.commit).map_err(append_error)?;
-        self.revision.bump();
-        let answer = receive::answer(&received, &committed);
-        if answer.status == 400 { Err(Error::bad_data(answer.body)) } else { Ok(()) }
+    fn remote_write(&self, request: RawWrite) -> Result<WriteOutcome, Error> {
+        self.take_write(&request)
     }
 
     fn compact(&self) -> Result<(), Error> {
@@ -499,20 +486,6 @@ impl Core for Service {
     fn changes_after(&self, revision: u64, deadline: Duration) -> Result<Changes, Error> {
         Ok(Changes { revision: self.revision.wait_after(revision, deadline) })
     }
-}
-
-fn receive_error(err: &ReceiveError) -> Error {
-    let kind = match err.status() {
-        // `api` answers 415 for this kind on the write path.
-        415 => ErrorKind::NotAcceptable,
-        _ => ErrorKind::BadData,
-    };
-    Error::new(kind, err.to_string())
-}
-
-/// A sender tries again later what could not be stored now.
-fn append_error(err: AppendError) -> Error {
-    Error::new(ErrorKind::Busy, err.to_string())
 }
 
 fn silence_error(failure: SilenceFailure) -> Error {

@@ -22,6 +22,7 @@ mod pressure;
 mod queries;
 mod query_log;
 mod query_metrics;
+mod receiving;
 mod revision;
 mod ruling;
 mod scraping;

@@ -144,6 +144,26 @@ pub struct RawWrite {
     pub body: Vec<u8>,
 }
 
+/// What became of a write request that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteOutcome {
+    /// Why something was left out; the rest is stored. The sender is not to send it again.
+    pub refused: Option<String>,
+    /// What is stored, for senders that want to know: remote write 2.0.
+    pub written: Option<Written>,
+}
+
+/// Counts of what a request stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Samples.
+    pub samples: usize,
+    /// Native histograms.
+    pub histograms: usize,
+    /// Exemplars.
+    pub exemplars: usize,
+}
+
 /// Everything that a screen, a command or an HTTP request may ask of the server.
 ///
 /// Methods block; call them where blocking is allowed. `service::Service` answers in process,
@@ -222,7 +242,7 @@ pub trait Core: Send + Sync + fmt::Debug {
     /// The server's own metrics in the text format.
     fn own_metrics(&self) -> Result<String, Error>;
     /// Stores the samples of a remote-write request. The good ones are kept when others are not.
-    fn remote_write(&self, request: RawWrite) -> Result<(), Error>;
+    fn remote_write(&self, request: RawWrite) -> Result<WriteOutcome, Error>;
     /// Cuts and merges all that is in the head into blocks; answers when done.
     fn compact(&self) -> Result<(), Error>;
     /// What the store holds, with rankings of `limit` places.

@@ -19,7 +19,7 @@ pub use alertmanager::{
     GettableAlertStatus, MatcherForm, PostableAlert, PostableSilence, ReceiverName, SilenceForm,
     SilenceStatus, VersionInfo,
 };
-pub use core::{Answer, Call, Core, Hurry, Kept, RawWrite, Readiness};
+pub use core::{Answer, Call, Core, Hurry, Kept, RawWrite, Readiness, WriteOutcome, Written};
 pub use error::{Error, ErrorKind};
 pub use explain::{
     Account, ClosestSeries, Detail, Explain, ExplainLimit, ExplainNode, QuerySamples, QueryStats,

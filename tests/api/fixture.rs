@@ -445,12 +445,14 @@ impl Core for Fixture {
         Ok("# TYPE up gauge\nup 1\n".to_owned())
     }
 
-    fn remote_write(&self, request: RawWrite) -> Result<(), Error> {
+    fn remote_write(&self, request: RawWrite) -> Result<WriteOutcome, Error> {
         self.tell(format!("{request:?}"));
         if request.body.is_empty() {
             return Err(Error::bad_data("snappy: corrupt input"));
         }
-        Ok(())
+        let is_v2 = request.content_type.contains("v2.Request");
+        let written = Written { samples: 3, histograms: 0, exemplars: 1 };
+        Ok(WriteOutcome { refused: None, written: is_v2.then_some(written) })
     }
 
     fn compact(&self) -> Result<(), Error> {

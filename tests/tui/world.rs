@@ -470,8 +470,8 @@ impl Core for World {
         self.up(String::new())
     }
 
-    fn remote_write(&self, _: RawWrite) -> Result<(), Error> {
-        self.up(())
+    fn remote_write(&self, _: RawWrite) -> Result<WriteOutcome, Error> {
+        self.up(WriteOutcome::default())
     }
 
     fn compact(&self) -> Result<(), Error> {
