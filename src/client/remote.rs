@@ -12,10 +12,11 @@ use crate::wire::{
     ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer,
     AlertsAnswer, Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Detail, Error, ErrorKind,
     ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery,
-    MatcherForm, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, QueryData,
-    QueryStats, RangeQuery, RawWrite, Readiness, ReceiverName, RuleKind, RulesAnswer, RulesRequest,
-    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TopQueries,
-    TsdbStatus, WalReplay, WatchStatus, WriteOutcome, Written,
+    MatcherForm, MetadataEntry, MetadataRequest, OtlpOutcome, OtlpResponse, PostableAlert,
+    PostableSilence, QueryData, QueryStats, RangeQuery, RawWrite, Readiness, ReceiverName,
+    RuleKind, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport,
+    TargetState, TargetsAnswer, TopQueries, TsdbStatus, WalReplay, WatchStatus, WriteOutcome,
+    Written,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -447,6 +448,25 @@ impl Core for Remote {
             exemplars: count("exemplars").unwrap_or(0),
         });
         Ok(WriteOutcome { refused: None, written })
+    }
+
+    fn otlp_write(&self, request: RawWrite) -> Result<OtlpOutcome, Error> {
+        let mut ask = Ask::post("/api/v1/otlp/v1/metrics", &request.content_type, request.body);
+        ask.headers.push(("content-encoding".to_owned(), request.content_encoding));
+        let response =
+            self.prometheus.success(&Call::with_timeout(Duration::from_secs(30)), ask)?;
+        let read = if request.content_type.contains("json") {
+            serde_json::from_slice::<OtlpResponse>(&response.body).ok()
+        } else {
+            prost::Message::decode(response.body.as_ref()).ok()
+        };
+        // Prometheus answers with nothing.
+        let partial = read.and_then(|read: OtlpResponse| read.partial_success).unwrap_or_default();
+        Ok(OtlpOutcome {
+            refused: None,
+            rejected_points: usize::try_from(partial.rejected_data_points).unwrap_or(0),
+            message: partial.error_message,
+        })
     }
 
     fn compact(&self) -> Result<(), Error> {

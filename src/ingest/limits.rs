@@ -47,6 +47,13 @@ pub const LABEL_BYTES_MAX: usize = 64 << 20;
 /// Texts in the table of a remote write 2.0 request: ten times what 10,000 series need.
 pub const SYMBOLS_MAX: usize = 1_000_000;
 
+/// Attributes of a resource, a scope or a point: more than labels, as a resource tells them in one
+/// series only.
+pub const ATTRIBUTES_MAX: usize = 256;
+
+/// Exemplars of one point: SDKs keep one a bucket.
+pub const EXEMPLARS_MAX: usize = 1_000;
+
 /// Bytes of a help text that are kept: help is one sentence.
 pub const HELP_BYTES_MAX: usize = 1 << 10;
 

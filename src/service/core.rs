@@ -16,11 +16,11 @@ use crate::wire::{
     ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagerTarget,
     AlertmanagersAnswer, AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus,
     ConfigAnswer, ConfigText, Core, Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert,
-    ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, PostableAlert,
-    PostableSilence, QueryData, RangeQuery, RawWrite, Readiness, ReceiverName, ReceiverStatus,
-    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport,
-    StorageStatus, TargetState, TargetsAnswer, TopQueries, TsdbStatus, VersionInfo, WalReplay,
-    WatchStatus, WriteOutcome,
+    ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, OtlpOutcome,
+    PostableAlert, PostableSilence, QueryData, RangeQuery, RawWrite, Readiness, ReceiverName,
+    ReceiverStatus, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
+    StorageReport, StorageStatus, TargetState, TargetsAnswer, TopQueries, TsdbStatus, VersionInfo,
+    WalReplay, WatchStatus, WriteOutcome,
 };
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -318,6 +318,10 @@ impl Core for Service {
 
     fn remote_write(&self, request: RawWrite) -> Result<WriteOutcome, Error> {
         self.take_write(&request)
+    }
+
+    fn otlp_write(&self, request: RawWrite) -> Result<OtlpOutcome, Error> {
+        self.take_otlp(&request)
     }
 
     fn compact(&self) -> Result<(), Error> {

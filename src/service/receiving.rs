@@ -1,10 +1,11 @@
 //! What others write into the store: decoded by `ingest`, stored, and answered for.
 
 use super::start::{Service, has_feature};
+use crate::ingest::otlp;
 use crate::ingest::receive::{self, ReceiveError, Received};
 use crate::storage::Storage;
 use crate::storage::append::{AppendError, Appender as _, Commit, Committed};
-use crate::wire::{Error, ErrorKind, RawWrite, WriteOutcome, Written};
+use crate::wire::{Error, ErrorKind, OtlpOutcome, RawWrite, WriteOutcome, Written};
 
 impl Service {
     /// Stores a remote-write request.
@@ -25,6 +26,24 @@ impl Service {
             exemplars: written.exemplars,
         });
         Ok(WriteOutcome { refused: (answer.status == 400).then_some(answer.body), written })
+    }
+
+    /// Stores an OTLP request.
+    pub(super) fn take_otlp(&self, request: &RawWrite) -> Result<OtlpOutcome, Error> {
+        let parts = self.running()?;
+        let received = otlp::decode(
+            &request.content_type,
+            &request.content_encoding,
+            &request.body,
+            &self.options.limits,
+            &self.config.load().config.otlp,
+            self.options.lookback,
+        )
+        .map_err(|err| receive_error(&err))?;
+        let committed = self.take_received(&parts.storage, &received)?;
+        let otlp::OtlpAnswer { refused, rejected_points, message } =
+            otlp::answer(&received, &committed);
+        Ok(OtlpOutcome { refused, rejected_points, message })
     }
 
     /// Stores what was received; with the feature for it, zeros where counters began before them.

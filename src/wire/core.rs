@@ -133,7 +133,7 @@ pub enum Readiness {
     Stopping,
 }
 
-/// A remote-write request as it came: `ingest` decodes it within its limits.
+/// A remote-write or OTLP request as it came: `ingest` decodes it within its limits.
 #[derive(Clone, Debug)]
 pub struct RawWrite {
     /// The header `Content-Type`.
@@ -151,6 +151,17 @@ pub struct WriteOutcome {
     pub refused: Option<String>,
     /// What is stored, for senders that want to know: remote write 2.0.
     pub written: Option<Written>,
+}
+
+/// What became of an OTLP request that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OtlpOutcome {
+    /// Why something was left out that is in another form than it should be; the rest is stored.
+    pub refused: Option<String>,
+    /// Points that are in order and cannot be kept here; the rest is stored.
+    pub rejected_points: usize,
+    /// Why, empty when there are none.
+    pub message: String,
 }
 
 /// Counts of what a request stored.
@@ -243,6 +254,8 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn own_metrics(&self) -> Result<String, Error>;
     /// Stores the samples of a remote-write request. The good ones are kept when others are not.
     fn remote_write(&self, request: RawWrite) -> Result<WriteOutcome, Error>;
+    /// Stores the metrics of an OTLP request. The good points are kept when others are not.
+    fn otlp_write(&self, request: RawWrite) -> Result<OtlpOutcome, Error>;
     /// Cuts and merges all that is in the head into blocks; answers when done.
     fn compact(&self) -> Result<(), Error>;
     /// What the store holds, with rankings of `limit` places.

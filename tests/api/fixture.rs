@@ -455,6 +455,22 @@ impl Core for Fixture {
         Ok(WriteOutcome { refused: None, written: is_v2.then_some(written) })
     }
 
+    fn otlp_write(&self, request: RawWrite) -> Result<OtlpOutcome, Error> {
+        self.tell(format!("{request:?}"));
+        match request.body.as_slice() {
+            b"" => Err(Error::bad_data("no body")),
+            b"late" => Ok(OtlpOutcome {
+                refused: Some("out of order sample".to_owned()),
+                ..OtlpOutcome::default()
+            }),
+            _ => Ok(OtlpOutcome {
+                refused: None,
+                rejected_points: request.body.len() - 1,
+                message: "why".to_owned(),
+            }),
+        }
+    }
+
     fn compact(&self) -> Result<(), Error> {
         self.tell("compact".to_owned());
         Ok(())

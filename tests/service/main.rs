@@ -1,6 +1,8 @@
 //! The whole line in one process: a scripted target, rules, the alert engine and a web hook, on a
 //! clock that the test moves, through the one door that screens and HTTP use.
 
+mod receiving;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -474,6 +474,10 @@ impl Core for World {
         self.up(WriteOutcome::default())
     }
 
+    fn otlp_write(&self, _: RawWrite) -> Result<OtlpOutcome, Error> {
+        self.up(OtlpOutcome::default())
+    }
+
     fn compact(&self) -> Result<(), Error> {
         self.up(())
     }

@@ -8,6 +8,7 @@
 mod check;
 mod job;
 mod opaque;
+mod otlp;
 mod settings;
 
 #[cfg(test)]
@@ -16,4 +17,5 @@ mod tests;
 pub use check::{Checked, SkippedJob, check};
 pub use job::{Escaping, FileDiscovery, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
 pub use opaque::Opaque;
+pub use otlp::{OtlpSettings, TranslationStrategy};
 pub use settings::{FileSdConfig, Global, ScrapeConfig, TargetGroup};

@@ -14,7 +14,7 @@ use crate::model::{Labels, MetricType, Timestamp};
 use crate::storage::append::{Commit, Committed, Refusal};
 use prost::encoding::{WireType, decode_key, decode_varint};
 
-/// Reasons that an answer names; more say the same.
+/// Reasons that an answer names: more say the same.
 const REASONS_MAX: usize = 8;
 
 /// Why nothing of a request was taken.
@@ -213,12 +213,47 @@ pub fn answer(received: &Received, committed: &Committed) -> WriteAnswer {
             let refused = refused.map(|(place, why)| refusal(received, *place, *why));
             (received.reasons.first().cloned().or(refused), None)
         }
-        Message::V2 => (v2::reasons(received, committed), Some(v2::written(received, committed))),
+        Message::V2 => (
+            reasons(received, &committed.refused, committed.exemplars_out_of_order),
+            Some(v2::written(received, committed)),
+        ),
     };
     match body {
         Some(body) => WriteAnswer { status: 400, body, written },
         None => WriteAnswer { status: 204, body: String::new(), written },
     }
+}
+
+/// Why series, samples and so many late exemplars were refused, one line each; `None` when nothing
+/// was.
+pub(super) fn reasons(
+    received: &Received,
+    refused: &[(usize, Refusal)],
+    exemplars: usize,
+) -> Option<String> {
+    let mut lines = received.reasons.clone();
+    lines.extend(refused.iter().take(REASONS_MAX).map(|(place, why)| {
+        let what = match why {
+            Refusal::TooFarAhead => "out of bounds: timestamp is too far in the future",
+            Refusal::OutOfOrder
+            | Refusal::Duplicate
+            | Refusal::TooOld
+            | Refusal::SeriesLimit
+            | Refusal::Memory
+            | Refusal::BadLabels => why.as_str(),
+        };
+        let labels = received.commit.labels_at(*place).map(Labels::to_string);
+        format!("{what} for series {}", labels.unwrap_or_default())
+    }));
+    if exemplars > 0 {
+        lines.push(format!("out of order exemplar: {} of them", exemplars));
+    }
+    let all = received.invalid_series + refused.len() + usize::from(exemplars > 0);
+    lines.truncate(REASONS_MAX);
+    if all > lines.len() {
+        lines.push(format!("and {} more", all - lines.len()));
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// Why a sample was refused, in Prometheus' words.
@@ -332,4 +367,9 @@ pub(super) fn family(name: &str, kind: MetricType) -> &str {
     };
     let base = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix));
     base.filter(|base| !base.is_empty()).unwrap_or(name)
+}
+
+/// The beginning of a text, at most so many bytes.
+pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default()
 }

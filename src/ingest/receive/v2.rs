@@ -4,11 +4,11 @@
 //! write 2.0.
 
 use super::{
-    Message, ReceiveError, Received, Written, checked_labels, family, malformed, next_field,
+    Message, ReceiveError, Received, Written, checked_labels, cut, family, malformed, next_field,
 };
 use crate::ingest::limits::{HELP_BYTES_MAX, METADATA_MAX, SYMBOLS_MAX, SafetyLimits};
 use crate::model::{EXEMPLAR_CHARS_MAX, Exemplar, Labels, Metadata, MetricType, Timestamp};
-use crate::storage::append::{AppendExemplar, AppendSample, Committed, Refusal};
+use crate::storage::append::{AppendExemplar, AppendSample, Committed};
 use prost::Message as _;
 use std::collections::HashSet;
 
@@ -20,9 +20,6 @@ const REF_BYTES: usize = 5;
 
 /// Bytes of an exemplar that has not too many labels: two references each, value and time.
 const EXEMPLAR_BYTES_MAX: usize = EXEMPLAR_CHARS_MAX * 2 * REF_BYTES + 64;
-
-/// Lines of an answer.
-const LINES_MAX: usize = 8;
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct TimeSeries {
@@ -138,14 +135,9 @@ impl<'a> Symbols<'a> {
             _ => MetricType::Unknown,
         };
         // One text may be the help of many: each keeps a sentence.
-        Ok(Metadata { kind, help: cut(help), unit: cut(unit) })
+        let text = |text| cut(text, HELP_BYTES_MAX).to_owned();
+        Ok(Metadata { kind, help: text(help), unit: text(unit) })
     }
-}
-
-/// The beginning of a text, at most `HELP_BYTES_MAX` long.
-fn cut(text: &str) -> String {
-    let end = text.floor_char_boundary(HELP_BYTES_MAX);
-    text.get(..end).unwrap_or_default().to_owned()
 }
 
 /// Reads an uncompressed message.
@@ -317,41 +309,12 @@ pub(super) fn written(received: &Received, committed: &Committed) -> Written {
     }
 }
 
-/// Why something was refused, one line each; `None` when nothing was.
-pub(super) fn reasons(received: &Received, committed: &Committed) -> Option<String> {
-    let mut lines = received.reasons.clone();
-    lines.extend(committed.refused.iter().take(LINES_MAX).map(|(place, why)| {
-        let what = match why {
-            Refusal::TooFarAhead => "out of bounds: timestamp is too far in the future",
-            Refusal::OutOfOrder
-            | Refusal::Duplicate
-            | Refusal::TooOld
-            | Refusal::SeriesLimit
-            | Refusal::Memory
-            | Refusal::BadLabels => why.as_str(),
-        };
-        let labels = received.commit.labels_at(*place).map(Labels::to_string);
-        format!("{what} for series {}", labels.unwrap_or_default())
-    }));
-    if committed.exemplars_out_of_order > 0 {
-        lines.push(format!("out of order exemplar: {} of them", committed.exemplars_out_of_order));
-    }
-    let all = received.invalid_series
-        + committed.refused.len()
-        + usize::from(committed.exemplars_out_of_order > 0);
-    lines.truncate(LINES_MAX);
-    if all > lines.len() {
-        lines.push(format!("and {} more", all - lines.len()));
-    }
-    (!lines.is_empty()).then(|| lines.join("\n"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{answer, decode};
+    use super::super::{REASONS_MAX, answer, decode};
     use super::*;
     use crate::ingest::limits::LABEL_BYTES_MAX;
-    use crate::storage::append::{Commit, SeriesKey};
+    use crate::storage::append::{Commit, Refusal, SeriesKey};
     use proptest::prelude::*;
 
     const TYPE: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
@@ -491,9 +454,9 @@ mod tests {
         assert_eq!(answered.status, 400);
         assert_eq!(answered.written.expect("counted").samples, 5);
         let lines: Vec<_> = answered.body.lines().collect();
-        assert_eq!(lines.len(), LINES_MAX + 1);
+        assert_eq!(lines.len(), REASONS_MAX + 1);
         assert_eq!(lines[0], "out of order sample for series {__name__=\"a_total\"}");
-        assert_eq!(lines[LINES_MAX], "and 8 more");
+        assert_eq!(lines[REASONS_MAX], "and 8 more");
     }
 
     #[test]
