@@ -476,6 +476,16 @@ fn t46_small_bodies_do_not_become_large_structures() {
     let resource = [wrapped(1, &wrapped(1, &long)), wrapped(2, &wrapped(2, &metric))].concat();
     let err = take("application/x-protobuf", "", &wrapped(1, &resource), &promoted);
     assert!(err.expect_err("too much").to_string().contains("more than 64 MiB"));
+    // The same with more labels than any series may have: each point would be refused by itself.
+    let wide: Vec<u8> = (0..100)
+        .flat_map(|at| {
+            let long = Value::Text("x".repeat(1_000));
+            wrapped(1, &key_value(&format!("a{at}"), long).encode_to_vec())
+        })
+        .collect();
+    let resource = [wrapped(1, &wide), wrapped(2, &wrapped(2, &metric))].concat();
+    let err = take("application/x-protobuf", "", &wrapped(1, &resource), &promoted);
+    assert!(err.expect_err("too much").to_string().contains("more than 64 MiB"));
     // A bomb: zeros pack a thousandfold.
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(&vec![0; WRITE_BYTES_MAX + 1]).expect("memory");

@@ -278,8 +278,7 @@ impl<'a> Translator<'a> {
         point: Point,
     ) -> Result<(), ReceiveError> {
         self.received.check_room(1 + point.exemplars.len())?;
-        let Some(labels) = self.checked(name, point.labels) else { return Ok(()) };
-        self.received.count_labels(&labels)?;
+        let Some(labels) = self.checked(name, point.labels)? else { return Ok(()) };
         let (start, ts) = (millis(point.start), millis(point.time));
         if counts && point.start != 0 && start < ts {
             self.received.starts.push((labels.clone(), start));
@@ -293,18 +292,19 @@ impl<'a> Translator<'a> {
     }
 
     /// The labels of a series, when it may have them; else it is refused.
-    fn checked(&mut self, name: &str, mut pairs: Pairs) -> Option<Labels> {
+    fn checked(&mut self, name: &str, mut pairs: Pairs) -> Result<Option<Labels>, ReceiveError> {
         pairs.insert(METRIC_NAME.to_owned(), name.to_owned());
         pairs.retain(|_, value| !value.is_empty());
         let max = self.limits.labels_max;
         let pairs: Vec<_> =
             pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.received.count_labels(pairs.iter().copied())?;
         let made = if pairs.len() > max {
             Err(format!("{}: {} labels; at most {max} are taken", shown(name), pairs.len()))
         } else {
             checked_labels(&pairs, self.limits)
         };
-        made.map_err(|reason| self.received.refuse(reason)).ok()
+        Ok(made.map_err(|reason| self.received.refuse(reason)).ok())
     }
 
     fn describe(&mut self, name: &str, kind: MetricType, help: &str, unit: &str) {
@@ -328,8 +328,7 @@ impl<'a> Translator<'a> {
                 return Ok(());
             }
         };
-        let Some(labels) = self.checked(TARGET_INFO, labels) else { return Ok(()) };
-        self.received.count_labels(&labels)?;
+        let Some(labels) = self.checked(TARGET_INFO, labels)? else { return Ok(()) };
         self.describe(TARGET_INFO, MetricType::Gauge, "Target metadata", "");
         let series = self.received.commit.name(labels.clone());
         let step = u64::try_from(self.lookback.as_nanos() / 2).unwrap_or(u64::MAX);

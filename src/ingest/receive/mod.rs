@@ -109,14 +109,19 @@ pub struct Received {
     /// Native histograms, which are counted and not kept.
     pub histograms: usize,
     /// Bytes of all labels, written out.
-    label_bytes: LabelBytes,
+    label_bytes: usize,
 }
 
 impl Received {
     pub(super) fn refuse(&mut self, reason: String) {
+        self.refuse_with(|| reason);
+    }
+
+    /// As `refuse`, for a long reason that many may have: it is made for the first few only.
+    pub(super) fn refuse_with(&mut self, reason: impl FnOnce() -> String) {
         self.invalid_series += 1;
         if self.reasons.len() < REASONS_MAX {
-            self.reasons.push(reason);
+            self.reasons.push(reason());
         }
     }
 
@@ -134,23 +139,17 @@ impl Received {
     }
 
     /// Counts labels of a sender that names each text once and uses it often: few bytes of its
-    /// could become many here.
+    /// could become many here. Also those of series that are refused then: they are work too.
     ///
     /// # Errors
     /// They are too many.
-    pub(super) fn count_labels(&mut self, labels: &Labels) -> Result<(), ReceiveError> {
-        self.label_bytes.add(labels.byte_len())
-    }
-}
-
-/// Counts the bytes that labels take here.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct LabelBytes(usize);
-
-impl LabelBytes {
-    fn add(&mut self, bytes: usize) -> Result<(), ReceiveError> {
-        self.0 = self.0.saturating_add(bytes);
-        if self.0 > LABEL_BYTES_MAX {
+    pub(super) fn count_labels<'a>(
+        &mut self,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), ReceiveError> {
+        let bytes = pairs.into_iter().map(|(name, value)| name.len().saturating_add(value.len()));
+        self.label_bytes = bytes.fold(self.label_bytes, usize::saturating_add);
+        if self.label_bytes > LABEL_BYTES_MAX {
             let text = format!(
                 "the labels of all series together take more than {} MiB; send fewer series at once",
                 LABEL_BYTES_MAX >> 20
@@ -330,6 +329,13 @@ pub(super) fn checked_labels(
     pairs: &[(&str, &str)],
     limits: &SafetyLimits,
 ) -> Result<Labels, String> {
+    let too_long = |(name, value): &&(&str, &str)| {
+        name.len() > limits.label_name_bytes_max || value.len() > limits.label_value_bytes_max
+    };
+    if let Some((name, _)) = pairs.iter().find(too_long) {
+        let name = cut(name, 50);
+        return Err(format!("label {name:?} or its value is too long"));
+    }
     let mut names: Vec<&str> = pairs.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
     if let Some([twice, _]) = names.array_windows().find(|[a, b]| a == b) {
@@ -337,13 +343,6 @@ pub(super) fn checked_labels(
             "invalid labels for series, labels {}, duplicated label {twice}",
             Labels::from_pairs(pairs.iter().copied())
         ));
-    }
-    let too_long = |(name, value): &&(&str, &str)| {
-        name.len() > limits.label_name_bytes_max || value.len() > limits.label_value_bytes_max
-    };
-    if let Some((name, _)) = pairs.iter().find(too_long) {
-        let name: String = name.chars().take(50).collect();
-        return Err(format!("label {name:?} or its value is too long"));
     }
     let labels = Labels::from_pairs(pairs.iter().copied());
     if labels.metric_name().is_none() || labels.get("").is_some() {

@@ -184,7 +184,11 @@ impl Reader<'_> {
             return Ok(());
         }
         let series = TimeSeries::decode(bytes).map_err(malformed)?;
-        match self.checked(&series) {
+        let pairs = self.symbols.pairs(&series.labels_refs);
+        if let Ok(pairs) = &pairs {
+            self.received.count_labels(pairs.iter().copied())?;
+        }
+        match self.checked(&series, pairs) {
             Ok((labels, metadata)) => self.keep(series, labels, metadata),
             Err(reason) => {
                 self.received.refuse(reason);
@@ -194,13 +198,17 @@ impl Reader<'_> {
     }
 
     /// Labels and metadata of a series, when both are in order and it has anything to tell.
-    fn checked(&self, series: &TimeSeries) -> Result<(Labels, Metadata), String> {
+    fn checked(
+        &self,
+        series: &TimeSeries,
+        pairs: Result<Vec<(&str, &str)>, String>,
+    ) -> Result<(Labels, Metadata), String> {
         let refs = &series.labels_refs;
         let of_series = |what: &str, why: String| {
             let shown: Vec<_> = refs.iter().take(20).map(u32::to_string).collect();
             format!("parsing {what} for series [{}]: {why}", shown.join(" "))
         };
-        let pairs = self.symbols.pairs(refs).map_err(|why| of_series("labels", why))?;
+        let pairs = pairs.map_err(|why| of_series("labels", why))?;
         if pairs.len() > self.limits.labels_max {
             let max = self.limits.labels_max;
             return Err(format!("{} labels; at most {max} are taken", pairs.len()));
@@ -222,11 +230,10 @@ impl Reader<'_> {
         labels: Labels,
         metadata: Metadata,
     ) -> Result<(), ReceiveError> {
-        self.received.count_labels(&labels)?;
         if !series.histograms.is_empty() {
             self.received.histograms += series.histograms.len();
-            let reason = format!("native histograms are disabled for series {labels}");
-            self.received.refuse(reason);
+            let reason = || format!("native histograms are disabled for series {labels}");
+            self.received.refuse_with(reason);
         }
         if series.samples.is_empty() {
             return Ok(());
@@ -248,7 +255,8 @@ impl Reader<'_> {
                     self.received.commit.exemplars.push(exemplar);
                 }
                 Err(why) => {
-                    self.received.refuse(format!("parsing exemplar for series {labels}: {why}"));
+                    let reason = || format!("parsing exemplar for series {labels}: {why}");
+                    self.received.refuse_with(reason);
                 }
             }
         }
@@ -497,6 +505,12 @@ mod tests {
         assert!(body.len() < 1 << 20);
         let err = take(&body).expect_err("too much");
         assert!(err.to_string().contains("more than 64 MiB"), "{err}");
+        // The same in series that are refused: their reasons would be as long.
+        let long = "x".repeat(4_000);
+        let symbols = ["", "__name__", "a", long.as_str()].map(str::to_owned).to_vec();
+        let one = super::tests::series(&[1, 2, 1, 3], &[(1.0, 1)]);
+        let body = packed(&Request { symbols, series: vec![one; 20_000] }.encode_to_vec());
+        assert!(take(&body).expect_err("too much").to_string().contains("more than 64 MiB"));
         // More labels than any series may have, and more texts than any request needs.
         let wide = sent(&SYMBOLS, vec![super::tests::series(&[1; 5_000], &[(1.0, 1)])]);
         assert_eq!((wide.invalid_series, wide.commit.samples.len()), (1, 0));
