@@ -241,6 +241,12 @@ fn remote_write_2_is_stored_and_partial_writes_are_counted() {
         assert!(body.contains(line), "no {line:?} in {body}");
     }
     assert_eq!(values(live.service.as_ref(), "sent_total"), [4.0]);
+    let own = live.service.own_metrics().expect("answers");
+    for (what, count) in [("samples", 5), ("refused", 4), ("histograms", 1)] {
+        let line =
+            format!("watchbell_received_{what}_total{{protocol=\"remote_write_2\"}} {count}\n");
+        assert!(own.contains(&line), "no {line:?} in {own}");
+    }
     let (status, head, body) =
         live.post("/api/v1/write", &[("Content-Type", V2), ("Content-Encoding", "gzip")], b"x");
     assert_eq!((status, written(&head)), (415, [Some(0); 3]), "{body}");
