@@ -114,7 +114,8 @@ impl OtlpSettings {
 
     /// Keys that are known and have no effect.
     pub fn without_effect(&self) -> Option<Problem> {
-        let text = "has no effect: native histograms are not kept, histograms keep their buckets";
+        let text = "convert_histograms_to_nhcb has no effect: native histograms are not kept, \
+                    histograms keep their buckets";
         self.convert_histograms_to_nhcb.then(|| Problem::new("convert_histograms_to_nhcb", text))
     }
 

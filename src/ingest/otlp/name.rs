@@ -134,10 +134,7 @@ fn sanitized(name: &str, keeps_many: bool) -> String {
         return name.chars().map(replaced).collect();
     }
     // Reserved names keep the two underscores on both sides.
-    let inner = name
-        .strip_prefix("__")
-        .and_then(|rest| rest.strip_suffix("__"))
-        .filter(|inner| !inner.is_empty());
+    let inner = name.strip_prefix("__").and_then(|rest| rest.strip_suffix("__"));
     let one = collapsed(inner.unwrap_or(name).chars().map(replaced));
     if inner.is_some() { format!("__{one}__") } else { one }
 }
@@ -332,7 +329,9 @@ mod tests {
         ] {
             assert_eq!(label(name, settings).as_deref(), Ok(expected), "{name}");
         }
-        for (settings, name) in [(&usual, ""), (&usual, "___"), (&kept, "__"), (&usual, "..")] {
+        for (settings, name) in
+            [(&usual, ""), (&usual, "___"), (&kept, "__"), (&usual, ".."), (&single, "____")]
+        {
             assert!(label(name, settings).is_err(), "{name:?}");
         }
     }
