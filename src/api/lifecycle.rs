@@ -6,7 +6,11 @@ use super::params::invalid;
 use super::route::Asked;
 use super::status;
 use crate::model::{TimeRange, Timestamp};
-use crate::wire::{Error, ErrorKind, ImportPart, RawWrite, Readiness};
+use crate::wire::{
+    Error, ErrorKind, ImportPart, OtlpPartial, OtlpResponse, RawWrite, Readiness, WriteOutcome,
+    Written,
+};
+use prost::Message as _;
 use std::collections::BTreeMap;
 
 pub(super) fn healthy(_: &Asked) -> Result<Response, Error> {
@@ -138,30 +142,78 @@ pub(super) fn write(asked: &Asked) -> Result<Response, Error> {
             "remote write receiver needs to be enabled with --web.enable-remote-write-receiver\n";
         return Ok(Response::text(404, text));
     }
+    let request = raw_write(asked);
+    let wants_counts = request.content_type.contains("io.prometheus.write.v2.Request");
+    let (response, written) = match asked.core().remote_write(request) {
+        Ok(WriteOutcome { refused: None, written }) => (Response::empty(204), written),
+        Ok(WriteOutcome { refused: Some(why), written }) => {
+            (Response::text(400, &format!("{why}\n")), written)
+        }
+        Err(err) => (write_failure(&err), None),
+    };
+    // Senders of 2.0 are always told, so that one that counts nothing is known not to speak it.
+    let written = written.or(wants_counts.then(Written::default));
+    Ok(match written {
+        Some(Written { samples, histograms, exemplars }) => response
+            .with("x-prometheus-remote-write-samples-written", samples.to_string())
+            .with("x-prometheus-remote-write-histograms-written", histograms.to_string())
+            .with("x-prometheus-remote-write-exemplars-written", exemplars.to_string()),
+        None => response,
+    })
+}
+
+/// OTLP: what is stored is answered in the encoding of the request, errors are plain text.
+///
+/// Source: prometheus, storage/remote/write_otlp_handler.go; opentelemetry.io, docs/specs/otlp.
+pub(super) fn otlp_write(asked: &Asked) -> Result<Response, Error> {
+    if !asked.is_trusted() && !asked.api.settings.enable_otlp {
+        let text = "otlp write receiver needs to be enabled with --web.enable-otlp-receiver\n";
+        return Ok(Response::text(404, text));
+    }
+    let request = raw_write(asked);
+    let is_json = request.content_type.contains("json");
+    let outcome = match asked.core().otlp_write(request) {
+        Ok(outcome) => outcome,
+        Err(err) => return Ok(write_failure(&err)),
+    };
+    if let Some(why) = outcome.refused {
+        return Ok(Response::text(400, &format!("{why}\n")));
+    }
+    let partial = (outcome.rejected_points > 0).then(|| OtlpPartial {
+        rejected_data_points: i64::try_from(outcome.rejected_points).unwrap_or(i64::MAX),
+        error_message: outcome.message,
+    });
+    let answer = OtlpResponse { partial_success: partial };
+    Ok(if is_json {
+        Response::new(200, "application/json", serde_json::to_vec(&answer).unwrap_or_default())
+    } else {
+        Response::new(200, "application/x-protobuf", answer.encode_to_vec())
+    })
+}
+
+fn raw_write(asked: &Asked) -> RawWrite {
     let header = |name: &str| asked.request.header(name).unwrap_or_default().to_owned();
-    let request = RawWrite {
+    RawWrite {
         content_type: header("content-type"),
         content_encoding: header("content-encoding"),
         body: asked.request.body.clone(),
+    }
+}
+
+/// Why nothing was taken. Senders retry 5xx and drop the rest.
+fn write_failure(err: &Error) -> Response {
+    let status = match err.kind {
+        ErrorKind::NotAcceptable => 415,
+        ErrorKind::Execution => 400,
+        ErrorKind::BadData
+        | ErrorKind::Timeout
+        | ErrorKind::Canceled
+        | ErrorKind::Internal
+        | ErrorKind::NotFound
+        | ErrorKind::Unavailable
+        | ErrorKind::Forbidden
+        | ErrorKind::Busy => err.kind.status(),
     };
-    Ok(match asked.core().remote_write(request) {
-        Ok(()) => Response::empty(204),
-        Err(err) => {
-            let status = match err.kind {
-                // Senders retry 5xx and drop the rest.
-                ErrorKind::NotAcceptable => 415,
-                ErrorKind::Execution => 400,
-                ErrorKind::BadData
-                | ErrorKind::Timeout
-                | ErrorKind::Canceled
-                | ErrorKind::Internal
-                | ErrorKind::NotFound
-                | ErrorKind::Unavailable
-                | ErrorKind::Forbidden
-                | ErrorKind::Busy => err.kind.status(),
-            };
-            let response = Response::text(status, &format!("{}\n", err.message));
-            if status == 503 { response.with("retry-after", "1") } else { response }
-        }
-    })
+    let response = Response::text(status, &format!("{}\n", err.message));
+    if status == 503 { response.with("retry-after", "1") } else { response }
 }

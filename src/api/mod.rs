@@ -45,6 +45,8 @@ pub struct ApiSettings {
     pub enable_admin: bool,
     /// `/api/v1/write` over TCP from loopback; the unix socket always has it.
     pub enable_remote_write: bool,
+    /// Whether OTLP is taken over TCP.
+    pub enable_otlp: bool,
     /// Where browsers reach the server; empty when they use the listening address.
     pub external_url: String,
     /// Before every path; `/` for none.
@@ -67,6 +69,7 @@ impl Default for ApiSettings {
             enable_lifecycle: false,
             enable_admin: false,
             enable_remote_write: true,
+            enable_otlp: true,
             external_url: String::new(),
             route_prefix: "/".to_owned(),
             page_title: "watchbell".to_owned(),

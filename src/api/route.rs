@@ -117,6 +117,7 @@ static ROUTES: &[Route] = &[
     early("/api/v1/features", GET, status::features),
     // Short, and not to wait behind heavy queries: agents give up.
     change("/api/v1/write", POST, Lane::Cheap, lifecycle::write),
+    change("/api/v1/otlp/v1/metrics", POST, Lane::Cheap, lifecycle::otlp_write),
     change("/api/v1/admin/tsdb/compact", POST_PUT, Lane::Heavy, lifecycle::compact),
     change("/api/v1/import/openmetrics", POST, Lane::Heavy, lifecycle::import),
     read("/api/v1/watchbell/storage", GET, Lane::Heavy, status::storage),

@@ -159,6 +159,7 @@ pub(super) fn features(asked: &Asked) -> Result<Response, Error> {
         ("exclude_alerts", true),
         ("label_values_match", true),
         ("lifecycle", settings.enable_lifecycle),
+        ("otlp_write_receiver", settings.enable_otlp),
         ("query_warnings", true),
         ("remote_write_receiver", settings.enable_remote_write),
         ("time_range_labels", true),

@@ -22,6 +22,8 @@ pub struct Settings {
     pub admin: bool,
     /// Remote writes from other hosts.
     pub remote_write: bool,
+    /// OTLP from other hosts.
+    pub otlp: bool,
     /// The most connections.
     pub max_connections: usize,
     /// The log.

@@ -198,6 +198,7 @@ fn api_settings(settings: &Settings) -> ApiSettings {
         enable_lifecycle: settings.lifecycle,
         enable_admin: settings.admin,
         enable_remote_write: true,
+        enable_otlp: true,
         external_url: external.clone(),
         route_prefix: prefix.unwrap_or_else(|| "/".to_owned()),
         query_timeout: settings.service.query_timeout,

@@ -213,6 +213,9 @@ pub(super) struct ServerFlags {
     /// Take remote writes from other hosts too; from this one they are always taken
     #[arg(long = "web.enable-remote-write-receiver")]
     pub remote_write: bool,
+    /// Take OTLP metrics from other hosts too; from this one they are always taken
+    #[arg(long = "web.enable-otlp-receiver")]
+    pub otlp: bool,
     /// The most connections at a time
     #[arg(long = "web.max-connections", value_name = "COUNT", default_value_t = 512)]
     pub max_connections: usize,

@@ -12,10 +12,11 @@ use crate::wire::{
     ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer,
     AlertsAnswer, Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Detail, Error, ErrorKind,
     ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery,
-    MatcherForm, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, PushGroup,
-    PushVerb, QueryData, QueryStats, RangeQuery, RawPush, RawWrite, Readiness, ReceiverName,
-    RelabelSteps, RuleKind, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
-    StorageReport, TargetState, TargetsAnswer, TopQueries, TsdbStatus, WalReplay, WatchStatus,
+    MatcherForm, MetadataEntry, MetadataRequest, OtlpOutcome, OtlpResponse, PostableAlert,
+    PostableSilence, PushGroup, PushVerb, QueryData, QueryStats, RangeQuery, RawPush, RawWrite,
+    Readiness, ReceiverName, RelabelSteps, RuleKind, RulesAnswer, RulesRequest, RuntimeInfo,
+    SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TopQueries, TsdbStatus,
+    WalReplay, WatchStatus, WriteOutcome, Written,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -437,13 +438,43 @@ impl Core for Remote {
         Ok(String::from_utf8_lossy(&response.body).into_owned())
     }
 
-    fn remote_write(&self, request: RawWrite) -> Result<(), Error> {
+    fn remote_write(&self, request: RawWrite) -> Result<WriteOutcome, Error> {
+        let is_v2 = request.content_type.contains("io.prometheus.write.v2.Request");
         let mut ask = Ask::post("/api/v1/write", &request.content_type, request.body);
         ask.headers.push(("content-encoding".to_owned(), request.content_encoding));
-        let version = ("x-prometheus-remote-write-version", "0.1.0");
-        ask.headers.push((version.0.to_owned(), version.1.to_owned()));
-        self.prometheus.success(&Call::with_timeout(Duration::from_secs(30)), ask)?;
-        Ok(())
+        let version = if is_v2 { "2.0.0" } else { "0.1.0" };
+        ask.headers.push(("x-prometheus-remote-write-version".to_owned(), version.to_owned()));
+        let call = Call::with_timeout(Duration::from_secs(30));
+        let response = self.prometheus.success(&call, ask)?;
+        let count = |what: &str| {
+            let name = format!("x-prometheus-remote-write-{what}-written");
+            response.header(&name).and_then(|text| text.parse::<usize>().ok())
+        };
+        let written = count("samples").map(|samples| Written {
+            samples,
+            histograms: count("histograms").unwrap_or(0),
+            exemplars: count("exemplars").unwrap_or(0),
+        });
+        Ok(WriteOutcome { refused: None, written })
+    }
+
+    fn otlp_write(&self, request: RawWrite) -> Result<OtlpOutcome, Error> {
+        let mut ask = Ask::post("/api/v1/otlp/v1/metrics", &request.content_type, request.body);
+        ask.headers.push(("content-encoding".to_owned(), request.content_encoding));
+        let response =
+            self.prometheus.success(&Call::with_timeout(Duration::from_secs(30)), ask)?;
+        let read = if request.content_type.contains("json") {
+            serde_json::from_slice::<OtlpResponse>(&response.body).ok()
+        } else {
+            prost::Message::decode(response.body.as_ref()).ok()
+        };
+        // Prometheus answers with nothing.
+        let partial = read.and_then(|read: OtlpResponse| read.partial_success).unwrap_or_default();
+        Ok(OtlpOutcome {
+            refused: None,
+            rejected_points: usize::try_from(partial.rejected_data_points).unwrap_or(0),
+            message: partial.error_message,
+        })
     }
 
     fn push(&self, request: RawPush) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! `prometheus.yml` as written, with our one extra key.
 
-use crate::ingest::config::{Global, Opaque, PushSettings, ScrapeConfig};
+use crate::ingest::config::{Global, Opaque, OtlpSettings, PushSettings, ScrapeConfig};
 use crate::model::Labels;
 use crate::notify::config::{AlertingSettings, File};
 use crate::storage::config::StorageSettings;
@@ -25,7 +25,7 @@ pub(super) struct Document {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remote_read: Vec<Opaque>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub otlp: Option<Opaque>,
+    pub otlp: Option<OtlpSettings>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracing: Option<Opaque>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,7 +113,6 @@ impl Document {
         let sections = [
             ("remote_write", !self.remote_write.is_empty(), "samples are not sent on"),
             ("remote_read", !self.remote_read.is_empty(), "other stores are not read"),
-            ("otlp", self.otlp.is_some(), "OTLP is not received"),
             ("tracing", self.tracing.is_some(), "there is nothing to trace to"),
             ("runtime", self.runtime.is_some(), "it steers Go's garbage collector"),
             ("watchbell.sourcegraph", self.watchbell.sourcegraph.is_some(), "no site is followed"),

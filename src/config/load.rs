@@ -8,7 +8,7 @@ use super::document::{AlertmanagerChoice, Document, Pack};
 use super::error::{Error, Located};
 use super::file::Source;
 use crate::alerts::config::Options as AlertOptions;
-use crate::ingest::config::{Checked, check as check_jobs};
+use crate::ingest::config::{Checked, OtlpSettings, check as check_jobs};
 use crate::model::{Labels, Problem};
 use crate::notify::config::Alerting;
 use crate::promql::config::Features;
@@ -65,6 +65,8 @@ pub struct Config {
     pub jobs: Checked,
     /// Groups of rules.
     pub groups: Vec<LoadedGroup>,
+    /// `otlp`.
+    pub otlp: OtlpSettings,
     /// `storage`.
     pub storage: StorageSettings,
     /// What changes every alert on its way out, and Alertmanagers beside the built-in one.
@@ -99,6 +101,7 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
         Loader { sources, source: &source, base, faults: Vec::new(), notes: Vec::new() };
     let jobs = loader.jobs(&document);
     let groups = loader.groups(&document);
+    let otlp = loader.otlp(&document);
     let alerting = loader.alerting(&document);
     let alertmanager = loader.alertmanager(&document);
     for problem in document.storage.without_effect() {
@@ -106,8 +109,8 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
     }
     loader.notes.extend(document.not_built());
     let Loader { faults, mut notes, base, .. } = loader;
-    let (Some(jobs), Some(alerting), Some(alertmanager), true) =
-        (jobs, alerting, alertmanager, faults.is_empty())
+    let (Some(jobs), Some(otlp), Some(alerting), Some(alertmanager), true) =
+        (jobs, otlp, alerting, alertmanager, faults.is_empty())
     else {
         return Err(Error { faults });
     };
@@ -123,6 +126,7 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
         local_interval: span(global.scrape_interval).unwrap_or(Duration::from_secs(60)),
         jobs,
         groups,
+        otlp,
         storage: document.storage.clone(),
         alerting,
         base,
@@ -244,6 +248,21 @@ impl Loader<'_> {
             }
         }
         found
+    }
+
+    fn otlp(&mut self, document: &Document) -> Option<OtlpSettings> {
+        let settings = document.otlp.clone().unwrap_or_default();
+        if let Some(problem) = settings.without_effect() {
+            self.note(&problem.below("otlp"));
+        }
+        let scheme = document.global.metric_name_validation_scheme.as_deref();
+        match settings.check(scheme == Some("legacy")) {
+            Ok(settings) => Some(settings),
+            Err(problems) => {
+                problems.into_iter().for_each(|problem| self.fault(&problem.below("otlp")));
+                None
+            }
+        }
     }
 
     fn alerting(&mut self, document: &Document) -> Option<Alerting> {

@@ -52,6 +52,20 @@ pub const PUSH_GROUPS_MAX: usize = 10_000;
 /// Bytes of all pushed groups: they are held in memory until they are deleted.
 pub const PUSH_HELD_BYTES_MAX: usize = 64 << 20;
 
+/// Bytes of the labels of one request, written out: senders that name texts once and use them often
+/// could otherwise make gigabytes of a small body.
+pub const LABEL_BYTES_MAX: usize = 64 << 20;
+
+/// Texts in the table of a remote write 2.0 request: ten times what 10,000 series need.
+pub const SYMBOLS_MAX: usize = 1_000_000;
+
+/// Attributes of a resource, a scope or a point: more than labels, as a resource tells them in one
+/// series only.
+pub const ATTRIBUTES_MAX: usize = 256;
+
+/// Exemplars of one point: SDKs keep one a bucket.
+pub const EXEMPLARS_MAX: usize = 1_000;
+
 /// Bytes of a help text that are kept: help is one sentence.
 pub const HELP_BYTES_MAX: usize = 1 << 10;
 

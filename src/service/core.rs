@@ -8,21 +8,19 @@ use super::scraping::printed;
 use super::start::{PROMETHEUS_VERSION, Parts, Service, host_name};
 use crate::alerts::SilenceError;
 use crate::alerts::matchers;
-use crate::ingest::receive::{self, ReceiveError};
 use crate::ingest::scrape::LocalTarget as _;
 use crate::model::{Labels, Matcher, Regex, SilenceId, TimeRange, Timestamp};
 use crate::promql::syntax;
-use crate::storage::append::{AppendError, Appender as _};
 use crate::sys::process;
 use crate::wire::{
     ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagerTarget,
     AlertmanagersAnswer, AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus,
     ConfigAnswer, ConfigText, Core, Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert,
-    ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, PostableAlert,
-    PostableSilence, PushGroup, QueryData, RangeQuery, RawPush, RawWrite, Readiness, ReceiverName,
-    ReceiverStatus, RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest,
-    SilenceForm, StorageReport, StorageStatus, TargetState, TargetsAnswer, TopQueries, TsdbStatus,
-    VersionInfo, WalReplay, WatchStatus,
+    ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, OtlpOutcome,
+    PostableAlert, PostableSilence, PushGroup, QueryData, RangeQuery, RawPush, RawWrite, Readiness,
+    ReceiverName, ReceiverStatus, RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo,
+    SeriesRequest, SilenceForm, StorageReport, StorageStatus, TargetState, TargetsAnswer,
+    TopQueries, TsdbStatus, VersionInfo, WalReplay, WatchStatus, WriteOutcome,
 };
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -328,19 +326,12 @@ impl Core for Service {
         Ok(printed(&families))
     }
 
-    fn remote_write(&self, request: RawWrite) -> Result<(), Error> {
-        let parts = self.running()?;
-        let received = receive::decode(
-            Some(&request.content_type),
-            Some(&request.content_encoding),
-            &request.body,
-            &self.options.limits,
-        )
-        .map_err(|err| receive_error(&err))?;
-        let committed = parts.storage.commit_synced(&received.commit).map_err(append_error)?;
-        self.revision.bump();
-        let answer = receive::answer(&received, &committed);
-        if answer.status == 400 { Err(Error::bad_data(answer.body)) } else { Ok(()) }
+    fn remote_write(&self, request: RawWrite) -> Result<WriteOutcome, Error> {
+        self.take_write(&request)
+    }
+
+    fn otlp_write(&self, request: RawWrite) -> Result<OtlpOutcome, Error> {
+        self.take_otlp(&request)
     }
 
     fn push(&self, request: RawPush) -> Result<(), Error> {
@@ -525,20 +516,6 @@ impl Core for Service {
     fn changes_after(&self, revision: u64, deadline: Duration) -> Result<Changes, Error> {
         Ok(Changes { revision: self.revision.wait_after(revision, deadline) })
     }
-}
-
-fn receive_error(err: &ReceiveError) -> Error {
-    let kind = match err.status() {
-        // `api` answers 415 for this kind on the write path.
-        415 => ErrorKind::NotAcceptable,
-        _ => ErrorKind::BadData,
-    };
-    Error::new(kind, err.to_string())
-}
-
-/// A sender tries again later what could not be stored now.
-fn append_error(err: AppendError) -> Error {
-    Error::new(ErrorKind::Busy, err.to_string())
 }
 
 fn silence_error(failure: SilenceFailure) -> Error {

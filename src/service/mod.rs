@@ -23,6 +23,7 @@ mod pushing;
 mod queries;
 mod query_log;
 mod query_metrics;
+mod receiving;
 mod revision;
 mod ruling;
 mod scraping;

@@ -484,7 +484,7 @@ fn sources(options: &Options) -> Sources {
     }
 }
 
-fn has_feature(options: &Options, name: &str) -> bool {
+pub(super) fn has_feature(options: &Options, name: &str) -> bool {
     options.features.iter().any(|feature| feature == name)
 }
 

@@ -144,6 +144,8 @@ pub struct Committed {
     pub created: usize,
     /// Exemplars refused because they were before the newest of their series.
     pub exemplars_out_of_order: usize,
+    /// Exemplars that are kept, those among them that were kept before.
+    pub exemplars_taken: usize,
 }
 
 /// Why nothing of a commit was taken.

@@ -105,27 +105,33 @@ impl Exemplars {
     }
 
     /// Takes what a commit brought, each with its series; none may be after `newest`. Answers how
-    /// many were out of order.
-    pub(super) fn add(&self, brought: Vec<(Labels, Exemplar)>, newest: Timestamp) -> usize {
+    /// many are kept, also from before, and how many were out of order.
+    pub(super) fn add(
+        &self,
+        brought: Vec<(Labels, Exemplar)>,
+        newest: Timestamp,
+    ) -> (usize, usize) {
         let mut kept = self.kept();
         if kept.max == 0 {
-            return 0;
+            return (0, 0);
         }
-        let mut out_of_order = 0;
+        let (mut taken, mut out_of_order) = (0, 0);
         for (series, exemplar) in brought {
             match kept.refusal(&series, &exemplar, newest) {
                 None => {
                     kept.push(series, exemplar);
                     self.metrics.appended.inc();
+                    taken += 1;
                 }
                 Some(why) => {
+                    taken += usize::from(why == Refusal::Duplicate);
                     out_of_order += usize::from(why == Refusal::OutOfOrder);
                     self.metrics.refused(why);
                 }
             }
         }
         self.metrics.show(&kept);
-        out_of_order
+        (taken, out_of_order)
     }
 
     /// Those in `range` of series that one of `selectors` selects, by series.

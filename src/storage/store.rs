@@ -400,7 +400,9 @@ impl Storage {
             Ok(mut committed) => {
                 self.metrics.committed(&committed);
                 if !commit.exemplars.is_empty() {
-                    committed.exemplars_out_of_order = self.take_exemplars(commit, &committed);
+                    let (taken, out_of_order) = self.take_exemplars(commit, &committed);
+                    committed.exemplars_taken = taken;
+                    committed.exemplars_out_of_order = out_of_order;
                 }
                 if self.trouble.any.load(Ordering::Relaxed) {
                     self.set_log_trouble(None);
@@ -422,8 +424,8 @@ impl Storage {
         self.space().is_ok_and(|space| self.ballast.release_if_full(space.free))
     }
 
-    /// Takes those whose series is there; how many of them were out of order.
-    fn take_exemplars(&self, commit: &Commit, committed: &Committed) -> usize {
+    /// Takes those whose series is there; how many are kept and how many were out of order.
+    fn take_exemplars(&self, commit: &Commit, committed: &Committed) -> (usize, usize) {
         let refs = commit.exemplars.iter().map(|one| match one.series {
             SeriesKey::Known(series) => Some(series),
             SeriesKey::New(at) => *committed.refs.get(usize::try_from(at).ok()?)?,

@@ -133,7 +133,7 @@ pub enum Readiness {
     Stopping,
 }
 
-/// A remote-write request as it came: `ingest` decodes it within its limits.
+/// A remote-write or OTLP request as it came: `ingest` decodes it within its limits.
 #[derive(Clone, Debug)]
 pub struct RawWrite {
     /// The header `Content-Type`.
@@ -142,6 +142,37 @@ pub struct RawWrite {
     pub content_encoding: String,
     /// The body, still compressed.
     pub body: Vec<u8>,
+}
+
+/// What became of a write request that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteOutcome {
+    /// Why something was left out; the rest is stored. The sender is not to send it again.
+    pub refused: Option<String>,
+    /// What is stored, for senders that want to know: remote write 2.0.
+    pub written: Option<Written>,
+}
+
+/// What became of an OTLP request that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OtlpOutcome {
+    /// Why something was left out that is in another form than it should be; the rest is stored.
+    pub refused: Option<String>,
+    /// Points that are in order and cannot be kept here; the rest is stored.
+    pub rejected_points: usize,
+    /// Why, empty when there are none.
+    pub message: String,
+}
+
+/// Counts of what a request stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Samples.
+    pub samples: usize,
+    /// Native histograms.
+    pub histograms: usize,
+    /// Exemplars.
+    pub exemplars: usize,
 }
 
 /// Everything that a screen, a command or an HTTP request may ask of the server.
@@ -224,7 +255,9 @@ pub trait Core: Send + Sync + fmt::Debug {
     /// The server's own metrics in the text format.
     fn own_metrics(&self) -> Result<String, Error>;
     /// Stores the samples of a remote-write request. The good ones are kept when others are not.
-    fn remote_write(&self, request: RawWrite) -> Result<(), Error>;
+    fn remote_write(&self, request: RawWrite) -> Result<WriteOutcome, Error>;
+    /// Stores the metrics of an OTLP request. The good points are kept when others are not.
+    fn otlp_write(&self, request: RawWrite) -> Result<OtlpOutcome, Error>;
     /// Carries out a push to a group; durable when this returns.
     fn push(&self, request: RawPush) -> Result<(), Error>;
     /// All pushed groups, by key.

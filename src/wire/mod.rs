@@ -10,6 +10,7 @@ mod core;
 mod error;
 mod explain;
 mod forms;
+mod otlp;
 mod prometheus;
 mod push;
 mod query;
@@ -20,13 +21,16 @@ pub use alertmanager::{
     GettableAlertStatus, MatcherForm, PostableAlert, PostableSilence, ReceiverName, SilenceForm,
     SilenceStatus, VersionInfo,
 };
-pub use core::{Answer, Call, Core, Hurry, Kept, RawWrite, Readiness};
+pub use core::{
+    Answer, Call, Core, Hurry, Kept, OtlpOutcome, RawWrite, Readiness, WriteOutcome, Written,
+};
 pub use error::{Error, ErrorKind};
 pub use explain::{
     Account, ClosestSeries, Detail, Explain, ExplainLimit, ExplainNode, QuerySamples, QueryStats,
     QueryTimings,
 };
 pub use forms::{rfc3339, rfc3339_opt};
+pub use otlp::{OtlpPartial, OtlpResponse};
 pub use prometheus::{
     AlertForm, AlertmanagerTarget, AlertmanagersAnswer, AlertsAnswer, BlockReport, BuildInfo,
     ConfigAnswer, DroppedTarget, HeadStats, ImportAnswer, ImportPart, MetadataEntry,

@@ -463,12 +463,30 @@ impl Core for Fixture {
         Ok("# TYPE up gauge\nup 1\n".to_owned())
     }
 
-    fn remote_write(&self, request: RawWrite) -> Result<(), Error> {
+    fn remote_write(&self, request: RawWrite) -> Result<WriteOutcome, Error> {
         self.tell(format!("{request:?}"));
         if request.body.is_empty() {
             return Err(Error::bad_data("snappy: corrupt input"));
         }
-        Ok(())
+        let is_v2 = request.content_type.contains("v2.Request");
+        let written = Written { samples: 3, histograms: 0, exemplars: 1 };
+        Ok(WriteOutcome { refused: None, written: is_v2.then_some(written) })
+    }
+
+    fn otlp_write(&self, request: RawWrite) -> Result<OtlpOutcome, Error> {
+        self.tell(format!("{request:?}"));
+        match request.body.as_slice() {
+            b"" => Err(Error::bad_data("no body")),
+            b"late" => Ok(OtlpOutcome {
+                refused: Some("out of order sample".to_owned()),
+                ..OtlpOutcome::default()
+            }),
+            _ => Ok(OtlpOutcome {
+                refused: None,
+                rejected_points: request.body.len() - 1,
+                message: "why".to_owned(),
+            }),
+        }
     }
 
     fn push(&self, request: RawPush) -> Result<(), Error> {

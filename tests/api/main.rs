@@ -189,6 +189,53 @@ fn foreign_pages_and_rebound_names_get_nothing() {
 }
 
 #[test]
+fn senders_of_remote_write_2_are_told_what_is_stored() {
+    let (_, api) = fixture_api(ApiSettings::default());
+    let v2 = ("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
+    let v1 = ("Content-Type", "application/x-protobuf");
+    for (kind, body, status, counts) in [
+        (v2, "x", 204, Some(["3", "0", "1"])),
+        // Nothing could be read: nothing is stored, and that is said too.
+        (v2, "", 400, Some(["0", "0", "0"])),
+        (v1, "x", 204, None),
+        (v1, "", 400, None),
+    ] {
+        let seen = direct(&api, "POST", "/api/v1/write", &[kind], body);
+        assert_eq!(seen.status, status, "{kind:?} {body:?}");
+        for (place, what) in ["samples", "histograms", "exemplars"].into_iter().enumerate() {
+            let name = format!("x-prometheus-remote-write-{what}-written");
+            assert_eq!(seen.header(&name), counts.map(|counts| counts[place]), "{kind:?} {what}");
+        }
+    }
+}
+
+#[test]
+fn otlp_is_answered_in_the_encoding_of_the_request() {
+    let (_, api) = fixture_api(ApiSettings::default());
+    for (media, body, expected) in [
+        ("application/json", "x", "{}"),
+        (
+            "application/json",
+            "abc",
+            r#"{"partialSuccess":{"rejectedDataPoints":"2","errorMessage":"why"}}"#,
+        ),
+        ("application/x-protobuf", "x", ""),
+        ("application/x-protobuf", "abc", "\n\u{7}\u{8}\u{2}\u{12}\u{3}why"),
+    ] {
+        let headers = [("Content-Type", media)];
+        let seen = direct(&api, "POST", "/api/v1/otlp/v1/metrics", &headers, body);
+        assert_eq!((seen.status, seen.header("content-type")), (200, Some(media)));
+        assert_eq!(seen.body, expected, "{media} {body}");
+    }
+    let off = ApiSettings { enable_otlp: false, ..ApiSettings::default() };
+    let servers = Servers::start(off, TcpLimits::default());
+    let seen = servers.over_tcp(&raw("POST", "/api/v1/otlp/v1/metrics", &[], "x"));
+    assert_eq!(seen.status, 404);
+    let words = "otlp write receiver needs to be enabled with --web.enable-otlp-receiver\n";
+    assert_eq!(seen.body, words);
+}
+
+#[test]
 fn origins_that_are_named_may_read() {
     let settings = ApiSettings {
         cors_origin: Regex::anchored("https?://grafana\\.example").ok(),

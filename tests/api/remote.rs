@@ -92,7 +92,15 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         content_encoding: "snappy".to_owned(),
         body: vec![0, 1, 255],
     };
+    let write_2 = RawWrite {
+        content_type: "application/x-protobuf;proto=io.prometheus.write.v2.Request".to_owned(),
+        ..write.clone()
+    };
+    let json = RawWrite { content_type: "application/json".to_owned(), ..write.clone() };
     vec![
+        ("write 2.0", format!("{:?}", core.remote_write(write_2))),
+        ("otlp", format!("{:?}", core.otlp_write(write.clone()))),
+        ("otlp in JSON", format!("{:?}", core.otlp_write(json))),
         ("vector", format!("{:?}", core.query(&call, &instant("up")))),
         ("warned", format!("{:?}", core.query(&call, &instant("warned")))),
         ("scalar", format!("{:?}", core.query(&call, &instant("1")))),

@@ -76,6 +76,12 @@ fn what_is_known_and_has_no_effect_is_named() {
     check(&["check", "config", &config], 0, "\"remote_write\" is known and has no effect", "");
     let stale = format!("{config}:5:53: stale_series_compaction_threshold has no effect");
     check(&["check", "config", &config], 0, &stale, "");
+    let native = file(&folder, "o.yml", "otlp: {convert_histograms_to_nhcb: true}\n");
+    let expected = format!("{native}:1:36: convert_histograms_to_nhcb has no effect");
+    check(&["check", "config", &native], 0, &expected, "");
+    let wrong = file(&folder, "w.yml", "otlp: {promote_resource_attribute: [a]}\n");
+    let expected = format!("{wrong}:1:8: unknown field \"promote_resource_attribute\"");
+    check(&["check", "config", &wrong], 1, "", &expected);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod discovery;
 mod pushgateway;
 mod pushing;
+mod receiving;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -476,8 +476,12 @@ impl Core for World {
         self.up(String::new())
     }
 
-    fn remote_write(&self, _: RawWrite) -> Result<(), Error> {
-        self.up(())
+    fn remote_write(&self, _: RawWrite) -> Result<WriteOutcome, Error> {
+        self.up(WriteOutcome::default())
+    }
+
+    fn otlp_write(&self, _: RawWrite) -> Result<OtlpOutcome, Error> {
+        self.up(OtlpOutcome::default())
     }
 
     fn push(&self, _: RawPush) -> Result<(), Error> {

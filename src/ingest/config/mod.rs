@@ -10,6 +10,7 @@ mod check;
 mod discovery;
 mod job;
 mod opaque;
+mod otlp;
 mod settings;
 
 #[cfg(test)]
@@ -22,4 +23,5 @@ pub use discovery::{
 };
 pub use job::{Escaping, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
 pub use opaque::Opaque;
+pub use otlp::{OtlpSettings, TranslationStrategy};
 pub use settings::{Global, PushSettings, ScrapeConfig, TargetGroup};

@@ -1,68 +1,12 @@
-//! Remote write 1.0: what agents and other servers push.
+//! Remote write 1.0: each series carries its labels as text.
 //!
-//! A body is taken apart with bounds at each step: the declared length before anything is
-//! allocated, then series by series, so that a small body cannot become a large structure.
-//!
-//! Source: prometheus, prompb/remote.proto, prompb/types.proto, storage/remote/write_handler.go.
+//! Source: prometheus, prompb/remote.proto, prompb/types.proto.
 
-use super::limits::{SafetyLimits, WRITE_BYTES_MAX, WRITE_SAMPLES_MAX};
-use crate::model::{EXEMPLAR_CHARS_MAX, Exemplar, Labels, Metadata, MetricType, Timestamp};
-use crate::storage::append::{AppendExemplar, AppendSample, Commit, Committed, Refusal};
+use super::{ReceiveError, Received, checked_labels, malformed, next_field};
+use crate::ingest::limits::{METADATA_MAX, SafetyLimits};
+use crate::model::{EXEMPLAR_CHARS_MAX, Exemplar, Metadata, MetricType, Timestamp};
+use crate::storage::append::{AppendExemplar, AppendSample};
 use prost::Message as _;
-use prost::encoding::{WireType, decode_key, decode_varint};
-
-/// Why nothing of a request was taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReceiveError {
-    /// Another message or encoding: status 415.
-    #[error("{0}")]
-    Unsupported(String),
-    /// The body is longer than allowed: status 413.
-    #[error("the body declares {declared} bytes; at most {limit} are taken")]
-    TooLarge {
-        /// What it declares.
-        declared: usize,
-        /// What is allowed.
-        limit: usize,
-    },
-    /// The body cannot be read: status 400.
-    #[error("{0}")]
-    Malformed(String),
-}
-
-impl ReceiveError {
-    /// The status of the answer.
-    pub const fn status(&self) -> u16 {
-        match self {
-            Self::Unsupported(_) => 415,
-            Self::TooLarge { .. } => 413,
-            Self::Malformed(_) => 400,
-        }
-    }
-}
-
-/// A request that was read.
-#[derive(Clone, Debug, Default)]
-pub struct Received {
-    /// What is to be stored.
-    pub commit: Commit,
-    /// Series that were left out, and the reason of the first.
-    pub invalid_series: usize,
-    /// The reason of the first that was left out.
-    pub invalid_reason: Option<String>,
-    /// Native histograms, which are counted and not kept.
-    pub histograms: usize,
-}
-
-/// The answer to a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WriteAnswer {
-    /// 204, or 400 when something was refused: never send it again.
-    pub status: u16,
-    /// Why, empty for 204.
-    pub body: String,
-}
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct LabelPair {
@@ -122,20 +66,10 @@ struct MetricMetadata {
 const SERIES_TAG: u32 = 1;
 const METADATA_TAG: u32 = 3;
 
-/// Reads a request.
-///
-/// # Errors
-/// See `ReceiveError`. Single bad series are left out and counted in `Received`.
-pub fn decode(
-    content_type: Option<&str>,
-    encoding: Option<&str>,
-    body: &[u8],
-    limits: &SafetyLimits,
-) -> Result<Received, ReceiveError> {
-    check_content(content_type, encoding)?;
-    let body = uncompressed(body)?;
+/// Reads an uncompressed message.
+pub(super) fn read(body: &[u8], limits: &SafetyLimits) -> Result<Received, ReceiveError> {
     let mut received = Received::default();
-    let mut rest = body.as_slice();
+    let mut rest = body;
     while !rest.is_empty() {
         let (tag, field) = next_field(&mut rest)?;
         match (tag, field) {
@@ -146,95 +80,6 @@ pub fn decode(
         }
     }
     Ok(received)
-}
-
-/// The answer once the store has spoken.
-///
-/// Source: prometheus, storage/remote/write_handler.go: any refused sample makes it a 400, so that
-/// the sender does not try again; the rest is kept.
-pub fn answer(received: &Received, committed: &Committed) -> WriteAnswer {
-    let refused = committed.refused.first().map(|(place, why)| {
-        let labels = received.commit.labels_at(*place).map(Labels::to_string);
-        match why {
-            Refusal::TooFarAhead => "out of bounds: timestamp is too far in the future".to_owned(),
-            Refusal::SeriesLimit | Refusal::Memory | Refusal::BadLabels => {
-                format!("{} for series {}", why.as_str(), labels.unwrap_or_default())
-            }
-            Refusal::OutOfOrder | Refusal::Duplicate | Refusal::TooOld => why.as_str().to_owned(),
-        }
-    });
-    match received.invalid_reason.clone().or(refused) {
-        Some(body) => WriteAnswer { status: 400, body },
-        None => WriteAnswer { status: 204, body: String::new() },
-    }
-}
-
-fn check_content(content_type: Option<&str>, encoding: Option<&str>) -> Result<(), ReceiveError> {
-    let unsupported = |text: String| Err(ReceiveError::Unsupported(text));
-    // Senders of the first days name no type.
-    let content_type = content_type.unwrap_or("application/x-protobuf");
-    let mut parts = content_type.split(';').map(str::trim);
-    let media = parts.next().unwrap_or_default();
-    if !media.eq_ignore_ascii_case("application/x-protobuf") {
-        return unsupported(format!(
-            "expected application/x-protobuf as the first (media) part, got {content_type}"
-        ));
-    }
-    let message = parts.find_map(|part| part.strip_prefix("proto="));
-    if message.is_some_and(|message| message != "prometheus.WriteRequest") {
-        return unsupported(format!(
-            "{content_type} is not accepted; send prometheus.WriteRequest"
-        ));
-    }
-    match encoding {
-        None => Ok(()),
-        Some(encoding) if encoding.is_empty() || encoding.eq_ignore_ascii_case("snappy") => Ok(()),
-        Some(encoding) => unsupported(format!(
-            "{encoding} encoding (compression) is not accepted by this server; \
-             only snappy is acceptable"
-        )),
-    }
-}
-
-/// T36: the declared length is checked before memory is taken for it.
-fn uncompressed(body: &[u8]) -> Result<Vec<u8>, ReceiveError> {
-    let malformed = |err: snap::Error| ReceiveError::Malformed(err.to_string());
-    let declared = snap::raw::decompress_len(body).map_err(malformed)?;
-    if declared > WRITE_BYTES_MAX {
-        return Err(ReceiveError::TooLarge { declared, limit: WRITE_BYTES_MAX });
-    }
-    // Snappy makes at most 64 bytes of 3: a small body that declares more lies.
-    if declared > body.len().saturating_mul(64) {
-        return Err(ReceiveError::Malformed("snappy: the declared length is a lie".to_owned()));
-    }
-    snap::raw::Decoder::new().decompress_vec(body).map_err(malformed)
-}
-
-/// The next field of a message: its tag, and its bytes when it has any.
-fn next_field<'a>(rest: &mut &'a [u8]) -> Result<(u32, Option<&'a [u8]>), ReceiveError> {
-    let malformed = |err: prost::DecodeError| ReceiveError::Malformed(err.to_string());
-    let cut = || ReceiveError::Malformed("the message is cut short".to_owned());
-    let (tag, wire) = decode_key(rest).map_err(malformed)?;
-    let fixed = match wire {
-        WireType::Varint => {
-            decode_varint(rest).map_err(malformed)?;
-            return Ok((tag, None));
-        }
-        WireType::LengthDelimited => {
-            let len = decode_varint(rest).map_err(malformed)?;
-            let len = usize::try_from(len).map_err(|_| cut())?;
-            let (field, after) = rest.split_at_checked(len).ok_or_else(cut)?;
-            *rest = after;
-            return Ok((tag, Some(field)));
-        }
-        WireType::ThirtyTwoBit => 4,
-        WireType::SixtyFourBit => 8,
-        WireType::StartGroup | WireType::EndGroup => {
-            return Err(ReceiveError::Malformed("groups are not accepted".to_owned()));
-        }
-    };
-    *rest = rest.get(fixed..).ok_or_else(cut)?;
-    Ok((tag, None))
 }
 
 fn take_series(
@@ -250,20 +95,17 @@ fn take_series(
             _ => others += 1,
         }
     }
-    let before = received.commit.samples.len() + received.commit.exemplars.len();
-    if before + others > WRITE_SAMPLES_MAX {
-        let text = format!("more than {WRITE_SAMPLES_MAX} samples in one request");
-        return Err(ReceiveError::Malformed(text));
-    }
+    received.check_room(others)?;
     if labels > limits.labels_max {
         let text = format!("{labels} labels; at most {} are taken", limits.labels_max);
         received.refuse(text);
         return Ok(());
     }
-    let series =
-        TimeSeries::decode(bytes).map_err(|err| ReceiveError::Malformed(err.to_string()))?;
+    let series = TimeSeries::decode(bytes).map_err(malformed)?;
     received.histograms += series.histograms.len();
-    match checked_labels(series.labels, limits) {
+    let pairs: Vec<_> =
+        series.labels.iter().map(|pair| (pair.name.as_str(), pair.value.as_str())).collect();
+    match checked_labels(&pairs, limits) {
         Ok(labels) => {
             if series.samples.is_empty() && series.exemplars.is_empty() {
                 return Ok(());
@@ -295,8 +137,7 @@ fn read_exemplar(bytes: &[u8]) -> Result<Option<Exemplar>, ReceiveError> {
     if labels > EXEMPLAR_CHARS_MAX {
         return Ok(None);
     }
-    let read =
-        ExemplarMessage::decode(bytes).map_err(|err| ReceiveError::Malformed(err.to_string()))?;
+    let read = ExemplarMessage::decode(bytes).map_err(malformed)?;
     Ok(Some(Exemplar {
         labels: read.labels.into_iter().map(|pair| (pair.name, pair.value)).collect(),
         value: read.value,
@@ -305,43 +146,11 @@ fn read_exemplar(bytes: &[u8]) -> Result<Option<Exemplar>, ReceiveError> {
     }))
 }
 
-/// The label set, when each name is there once, none is empty and there is a metric's name. Order
-/// is mended, as in Prometheus.
-fn checked_labels(pairs: Vec<LabelPair>, limits: &SafetyLimits) -> Result<Labels, String> {
-    let mut names: Vec<&str> = pairs.iter().map(|pair| pair.name.as_str()).collect();
-    names.sort_unstable();
-    let shown = || {
-        let pairs = pairs.iter().map(|pair| (pair.name.as_str(), pair.value.as_str()));
-        Labels::from_pairs(pairs).to_string()
-    };
-    if let Some([twice, _]) = names.array_windows().find(|[a, b]| a == b) {
-        return Err(format!(
-            "invalid labels for series, labels {}, duplicated label {twice}",
-            shown()
-        ));
-    }
-    let too_long = |pair: &&LabelPair| {
-        pair.name.len() > limits.label_name_bytes_max
-            || pair.value.len() > limits.label_value_bytes_max
-    };
-    if let Some(pair) = pairs.iter().find(too_long) {
-        let name: String = pair.name.chars().take(50).collect();
-        return Err(format!("label {name:?} or its value is too long"));
-    }
-    let labels =
-        Labels::from_pairs(pairs.iter().map(|pair| (pair.name.as_str(), pair.value.as_str())));
-    if labels.metric_name().is_none() || labels.get("").is_some() {
-        return Err(format!("invalid metric name or labels, got {labels}"));
-    }
-    Ok(labels)
-}
-
 fn take_metadata(bytes: &[u8], received: &mut Received) -> Result<(), ReceiveError> {
-    if received.commit.metadata.len() >= super::limits::METADATA_MAX {
+    if received.commit.metadata.len() >= METADATA_MAX {
         return Ok(());
     }
-    let said =
-        MetricMetadata::decode(bytes).map_err(|err| ReceiveError::Malformed(err.to_string()))?;
+    let said = MetricMetadata::decode(bytes).map_err(malformed)?;
     if said.name.is_empty() {
         return Ok(());
     }
@@ -360,18 +169,14 @@ fn take_metadata(bytes: &[u8], received: &mut Received) -> Result<(), ReceiveErr
     Ok(())
 }
 
-impl Received {
-    fn refuse(&mut self, reason: String) {
-        self.invalid_series += 1;
-        self.invalid_reason.get_or_insert(reason);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{answer, decode};
     use super::*;
+    use crate::ingest::limits::WRITE_SAMPLES_MAX;
+    use crate::model::Labels;
     use crate::model::STALE_NAN_BITS;
-    use crate::storage::append::SeriesKey;
+    use crate::storage::append::{Committed, Refusal, SeriesKey};
     use proptest::prelude::*;
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -511,7 +316,8 @@ mod tests {
             (Some("application/x-protobuf"), Some("snappy"), true),
             (Some("application/x-protobuf;proto=prometheus.WriteRequest"), None, true),
             (None, None, true),
-            (Some("application/x-protobuf;proto=io.prometheus.write.v2.Request"), None, false),
+            (Some("application/x-protobuf;proto=io.prometheus.write.v2.Request"), None, true),
+            (Some("application/x-protobuf;proto=io.prometheus.write.v3.Request"), None, false),
             (Some("application/json"), Some("snappy"), false),
             (Some("application/x-protobuf"), Some("zstd"), false),
         ] {
