@@ -50,7 +50,7 @@ pub const PUSH_SAMPLES_MAX: usize = 20_000;
 pub const PUSH_GROUPS_MAX: usize = 10_000;
 
 /// Bytes of all pushed groups: they are held in memory until they are deleted.
-pub const PUSH_HELD_BYTES_MAX: usize = 64 << 20;
+pub const PUSH_HELD_BYTES_MAX: usize = 32 << 20;
 
 /// Bytes of the labels of one request, written out: senders that name texts once and use them often
 /// could otherwise make gigabytes of a small body.

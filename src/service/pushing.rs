@@ -23,7 +23,10 @@ use std::time::Duration;
 /// All groups and where they are kept.
 #[derive(Debug)]
 pub(super) struct Pushing {
-    /// Held while a change is stored: the database's own lock is taken inside this one.
+    /// One body at a time is unpacked and read, whatever it becomes in memory. Taken before
+    /// `groups`.
+    turn: Mutex<()>,
+    /// Held while a change is stored: taken behind `turn`, and the database's own lock behind it.
     groups: Mutex<Groups>,
     state: Arc<StateDb>,
     clock: SharedClock,
@@ -61,7 +64,8 @@ impl Pushing {
         let is_used = AtomicBool::new(!groups.is_empty());
         let (taken, refused) = (pushes("taken"), pushes("refused"));
         let groups = Mutex::new(groups);
-        let made = Self { groups, state, clock, is_used, held, taken, refused };
+        let turn = Mutex::default();
+        let made = Self { turn, groups, state, clock, is_used, held, taken, refused };
         drop(made.current());
         Ok(made)
     }
@@ -87,6 +91,7 @@ impl Pushing {
             return Ok(());
         }
         let ttl = asked_ttl(&request.ttl)?.or(ttl).filter(|ttl| !ttl.is_zero());
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let pushed = push::read(&Body {
             content_type: &request.content_type,
             content_encoding: &request.content_encoding,

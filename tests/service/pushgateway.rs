@@ -48,13 +48,14 @@ impl Real {
     /// Status and body.
     fn ask(&self, step: &Step) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        let Step { method, path, encoding, body } = step;
+        let Step { method, path, media, encoding, body } = step;
         let encoding = match encoding {
             &"" => String::new(),
             encoding => format!("Content-Encoding: {encoding}\r\n"),
         };
         let head = format!(
-            "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n{encoding}\r\n",
+            "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: {media}\r\n\
+             Content-Length: {}\r\n{encoding}\r\n",
             body.len()
         );
         // At once: it may answer and go before it has read a body that it does not want.
@@ -78,19 +79,22 @@ impl Drop for Real {
 struct Step {
     method: &'static str,
     path: String,
+    media: &'static str,
     encoding: &'static str,
     body: Vec<u8>,
 }
 
 fn step(method: &'static str, path: &str, body: &str) -> Step {
-    Step { method, path: path.to_owned(), encoding: "", body: body.as_bytes().to_vec() }
+    let (path, body) = (path.to_owned(), body.as_bytes().to_vec());
+    Step { method, path, media: "text/plain", encoding: "", body }
 }
 
 fn ours(api: &Api, step: &Step) -> (u16, String) {
-    let header = ("content-encoding".to_owned(), step.encoding.to_owned());
+    let headers = [("content-encoding", step.encoding), ("content-type", step.media)];
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     let request = Request {
         method: step.method.to_owned(),
-        headers: vec![header],
+        headers: headers.map(owned).into(),
         body: step.body.clone(),
         ..Request::get(&step.path)
     };
@@ -181,6 +185,20 @@ const HISTOGRAM: &str = "# HELP h With \\\\ and \\n.\n# TYPE h histogram\n\
 const SUMMARY: &str =
     "# TYPE s summary\ns{quantile=\"0.5\"} 2\ns{quantile=\"0.99\"} NaN\ns_sum -Inf\ns_count 7\n";
 
+/// A family of one metric in protobuf, as client_golang pushes it: a name, a type, the field of its
+/// value.
+fn proto(name: &str, kind: u8, value: &[u8]) -> Vec<u8> {
+    let inside = |tag: u8, bytes: &[u8]| {
+        let len = u8::try_from(bytes.len()).expect("short");
+        [&[tag << 3 | 2, len], bytes].concat()
+    };
+    let label = [inside(1, b"x"), inside(2, b"1")].concat();
+    let metric = [inside(1, &label), value.to_vec()].concat();
+    let family = [inside(1, name.as_bytes()), inside(2, b"Helps."), vec![3 << 3, kind]];
+    let family = [family.concat(), inside(4, &metric)].concat();
+    [vec![u8::try_from(family.len()).expect("short")], family].concat()
+}
+
 #[test]
 fn the_real_pushgateway_answers_the_same() {
     let (put, post, delete) = ("PUT", "POST", "DELETE");
@@ -243,6 +261,30 @@ fn the_real_pushgateway_answers_the_same() {
         steps.push(step(delete, &format!("/metrics/{path}"), ""));
     }
     let packed = |encoding, body| Step { encoding, body, ..step(put, "/metrics/job/packed", "") };
+    let media = "application/vnd.google.protobuf; encoding=delimited; \
+                 proto=io.prometheus.client.MetricFamily";
+    let message = |body| Step { media, body, ..step(post, "/metrics/job/proto/instance/i", "") };
+    // 1.5 as a double; field 2 is a gauge's, 3 a counter's, 4 a summary's, 7 a histogram's.
+    let double = |tag: u8| [&[tag << 3 | 1][..], &1.5_f64.to_le_bytes()].concat();
+    let field = |tag: u8, parts: &[Vec<u8>]| {
+        let bytes = parts.concat();
+        [vec![tag << 3 | 2, u8::try_from(bytes.len()).expect("short")], bytes].concat()
+    };
+    let bound = field(3, &[vec![1 << 3, 7], double(2)]);
+    let rank = field(3, &[double(1), double(2)]);
+    let stamp = [field(2, &[double(1)]), vec![6 << 3, 9]].concat();
+    let gauge = proto("pg", 1, &field(2, &[double(1)]));
+    steps.extend([
+        message(gauge.clone()),
+        message([proto("pc", 0, &field(3, &[double(1)])), gauge.clone()].concat()),
+        message(proto("pu", 3, &field(5, &[double(1)]))),
+        message(proto("ps", 2, &field(4, &[vec![1 << 3, 9], double(2), rank]))),
+        message(proto("ph", 4, &field(7, &[vec![1 << 3, 9], double(2), bound]))),
+        message(proto("pt", 1, &stamp)),
+        message(proto("pg", 0, &field(2, &[double(1)]))),
+        message(gauge.get(..9).unwrap_or_default().to_vec()),
+        message(Vec::new()),
+    ]);
     steps.extend([
         packed("gzip", gzip("a{b=\"gz\"} 1\n")),
         packed("gzip", b"a 1\n".to_vec()),

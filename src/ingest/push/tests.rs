@@ -159,6 +159,14 @@ fn limits_refuse_a_push_and_keep_what_is_held() {
     let err = apply(&mut groups, "job/e", push("", true), 4).expect_err("the fourth");
     assert!(err.contains("there are 3 groups already"), "{err}");
     assert_eq!(groups.len(), 3, "no room for a note either");
+    let limits = Limits { bytes_max: 3000, ..Limits::within(SafetyLimits::default()) };
+    let mut groups = Groups::new(limits);
+    let text = format!("a{{x=\"{}\"}} 1\n", "y".repeat(1000));
+    apply(&mut groups, "job/a", push(&text, true), 1).expect("fits");
+    apply(&mut groups, "job/a", push(&text, true), 1).expect("fits in its own place");
+    apply(&mut groups, "job/b", push(&text, true), 1).expect("fits beside it");
+    let err = apply(&mut groups, "job/c", push(&text, true), 1).expect_err("a third");
+    assert!(err.contains("bytes; at most 3000 are kept"), "{err}");
 }
 
 #[test]
