@@ -92,6 +92,10 @@ async fn t44_a_reload_leaves_sections_alone_that_did_not_change() {
         manager.pools()[0].problems,
         ["cannot read http://sd:1/other: context deadline exceeded"]
     );
+    let name = "prometheus_sd_refresh_failures_total";
+    let families = bench.registry.gather();
+    let failures = families.iter().find(|family| family.name == name).expect("counted");
+    assert_eq!(failures.samples[0].value, 1.0);
     // A job without sections has no targets from them, and nobody is asked any more.
     manager.apply(jobs("[{job_name: j}]"), Vec::new());
     let before = asked(&http);
