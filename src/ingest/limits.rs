@@ -65,6 +65,10 @@ pub const DISCOVERED_LABEL_BYTES_MAX: usize = 32 << 20;
 /// Dropped targets that are remembered when the file sets no number.
 pub const DROPPED_TARGETS_KEPT: usize = 1_000;
 
+/// Targets of a job that are gone and whose ends are still to be marked, unless it has more targets
+/// than that: discovery that names others each time must not fill the memory.
+pub const LEAVING_TARGETS_KEPT: usize = 1_000;
+
 /// Notes about one target that are kept for the view.
 pub const NOTES_MAX: usize = 8;
 
