@@ -207,7 +207,7 @@ fn explain(service: &Service) {
         let told = service.relabel_steps(&target.scrape_pool, &target.discovered_labels);
         let steps = told.expect("a job").steps;
         assert!(steps.len() == 6 && steps.iter().all(|step| step.keep), "{steps:?}");
-        let last = steps[5].output.filtered(|name| !name.starts_with("__"));
+        let last = steps.last().expect("six").output.filtered(|name| !name.starts_with("__"));
         assert_eq!(last, target.labels.filtered(|name| name != "instance"));
     }
     assert_eq!(answer.dropped_targets.len(), 4);
