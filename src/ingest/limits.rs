@@ -72,24 +72,28 @@ pub const HELP_BYTES_MAX: usize = 1 << 10;
 /// Metrics of a target whose type and help are remembered.
 pub const METADATA_MAX: usize = 20_000;
 
-/// Bytes of a file of targets: about 100,000 targets.
+/// Bytes of a file of targets.
 pub const TARGET_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Files that one pattern may name.
 pub const TARGET_FILES_MAX: usize = 10_000;
 
-/// Bytes of an answer that names targets, decompressed: about 100,000 targets, or the containers of
-/// a host many times over.
+/// Bytes of an answer that names targets, decompressed: the containers of a host many times over.
 pub const DISCOVERY_BODY_BYTES_MAX: usize = 8 << 20;
 
-/// Targets that one section, or one file of it, may name: more than one host can scrape.
-pub const DISCOVERED_TARGETS_MAX: usize = 100_000;
+/// Targets that one section, or one file of it, may name: more than one host can scrape, and each
+/// has a loop of its own.
+pub const DISCOVERED_TARGETS_MAX: usize = 20_000;
 
 /// Bytes of the labels of all these targets: a group's labels are repeated for each of its targets.
-pub const DISCOVERED_LABEL_BYTES_MAX: usize = 64 << 20;
+pub const DISCOVERED_LABEL_BYTES_MAX: usize = 32 << 20;
 
 /// Dropped targets that are remembered when the file sets no number.
 pub const DROPPED_TARGETS_KEPT: usize = 1_000;
+
+/// Targets of a job that are gone and whose ends are still to be marked, unless it has more targets
+/// than that: discovery that names others each time must not fill the memory.
+pub const LEAVING_TARGETS_KEPT: usize = 1_000;
 
 /// Notes about one target that are kept for the view.
 pub const NOTES_MAX: usize = 8;

@@ -44,6 +44,7 @@ fn help_and_version_are_answers_and_a_wrong_flag_is_a_usage_error() {
     check(&["--version"], 0, concat!("watchbell ", env!("CARGO_PKG_VERSION")), "");
     check(&["help", "serve"], 0, "watchbell serve --config.file prometheus.yml", "");
     check(&["query", "--help"], 0, "Examples:", "");
+    check(&["targets", "explain", "--help"], 0, "watchbell targets explain node -o json", "");
     check(&["serve", "--web.listen-adress=:1"], 2, "", "--web.listen-address");
     check(&["sreve"], 2, "", "serve");
     check(&["completions", "bash"], 0, "complete -F", "");
@@ -87,6 +88,7 @@ fn what_is_known_and_has_no_effect_is_named() {
 #[test]
 fn without_a_server_a_question_says_how_to_start_one() {
     check(&["query", "instant", "up"], 1, "", "start one: watchbell");
+    check(&["targets", "explain", "node"], 1, "", "start one: watchbell");
     check(&["query", "instant", "up", "--url", "example"], 1, "", "write http://HOST:PORT");
 }
 

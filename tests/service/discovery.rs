@@ -195,8 +195,31 @@ fn discovered_targets_are_those_of_the_real_prometheus() {
     let problems: Vec<_> = problems.into_iter().collect();
     assert!(problems.len() == 1 && problems[0].0 == "pods", "{problems:?}");
     assert!(problems[0].1[0].starts_with("skipped: kubernetes_sd_configs"), "{problems:?}");
+    explain(&service);
     compare(&service, folder.path(), &text, &counts.map(|(job, _)| job));
     service.close();
+}
+
+/// The last step of each target is what it is scraped with, or drops it.
+fn explain(service: &Service) {
+    let answer = service.targets(TargetState::Any, None).expect("answers");
+    for target in &answer.active_targets {
+        let told = service.relabel_steps(&target.scrape_pool, &target.discovered_labels);
+        let steps = told.expect("a job").steps;
+        assert!(steps.len() == 6 && steps.iter().all(|step| step.keep), "{steps:?}");
+        let last = steps.last().expect("six").output.filtered(|name| !name.starts_with("__"));
+        assert_eq!(last, target.labels.filtered(|name| name != "instance"));
+    }
+    assert_eq!(answer.dropped_targets.len(), 4);
+    for target in &answer.dropped_targets {
+        let told = service.relabel_steps(&target.scrape_pool, &target.discovered_labels);
+        let steps = told.expect("a job").steps;
+        let kept: Vec<_> = steps.iter().map(|step| step.keep).collect();
+        assert_eq!(kept, [true, true, true, false, false, false]);
+        assert_eq!(target.reason, None);
+    }
+    let unknown = service.relabel_steps("pods", &Labels::empty()).expect_err("skipped");
+    assert_eq!(unknown.message, "error retrieving scrape config: scrape pool \"pods\" not found");
 }
 
 fn compare(service: &Service, folder: &Path, text: &str, jobs: &[&str]) {

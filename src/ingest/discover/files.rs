@@ -149,8 +149,10 @@ fn matching(files: &dyn ReadFiles, pattern: &Path) -> io::Result<Vec<PathBuf>> {
     listed.retain(|path| {
         path.file_name().is_some_and(|found| name_matches(&name, &found.to_string_lossy()))
     });
+    if listed.len() > TARGET_FILES_MAX {
+        return Err(io::Error::other(format!("more than {TARGET_FILES_MAX} files")));
+    }
     listed.sort();
-    listed.truncate(TARGET_FILES_MAX);
     Ok(listed)
 }
 

@@ -1,7 +1,11 @@
 //! Numbers about scraping, under the names that published dashboards read.
 
+use super::super::config::Discovery;
 use crate::storage::append::{Committed, Refusal};
 use crate::sys::metrics::{Cell, Registry};
+
+const REFRESH_FAILURES: &str = "prometheus_sd_refresh_failures_total";
+const REFRESH_FAILURES_HELP: &str = "Times targets could not be asked for.";
 
 /// Counters of all scrapes.
 #[derive(Clone, Debug)]
@@ -103,6 +107,32 @@ impl Meters {
             .set(targets);
     }
 
+    /// So much was wrong when a section of this kind was asked for targets; 0 makes its counter.
+    pub(super) fn discovery_failed(&self, discovery: &Discovery, job: &str, problems: usize) {
+        let count = |name, help, labels: &[(&str, &str)], by: usize| {
+            #[expect(clippy::cast_precision_loss, reason = "a section has fewer than 2^52 faults")]
+            self.registry.counter(name, help, labels).add(by as f64);
+        };
+        match discovery {
+            Discovery::Files(_) => {
+                let help = "Files of targets that could not be read.";
+                count("prometheus_sd_file_read_errors_total", help, &[], problems);
+            }
+            Discovery::Dns(_) => {
+                let help = "Names whose records could not be asked for.";
+                count("prometheus_sd_dns_lookup_failures_total", help, &[], problems);
+            }
+            Discovery::Http(_) => {
+                let labels = [("mechanism", "http"), ("config", job)];
+                count(REFRESH_FAILURES, REFRESH_FAILURES_HELP, &labels, problems.min(1));
+            }
+            Discovery::Docker(_) => {
+                let labels = [("mechanism", "docker"), ("config", job)];
+                count(REFRESH_FAILURES, REFRESH_FAILURES_HELP, &labels, problems.min(1));
+            }
+        }
+    }
+
     /// A job is gone.
     pub(super) fn forget(&self, job: &str) {
         let labels = [("scrape_job", job)];
@@ -110,5 +140,9 @@ impl Meters {
         self.registry.remove("prometheus_target_scrape_pool_targets", &labels);
         let labels = [("name", "scrape"), ("config", job)];
         self.registry.remove("prometheus_sd_discovered_targets", &labels);
+        for mechanism in ["http", "docker"] {
+            let labels = [("mechanism", mechanism), ("config", job)];
+            self.registry.remove(REFRESH_FAILURES, &labels);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The targets of one job: brought up to date without disturbing those that did not change.
 
 use super::super::config::ScrapeJob;
-use super::super::limits::DROPPED_TARGETS_KEPT;
+use super::super::limits::{DROPPED_TARGETS_KEPT, LEAVING_TARGETS_KEPT};
 use super::super::target::{Populated, Target, populate};
 use super::sections::Section;
 use super::view::{DroppedView, PoolView, TargetView};
@@ -127,7 +127,34 @@ impl Pool {
                 one.leave();
             }
         }
+        self.bound_leaving();
         shared.meters.synced(&self.job.name, self.active());
+    }
+
+    /// Lets some go whose ends are not marked yet, when too many wait: their series end by
+    /// themselves when nobody looks back so far any more.
+    fn bound_leaving(&mut self) {
+        let active = self.active();
+        let leaving = self.loops.len() - active;
+        let mut excess = leaving.saturating_sub(active.max(LEAVING_TARGETS_KEPT));
+        if excess == 0 {
+            return;
+        }
+        tracing::warn!(job = self.job.name, targets = excess, "too many targets leave at once");
+        self.loops.retain(|_, one| {
+            let goes = one.is_leaving && excess > 0;
+            if goes {
+                excess -= 1;
+                one.orders.send_replace(Order::Stop);
+            }
+            !goes
+        });
+    }
+
+    /// Loops, of targets that leave as well.
+    #[cfg(test)]
+    pub(super) fn loop_count(&self) -> usize {
+        self.loops.len()
     }
 
     /// The job is gone: all its targets leave.

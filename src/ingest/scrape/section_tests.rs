@@ -92,6 +92,10 @@ async fn t44_a_reload_leaves_sections_alone_that_did_not_change() {
         manager.pools()[0].problems,
         ["cannot read http://sd:1/other: context deadline exceeded"]
     );
+    let name = "prometheus_sd_refresh_failures_total";
+    let families = bench.registry.gather();
+    let failures = families.iter().find(|family| family.name == name).expect("counted");
+    assert_eq!(failures.samples[0].value, 1.0);
     // A job without sections has no targets from them, and nobody is asked any more.
     manager.apply(jobs("[{job_name: j}]"), Vec::new());
     let before = asked(&http);
@@ -101,4 +105,22 @@ async fn t44_a_reload_leaves_sections_alone_that_did_not_change() {
     }
     assert_eq!(asked(&http), before);
     manager.stop().await;
+}
+
+#[tokio::test]
+async fn targets_that_are_others_each_time_do_not_fill_the_memory() {
+    let bench = Bench::over(Arc::new(ScriptedHttp::new()));
+    let targets: Vec<_> = (0..1_500).map(|number| format!("'a:{number}'")).collect();
+    for round in 0..5 {
+        let yaml = format!(
+            "[{{job_name: j, static_configs: [{{targets: [{}], labels: {{round: {round}}}}}]}}]",
+            targets.join(",")
+        );
+        bench.manager.apply(jobs(&yaml), Vec::new());
+        let loops = bench.manager.lock().pools["j"].loop_count();
+        assert_eq!(loops, if round == 0 { 1_500 } else { 3_000 });
+    }
+    bench.manager.apply(jobs("[{job_name: j}]"), Vec::new());
+    assert_eq!(bench.manager.lock().pools["j"].loop_count(), 1_000);
+    bench.manager.stop().await;
 }

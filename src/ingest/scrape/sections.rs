@@ -86,6 +86,7 @@ impl ScrapeManager {
             parse: Arc::clone(&deps.parse_groups),
             user_agent: deps.user_agent.clone(),
         };
+        self.inner.shared.meters.discovery_failed(&section.discovery, job, 0);
         // Weak: a manager that nobody holds must not live on in its own tasks.
         let inner = Arc::downgrade(&self.inner);
         let (id, stopped, name) = (section.id, section.stop.clone(), job.to_owned());
@@ -110,6 +111,8 @@ impl ScrapeManager {
             for problem in news {
                 tracing::warn!(job, kind, %problem, "discovery keeps what it found before");
             }
+            let meters = &self.inner.shared.meters;
+            meters.discovery_failed(&section.discovery, job, found.problems.len());
             section.problems = found.problems;
             let is_first = !std::mem::replace(&mut section.has_answered, true);
             if section.groups != found.groups {

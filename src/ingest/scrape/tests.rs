@@ -199,7 +199,7 @@ pub(super) struct Bench {
     sleepers: Arc<Sleepers>,
     /// How many sleep when nothing happens: one a target, one a job with files.
     sleepers_expected: usize,
-    registry: Registry,
+    pub(super) registry: Registry,
     fail: Arc<Mutex<bool>>,
 }
 

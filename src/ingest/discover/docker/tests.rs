@@ -145,7 +145,7 @@ fn few_bytes_do_not_become_many_targets() {
     );
     let section = section("match_first_network: false");
     let err = decode(text.as_bytes(), b"[]", &section).expect_err("too many");
-    assert!(err.starts_with("more than 100000 targets"), "{err}");
+    assert!(err.starts_with("more than 20000 targets"), "{err}");
 }
 
 #[test]
