@@ -341,7 +341,11 @@ mod tests {
         }
         let wanted = u16::from_be_bytes([wanted[0], wanted[1]]);
         let mut records = known_records(name);
-        let code = if records.is_empty() { 3 } else { 0 };
+        let code = match records.is_empty() {
+            true if *name == labels("broken") => 2,
+            true => 3,
+            false => 0,
+        };
         records.retain(|(kind, _)| *kind == wanted || (*kind == 5 && wanted == 1));
         let count = u8::try_from(records.len()).expect("few");
         let mut out = question.get(..2)?.to_vec();
@@ -413,6 +417,9 @@ mod tests {
         }
         let wrong = dns.records("a..b", RecordKind::V4).await.expect_err("no name");
         assert!(wrong.to_string().starts_with("lookup a..b: "), "{wrong}");
+        // A server that fails says nothing about the name.
+        let failed = dns.records("broken.", RecordKind::V4).await.expect_err("no answer");
+        assert!(failed.to_string().starts_with("lookup broken.: "), "{failed}");
         let hung = dns.records("hang.", RecordKind::V4).await.expect_err("no answer");
         assert!(hung.to_string().starts_with("lookup hang.: "), "{hung}");
     }
