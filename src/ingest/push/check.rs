@@ -110,8 +110,8 @@ fn check_kind(groups: &Groups, key: &GroupKey, family: &PushedFamily) -> Result<
         Some(kind) if kind != family.kind => Err(format!(
             "collected metric {} is a {}, and in another group a {}",
             value_text::quoted(&family.name),
-            word(family.kind),
-            word(kind)
+            type_word(family.kind),
+            type_word(kind)
         )),
         Some(_) | None => Ok(()),
     }
@@ -187,7 +187,7 @@ fn shown(key: &GroupKey) -> String {
 }
 
 /// The word of a type where the Pushgateway shows one.
-const fn word(kind: MetricType) -> &'static str {
+pub const fn type_word(kind: MetricType) -> &'static str {
     match kind {
         MetricType::Counter => "COUNTER",
         MetricType::Gauge => "GAUGE",

@@ -26,6 +26,7 @@ mod record;
 mod tests;
 
 pub use body::{Body, Pushed, read};
+pub use check::type_word;
 pub use error::PushError;
 pub use family::{PushedFamily, PushedMetric, PushedValue};
 pub use groups::{Group, Groups, Held, Limits, Push};

@@ -2,9 +2,9 @@
 //!
 //! Source: prometheus, prompb/remote.proto, prompb/types.proto.
 
-use super::{ReceiveError, Received, checked_labels, malformed, next_field};
+use super::{ReceiveError, Received, checked_labels, malformed, metric_type, next_field};
 use crate::ingest::limits::{METADATA_MAX, SafetyLimits};
-use crate::model::{EXEMPLAR_CHARS_MAX, Exemplar, Metadata, MetricType, Timestamp};
+use crate::model::{EXEMPLAR_CHARS_MAX, Exemplar, Metadata, Timestamp};
 use crate::storage::append::{AppendExemplar, AppendSample};
 use prost::Message as _;
 
@@ -154,16 +154,7 @@ fn take_metadata(bytes: &[u8], received: &mut Received) -> Result<(), ReceiveErr
     if said.name.is_empty() {
         return Ok(());
     }
-    let kind = match said.kind {
-        1 => MetricType::Counter,
-        2 => MetricType::Gauge,
-        3 => MetricType::Histogram,
-        4 => MetricType::GaugeHistogram,
-        5 => MetricType::Summary,
-        6 => MetricType::Info,
-        7 => MetricType::StateSet,
-        _ => MetricType::Unknown,
-    };
+    let kind = metric_type(said.kind);
     let metadata = Metadata { kind, help: said.help, unit: said.unit };
     received.commit.metadata.push((said.name, metadata));
     Ok(())
@@ -175,6 +166,7 @@ mod tests {
     use super::*;
     use crate::ingest::limits::WRITE_SAMPLES_MAX;
     use crate::model::Labels;
+    use crate::model::MetricType;
     use crate::model::STALE_NAN_BITS;
     use crate::storage::append::{Committed, Refusal, SeriesKey};
     use proptest::prelude::*;

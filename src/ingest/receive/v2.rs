@@ -4,10 +4,11 @@
 //! write 2.0.
 
 use super::{
-    Message, ReceiveError, Received, Written, checked_labels, cut, family, malformed, next_field,
+    Message, ReceiveError, Received, Written, checked_labels, cut, family, malformed, metric_type,
+    next_field,
 };
 use crate::ingest::limits::{HELP_BYTES_MAX, METADATA_MAX, SYMBOLS_MAX, SafetyLimits};
-use crate::model::{EXEMPLAR_CHARS_MAX, Exemplar, Labels, Metadata, MetricType, Timestamp};
+use crate::model::{EXEMPLAR_CHARS_MAX, Exemplar, Labels, Metadata, Timestamp};
 use crate::storage::append::{AppendExemplar, AppendSample, Committed};
 use prost::Message as _;
 use std::collections::HashSet;
@@ -124,16 +125,7 @@ impl<'a> Symbols<'a> {
         };
         let unit = text("unit_ref", said.unit_ref)?;
         let help = text("help_ref", said.help_ref)?;
-        let kind = match said.kind {
-            1 => MetricType::Counter,
-            2 => MetricType::Gauge,
-            3 => MetricType::Histogram,
-            4 => MetricType::GaugeHistogram,
-            5 => MetricType::Summary,
-            6 => MetricType::Info,
-            7 => MetricType::StateSet,
-            _ => MetricType::Unknown,
-        };
+        let kind = metric_type(said.kind);
         // One text may be the help of many: each keeps a sentence.
         let text = |text| cut(text, HELP_BYTES_MAX).to_owned();
         Ok(Metadata { kind, help: text(help), unit: text(unit) })
@@ -322,6 +314,7 @@ mod tests {
     use super::super::{REASONS_MAX, answer, decode};
     use super::*;
     use crate::ingest::limits::LABEL_BYTES_MAX;
+    use crate::model::MetricType;
     use crate::storage::append::{Commit, Refusal, SeriesKey};
     use proptest::prelude::*;
 

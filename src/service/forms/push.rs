@@ -2,7 +2,7 @@
 
 use crate::ingest::push::{
     Group, GroupKey, PUSH_FAILURE_TIME, PUSH_FAILURE_TIME_HELP, PUSH_TIME, PUSH_TIME_HELP,
-    PushedFamily, PushedMetric, PushedValue,
+    PushedFamily, PushedMetric, PushedValue, type_word,
 };
 use crate::model::value_text::go_default;
 use crate::model::{Labels, MetricType, Timestamp};
@@ -36,16 +36,7 @@ pub(in crate::service) fn push_group(key: &GroupKey, group: &Group) -> PushGroup
 }
 
 fn push_family(key: &GroupKey, at: Timestamp, family: &PushedFamily) -> PushFamily {
-    let kind = match family.kind {
-        MetricType::Counter => "COUNTER",
-        MetricType::Gauge => "GAUGE",
-        MetricType::Histogram => "HISTOGRAM",
-        MetricType::Summary => "SUMMARY",
-        MetricType::GaugeHistogram
-        | MetricType::Info
-        | MetricType::StateSet
-        | MetricType::Unknown => "UNTYPED",
-    };
+    let kind = type_word(family.kind);
     PushFamily {
         time_stamp: at,
         kind: kind.to_owned(),
