@@ -147,6 +147,25 @@ impl<'a> Parser<'a> {
         }))
     }
 
+    /// Passes over the next line when it is a `# HELP` that `is_known`, as it is written: nothing
+    /// else depends on it, and sentences are half of what many targets say.
+    pub fn pass_known_help(&mut self, is_known: impl FnOnce(&[u8]) -> bool) -> bool {
+        let rest = self.rest();
+        if self.done || !rest.starts_with(b"# HELP ") {
+            return false;
+        }
+        // Without its end it may be cut, which `next` tells.
+        let Some((line, len)) = memchr(b'\n', rest).and_then(|len| Some((rest.get(..len)?, len)))
+        else {
+            return false;
+        };
+        let is_known = is_known(line);
+        if is_known {
+            self.at += len + 1;
+        }
+        is_known
+    }
+
     fn step(&mut self) -> Result<Option<Entry<'a>>, Fault> {
         loop {
             if self.format == Format::Text {

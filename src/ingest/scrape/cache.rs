@@ -141,7 +141,7 @@ impl SeriesCache {
         }
     }
 
-    /// The key of anything else that stands for a line.
+    /// The key of anything else that stands for a line, and of comments.
     pub(super) fn key_of(&self, line: impl Hash) -> u64 {
         self.keys.hash_one(line)
     }
@@ -302,9 +302,14 @@ impl SeriesCache {
         self.is_forgotten = true;
     }
 
-    /// Whether the last scrape had this comment at the same place.
-    pub(super) fn heard(&mut self, comment: impl Hash) -> bool {
-        let key = self.keys.hash_one(comment);
+    /// Whether the next comment of the last scrape had this key.
+    pub(super) fn is_heard(&self, key: u64) -> bool {
+        self.comments.get(self.comments_seen) == Some(&key)
+    }
+
+    /// Whether the last scrape had a comment with this key at the same place; the next is looked
+    /// for behind it.
+    pub(super) fn heard(&mut self, key: u64) -> bool {
         let place = self.comments_seen;
         self.comments_seen += 1;
         match self.comments.get_mut(place) {

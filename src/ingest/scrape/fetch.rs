@@ -25,12 +25,7 @@ pub(super) async fn fetch(shared: &Shared, settings: &Settings) -> Result<Answer
         Source::Http(client) => client,
     };
     let url = &settings.target.url;
-    let response = tokio::select! {
-        biased;
-        response = client.send(request(shared, settings)) => response,
-        () = shared.clock.sleep(settings.target.timeout) => Err(HttpError::Timeout),
-    };
-    let response = response.map_err(|err| Failure {
+    let response = client.send(request(shared, settings)).await.map_err(|err| Failure {
         too_large: matches!(err, HttpError::TooLarge { .. }),
         text: match &err {
             HttpError::TooLarge { .. } => too_large(shared, settings),
@@ -72,5 +67,6 @@ fn request(shared: &Shared, settings: &Settings) -> Request {
     request.timeout = target.timeout;
     request.body_bytes_max = own.min(shared.safety.body_bytes_max);
     request.unix_socket.clone_from(&target.unix_socket);
+    request.room = shared.rooms.body();
     request
 }

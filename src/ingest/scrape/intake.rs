@@ -61,18 +61,18 @@ pub(super) struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    /// An empty scrape at `ts`, with room for as many samples as the last one had.
+    /// An empty scrape at `ts`, whose samples go into this list.
     pub(super) fn new(
         terms: Terms<'a>,
         cache: &'a mut SeriesCache,
         ts: Timestamp,
-        room: usize,
+        samples: Vec<AppendSample>,
     ) -> Self {
         Self {
             terms,
             cache,
             ts,
-            commit: Commit { samples: Vec::with_capacity(room), ..Commit::default() },
+            commit: Commit { samples, ..Commit::default() },
             scraped: 0,
             kept: 0,
             notes: Vec::new(),
@@ -100,15 +100,34 @@ impl<'a> Intake<'a> {
                 self.line(&line.map_err(other)?, key)?;
                 continue;
             }
+            let mut help_key = None;
+            let is_known = parser.pass_known_help(|line| {
+                let key = self.cache.key_of(line);
+                help_key = Some(key);
+                self.cache.is_heard(key)
+            });
+            if is_known {
+                self.cache.heard(help_key.unwrap_or_default());
+                continue;
+            }
             let Some(entry) = parser.next() else { break };
             match entry.map_err(other)? {
                 Entry::Sample(line) => {
                     let key = self.cache.line_key(line.series.raw(), line.series.normalize());
                     self.line(&line, key)?;
                 }
-                Entry::Type { name, kind } => self.describe(&name, Some(kind), None, None),
-                Entry::Help { name, text } => self.describe(&name, None, Some(&text), None),
-                Entry::Unit { name, unit } => self.describe(&name, None, None, Some(&unit)),
+                Entry::Type { name, kind } => {
+                    let key = self.cache.key_of((&name, kind));
+                    self.describe(key, &name, Some(kind), None, None);
+                }
+                Entry::Help { name, text } => {
+                    let key = help_key.unwrap_or_else(|| self.cache.key_of((&name, &text)));
+                    self.describe(key, &name, None, Some(&text), None);
+                }
+                Entry::Unit { name, unit } => {
+                    let key = self.cache.key_of((&name, "unit", &unit));
+                    self.describe(key, &name, None, None, Some(&unit));
+                }
             }
         }
         self.check_sample_count()
@@ -131,7 +150,8 @@ impl<'a> Intake<'a> {
     /// Takes in what a target inside this process said.
     pub(super) fn families(&mut self, families: &[Family]) -> Result<(), Rejected> {
         for family in families {
-            self.describe(&family.name, Some(family.kind), Some(&family.help), None);
+            let key = self.cache.key_of((&family.name, family.kind, &family.help));
+            self.describe(key, &family.name, Some(family.kind), Some(&family.help), None);
             for sample in &family.samples {
                 let key = self.cache.key_of((&family.name, sample.suffix, &sample.labels));
                 let read = |labels: &mut Pairs<'_>| {
@@ -322,14 +342,16 @@ impl<'a> Intake<'a> {
         Err(Rejected::Samples(text))
     }
 
+    /// Remembers what is said about a metric, unless the comment with this key came here before.
     fn describe(
         &mut self,
+        key: u64,
         name: &str,
         kind: Option<MetricType>,
         help: Option<&str>,
         unit: Option<&str>,
     ) {
-        if self.cache.heard((name, kind, help, unit)) {
+        if self.cache.heard(key) {
             return;
         }
         let Some(said) = self.cache.said(name, METADATA_MAX) else { return };

@@ -19,6 +19,8 @@ const RECENT: usize = 256;
 #[derive(Debug)]
 struct Recent {
     seconds: VecDeque<f64>,
+    /// The same in order: to sort them at each scrape would take as long as to read its lines.
+    sorted: Vec<f64>,
     quantiles: Vec<Cell>,
 }
 
@@ -39,12 +41,8 @@ impl Lengths {
     pub(super) fn observe(&self, interval: Duration, length: Duration) {
         let mut all = self.by_interval.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = all.entry(interval).or_insert_with(|| self.recent(interval));
-        if recent.seconds.len() == RECENT {
-            recent.seconds.pop_front();
-        }
-        recent.seconds.push_back(length.as_secs_f64());
-        let mut sorted: Vec<f64> = recent.seconds.iter().copied().collect();
-        sorted.sort_by(f64::total_cmp);
+        recent.push(length.as_secs_f64());
+        let sorted = &recent.sorted;
         for ((_, percent), cell) in PERCENTS.iter().zip(&recent.quantiles) {
             let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
             cell.set(sorted.get(place).copied().unwrap_or(f64::NAN));
@@ -58,8 +56,24 @@ impl Lengths {
         };
         Recent {
             seconds: VecDeque::with_capacity(RECENT),
+            sorted: Vec::with_capacity(RECENT),
             quantiles: PERCENTS.iter().map(|(text, _)| cell(text)).collect(),
         }
+    }
+}
+
+impl Recent {
+    /// Takes a length in, and the oldest out when there are enough.
+    fn push(&mut self, seconds: f64) {
+        if self.seconds.len() == RECENT
+            && let Some(oldest) = self.seconds.pop_front()
+            && let Ok(place) = self.sorted.binary_search_by(|one| one.total_cmp(&oldest))
+        {
+            self.sorted.remove(place);
+        }
+        self.seconds.push_back(seconds);
+        let place = self.sorted.partition_point(|one| one.total_cmp(&seconds).is_lt());
+        self.sorted.insert(place, seconds);
     }
 }
 

@@ -7,6 +7,7 @@ use super::super::target::Target;
 use super::lengths::Lengths;
 use super::meters::Meters;
 use super::pool::Pool;
+use super::rooms::Rooms;
 use super::source::LocalJob;
 use super::view::{DroppedView, PoolView, TargetView};
 use super::worker::{Shared, Source};
@@ -99,6 +100,7 @@ impl ScrapeManager {
             on_commit: Arc::clone(&deps.on_commit),
             meters: Meters::new(&deps.registry),
             lengths: Lengths::new(&deps.registry),
+            rooms: Rooms::default(),
             parsing: Semaphore::new(PARSING_MAX),
             runtime: deps.runtime.clone(),
         });

@@ -16,6 +16,7 @@ mod meters;
 mod once;
 mod pool;
 mod report;
+mod rooms;
 mod schedule;
 mod sections;
 mod source;

@@ -9,6 +9,7 @@ use super::lengths::Lengths;
 use super::meters::Meters;
 use super::once::{Memory, Scrape};
 use super::report::Report;
+use super::rooms::Rooms;
 use super::support::{Names, Written};
 use super::worker::{Settings, Shared, Source};
 use crate::model::{Labels, Timestamp, is_stale_nan};
@@ -69,6 +70,7 @@ impl Bench {
             on_commit: Arc::new(|| ()),
             meters: Meters::new(&Registry::new()),
             lengths: Lengths::new(&Registry::new()),
+            rooms: Rooms::default(),
             parsing: Semaphore::new(1),
             runtime: None,
         };

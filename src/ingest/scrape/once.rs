@@ -48,7 +48,7 @@ impl Scrape<'_> {
         match answer {
             Ok(answer) => {
                 figures.body_bytes = body_bytes(&answer);
-                match self.take(memory, &answer, figures) {
+                let done = match self.take(memory, &answer, figures) {
                     Err(Again) => {
                         // Series have left the head since the last scrape: by labels, then.
                         memory.cache.forget_lines();
@@ -57,7 +57,11 @@ impl Scrape<'_> {
                         self.take(memory, &answer, figures).unwrap_or_else(|Again| error())
                     }
                     Ok(done) => done,
+                };
+                if let Answer::Body(response) = answer {
+                    self.shared.rooms.body_done(response.body);
                 }
+                done
             }
             Err(failure) => {
                 memory.cache.begin();
@@ -72,14 +76,16 @@ impl Scrape<'_> {
 
     fn take(&self, memory: &mut Memory, answer: &Answer, figures: Figures) -> Result<Done, Again> {
         memory.cache.begin();
-        let own_series = memory.report.labels().to_vec();
+        let own_series = memory.report.labels();
+        let own_samples = own_series.len();
         let terms = Terms {
             job: &self.settings.job,
             safety: &self.shared.safety,
             target: &self.settings.target.labels,
-            own_series: &own_series,
+            own_series,
         };
-        let mut intake = Intake::new(terms, &mut memory.cache, self.ts, memory.room);
+        let samples = self.shared.rooms.samples(memory.room);
+        let mut intake = Intake::new(terms, &mut memory.cache, self.ts, samples);
         let taken = self.intake(&mut intake, answer);
         let mut figures = figures;
         (figures.scraped, figures.kept) = (intake.scraped, intake.kept);
@@ -88,7 +94,7 @@ impl Scrape<'_> {
         figures.added = commit.labels.len() as u64;
         match taken {
             Ok(()) => {
-                memory.room = commit.samples.len() + own_series.len();
+                memory.room = commit.samples.len() + own_samples;
                 self.write(memory, commit, figures, notes)
             }
             Err(rejected) => {
@@ -130,7 +136,9 @@ impl Scrape<'_> {
         figures.duration_seconds = self.seconds_since_start();
         let report_at = memory.report.put(&mut commit, &figures, self.ts);
         commit.metadata = memory.cache.news();
-        match self.shared.appender.commit(&commit) {
+        let committed = self.shared.appender.commit(&commit);
+        self.shared.rooms.samples_done(std::mem::take(&mut commit.samples));
+        match committed {
             Ok(committed) => {
                 self.shared.meters.refused(&committed);
                 let refused = committed.refused.iter().map(|(place, _)| *place);

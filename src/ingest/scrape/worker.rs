@@ -13,6 +13,7 @@ use super::lengths::Lengths;
 use super::meters::Meters;
 use super::once::{Memory, Scrape, mark_ends};
 use super::report::Report;
+use super::rooms::Rooms;
 use super::schedule::Schedule;
 use super::source::LocalTarget;
 use super::view::TargetView;
@@ -28,7 +29,7 @@ use tokio::sync::{Semaphore, watch};
 
 /// Bytes of an answer that is taken in on the thread of all loops: up to 10,000 samples, which
 /// takes some 3 ms, and the first time 30.
-const SHORT_BYTES_MAX: usize = 1 << 20;
+pub(super) const SHORT_BYTES_MAX: usize = 1 << 20;
 
 /// Called after each commit.
 pub(super) type OnCommit = Arc<dyn Fn() + Send + Sync>;
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     pub(super) on_commit: OnCommit,
     pub(super) meters: Meters,
     pub(super) lengths: Lengths,
+    pub(super) rooms: Rooms,
     pub(super) parsing: Semaphore,
     /// Where the loops run; as `Deps::runtime`.
     pub(super) runtime: Option<Arc<BlockingRuntime>>,

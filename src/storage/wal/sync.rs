@@ -38,11 +38,16 @@ impl Syncer {
     pub(crate) fn wrote(&self, file: &SharedFile, seq: u64) {
         let mut queue = self.lock();
         queue.written = seq;
+        // The thread has been woken for what waits already: to wake it for each commit would cost
+        // as much as the commit's write.
+        let is_first = queue.files.is_empty();
         if !queue.files.iter().any(|one| Arc::ptr_eq(one, file)) {
             queue.files.push(Arc::clone(file));
         }
         drop(queue);
-        self.wake.notify_one();
+        if is_first {
+            self.wake.notify_one();
+        }
     }
 
     /// Sets where the sequence begins.

@@ -1,7 +1,8 @@
 //! The body of an answer: taken piece by piece, decompressed on the way, never past its bounds.
 
 use super::HttpError;
-use bytes::Bytes;
+use bytes::buf::Limit;
+use bytes::{BufMut as _, Bytes};
 use flate2::write::MultiGzDecoder;
 use std::io::{self, Write};
 
@@ -26,7 +27,7 @@ pub(super) enum BodySink {
 
 impl BodySink {
     /// A sink for a body with this `Content-Encoding`, which holds at most `limit` bytes, and as
-    /// many as `announced` when it tells the truth.
+    /// many as `announced` when it tells the truth. It goes into `out`, if that has memory.
     ///
     /// # Errors
     /// The encoding is none that was asked for.
@@ -34,10 +35,12 @@ impl BodySink {
         encoding: Option<&str>,
         limit: usize,
         announced: Option<u64>,
+        mut out: Vec<u8>,
     ) -> Result<Self, HttpError> {
         // A text that grows is copied again and again; one that lies gets little for it.
         let room = announced.and_then(|len| usize::try_from(len).ok()).unwrap_or_default();
-        let out = Vec::with_capacity(room.min(limit).min(ROOM_BYTES_MAX));
+        out.clear();
+        out.reserve_exact(room.min(limit).min(ROOM_BYTES_MAX));
         let bounded = Bounded { out, limit, taken: 0, over: None };
         match encoding.map(str::trim) {
             None | Some("" | "identity") => Ok(Self::Plain(bounded)),
@@ -69,6 +72,25 @@ impl BodySink {
         }
     }
 
+    /// Where the next `want` bytes, or some of them, may be read to: `took` is told how many were.
+    /// `None` for a compressed body, and at the limit.
+    pub(super) fn room(&mut self, want: usize) -> Option<Limit<&mut Vec<u8>>> {
+        let Self::Plain(bounded) = self else { return None };
+        let want = want.min(bounded.limit.saturating_sub(bounded.out.len()));
+        if want > 0 && bounded.out.len() == bounded.out.capacity() {
+            bounded.grow_to(bounded.out.len() + 1);
+        }
+        let free = bounded.out.capacity() - bounded.out.len();
+        (want > 0).then(|| (&mut bounded.out).limit(want.min(free)))
+    }
+
+    /// So many bytes were read into the room.
+    pub(super) fn took(&mut self, count: usize) {
+        if let Self::Plain(bounded) = self {
+            bounded.taken = bounded.taken.saturating_add(count);
+        }
+    }
+
     /// The whole body.
     ///
     /// # Errors
@@ -94,6 +116,15 @@ pub(super) struct Bounded {
 }
 
 impl Bounded {
+    /// Makes room for `size` bytes in all, and more if they are no more than the limit.
+    fn grow_to(&mut self, size: usize) {
+        // By doubling as long as it is short. Of a long one there would be two copies for a
+        // moment; room that nothing was written to yet costs no memory.
+        let least = if size > ROOM_BYTES_MAX { LONG_BYTES } else { 0 };
+        let room = size.saturating_mul(2).max(least).min(self.limit);
+        self.out.reserve_exact(room.saturating_sub(self.out.len()));
+    }
+
     fn explain(&self, err: &io::Error) -> HttpError {
         self.over.clone().unwrap_or_else(|| HttpError::Broken(format!("gzip: {err}")))
     }
@@ -113,11 +144,7 @@ impl Write for Bounded {
             return Err(io::Error::other("bound passed"));
         }
         if size > self.out.capacity() {
-            // By doubling as long as it is short. Of a long one there would be two copies for a
-            // moment; room that nothing was written to yet costs no memory.
-            let least = if size > ROOM_BYTES_MAX { LONG_BYTES } else { 0 };
-            let room = size.saturating_mul(2).max(least).min(self.limit);
-            self.out.reserve_exact(room - self.out.len());
+            self.grow_to(size);
         }
         self.out.extend_from_slice(piece);
         Ok(piece.len())
@@ -143,7 +170,7 @@ mod tests {
 
     fn take(encoding: Option<&str>, limit: usize, body: &[u8]) -> Result<Bytes, HttpError> {
         let announced = Some(body.len() as u64);
-        let mut sink = BodySink::new(encoding, limit, announced)?;
+        let mut sink = BodySink::new(encoding, limit, announced, Vec::new())?;
         for piece in body.chunks(1000) {
             sink.push(piece)?;
         }
@@ -152,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_body_takes_no_more_room_than_it_may_have_bytes() {
-        let mut sink = BodySink::new(None, 3 << 20, None).expect("a known encoding");
+        let mut sink = BodySink::new(None, 3 << 20, None, Vec::new()).expect("a known encoding");
         for _ in 0..3 << 10 {
             sink.push(&[b'x'; 1 << 10]).expect("fits");
         }

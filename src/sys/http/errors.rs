@@ -27,9 +27,14 @@ pub(super) fn describe(err: &reqwest::Error, place: &str) -> HttpError {
     let cut = find::<io::Error>(err).is_some_and(|err| err.kind() == io::ErrorKind::UnexpectedEof);
     let text = deepest(err);
     if cut || text.contains("connection closed before message completed") {
-        return HttpError::Broken("unexpected EOF".to_owned());
+        return eof();
     }
     HttpError::Broken(found.map_or(text, |err| format!("read {place}: {}", io_text(err))))
+}
+
+/// The answer ended too early.
+pub(super) fn eof() -> HttpError {
+    HttpError::Broken("unexpected EOF".to_owned())
 }
 
 fn chain(err: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
@@ -59,7 +64,8 @@ fn deepest(err: &reqwest::Error) -> String {
     chain(err).last().map_or_else(|| "no answer".to_owned(), ToString::to_string)
 }
 
-fn io_text(err: &io::Error) -> String {
+/// Why the system could not do it.
+pub(super) fn io_text(err: &io::Error) -> String {
     match err.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset => "connection reset by peer".to_owned(),

@@ -10,9 +10,14 @@
 mod auth;
 mod body;
 mod errors;
+#[cfg(any(test, fuzzing))]
+mod pieces;
+mod plain;
 mod system;
 mod tls;
 
+#[cfg(fuzzing)]
+pub use pieces::fuzz;
 pub use system::SystemHttp;
 
 use super::settings::HttpClientSettings;
@@ -55,6 +60,8 @@ pub struct Request {
     pub body_bytes_max: usize,
     /// Connect to this socket instead of the URL's host.
     pub unix_socket: Option<PathBuf>,
+    /// Memory for the answer's body, of an answer before; what is in it does not matter.
+    pub room: Vec<u8>,
 }
 
 impl Request {
@@ -68,6 +75,7 @@ impl Request {
             timeout: Duration::from_secs(10),
             body_bytes_max: 32 << 20,
             unix_socket: None,
+            room: Vec::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::auth;
 use super::body::BodySink;
 use super::errors::describe;
+use super::plain::{GATHERING, Get, PlainPool};
 use super::tls::{self, HostRoots};
 use super::{Http, HttpClient, HttpError, Method, Pending, Request, Response};
 use crate::model::Problem;
@@ -10,7 +11,7 @@ use crate::sys::dns::HostResolver;
 use crate::sys::settings::HttpClientSettings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Url, Version};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,7 @@ impl Http for SystemHttp {
             settings: settings.clone(),
             base: base.to_owned(),
             world: Arc::clone(&self.world),
+            plain: PlainPool::default(),
             built: Mutex::new(Built::default()),
         };
         client.reqwest_client(None)?;
@@ -75,6 +77,7 @@ struct SystemClient {
     settings: HttpClientSettings,
     base: PathBuf,
     world: Arc<World>,
+    plain: PlainPool,
     built: Mutex<Built>,
 }
 
@@ -98,38 +101,70 @@ impl HttpClient for SystemClient {
 }
 
 impl SystemClient {
-    async fn exchange(&self, request: Request) -> Result<Response, HttpError> {
+    async fn exchange(&self, mut request: Request) -> Result<Response, HttpError> {
         let credentials = auth::headers(&self.settings, &self.base)?;
-        let client = self
-            .reqwest_client(request.unix_socket.as_deref())
-            .map_err(|problem| HttpError::Invalid(problem.to_string()))?;
-        let place_of = |url: &Url| place(url, request.unix_socket.as_deref());
+        let room = std::mem::take(&mut request.room);
         let mut hop = Hop::first(&request, credentials)?;
-        for redirects in 0..=REDIRECTS_MAX {
-            let place = place_of(&hop.url);
-            let sent = client.execute(hop.to_reqwest()).await;
-            let response = sent.map_err(|err| describe(&err, &place))?;
-            let Some(next) = self.redirect(&hop, &response)? else {
-                return read(response, request.body_bytes_max, &place).await;
-            };
-            if redirects == REDIRECTS_MAX {
-                break;
+        let mut room = Some(room);
+        for _ in 0..=REDIRECTS_MAX {
+            let response = self.hop(&hop, &request, room.take().unwrap_or_default()).await?;
+            match self.redirect(&hop, &response)? {
+                None => return Ok(response),
+                Some(next) => hop = next,
             }
-            hop = next;
         }
         Err(HttpError::Broken(format!("stopped after {REDIRECTS_MAX} redirects")))
     }
 
+    /// Asks one server. The body of a redirect that is followed is not read.
+    async fn hop(
+        &self,
+        hop: &Hop,
+        request: &Request,
+        room: Vec<u8>,
+    ) -> Result<Response, HttpError> {
+        let socket = request.unix_socket.as_deref();
+        let (place, limit) = (place(&hop.url, socket), request.body_bytes_max);
+        let follows_redirects = self.settings.follow_redirects.unwrap_or(true);
+        if self.is_plain(hop, socket) {
+            let get = Get {
+                url: &hop.url,
+                socket,
+                headers: [&hop.headers, &hop.credentials],
+                limit,
+                place: &place,
+                gathering: GATHERING,
+                follows_redirects,
+            };
+            return self.plain.get(&get, &self.world.resolver, room).await;
+        }
+        let client = self
+            .reqwest_client(socket)
+            .map_err(|problem| HttpError::Invalid(problem.to_string()))?;
+        let sent = client.execute(hop.to_reqwest()).await;
+        let response = sent.map_err(|err| describe(&err, &place))?;
+        read(response, limit, &place, follows_redirects).await
+    }
+
+    /// Whether it can do without TLS, proxy and body.
+    fn is_plain(&self, hop: &Hop, socket: Option<&Path>) -> bool {
+        let settings = &self.settings;
+        let has_proxy =
+            settings.proxy_url.is_some() || settings.proxy_from_environment == Some(true);
+        hop.method == Method::Get
+            && hop.body.is_empty()
+            && hop.url.scheme() == "http"
+            && (socket.is_some() || !has_proxy)
+    }
+
     /// The request that the answer asks for, when it is a redirect that is followed.
-    fn redirect(&self, hop: &Hop, response: &reqwest::Response) -> Result<Option<Hop>, HttpError> {
-        let status = response.status().as_u16();
-        let wanted = self.settings.follow_redirects.unwrap_or(true);
-        if !wanted || !matches!(status, 301 | 302 | 303 | 307 | 308) {
+    fn redirect(&self, hop: &Hop, response: &Response) -> Result<Option<Hop>, HttpError> {
+        let status = response.status;
+        if !self.settings.follow_redirects.unwrap_or(true) || !is_redirect(status) {
             return Ok(None);
         }
-        let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
+        let Some(text) = response.header("location") else { return Ok(None) };
         let broken = |text: &str| HttpError::Broken(format!("cannot follow the redirect: {text}"));
-        let text = location.to_str().map_err(|_| broken("Location is not text"))?;
         let url = hop.url.join(text).map_err(|_| broken("Location is no URL"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(broken("Location is not http or https"));
@@ -324,10 +359,16 @@ fn place(url: &Url, socket: Option<&Path>) -> String {
     format!("tcp {host}:{port}")
 }
 
+/// Whether the answer names another place.
+pub(super) const fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
+}
+
 async fn read(
     mut response: reqwest::Response,
     limit: usize,
     place: &str,
+    follows_redirects: bool,
 ) -> Result<Response, HttpError> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers: Vec<_> =
@@ -338,11 +379,15 @@ async fn read(
     let length_known = announced("content-length")
         || announced("transfer-encoding")
         || response.version() == Version::HTTP_2;
+    let status = response.status().as_u16();
+    if follows_redirects && is_redirect(status) && announced("location") {
+        return Ok(Response { status, headers, ..Response::default() });
+    }
     if encoding.is_none() && response.content_length().is_some_and(|len| len > limit as u64) {
         return Err(HttpError::TooLarge { limit });
     }
-    let status = response.status().as_u16();
-    let mut sink = BodySink::new(encoding.as_deref(), limit, response.content_length())?;
+    let mut sink =
+        BodySink::new(encoding.as_deref(), limit, response.content_length(), Vec::new())?;
     while let Some(piece) = response.chunk().await.map_err(|err| describe(&err, place))? {
         sink.push(&piece)?;
     }
@@ -487,6 +532,29 @@ mod tests {
         request.body_bytes_max = 4;
         let err = client("{}").send(request).await.expect_err("too long");
         assert!(matches!(err, HttpError::TooLarge { limit: 4 }), "{err}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again_and_replaced_once_the_server_has_closed_it() {
+        let answer = |body: &str| ok(body).replace("Connection: close\r\n", "");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let at = listener.local_addr().expect("bound");
+        let server = tasks::spawn("server", async move {
+            let (mut first, _) = listener.accept().await.expect("accepts");
+            answer_one(&mut first, &answer("1")).await;
+            answer_one(&mut first, &answer("2")).await;
+            drop(first);
+            let (mut second, _) = listener.accept().await.expect("accepts");
+            answer_one(&mut second, &answer("3")).await
+        });
+        let client = client("{}");
+        for expected in ["1", "2", "3"] {
+            let answer = client.send(Request::get(format!("http://{at}/m?x=y"))).await;
+            assert_eq!(&answer.expect("answers").body[..], expected.as_bytes());
+        }
+        let head = server.await.expect("joins").expect("no panic");
+        assert!(head.starts_with("get /m?x=y http/1.1\r\n"), "{head}");
+        assert!(head.contains(&format!("\r\nhost: {at}\r\n")), "{head}");
     }
 
     #[tokio::test]
