@@ -11,7 +11,7 @@ use std::time::Duration;
 /// A format that a target may answer with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScrapeProtocol {
-    /// Protobuf, delimited; not built, so never asked for.
+    /// Protobuf, delimited.
     PrometheusProto,
     /// text 0.0.4
     PrometheusText0,
@@ -136,6 +136,8 @@ pub struct ScrapeJob {
     pub compression: bool,
     /// Whether the three more series about the scrape are written.
     pub extra_scrape_metrics: bool,
+    /// Whether native histograms are asked for: protobuf goes first then.
+    pub native_histograms: bool,
     /// Limits from the file.
     pub limits: JobLimits,
     /// Rules for targets.
@@ -171,6 +173,7 @@ impl ScrapeJob {
             track_timestamps_staleness: false,
             compression: false,
             extra_scrape_metrics: false,
+            native_histograms: false,
             limits: JobLimits::default(),
             relabel: Vec::new(),
             metric_relabel: Vec::new(),

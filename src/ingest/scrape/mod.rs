@@ -15,6 +15,7 @@ mod manager;
 mod meters;
 mod once;
 mod pool;
+mod proto;
 mod report;
 mod schedule;
 mod sections;
@@ -24,6 +25,8 @@ mod worker;
 
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod proto_tests;
 #[cfg(test)]
 mod section_tests;
 #[cfg(test)]
