@@ -12,6 +12,7 @@ mod parse;
 mod print;
 mod proto;
 mod series;
+mod survey;
 mod value;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use proto::{
     ProtoError, RawLabels, Summary,
 };
 pub use series::{ExemplarText, Normalize, Pairs, SeriesText};
+pub use survey::{Fault, Survey};
 pub use value::normalized;
 
 #[cfg(test)]

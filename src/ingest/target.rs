@@ -198,7 +198,8 @@ fn escape_into(url: &mut String, text: &str, allowed: impl Fn(u8) -> bool) {
     }
 }
 
-fn is_loopback(address: &str) -> bool {
+/// Whether `HOST:PORT` is this host by its very text.
+pub fn is_loopback(address: &str) -> bool {
     let host = match address.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => address.rsplit_once(':').map_or(address, |(host, _)| host),

@@ -5,7 +5,7 @@
 use super::discovery::{Discovery, DnsSdConfig};
 use super::job::{Escaping, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
 use super::settings::{Global, ScrapeConfig};
-use crate::model::{Problem, nearest_name};
+use crate::model::Problem;
 use crate::sys::settings::{Span, relabel_rules};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -200,7 +200,7 @@ impl Job<'_> {
     fn fallback_protocol(&mut self) -> Option<ScrapeProtocol> {
         let name =
             self.config.fallback_scrape_protocol.as_deref().filter(|name| !name.is_empty())?;
-        match protocol(name) {
+        match name.parse::<ScrapeProtocol>() {
             Ok(found) => Some(found),
             Err(text) => {
                 self.problems.push(Problem::new("fallback_scrape_protocol", text));
@@ -342,7 +342,8 @@ fn protocols(names: &[String]) -> Result<Vec<ScrapeProtocol>, Problem> {
     }
     let mut list = Vec::new();
     for (place, name) in names.iter().enumerate() {
-        let found = protocol(name).map_err(|text| Problem::new(format!("{at}[{place}]"), text))?;
+        let found: ScrapeProtocol =
+            name.parse().map_err(|text: String| Problem::new(format!("{at}[{place}]"), text))?;
         if list.contains(&found) {
             let text = format!("duplicated protocol in scrape_protocols, got {name:?} twice");
             return Err(Problem::new(format!("{at}[{place}]"), text));
@@ -350,17 +351,6 @@ fn protocols(names: &[String]) -> Result<Vec<ScrapeProtocol>, Problem> {
         list.push(found);
     }
     Ok(list)
-}
-
-fn protocol(name: &str) -> Result<ScrapeProtocol, String> {
-    let known = ScrapeProtocol::ALL;
-    known.into_iter().find(|known| known.as_str() == name).ok_or_else(|| {
-        let names = known.map(ScrapeProtocol::as_str);
-        let hint = nearest_name(name, names)
-            .map(|name| format!("; did you mean {name:?}?"))
-            .unwrap_or_default();
-        format!("unknown scrape protocol {name}, supported: {}{hint}", names.join(", "))
-    })
 }
 
 fn validation(name: &str) -> Result<NameValidation, Problem> {

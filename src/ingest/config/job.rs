@@ -2,10 +2,12 @@
 
 use super::discovery::Discovery;
 use super::settings::TargetGroup;
+use crate::model::nearest_name;
 use crate::model::relabel::Rule;
 use crate::sys::settings::HttpClientSettings;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A format that a target may answer with.
@@ -42,6 +44,21 @@ impl ScrapeProtocol {
             Self::OpenMetricsText0 => "OpenMetricsText0.0.1",
             Self::OpenMetricsText1 => "OpenMetricsText1.0.0",
         }
+    }
+}
+
+impl FromStr for ScrapeProtocol {
+    type Err = String;
+
+    /// Reads the name in the configuration; the error tells which there are.
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::as_str);
+            let hint = nearest_name(name, names)
+                .map(|name| format!("; did you mean {name:?}?"))
+                .unwrap_or_default();
+            format!("unknown scrape protocol {name}, supported: {}{hint}", names.join(", "))
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod content;
 mod fetch;
 mod intake;
 mod lengths;
+mod look;
 mod manager;
 mod meters;
 mod once;
@@ -34,6 +35,7 @@ mod support;
 #[cfg(test)]
 mod tests;
 
+pub use look::{Look, LookSample, Subject, look};
 pub use manager::{Deps, ScrapeManager};
 pub use source::{LocalJob, LocalTarget};
 pub use view::{DroppedView, Health, PoolView, TargetView};

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use watchbell::exposition::{Families, Pairs, ProtoError};
+use watchbell::exposition::{Families, Media, Pairs, ProtoError, Survey};
 use watchbell::model::Timestamp;
 
 fuzz_target!(|body: &[u8]| {
@@ -10,6 +10,8 @@ fuzz_target!(|body: &[u8]| {
     let _ = read(body, &mut samples);
     // A metric of two bytes is up to three samples.
     assert!(samples <= 3 * body.len(), "{samples} samples out of {} bytes", body.len());
+    let survey = Survey::of(body, Media::Protobuf);
+    assert!(survey.samples == samples && survey.series <= samples, "another reading");
 });
 
 fn read(body: &[u8], samples: &mut usize) -> Result<(), ProtoError> {
