@@ -1,10 +1,12 @@
 //! The table of commands and flags; help, completions and the flags page come from it.
 
+use crate::ingest::config::ScrapeProtocol;
 use crate::ingest::limits::SafetyLimits;
 use crate::model::duration;
 use crate::sys::settings::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::str::FromStr as _;
 use std::time::Duration;
 
 /// Flags of Prometheus and Alertmanager that mean nothing here, and whether they take a value.
@@ -115,6 +117,15 @@ pub(super) enum Command {
         #[command(subcommand)]
         question: TargetsQuestion,
     },
+    /// Scrape a target once, and show what came instead of storing it
+    #[command(after_help = "Examples:\n  watchbell scrape localhost:9100\n  watchbell scrape \
+                      https://db-1:9187/metrics --insecure --header 'X-Tenant: a'\n  watchbell \
+                      scrape localhost:8080 --protocol PrometheusProto -o json\n  watchbell scrape \
+                      10.0.0.5:9100 --config.file prometheus.yml --job node\n  watchbell scrape \
+                      localhost:9100 --match '{__name__=~\"node_disk.*\"}' -o text\n\nWhat is asked \
+                      for, the limits and the relabelling are those of a scrape.\nExit status: 0 a \
+                      scrape would have succeeded, 1 it would have failed, 2 a wrong flag.")]
+    Scrape(Box<ScrapeFlags>),
     /// Take in old samples, whatever their age
     #[command(
         after_help = "Examples:\n  watchbell import openmetrics history.om --storage.path /var/lib/watchbell\n  \
@@ -162,6 +173,12 @@ fn span(text: &str) -> Result<Duration, String> {
 
 fn size(text: &str) -> Result<u64, String> {
     ByteSize::parse(text).map(|size| size.0)
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once(':').filter(|(name, _)| !name.trim().is_empty());
+    let (name, value) = pair.ok_or("write NAME: VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// Flags of the server: Prometheus' and Alertmanager's names where the meaning is theirs.
@@ -547,6 +564,61 @@ pub(super) struct ExplainFlags {
     /// How the answer looks
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     pub output: StatusForm,
+}
+
+/// Flags of `watchbell scrape`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ScrapeFlags {
+    /// The target: HOST:PORT, or http(s)://HOST:PORT/PATH
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// How long the target has [default: 10s, or the job's]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub timeout: Option<Duration>,
+    /// A header to send; may stand more than once
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    pub headers: Vec<(String, String)>,
+    /// A format to ask for, as in scrape_protocols; may stand more than once
+    #[arg(long = "protocol", value_name = "NAME", value_parser = ScrapeProtocol::from_str)]
+    pub protocols: Vec<ScrapeProtocol>,
+    /// The format of an answer that does not say
+    #[arg(long, value_name = "NAME", value_parser = ScrapeProtocol::from_str)]
+    pub fallback: Option<ScrapeProtocol>,
+    /// Trust any certificate
+    #[arg(long, conflicts_with = "job")]
+    pub insecure: bool,
+    /// A file with the token to send
+    #[arg(long, value_name = "FILE", conflicts_with = "job")]
+    pub bearer_token_file: Option<PathBuf>,
+    /// Connect to this socket instead of the host
+    #[arg(long, value_name = "PATH")]
+    pub unix_socket: Option<PathBuf>,
+    /// prometheus.yml, for --job
+    #[arg(long = "config.file", value_name = "FILE", requires = "job")]
+    pub config_file: Option<PathBuf>,
+    /// Scrape as this job of the file does: its client, limits, labels and relabelling
+    #[arg(long, value_name = "NAME", requires = "config_file")]
+    pub job: Option<String>,
+    /// Show samples of these series only
+    #[arg(long = "match", value_name = "SELECTOR")]
+    pub matching: Option<String>,
+    /// Samples that are shown at most, but in text
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub samples: usize,
+    /// How the answer looks: table, json, or text for the samples alone
+    #[arg(short, long, value_name = "FORM", default_value = "table", hide_possible_values = true)]
+    pub output: LookForm,
+}
+
+/// How a scrape is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LookForm {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// The samples, a line each.
+    Text,
 }
 
 /// In which form old samples come.

@@ -23,6 +23,15 @@ pub enum Format {
     OpenMetrics,
 }
 
+/// What a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// Lines of text.
+    Text(Format),
+    /// Delimited `io.prometheus.client.MetricFamily` messages.
+    Protobuf,
+}
+
 /// A sample's line.
 #[derive(Clone, Copy, Debug)]
 pub struct SampleLine<'a> {

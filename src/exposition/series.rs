@@ -178,16 +178,19 @@ fn labels<'a>(
 }
 
 fn refuse_twice(raw: &[u8], pairs: &Pairs<'_>) -> Result<(), Fault> {
+    match named_twice(pairs) {
+        Some(name) => Err(fault(raw, raw, &format!("label name {name:?} is not unique"))),
+        None => Ok(()),
+    }
+}
+
+/// A name that more than one of `pairs` has.
+pub(super) fn named_twice<'p>(pairs: &'p Pairs<'_>) -> Option<&'p str> {
     // Sorted neighbours instead of a nested scan: a line may hold thousands of labels.
     let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_ref()).collect();
     names.sort_unstable();
-    match names.windows(2).find(|pair| pair.first() == pair.last()) {
-        Some(twice) => {
-            let name = twice.first().copied().unwrap_or_default();
-            Err(fault(raw, raw, &format!("label name {:?} is not unique", name)))
-        }
-        None => Ok(()),
-    }
+    let twice = names.windows(2).find(|pair| pair.first() == pair.last())?;
+    twice.first().copied()
 }
 
 fn bare_metric_name(input: &[u8]) -> IResult<&[u8], &[u8]> {

@@ -48,11 +48,17 @@ pub(super) fn parse_seconds(token: &[u8]) -> Option<i64> {
 ///
 /// Source: prometheus, model/textparse/interface.go (normalizeFloatsInLabelValues).
 pub fn normalized(text: &str) -> Option<String> {
-    let mut normal = value_text::go_default(parse(text.as_bytes())?);
-    if normal.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
-        normal.push_str(".0");
-    }
+    let normal = uniform(parse(text.as_bytes())?);
     (normal != text).then_some(normal)
+}
+
+/// A bucket bound or quantile as OpenMetrics writes it: 1 is `1.0`.
+pub(super) fn uniform(bound: f64) -> String {
+    let mut text = value_text::go_default(bound);
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+        text.push_str(".0");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -16,11 +16,12 @@ const INTERVAL: &str = "__scrape_interval__";
 const TIMEOUT: &str = "__scrape_timeout__";
 const PARAM: &str = "__param_";
 const UNIX_SOCKET: &str = "__unix_socket__";
+const NATIVE: &str = "__scrape_native_histograms__";
 /// Labels that relabelling may set to a truth value and nothing else.
 const FLAGS: [(&str, &str); 3] = [
     ("__convert_classic_histograms_to_nhcb__", "convert classic histograms to nhcb"),
     ("__always_scrape_classic_histograms__", "always scrape classic histograms"),
-    ("__scrape_native_histograms__", "scrape native histograms"),
+    (NATIVE, "scrape native histograms"),
 ];
 
 /// A target that is scraped.
@@ -83,6 +84,7 @@ fn discovered(job: &ScrapeJob, address: &str, group: &Labels) -> Labels {
     default(TIMEOUT, &duration::format(job.timeout));
     default(PATH, &job.metrics_path);
     default(SCHEME, &job.scheme);
+    default(NATIVE, if job.native_histograms { "true" } else { "false" });
     for (flag, _) in FLAGS {
         default(flag, "false");
     }
@@ -196,7 +198,8 @@ fn escape_into(url: &mut String, text: &str, allowed: impl Fn(u8) -> bool) {
     }
 }
 
-fn is_loopback(address: &str) -> bool {
+/// Whether `HOST:PORT` is this host by its very text.
+pub fn is_loopback(address: &str) -> bool {
     let host = match address.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => address.rsplit_once(':').map_or(address, |(host, _)| host),

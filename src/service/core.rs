@@ -5,7 +5,7 @@ use super::forms;
 use super::pressure::Pressure;
 use super::queries::query_error;
 use super::scraping::printed;
-use super::start::{PROMETHEUS_VERSION, Parts, Service, host_name};
+use super::start::{Parts, Service, host_name};
 use crate::alerts::SilenceError;
 use crate::alerts::matchers;
 use crate::ingest::scrape::LocalTarget as _;
@@ -17,10 +17,10 @@ use crate::wire::{
     AlertmanagersAnswer, AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus,
     ConfigAnswer, ConfigText, Core, Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert,
     ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, OtlpOutcome,
-    PostableAlert, PostableSilence, PushGroup, QueryData, RangeQuery, RawPush, RawWrite, Readiness,
-    ReceiverName, ReceiverStatus, RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo,
-    SeriesRequest, SilenceForm, StorageReport, StorageStatus, TargetState, TargetsAnswer,
-    TopQueries, TsdbStatus, VersionInfo, WalReplay, WatchStatus, WriteOutcome,
+    PROMETHEUS_VERSION, PostableAlert, PostableSilence, PushGroup, QueryData, RangeQuery, RawPush,
+    RawWrite, Readiness, ReceiverName, ReceiverStatus, RelabelSteps, RulesAnswer, RulesRequest,
+    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, StorageStatus, TargetState,
+    TargetsAnswer, TopQueries, TsdbStatus, VersionInfo, WalReplay, WatchStatus, WriteOutcome,
 };
 use std::collections::BTreeMap;
 use std::sync::PoisonError;

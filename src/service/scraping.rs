@@ -3,7 +3,7 @@
 use super::alerting::Alerting;
 use super::pushing::Pushing;
 use super::queries::Queries;
-use super::start::{PROMETHEUS_VERSION, World, host_name};
+use super::start::{World, host_name};
 use crate::config::Config;
 use crate::exposition::Printer;
 use crate::ingest::host::HostCollector;
@@ -11,6 +11,7 @@ use crate::ingest::scrape::{LocalJob, LocalTarget};
 use crate::model::Labels;
 use crate::sys::metrics::{Family, Registry};
 use crate::sys::{process, tasks};
+use crate::wire::PROMETHEUS_VERSION;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 

@@ -35,6 +35,7 @@ use crate::sys::http::Http;
 use crate::sys::memory;
 use crate::sys::metrics::Registry;
 use crate::sys::tasks::{self, BlockingRuntime, Shutdown};
+use crate::wire::PROMETHEUS_VERSION;
 use arc_swap::ArcSwap;
 use std::num::NonZero;
 use std::path::Path;
@@ -45,8 +46,6 @@ use tokio::runtime::Handle;
 const SERIES_BYTES: u64 = 400;
 /// However small the machine is, so many series are tried.
 const SERIES_MAX_LEAST: usize = 20_000;
-/// The Prometheus whose behaviour is followed, for those who look at versions.
-pub(super) const PROMETHEUS_VERSION: &str = "3.14.0";
 /// Where this server's part of every target's offset is kept.
 const SEED_KEY: &str = "watchbell.seed";
 

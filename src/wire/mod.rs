@@ -34,10 +34,10 @@ pub use otlp::{OtlpPartial, OtlpResponse};
 pub use prometheus::{
     AlertForm, AlertmanagerTarget, AlertmanagersAnswer, AlertsAnswer, BlockReport, BuildInfo,
     ConfigAnswer, DroppedTarget, HeadStats, ImportAnswer, ImportPart, MetadataEntry,
-    MetadataRequest, MetricReport, NameValue, PartReport, RelabelRule, RelabelStep, RelabelSteps,
-    RuleForm, RuleGroupForm, RuleKind, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest,
-    StorageAnalysis, StorageReport, TargetForm, TargetHealth, TargetState, TargetsAnswer,
-    TsdbStatus, WalReplay,
+    MetadataRequest, MetricReport, NameValue, PROMETHEUS_VERSION, PartReport, RelabelRule,
+    RelabelStep, RelabelSteps, RuleForm, RuleGroupForm, RuleKind, RulesAnswer, RulesRequest,
+    RuntimeInfo, SeriesRequest, StorageAnalysis, StorageReport, TargetForm, TargetHealth,
+    TargetState, TargetsAnswer, TsdbStatus, WalReplay,
 };
 pub use push::{PushFamily, PushField, PushGroup, PushMetric, PushVerb, RawPush};
 pub use query::{

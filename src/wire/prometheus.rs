@@ -7,6 +7,9 @@ use crate::model::{Labels, Matcher, TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The Prometheus whose behaviour is followed, for those who look at versions.
+pub const PROMETHEUS_VERSION: &str = "3.14.0";
+
 /// Which series, names or values are asked for.
 #[derive(Clone, Debug)]
 pub struct SeriesRequest {

@@ -1,6 +1,7 @@
 //! The binary from outside: arguments in; standard output, standard error and exit status out.
 
 mod query;
+mod scrape;
 
 use std::fs;
 use std::path::PathBuf;

@@ -24,7 +24,7 @@ use watchbell::wire::{Call, Core, ExemplarQuery, MetadataRequest, OtlpOutcome, R
 const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 
 /// A server with a real clock, on a port of loopback.
-struct Live {
+pub(super) struct Live {
     service: Arc<Service>,
     address: SocketAddr,
     shutdown: Shutdown,
@@ -33,7 +33,7 @@ struct Live {
 }
 
 impl Live {
-    fn start(config: &str, features: &[&str]) -> Self {
+    pub(super) fn start(config: &str, features: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let routes = "{route: {receiver: none}, receivers: [{name: none}]}";
         for (name, text) in [("p.yml", config), ("a.yml", routes)] {
@@ -100,7 +100,7 @@ impl Live {
 
     /// Waits for writes until `holds`.
     #[track_caller]
-    fn until(&self, what: &str, holds: impl Fn(&Service) -> bool) {
+    pub(super) fn until(&self, what: &str, holds: impl Fn(&Service) -> bool) {
         for _ in 0..300 {
             let before = self.service.changes_after(0, Duration::ZERO).expect("answers").revision;
             if holds(&self.service) {
@@ -111,8 +111,13 @@ impl Live {
         panic!("{what} did not happen");
     }
 
+    /// Where it listens.
+    pub(super) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
     /// Milliseconds since 1970.
-    fn now(&self) -> i64 {
+    pub(super) fn clock_ms() -> i64 {
         SystemClock::new().now().as_millis()
     }
 }
@@ -205,7 +210,7 @@ fn written(head: &str) -> [Option<usize>; 3] {
 #[test]
 fn remote_write_2_is_stored_and_partial_writes_are_counted() {
     let live = Live::start("{}", &[]);
-    let now = live.now();
+    let now = Live::clock_ms();
     let good = counter(&[(1.0, now - 2_000, 0), (3.0, now - 1_000, 0)]);
     let (status, head, body) = live.post_v2(&good);
     assert_eq!((status, body.as_str()), (204, ""), "{head}");
@@ -260,7 +265,7 @@ fn a_zero_shows_where_a_counter_began_with_the_feature_for_it() {
         [(&[][..], vec![1.0]), (&["created-timestamp-zero-ingestion"][..], vec![2.0])]
     {
         let live = Live::start("{}", features);
-        let now = live.now();
+        let now = Live::clock_ms();
         for at in [now - 1, now] {
             let (status, _, body) = live.post_v2(&counter(&[(5.0, now - 1, now - 60_000)]));
             assert_eq!(status, 204, "{at}: {body}");
@@ -294,7 +299,7 @@ fn otlp(now: i64, temporality: i32) -> String {
 #[test]
 fn otlp_is_stored_under_names_of_prometheus() {
     let live = Live::start("otlp: {promote_resource_attributes: [host.name]}", &[]);
-    let now = live.now();
+    let now = Live::clock_ms();
     let json = [("Content-Type", "application/json")];
     let path = "/api/v1/otlp/v1/metrics";
     let (status, head, body) = live.post(path, &json, otlp(now, 2).as_bytes());
@@ -324,11 +329,11 @@ fn otlp_is_stored_under_names_of_prometheus() {
 }
 
 /// A program that runs until it is dropped.
-struct Agent(Child);
+pub(super) struct Agent(Child);
 
 impl Agent {
     /// `None` when it is not installed.
-    fn start(program: &str, args: &[String]) -> Option<Self> {
+    pub(super) fn start(program: &str, args: &[String]) -> Option<Self> {
         let started = Command::new(program)
             .args(args)
             .stdin(Stdio::null())
@@ -346,7 +351,7 @@ impl Drop for Agent {
     }
 }
 
-fn flag(name: &str, path: &Path) -> String {
+pub(super) fn flag(name: &str, path: &Path) -> String {
     format!("{name}={}", path.display())
 }
 

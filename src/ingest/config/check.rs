@@ -5,7 +5,7 @@
 use super::discovery::{Discovery, DnsSdConfig};
 use super::job::{Escaping, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
 use super::settings::{Global, ScrapeConfig};
-use crate::model::{Problem, nearest_name};
+use crate::model::Problem;
 use crate::sys::settings::{Span, relabel_rules};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,7 +14,9 @@ use std::time::Duration;
 const INTERVAL: Duration = Duration::from_mins(1);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-const PROTOCOLS: [ScrapeProtocol; 4] = [
+/// The formats that are asked for; the first only where native histograms are.
+const PROTOCOLS: [ScrapeProtocol; 5] = [
+    ScrapeProtocol::PrometheusProto,
     ScrapeProtocol::OpenMetricsText1,
     ScrapeProtocol::OpenMetricsText0,
     ScrapeProtocol::PrometheusText1,
@@ -88,7 +90,7 @@ pub fn check(
 struct Defaults {
     interval: Duration,
     timeout: Duration,
-    protocols: Vec<ScrapeProtocol>,
+    protocols: Option<Vec<ScrapeProtocol>>,
     validation: NameValidation,
     escaping: Option<Escaping>,
 }
@@ -107,12 +109,12 @@ impl Defaults {
         let mut found = Self {
             interval,
             timeout,
-            protocols: PROTOCOLS.to_vec(),
+            protocols: None,
             validation: NameValidation::Utf8,
             escaping: None,
         };
         if let Some(names) = &global.scrape_protocols {
-            take(protocols(names).map(|list| found.protocols = list));
+            take(protocols(names).map(|list| found.protocols = Some(list)));
         }
         if let Some(name) = &global.metric_name_validation_scheme {
             take(validation(name).map(|scheme| found.validation = scheme));
@@ -147,11 +149,15 @@ impl Job<'_> {
             self.problems.push(Problem::new("scrape_timeout", text));
         }
         let (validation, escaping) = self.names();
+        let native_histograms = config
+            .scrape_native_histograms
+            .or(self.global.scrape_native_histograms)
+            .unwrap_or(false);
         let job = ScrapeJob {
             name: config.job_name.clone(),
             interval,
             timeout,
-            protocols: self.protocols(),
+            protocols: self.protocols(native_histograms),
             fallback: self.fallback_protocol(),
             escaping,
             validation,
@@ -166,6 +172,7 @@ impl Job<'_> {
                 .extra_scrape_metrics
                 .or(self.global.extra_scrape_metrics)
                 .unwrap_or(false),
+            native_histograms,
             limits: self.limits(),
             relabel: self.rules("relabel_configs"),
             metric_relabel: self.rules("metric_relabel_configs"),
@@ -178,9 +185,11 @@ impl Job<'_> {
         self.problems.is_empty().then_some(job)
     }
 
-    fn protocols(&mut self) -> Vec<ScrapeProtocol> {
+    fn protocols(&mut self, native_histograms: bool) -> Vec<ScrapeProtocol> {
         let Some(names) = &self.config.scrape_protocols else {
-            return self.fallback.protocols.clone();
+            let text = PROTOCOLS.into_iter();
+            let usual = text.skip(usize::from(!native_histograms));
+            return self.fallback.protocols.clone().unwrap_or_else(|| usual.collect());
         };
         protocols(names).unwrap_or_else(|problem| {
             self.problems.push(problem);
@@ -191,12 +200,7 @@ impl Job<'_> {
     fn fallback_protocol(&mut self) -> Option<ScrapeProtocol> {
         let name =
             self.config.fallback_scrape_protocol.as_deref().filter(|name| !name.is_empty())?;
-        match protocol(name) {
-            Ok(ScrapeProtocol::PrometheusProto) => {
-                let text = "PrometheusProto cannot be read here; use a text protocol";
-                self.problems.push(Problem::new("fallback_scrape_protocol", text));
-                None
-            }
+        match name.parse::<ScrapeProtocol>() {
             Ok(found) => Some(found),
             Err(text) => {
                 self.problems.push(Problem::new("fallback_scrape_protocol", text));
@@ -215,7 +219,10 @@ impl Job<'_> {
                 Err(problem) => self.problems.push(problem),
             }
         }
-        let mut chosen = self.fallback.escaping;
+        // A job that says which names are valid does not take the global way of escaping them.
+        let says_valid =
+            self.config.metric_name_validation_scheme.as_ref().is_some_and(|name| !name.is_empty());
+        let mut chosen = self.fallback.escaping.filter(|_| !says_valid);
         if let Some(name) = self.config.metric_name_escaping_scheme.as_deref()
             && !name.is_empty()
         {
@@ -335,7 +342,8 @@ fn protocols(names: &[String]) -> Result<Vec<ScrapeProtocol>, Problem> {
     }
     let mut list = Vec::new();
     for (place, name) in names.iter().enumerate() {
-        let found = protocol(name).map_err(|text| Problem::new(format!("{at}[{place}]"), text))?;
+        let found: ScrapeProtocol =
+            name.parse().map_err(|text: String| Problem::new(format!("{at}[{place}]"), text))?;
         if list.contains(&found) {
             let text = format!("duplicated protocol in scrape_protocols, got {name:?} twice");
             return Err(Problem::new(format!("{at}[{place}]"), text));
@@ -343,17 +351,6 @@ fn protocols(names: &[String]) -> Result<Vec<ScrapeProtocol>, Problem> {
         list.push(found);
     }
     Ok(list)
-}
-
-fn protocol(name: &str) -> Result<ScrapeProtocol, String> {
-    let known = ScrapeProtocol::ALL;
-    known.into_iter().find(|known| known.as_str() == name).ok_or_else(|| {
-        let names = known.map(ScrapeProtocol::as_str);
-        let hint = nearest_name(name, names)
-            .map(|name| format!("; did you mean {name:?}?"))
-            .unwrap_or_default();
-        format!("unknown scrape protocol {name}, supported: {}{hint}", names.join(", "))
-    })
 }
 
 fn validation(name: &str) -> Result<NameValidation, Problem> {
@@ -421,32 +418,29 @@ fn not_built(config: &ScrapeConfig) -> Vec<Problem> {
         config.convert_classic_histograms_to_nhcb == Some(true),
         "convert_classic_histograms_to_nhcb",
     );
-    when(config.always_scrape_classic_histograms == Some(true), "always_scrape_classic_histograms");
     when(config.scrape_failure_log_file.is_some(), "scrape_failure_log_file");
-    let proto = |names: &Vec<String>| names.iter().any(|name| name == "PrometheusProto");
-    when(config.scrape_protocols.as_ref().is_some_and(proto), "scrape_protocols");
     found.extend(keys.into_iter().map(unbuilt));
     found
 }
 
 fn global_not_built(global: &Global) -> Vec<Problem> {
-    let proto = |names: &Vec<String>| names.iter().any(|name| name == "PrometheusProto");
     let set = [
         (global.scrape_native_histograms == Some(true), "scrape_native_histograms"),
         (
             global.convert_classic_histograms_to_nhcb == Some(true),
             "convert_classic_histograms_to_nhcb",
         ),
-        (global.always_scrape_classic_histograms == Some(true), "always_scrape_classic_histograms"),
         (global.scrape_failure_log_file.is_some(), "scrape_failure_log_file"),
-        (global.scrape_protocols.as_ref().is_some_and(proto), "scrape_protocols"),
     ];
     set.into_iter().filter(|(set, _)| *set).map(|(_, key)| unbuilt(key).below("global")).collect()
 }
 
 fn unbuilt(key: &str) -> Problem {
     let text = match key {
-        "scrape_protocols" => "PrometheusProto is not built and is not asked for".to_owned(),
+        // Classic buckets are always kept, so that always_scrape_classic_histograms needs no word.
+        "scrape_native_histograms" => "native histograms are counted and not kept; their sum, \
+             count and classic buckets are"
+            .to_owned(),
         _ => {
             let name = key.rsplit_once('.').map_or(key, |(_, name)| name);
             format!("{name} is not built and has no effect")

@@ -2,16 +2,18 @@
 
 use super::discovery::Discovery;
 use super::settings::TargetGroup;
+use crate::model::nearest_name;
 use crate::model::relabel::Rule;
 use crate::sys::settings::HttpClientSettings;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A format that a target may answer with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScrapeProtocol {
-    /// Protobuf, delimited; not built, so never asked for.
+    /// Protobuf, delimited.
     PrometheusProto,
     /// text 0.0.4
     PrometheusText0,
@@ -42,6 +44,21 @@ impl ScrapeProtocol {
             Self::OpenMetricsText0 => "OpenMetricsText0.0.1",
             Self::OpenMetricsText1 => "OpenMetricsText1.0.0",
         }
+    }
+}
+
+impl FromStr for ScrapeProtocol {
+    type Err = String;
+
+    /// Reads the name in the configuration; the error tells which there are.
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::as_str);
+            let hint = nearest_name(name, names)
+                .map(|name| format!("; did you mean {name:?}?"))
+                .unwrap_or_default();
+            format!("unknown scrape protocol {name}, supported: {}{hint}", names.join(", "))
+        })
     }
 }
 
@@ -136,6 +153,8 @@ pub struct ScrapeJob {
     pub compression: bool,
     /// Whether the three more series about the scrape are written.
     pub extra_scrape_metrics: bool,
+    /// Whether native histograms are asked for: protobuf goes first then.
+    pub native_histograms: bool,
     /// Limits from the file.
     pub limits: JobLimits,
     /// Rules for targets.
@@ -171,6 +190,7 @@ impl ScrapeJob {
             track_timestamps_staleness: false,
             compression: false,
             extra_scrape_metrics: false,
+            native_histograms: false,
             limits: JobLimits::default(),
             relabel: Vec::new(),
             metric_relabel: Vec::new(),

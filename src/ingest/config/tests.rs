@@ -155,11 +155,61 @@ fn keys_without_effect_are_named() {
         "scrape_configs[0].native_histogram_bucket_limit",
         "scrape_configs[0].scrape_failure_log_file",
         "scrape_configs[0].proxy_connect_header",
-        "scrape_configs[0].scrape_protocols",
         "global.scrape_native_histograms",
     ]);
     assert_eq!(named, expected);
     assert_eq!(found.jobs.len(), 1);
+}
+
+#[test]
+fn protobuf_goes_first_where_native_histograms_are_asked_for() {
+    use ScrapeProtocol::{OpenMetricsText1, PrometheusProto, PrometheusText0};
+    for (global, own, first, count) in [
+        ("{}", "", OpenMetricsText1, 4),
+        ("{scrape_native_histograms: true}", "", PrometheusProto, 5),
+        (
+            "{scrape_native_histograms: true}",
+            ", scrape_native_histograms: false",
+            OpenMetricsText1,
+            4,
+        ),
+        ("{}", ", scrape_native_histograms: true", PrometheusProto, 5),
+        (
+            "{scrape_protocols: [PrometheusText0.0.4]}",
+            ", scrape_native_histograms: true",
+            PrometheusText0,
+            1,
+        ),
+        ("{}", ", scrape_protocols: [PrometheusProto]", PrometheusProto, 1),
+        ("{}", ", fallback_scrape_protocol: PrometheusProto", OpenMetricsText1, 4),
+    ] {
+        let found = checked(global, &format!("[{{job_name: a{own}}}]")).expect("valid");
+        let protocols = &found.jobs[0].protocols;
+        assert_eq!((protocols[0], protocols.len()), (first, count), "{global} {own}");
+    }
+}
+
+#[test]
+fn the_way_to_escape_names_follows_the_jobs_own_word_on_which_are_valid() {
+    for (global, own, expected) in [
+        ("{}", "", Escaping::AllowUtf8),
+        ("{metric_name_validation_scheme: legacy}", "", Escaping::Underscores),
+        ("{metric_name_escaping_scheme: dots}", "", Escaping::Dots),
+        (
+            "{metric_name_escaping_scheme: allow-utf-8}",
+            ", metric_name_validation_scheme: legacy",
+            Escaping::Underscores,
+        ),
+        (
+            "{metric_name_escaping_scheme: values}",
+            ", metric_name_validation_scheme: utf8",
+            Escaping::AllowUtf8,
+        ),
+        ("{}", ", metric_name_escaping_scheme: values", Escaping::Values),
+    ] {
+        let found = checked(global, &format!("[{{job_name: a{own}}}]")).expect("valid");
+        assert_eq!(found.jobs[0].escaping, expected, "{global} {own}");
+    }
 }
 
 #[test]

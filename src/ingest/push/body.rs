@@ -8,7 +8,7 @@ use super::super::limits::{HELP_BYTES_MAX, PUSH_BYTES_MAX, PUSH_SAMPLES_MAX};
 use super::error::PushError;
 use super::family::{PushedFamily, PushedMetric, PushedValue};
 use super::proto;
-use crate::exposition::{Entry, Format, Pairs, Parser, SampleLine};
+use crate::exposition::{Entry, Format, Media, Pairs, Parser, SampleLine};
 use crate::model::{
     Labels, METRIC_NAME, MetricType, is_legacy_label_name, is_legacy_metric_name, value_text,
 };
@@ -58,11 +58,6 @@ pub fn read(body: &Body<'_>) -> Result<Pushed, PushError> {
         Media::Protobuf => proto::read(bytes).map_err(PushError::Body),
         Media::Text(format) => text(bytes, format),
     }
-}
-
-enum Media {
-    Protobuf,
-    Text(Format),
 }
 
 fn media(content_type: &str) -> Media {

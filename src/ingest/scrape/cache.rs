@@ -12,6 +12,7 @@
 //! The texts themselves would cost more memory than all the rest, and no target can aim for a
 //! collision of hashes whose key it does not know.
 
+use super::super::limits::METADATA_MAX;
 use crate::exposition::Normalize;
 use crate::model::Metadata;
 use crate::storage::append::SeriesRef;
@@ -20,6 +21,10 @@ use foldhash::quality::RandomState;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash};
+
+/// Comments that are remembered by their place: three for each metric that is described, while a
+/// body may hold one for every few bytes.
+const COMMENTS_MAX: usize = 3 * METADATA_MAX;
 
 /// What is known of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -315,7 +320,8 @@ impl SeriesCache {
         match self.comments.get_mut(place) {
             Some(known) if *known == key => return true,
             Some(known) => *known = key,
-            None => self.comments.push(key),
+            None if place < COMMENTS_MAX => self.comments.push(key),
+            None => {}
         }
         false
     }

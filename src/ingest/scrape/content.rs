@@ -1,7 +1,7 @@
 //! What is asked for and what an answer says it is: `Accept` and `Content-Type`.
 
 use super::super::config::{Escaping, ScrapeProtocol};
-use crate::exposition::Format;
+use crate::exposition::{Format, Media};
 
 /// The header `Accept` for these formats, the liked ones first.
 ///
@@ -13,8 +13,9 @@ pub(super) fn accept(protocols: &[ScrapeProtocol], escaping: Escaping) -> String
     for protocol in protocols {
         let escaping = format!(";escaping={}", escaping.as_str());
         let media = match protocol {
-            // Not built: never asked for.
-            ScrapeProtocol::PrometheusProto => continue,
+            ScrapeProtocol::PrometheusProto => "application/vnd.google.protobuf;\
+                 proto=io.prometheus.client.MetricFamily;encoding=delimited"
+                .to_owned(),
             ScrapeProtocol::PrometheusText0 => "text/plain;version=0.0.4".to_owned(),
             ScrapeProtocol::PrometheusText1 => format!("text/plain;version=1.0.0{escaping}"),
             ScrapeProtocol::OpenMetricsText0 => {
@@ -31,23 +32,20 @@ pub(super) fn accept(protocols: &[ScrapeProtocol], escaping: Escaping) -> String
     parts.join(",")
 }
 
-/// T3: the format of an answer with this header. Parameters do not matter; the fallback counts
-/// only where the header says nothing known.
+/// T3: what an answer with this header is. Parameters do not matter, not even those that name a
+/// message; the fallback counts only where the header says nothing known.
 ///
 /// Source: prometheus, model/textparse/interface.go (extractMediaType).
-pub(super) fn format_of(
+pub(super) fn media_of(
     content_type: Option<&str>,
     fallback: Option<ScrapeProtocol>,
-) -> Result<Format, String> {
+) -> Result<Media, String> {
     let header = content_type.unwrap_or_default();
     let media = header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let unknown = match media.as_str() {
-        "text/plain" => return Ok(Format::Text),
-        "application/openmetrics-text" => return Ok(Format::OpenMetrics),
-        "application/vnd.google.protobuf" => {
-            let text = "received protobuf, which cannot be read here; the target must offer text";
-            return Err(text.to_owned());
-        }
+        "text/plain" => return Ok(Media::Text(Format::Text)),
+        "application/openmetrics-text" => return Ok(Media::Text(Format::OpenMetrics)),
+        "application/vnd.google.protobuf" => return Ok(Media::Protobuf),
         "" if header.trim().is_empty() => "non-compliant scrape target sending blank Content-Type \
              and no fallback_scrape_protocol specified for target"
             .to_owned(),
@@ -60,11 +58,14 @@ pub(super) fn format_of(
         ),
     };
     match fallback {
-        Some(ScrapeProtocol::PrometheusText0 | ScrapeProtocol::PrometheusText1) => Ok(Format::Text),
-        Some(ScrapeProtocol::OpenMetricsText0 | ScrapeProtocol::OpenMetricsText1) => {
-            Ok(Format::OpenMetrics)
+        Some(ScrapeProtocol::PrometheusText0 | ScrapeProtocol::PrometheusText1) => {
+            Ok(Media::Text(Format::Text))
         }
-        Some(ScrapeProtocol::PrometheusProto) | None => Err(unknown),
+        Some(ScrapeProtocol::OpenMetricsText0 | ScrapeProtocol::OpenMetricsText1) => {
+            Ok(Media::Text(Format::OpenMetrics))
+        }
+        Some(ScrapeProtocol::PrometheusProto) => Ok(Media::Protobuf),
+        None => Err(unknown),
     }
 }
 
@@ -127,28 +128,48 @@ mod tests {
             accept(&[ScrapeProtocol::PrometheusText0], Escaping::Underscores),
             "text/plain;version=0.0.4;q=0.6,*/*;q=0.5"
         );
+        assert_eq!(
+            accept(
+                &[ScrapeProtocol::PrometheusProto, ScrapeProtocol::OpenMetricsText1],
+                Escaping::Underscores
+            ),
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
+             encoding=delimited;q=0.6,\
+             application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.5,*/*;q=0.4"
+        );
     }
 
     #[test]
     fn t3_an_answer_must_say_what_it_is() {
-        let text = Some(ScrapeProtocol::PrometheusText0);
+        let (text, open) = (Media::Text(Format::Text), Media::Text(Format::OpenMetrics));
+        let plain = Some(ScrapeProtocol::PrometheusText0);
+        let proto = Some(ScrapeProtocol::PrometheusProto);
+        let protobuf = "application/vnd.google.protobuf";
+        let delimited = "application/vnd.google.protobuf; encoding=delimited; \
+                         proto=io.prometheus.client.MetricFamily";
         for (header, fallback, expected) in [
-            (Some("text/plain"), None, Ok(Format::Text)),
-            (Some("text/plain; version=9; charset=x"), None, Ok(Format::Text)),
-            (Some("Text/Plain"), None, Ok(Format::Text)),
-            (Some("application/openmetrics-text; version=1.0.0"), text, Ok(Format::OpenMetrics)),
-            (Some("text/html"), text, Ok(Format::Text)),
-            (None, text, Ok(Format::Text)),
-            (Some("garbage"), text, Ok(Format::Text)),
+            (Some("text/plain"), None, Ok(text)),
+            (Some("text/plain; version=9; charset=x"), None, Ok(text)),
+            (Some("Text/Plain"), None, Ok(text)),
+            (Some("application/openmetrics-text; version=1.0.0"), plain, Ok(open)),
+            (Some("text/html"), plain, Ok(text)),
+            (None, plain, Ok(text)),
+            (Some("garbage"), plain, Ok(text)),
             (None, None, Err("blank Content-Type")),
             (Some(""), None, Err("blank Content-Type")),
             (Some("text/html"), None, Err("received unsupported Content-Type \"text/html\"")),
             (Some("garbage"), None, Err("cannot parse Content-Type \"garbage\"")),
-            (Some("application/vnd.google.protobuf"), text, Err("protobuf")),
+            (Some(delimited), None, Ok(Media::Protobuf)),
+            // Upstream does not look at what the parameters say, and neither at the fallback.
+            (Some(protobuf), plain, Ok(Media::Protobuf)),
+            (Some("application/vnd.google.protobuf; proto=x"), None, Ok(Media::Protobuf)),
+            (Some("text/html"), proto, Ok(Media::Protobuf)),
+            (Some("text/plain"), proto, Ok(text)),
+            (None, proto, Ok(Media::Protobuf)),
         ] {
-            let found = format_of(header, fallback);
+            let found = media_of(header, fallback);
             match expected {
-                Ok(format) => assert_eq!(found, Ok(format), "{header:?}"),
+                Ok(media) => assert_eq!(found, Ok(media), "{header:?}"),
                 Err(part) => {
                     let text = found.expect_err("must be refused");
                     assert!(text.contains(part), "{header:?}: {text}");

@@ -1,5 +1,8 @@
 //! Asks a target: the request, its headers, and what of an answer is a failure.
 
+use super::super::config::ScrapeJob;
+use super::super::limits::SafetyLimits;
+use super::super::target::Target;
 use super::content;
 use super::worker::{Settings, Shared, Source};
 use crate::sys::http::{HttpError, Request, Response};
@@ -24,8 +27,11 @@ pub(super) async fn fetch(shared: &Shared, settings: &Settings) -> Result<Answer
         Source::Broken(text) => return Err(failure(text.clone())),
         Source::Http(client) => client,
     };
-    let url = &settings.target.url;
-    let response = client.send(request(shared, settings)).await.map_err(|err| Failure {
+    let (job, target) = (&settings.job, &settings.target);
+    let mut request = request(job, target, &shared.safety, &shared.user_agent);
+    request.room = shared.rooms.body();
+    let url = &target.url;
+    let response = client.send(request).await.map_err(|err| Failure {
         too_large: matches!(err, HttpError::TooLarge { .. }),
         text: match &err {
             HttpError::TooLarge { .. } => too_large(shared, settings),
@@ -49,14 +55,19 @@ fn too_large(shared: &Shared, settings: &Settings) -> String {
     }
 }
 
-fn request(shared: &Shared, settings: &Settings) -> Request {
-    let (job, target) = (&settings.job, &settings.target);
+/// The request of a scrape.
+pub(super) fn request(
+    job: &ScrapeJob,
+    target: &Target,
+    safety: &SafetyLimits,
+    user_agent: &str,
+) -> Request {
     // A target on this host is not asked to compress: inflating is half of a scrape's cost.
     let encoding = if job.compression && !target.is_local { "gzip" } else { "identity" };
     let headers = [
         ("Accept", content::accept(&job.protocols, job.escaping)),
         ("Accept-Encoding", encoding.to_owned()),
-        ("User-Agent", shared.user_agent.clone()),
+        ("User-Agent", user_agent.to_owned()),
         ("X-Prometheus-Scrape-Timeout-Seconds", target.timeout.as_secs_f64().to_string()),
     ];
     // T9: a body as long as the limit is already too long.
@@ -65,8 +76,7 @@ fn request(shared: &Shared, settings: &Settings) -> Request {
     let mut request = Request::get(&target.url);
     request.headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     request.timeout = target.timeout;
-    request.body_bytes_max = own.min(shared.safety.body_bytes_max);
+    request.body_bytes_max = own.min(safety.body_bytes_max);
     request.unix_socket.clone_from(&target.unix_socket);
-    request.room = shared.rooms.body();
     request
 }

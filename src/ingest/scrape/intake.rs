@@ -3,7 +3,7 @@
 use super::super::config::{NameValidation, ScrapeJob};
 use super::super::limits::{HELP_BYTES_MAX, METADATA_MAX, SafetyLimits};
 use super::cache::{Known, SeriesCache};
-use crate::exposition::{Entry, Format, Pairs, ParseError, Parser, SampleLine, normalized};
+use crate::exposition::{Entry, Format, Media, Pairs, ParseError, Parser, SampleLine, normalized};
 use crate::model::{
     Labels, LabelsBuilder, METRIC_NAME, MetricType, Timestamp, is_legacy_label_name,
     is_legacy_metric_name, relabel,
@@ -49,14 +49,16 @@ pub(super) struct Terms<'a> {
 /// The samples of one scrape, growing.
 #[derive(Debug)]
 pub(super) struct Intake<'a> {
-    terms: Terms<'a>,
-    cache: &'a mut SeriesCache,
+    pub(super) terms: Terms<'a>,
+    pub(super) cache: &'a mut SeriesCache,
     ts: Timestamp,
     /// What will be committed.
     pub(super) commit: Commit,
     /// Samples before and after relabelling.
     pub(super) scraped: u64,
     pub(super) kept: u64,
+    /// Native histograms that are not kept.
+    pub(super) native: u64,
     pub(super) notes: Vec<String>,
 }
 
@@ -75,18 +77,28 @@ impl<'a> Intake<'a> {
             commit: Commit { samples, ..Commit::default() },
             scraped: 0,
             kept: 0,
+            native: 0,
             notes: Vec::new(),
         }
     }
 
-    /// Takes in a body. T12: text that came without a length must end in a line break, or its last
-    /// number may be cut.
+    /// Takes in a body.
     pub(super) fn body(
         &mut self,
         body: &[u8],
-        format: Format,
+        media: Media,
         length_known: bool,
     ) -> Result<(), Rejected> {
+        match media {
+            Media::Text(format) => self.text(body, format, length_known)?,
+            Media::Protobuf => self.protobuf(body)?,
+        }
+        self.check_sample_count()
+    }
+
+    /// T12: text that came without a length must end in a line break, or its last number may be
+    /// cut.
+    fn text(&mut self, body: &[u8], format: Format, length_known: bool) -> Result<(), Rejected> {
         let cut =
             format == Format::Text && !length_known && body.last().is_some_and(|b| *b != b'\n');
         if cut {
@@ -130,7 +142,7 @@ impl<'a> Intake<'a> {
                 }
             }
         }
-        self.check_sample_count()
+        Ok(())
     }
 
     /// The next line and its key, if it is the one that came here last time.
@@ -188,7 +200,7 @@ impl<'a> Intake<'a> {
 
     /// One sample, of a line with this key and a series part of so many bytes. `read` gives its
     /// labels and is asked only for a line that is not known.
-    fn sample<'l>(
+    pub(super) fn sample<'l>(
         &mut self,
         (key, len): (u64, usize),
         own_ts: Option<Timestamp>,
@@ -343,7 +355,7 @@ impl<'a> Intake<'a> {
     }
 
     /// Remembers what is said about a metric, unless the comment with this key came here before.
-    fn describe(
+    pub(super) fn describe(
         &mut self,
         key: u64,
         name: &str,
@@ -369,7 +381,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    fn note(&mut self, text: String) {
+    pub(super) fn note(&mut self, text: String) {
         if self.notes.len() < super::super::limits::NOTES_MAX && !self.notes.contains(&text) {
             self.notes.push(text);
         }

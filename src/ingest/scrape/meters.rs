@@ -4,6 +4,7 @@ use super::super::config::Discovery;
 use crate::storage::append::{Committed, Refusal};
 use crate::sys::metrics::{Cell, Registry};
 
+const NATIVE_SKIPPED: &str = "watchbell_scrape_native_histograms_skipped_total";
 const REFRESH_FAILURES: &str = "prometheus_sd_refresh_failures_total";
 const REFRESH_FAILURES_HELP: &str = "Times targets could not be asked for.";
 
@@ -88,6 +89,14 @@ impl Meters {
         }
     }
 
+    /// A scrape had so many native histograms that are not kept.
+    pub(super) fn native_skipped(&self, job: &str, histograms: u64) {
+        let help = "Native histograms of scrapes of which only the classic part is kept.";
+        let counter = self.registry.counter(NATIVE_SKIPPED, help, &[("job", job)]);
+        #[expect(clippy::cast_precision_loss, reason = "a scrape has fewer than 2^52 histograms")]
+        counter.add(histograms as f64);
+    }
+
     /// A job's targets were brought up to date.
     pub(super) fn synced(&self, job: &str, targets: usize) {
         let labels = [("scrape_job", job)];
@@ -135,6 +144,7 @@ impl Meters {
 
     /// A job is gone.
     pub(super) fn forget(&self, job: &str) {
+        self.registry.remove(NATIVE_SKIPPED, &[("job", job)]);
         let labels = [("scrape_job", job)];
         self.registry.remove("prometheus_target_scrape_pool_sync_total", &labels);
         self.registry.remove("prometheus_target_scrape_pool_targets", &labels);

@@ -11,10 +11,12 @@ mod content;
 mod fetch;
 mod intake;
 mod lengths;
+mod look;
 mod manager;
 mod meters;
 mod once;
 mod pool;
+mod proto;
 mod report;
 mod rooms;
 mod schedule;
@@ -26,12 +28,15 @@ mod worker;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod proto_tests;
+#[cfg(test)]
 mod section_tests;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tests;
 
+pub use look::{Look, LookSample, Subject, look};
 pub use manager::{Deps, ScrapeManager};
 pub use source::{LocalJob, LocalTarget};
 pub use view::{DroppedView, Health, PoolView, TargetView};

@@ -90,6 +90,9 @@ impl Scrape<'_> {
         let mut figures = figures;
         (figures.scraped, figures.kept) = (intake.scraped, intake.kept);
         let notes = std::mem::take(&mut intake.notes);
+        if intake.native > 0 {
+            self.shared.meters.native_skipped(&self.settings.job.name, intake.native);
+        }
         let commit = intake.commit;
         figures.added = commit.labels.len() as u64;
         match taken {
@@ -109,9 +112,9 @@ impl Scrape<'_> {
         match (answer, &self.settings.source) {
             (Answer::Body(response), _) => {
                 let header = response.header("content-type");
-                let format = content::format_of(header, self.settings.job.fallback)
+                let media = content::media_of(header, self.settings.job.fallback)
                     .map_err(Rejected::Other)?;
-                intake.body(&response.body, format, response.length_known)
+                intake.body(&response.body, media, response.length_known)
             }
             (Answer::Local, Source::Local(local)) => intake.families(&local.gather()),
             (Answer::Local, Source::Http(_) | Source::Broken(_)) => {

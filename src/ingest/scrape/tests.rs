@@ -98,17 +98,21 @@ impl Clock for TestClock {
 
 /// Answers in order; then the last one again and again.
 #[derive(Clone, Debug, Default)]
-struct Script {
+pub(super) struct Script {
     answers: Arc<Mutex<VecDeque<Result<Response, HttpError>>>>,
-    requests: Arc<Mutex<Vec<Request>>>,
+    pub(super) requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Script {
-    fn push(&self, answer: Result<Response, HttpError>) {
+    pub(super) fn push(&self, answer: Result<Response, HttpError>) {
         self.answers.lock().expect("whole").push_back(answer);
     }
 
-    fn text(&self, body: &str) {
+    pub(super) fn protobuf(&self, body: &[Vec<u8>]) {
+        self.push(Ok(response("application/vnd.google.protobuf", body.concat())));
+    }
+
+    pub(super) fn text(&self, body: &str) {
         self.push(Ok(response("text/plain; version=0.0.4", body)));
     }
 }
@@ -142,11 +146,11 @@ impl Dns for NoDns {
     }
 }
 
-fn response(content_type: &str, body: &str) -> Response {
+fn response(content_type: &str, body: impl Into<Vec<u8>>) -> Response {
     Response {
         status: 200,
         headers: vec![("content-type".to_owned(), content_type.to_owned())],
-        body: body.to_owned().into(),
+        body: body.into().into(),
         length_known: true,
     }
 }
@@ -192,7 +196,7 @@ impl Appender for Recorder {
 pub(super) struct Bench {
     pub(super) manager: ScrapeManager,
     pub(super) clock: VirtualClock,
-    script: Script,
+    pub(super) script: Script,
     commits: mpsc::UnboundedReceiver<Written>,
     /// One word for each commit whose target's view is up to date.
     told: mpsc::UnboundedReceiver<()>,
@@ -253,7 +257,7 @@ impl Bench {
         }
     }
 
-    fn with(yaml: &str) -> Self {
+    pub(super) fn with(yaml: &str) -> Self {
         let bench = Self::new();
         bench.apply(yaml);
         bench
@@ -265,7 +269,7 @@ impl Bench {
 
     /// Lets time pass until the next scrape or mark, and answers its commit. Time stands still
     /// while anything works.
-    async fn next(&mut self) -> Written {
+    pub(super) async fn next(&mut self) -> Written {
         loop {
             tokio::select! {
                 biased;
@@ -284,7 +288,7 @@ impl Bench {
     }
 
     /// The samples of the next commit, as text: value and, where it is not the scrape's, time.
-    async fn samples(&mut self) -> Vec<String> {
+    pub(super) async fn samples(&mut self) -> Vec<String> {
         shown(&self.next().await)
     }
 }
@@ -296,7 +300,7 @@ pub(super) fn jobs(yaml: &str) -> Vec<ScrapeJob> {
 }
 
 /// Samples without the scrape's own series except `up`, without the target's labels.
-fn shown(commit: &Written) -> Vec<String> {
+pub(super) fn shown(commit: &Written) -> Vec<String> {
     let scrape_ts = commit.samples.last().map(|sample| sample.ts);
     let mut lines: Vec<String> = commit
         .samples
@@ -324,15 +328,15 @@ fn shown(commit: &Written) -> Vec<String> {
     lines
 }
 
-fn figure(commit: &Written, name: &str) -> f64 {
+pub(super) fn figure(commit: &Written, name: &str) -> f64 {
     let found = commit.samples.iter().find(|s| s.labels.metric_name() == Some(name));
     found.unwrap_or_else(|| panic!("no {name}")).value
 }
 
-const PLAIN: &str = "[{job_name: j, scrape_interval: 5s, scrape_timeout: 5s, \
+pub(super) const PLAIN: &str = "[{job_name: j, scrape_interval: 5s, scrape_timeout: 5s, \
     static_configs: [{targets: ['a:1']}]}]";
 
-fn with_keys(keys: &str) -> String {
+pub(super) fn with_keys(keys: &str) -> String {
     PLAIN.replace("static_configs", &format!("{keys}, static_configs"))
 }
 
@@ -438,7 +442,7 @@ async fn exemplars_of_kept_samples_come_with_them_and_the_cache_still_hits() {
             "a_total 1 # {{id=\"{id}\"}} 0.5\nb_total 1 # {{id=\"b{id}\"}} 2 1600000000\n\
              drop_total 1 # {{id=\"x\"}} 1\nc_total 1\n# EOF\n"
         );
-        bench.script.push(Ok(response("application/openmetrics-text; version=1.0.0", &body)));
+        bench.script.push(Ok(response("application/openmetrics-text; version=1.0.0", body)));
     }
     let mut scrapes = Vec::new();
     for id in ["1", "2"] {
