@@ -2,6 +2,7 @@
 //! clock that the test moves, through the one door that screens and HTTP use.
 
 mod discovery;
+mod host;
 mod pushgateway;
 mod pushing;
 mod receiving;
