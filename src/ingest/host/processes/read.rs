@@ -146,9 +146,16 @@ impl Proc {
         let file = rustix::fs::openat(&self.directory, path, flags, Mode::empty())?;
         let mut filled = 0;
         while let Some(room) = self.buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+            let wanted = room.len();
             match rustix::io::read(&file, room) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
+                Ok(count) => {
+                    filled += count;
+                    // These files are one record each: what is short of the room is all, and to ask
+                    // whether more follows would be a third of all calls.
+                    if count < wanted {
+                        break;
+                    }
+                }
                 Err(rustix::io::Errno::INTR) => {}
                 Err(err) => return Err(err.into()),
             }
