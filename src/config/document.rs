@@ -1,6 +1,8 @@
 //! `prometheus.yml` as written, with our one extra key.
 
-use crate::ingest::config::{Global, Opaque, OtlpSettings, PushSettings, ScrapeConfig};
+use crate::ingest::config::{
+    Global, HostMetrics, Opaque, OtlpSettings, PushSettings, ScrapeConfig,
+};
 use crate::model::Labels;
 use crate::notify::config::{AlertingSettings, File};
 use crate::storage::config::StorageSettings;
@@ -77,7 +79,8 @@ pub(super) enum AlertmanagerChoice {
 pub(super) struct WatchbellSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alertmanager: Option<AlertmanagerChoice>,
-    pub host_metrics: bool,
+    #[serde(skip_serializing_if = "HostMetrics::is_default")]
+    pub host_metrics: HostMetrics,
     pub self_metrics: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub packs: Vec<Pack>,
@@ -92,7 +95,7 @@ pub(super) struct WatchbellSection {
 impl WatchbellSection {
     fn is_default(&self) -> bool {
         self.alertmanager.is_none()
-            && !self.host_metrics
+            && self.host_metrics.is_default()
             && !self.self_metrics
             && self.packs.is_empty()
             && self.push.is_default()
@@ -154,7 +157,32 @@ fn expand(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::file::Source;
     use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn host_metrics_are_a_switch_or_a_map() {
+        let typed = |text: &str| -> Result<Document, String> {
+            let source = Source::parse(Path::new("a.yml"), text).expect("valid YAML");
+            source.typed().map_err(|err| err.to_string())
+        };
+        for (section, on) in [
+            ("{host_metrics: true}", true),
+            ("{host_metrics: yes}", true),
+            ("{host_metrics: off}", false),
+            ("{}", false),
+            ("{host_metrics: {netdev: {device_exclude: '^lo$'}}}", true),
+        ] {
+            let document = typed(&format!("watchbell: {section}")).expect("valid");
+            assert_eq!(document.watchbell.host_metrics.on, on, "{section}");
+        }
+        let text = "watchbell:\n  host_metrics:\n    netdev:\n      device_exclud: a\n";
+        let fault = typed(text).expect_err("an unknown key");
+        let expected =
+            "a.yml:4:7: unknown field \"device_exclud\"; did you mean \"device_exclude\"?";
+        assert!(fault.starts_with(expected), "{fault}");
+    }
 
     #[test]
     fn external_labels_take_the_environment() {

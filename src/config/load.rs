@@ -8,7 +8,7 @@ use super::document::{AlertmanagerChoice, Document, Pack};
 use super::error::{Error, Located};
 use super::file::Source;
 use crate::alerts::config::Options as AlertOptions;
-use crate::ingest::config::{Checked, OtlpSettings, check as check_jobs};
+use crate::ingest::config::{Checked, HostOptions, OtlpSettings, check as check_jobs};
 use crate::model::{Labels, Problem};
 use crate::notify::config::Alerting;
 use crate::promql::config::Features;
@@ -75,8 +75,8 @@ pub struct Config {
     pub base: PathBuf,
     /// Routes and receivers.
     pub alertmanager: Alertmanager,
-    /// Whether the host is measured.
-    pub host_metrics: bool,
+    /// What of the host is measured; `None` is nothing.
+    pub host_metrics: Option<HostOptions>,
     /// Whether this process is measured.
     pub self_metrics: bool,
     /// How long a pushed group lives when its push says nothing else; `None` is until it is deleted.
@@ -104,6 +104,7 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
     let otlp = loader.otlp(&document);
     let alerting = loader.alerting(&document);
     let alertmanager = loader.alertmanager(&document);
+    let host_metrics = loader.host_metrics(&document);
     for problem in document.storage.without_effect() {
         loader.note(&problem.below("storage"));
     }
@@ -131,7 +132,7 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
         alerting,
         base,
         alertmanager,
-        host_metrics: document.watchbell.host_metrics,
+        host_metrics,
         self_metrics: document.watchbell.self_metrics,
         push_ttl: span(document.watchbell.push.ttl),
         notes,
@@ -260,6 +261,19 @@ impl Loader<'_> {
             Ok(settings) => Some(settings),
             Err(problems) => {
                 problems.into_iter().for_each(|problem| self.fault(&problem.below("otlp")));
+                None
+            }
+        }
+    }
+
+    fn host_metrics(&mut self, document: &Document) -> Option<HostOptions> {
+        let section = &document.watchbell.host_metrics;
+        match section.settings.check(&self.base) {
+            Ok(options) => section.on.then_some(options),
+            Err(problems) => {
+                for problem in problems {
+                    self.fault(&problem.below("watchbell.host_metrics"));
+                }
                 None
             }
         }

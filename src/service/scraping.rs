@@ -21,7 +21,7 @@ const PUSH_JOBS: [&str; 2] = ["push", "watchbell-push"];
 /// The collectors of this process. They are made once, so that a reload finds them unchanged.
 #[derive(Debug)]
 pub(super) struct Locals {
-    host: Arc<dyn LocalTarget>,
+    host: Arc<HostMetrics>,
     own: Arc<dyn LocalTarget>,
     pushing: Arc<Pushing>,
     instance: String,
@@ -29,26 +29,34 @@ pub(super) struct Locals {
 
 impl Locals {
     /// Collectors of this host and this process, whose `instance` is the host's name, and groups.
-    pub(super) fn new(world: &World, own: OwnMetrics, pushing: Arc<Pushing>) -> Self {
-        let host = HostMetrics(HostCollector::new(PathBuf::from("/"), world.clock.clone()));
+    pub(super) fn new(
+        world: &World,
+        config: &Config,
+        own: OwnMetrics,
+        pushing: Arc<Pushing>,
+    ) -> Self {
+        let options = config.host_metrics.clone().unwrap_or_default();
+        let host = HostCollector::new(PathBuf::from("/"), world.clock.clone(), options);
+        let host = HostMetrics(host);
         Self { host: Arc::new(host), own: Arc::new(own), pushing, instance: host_name() }
     }
 
     /// The jobs that the configuration switches on.
     pub(super) fn jobs(&self, config: &Config) -> Vec<LocalJob> {
-        let job = |name: &str, target: &Arc<dyn LocalTarget>| LocalJob {
+        let job = |name: &str, target: Arc<dyn LocalTarget>| LocalJob {
             name: name.to_owned(),
             interval: config.local_interval,
-            target: target.clone(),
+            target,
             labels: Labels::from_pairs([("job", name), ("instance", &self.instance)]),
             honor_labels: false,
         };
         let mut jobs = Vec::new();
-        if config.host_metrics {
-            jobs.push(job("node", &self.host));
+        if let Some(options) = &config.host_metrics {
+            self.host.0.reconfigure(options.clone());
+            jobs.push(job("node", self.host.clone()));
         }
         if config.self_metrics {
-            jobs.push(job("watchbell", &self.own));
+            jobs.push(job("watchbell", self.own.clone()));
         }
         jobs.extend(self.pushing.is_used().then(|| self.push_job(config)));
         jobs

@@ -323,7 +323,7 @@ impl Service {
         let (clock, registry) = (world.clock.clone(), &world.registry);
         let pushing = Pushing::restore(state.clone(), clock, registry, self.options.limits);
         let pushing = Arc::new(pushing.map_err(Error::Storage)?);
-        let locals = Locals::new(world, own.clone(), pushing.clone());
+        let locals = Locals::new(world, config, own.clone(), pushing.clone());
         let state = state.clone();
         Ok(Parts {
             storage,

@@ -8,6 +8,7 @@
 //! Never: anything of the domain beyond its values.
 
 pub mod clock;
+pub mod dbus;
 pub mod dns;
 pub mod entropy;
 pub mod files;

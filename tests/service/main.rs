@@ -3,6 +3,7 @@
 
 mod discovery;
 mod protobuf;
+mod host;
 mod pushgateway;
 mod pushing;
 mod receiving;

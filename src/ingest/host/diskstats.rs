@@ -5,9 +5,7 @@ use super::error::CollectError;
 use super::families::Families;
 use super::root::number;
 use super::udev::Properties;
-use crate::model::Regex;
 use procfs::{DiskStat, DiskStats, FromRead};
-use std::sync::LazyLock;
 
 /// The file.
 const FILE: &str = "proc/diskstats";
@@ -18,19 +16,13 @@ const SECTOR_BYTES: f64 = 512.0;
 /// Times are in milliseconds. A factor, not a divisor: the last bits agree with node_exporter's.
 const SECONDS_PER_TICK: f64 = 1.0 / 1000.0;
 
-/// Partitions and devices of no interest: node_exporter's default as Debian has it.
-static IGNORED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::anchored("(ram|loop|fd|(h|s|v|xv)d[a-z]|nvme[0-9]+n[0-9]+p)[0-9]+")
-        .expect("a constant expression is valid")
-});
-
 /// Adds `node_disk_...`.
 pub(super) fn collect(host: &Host, out: &mut Families) -> Result<(), CollectError> {
     let text = host.root.read(FILE)?;
     let disks = DiskStats::from_read(text.as_bytes());
     let disks = disks.map_err(|err| host.root.wrong(FILE, err.to_string()))?;
     for disk in disks.0 {
-        if IGNORED.is_match(&disk.name) {
+        if !host.options.diskstats.is_wanted(&disk.name) {
             continue;
         }
         let device = [("device", disk.name.as_str())];
@@ -149,26 +141,3 @@ const ATA: [(&str, &str, &str); 3] = [
         "Turns a minute; 0 for a disk without moving parts.",
     ),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whole_disks_count_and_partitions_do_not() {
-        for (device, ignored) in [
-            ("sda", false),
-            ("sda1", true),
-            ("nvme0n1", false),
-            ("nvme0n1p2", true),
-            ("loop3", true),
-            ("ram0", true),
-            ("zram0", false),
-            ("dm-0", false),
-            ("md127", false),
-            ("xvda1", true),
-        ] {
-            assert_eq!(IGNORED.is_match(device), ignored, "{device}");
-        }
-    }
-}

@@ -1,5 +1,6 @@
 //! Why a collector has nothing, or not everything, to tell.
 
+use crate::sys::dbus::DbusError;
 use std::io;
 use std::path::PathBuf;
 
@@ -23,4 +24,23 @@ pub(super) enum CollectError {
         /// What was found.
         what: String,
     },
+    /// The system call for the clock fails.
+    #[error("cannot read the clock: {0}")]
+    Clock(io::Error),
+    /// systemd cannot be asked.
+    #[error("cannot ask systemd: {0}")]
+    Bus(DbusError),
+    /// Somebody did not answer a moment ago, and is left alone.
+    #[error("{0} did not answer in time and is not asked for a while")]
+    Resting(&'static str),
+}
+
+impl CollectError {
+    /// Whether the machine lacks what the collector reads, which needs nobody's attention.
+    pub(super) fn is_absence(&self) -> bool {
+        match self {
+            Self::Read { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Form { .. } | Self::Clock(_) | Self::Bus(_) | Self::Resting(_) => false,
+        }
+    }
 }

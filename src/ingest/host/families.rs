@@ -2,6 +2,7 @@
 
 use crate::model::{Labels, MetricType};
 use crate::sys::metrics::{Family, FamilySample};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Families by name; the first collector that names one says what it means.
@@ -46,13 +47,34 @@ impl Families {
         value: f64,
     ) {
         let labels = Labels::from_pairs(labels.iter().copied());
-        let sample = FamilySample { suffix: "", labels, value };
+        self.push(name, || help.into(), kind, FamilySample { suffix: "", labels, value });
+    }
+
+    /// Adds a sample that a file tells, with what follows the family's name.
+    pub(super) fn add_read(
+        &mut self,
+        name: &str,
+        help: impl FnOnce() -> String,
+        kind: MetricType,
+        suffix: &'static str,
+        labels: Labels,
+        value: f64,
+    ) {
+        self.push(name, || help().into(), kind, FamilySample { suffix, labels, value });
+    }
+
+    fn push(
+        &mut self,
+        name: &str,
+        help: impl FnOnce() -> Cow<'static, str>,
+        kind: MetricType,
+        sample: FamilySample,
+    ) {
         match self.0.get_mut(name) {
             Some(family) => family.samples.push(sample),
             None => {
-                let name = name.to_owned();
-                let family =
-                    Family { name: name.clone(), help: help.into(), kind, samples: vec![sample] };
+                let (name, help) = (name.to_owned(), help());
+                let family = Family { name: name.clone(), help, kind, samples: vec![sample] };
                 self.0.insert(name, family);
             }
         }
@@ -62,9 +84,12 @@ impl Families {
     pub(super) fn into_vec(self) -> Vec<Family> {
         let mut families: Vec<Family> = self.0.into_values().collect();
         for family in &mut families {
-            family.samples.sort_by(|a, b| a.labels.cmp(&b.labels));
+            let order = |a: &FamilySample, b: &FamilySample| {
+                a.labels.cmp(&b.labels).then(a.suffix.cmp(b.suffix))
+            };
+            family.samples.sort_by(order);
             // The kernel may list a thing twice; a scrape may not.
-            family.samples.dedup_by(|a, b| a.labels == b.labels);
+            family.samples.dedup_by(|a, b| order(a, b).is_eq());
         }
         families
     }

@@ -4,49 +4,12 @@ use super::collector::Host;
 use super::error::CollectError;
 use super::families::Families;
 use super::statfs::Usage;
-use crate::model::Regex;
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 /// All mounts of one pass together. Mounts that could not be asked in it count as failed, and
 /// since a mount that did not answer is not asked again, the next pass gets further.
 const PASS_MAX: Duration = Duration::from_secs(2);
-
-/// Mount points of the system itself: node_exporter's default.
-static IGNORED_POINTS: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = "^/(dev|proc|run|sys|mnt|media|var/lib/docker/.+|\
-                   var/lib/containers/storage/.+)($|/)";
-    Regex::searching(pattern).expect("a constant expression is valid")
-});
-
-/// File systems that hold no data: node_exporter's default.
-const IGNORED_TYPES: [&str; 24] = [
-    "autofs",
-    "binfmt_misc",
-    "bpf",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "debugfs",
-    "devpts",
-    "devtmpfs",
-    "fusectl",
-    "hugetlbfs",
-    "iso9660",
-    "mqueue",
-    "nsfs",
-    "overlay",
-    "proc",
-    "procfs",
-    "pstore",
-    "rpc_pipefs",
-    "securityfs",
-    "selinuxfs",
-    "squashfs",
-    "sysfs",
-    "tracefs",
-];
 
 /// One line of the mount table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +26,7 @@ pub(super) fn collect(host: &Host, out: &mut Families) -> Result<(), CollectErro
     let table = host.root.read("proc/1/mounts").or_else(|_| host.root.read("proc/self/mounts"))?;
     let deadline = host.clock.elapsed().saturating_add(PASS_MAX);
     let mut seen = BTreeSet::new();
-    for mount in table.lines().filter_map(mount_line).filter(is_wanted) {
+    for mount in table.lines().filter_map(mount_line).filter(|mount| is_wanted(mount, host)) {
         let identity = (mount.device.clone(), mount.point.clone(), mount.kind.clone());
         if seen.insert(identity) {
             let left = deadline.saturating_sub(host.clock.elapsed());
@@ -101,8 +64,9 @@ fn add(mount: &Mount, usage: Option<Usage>, out: &mut Families) {
     }
 }
 
-fn is_wanted(mount: &Mount) -> bool {
-    !IGNORED_TYPES.contains(&mount.kind.as_str()) && !IGNORED_POINTS.is_match(&mount.point)
+fn is_wanted(mount: &Mount, host: &Host) -> bool {
+    let options = &host.options;
+    options.fs_types.is_wanted(&mount.kind) && options.mount_points.is_wanted(&mount.point)
 }
 
 /// Reads `device point type options ...`. Not procfs' reader: it leaves `\040` in mount points.
@@ -134,24 +98,5 @@ mod tests {
         // `errors=remount-ro` is no `ro`.
         assert!(!mount("/dev/sda1 / ext4 rw,errors=remount-ro 0 0").readonly);
         assert_eq!(mount_line("/dev/sda1 / ext4"), None);
-    }
-
-    #[test]
-    fn mounts_of_the_system_itself_do_not_count() {
-        for (line, wanted) in [
-            ("/dev/sda1 / ext4 rw 0 0", true),
-            ("/dev/sda1 /boot ext4 rw 0 0", true),
-            ("tmpfs /run tmpfs rw 0 0", false),
-            ("tmpfs /run/lock tmpfs rw 0 0", false),
-            ("tmpfs /runner tmpfs rw 0 0", true),
-            ("overlay /srv overlay rw 0 0", false),
-            ("proc /srv/proc proc rw 0 0", false),
-            ("/dev/sdc1 /mnt/usb vfat rw 0 0", false),
-            ("/dev/sda1 /var/lib/docker ext4 rw 0 0", true),
-            ("/dev/sda1 /var/lib/docker/x ext4 rw 0 0", false),
-            ("server:/x /srv/nfs nfs4 rw 0 0", true),
-        ] {
-            assert_eq!(is_wanted(&mount(line)), wanted, "{line}");
-        }
     }
 }

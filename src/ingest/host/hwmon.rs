@@ -40,6 +40,9 @@ pub(super) fn collect(host: &Host, out: &mut Families) -> Result<(), CollectErro
         let chip = device(host, &directory)
             .or_else(|| Some(chip_name.clone()).filter(|name| !name.is_empty()))
             .unwrap_or_else(|| clean(&entry));
+        if !host.options.hwmon.is_wanted(&chip) {
+            continue;
+        }
         if !chip_name.is_empty() {
             let labels = [("chip", chip.as_str()), ("chip_name", &chip_name)];
             out.gauge("node_hwmon_chip_names", "What the chip calls itself.", &labels, 1.0);

@@ -29,9 +29,12 @@ const NUMBERS: [(&str, &str, MetricType); 16] = [
     ("type", "node_network_protocol_type", MetricType::Gauge),
 ];
 
-/// Adds the properties of every device.
+/// Adds the properties of every device that is wanted.
 pub(super) fn collect(host: &Host, out: &mut Families) -> Result<(), CollectError> {
     for device in host.root.names(DIRECTORY)? {
+        if !host.options.netclass.is_wanted(&device) {
+            continue;
+        }
         // Files beside the devices, such as `bonding_masters`, have no address.
         if host.root.value(&format!("{DIRECTORY}/{device}/address")).is_some() {
             add(host, &device, out);

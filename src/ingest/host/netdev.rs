@@ -11,14 +11,14 @@ use procfs::net::{DeviceStatus, InterfaceDeviceStatus};
 /// as node_exporter's netlink socket would.
 const FILE: &str = "proc/net/dev";
 
-/// Adds `node_network_receive_..._total` and `node_network_transmit_..._total` for all devices
-/// but the loopback, which Debian's node_exporter leaves out.
+/// Adds `node_network_receive_..._total` and `node_network_transmit_..._total` for the
+/// devices that are wanted.
 pub(super) fn collect(host: &Host, out: &mut Families) -> Result<(), CollectError> {
     let text = host.root.read(FILE)?;
     let devices = InterfaceDeviceStatus::from_read(text.as_bytes());
     let devices = devices.map_err(|err| host.root.wrong(FILE, err.to_string()))?;
     for (device, status) in devices.0 {
-        if device == "lo" {
+        if !host.options.netdev.is_wanted(&device) {
             continue;
         }
         for (column, value) in columns(&status) {

@@ -4,41 +4,24 @@ use super::collector::Host;
 use super::error::CollectError;
 use super::families::Families;
 use super::root::number;
-use crate::model::Regex;
-use std::sync::LazyLock;
-
-/// Protocol and field names that node_exporter takes by default.
-static WANTED: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = [
-        ".*_(InErrors|InErrs)",
-        "Ip_Forwarding",
-        "Ip(6|Ext)_(InOctets|OutOctets)",
-        "Icmp6?_(InMsgs|OutMsgs)",
-        "TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts)",
-        "Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)",
-        "Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors)",
-    ]
-    .join("|");
-    Regex::anchored(&pattern).expect("a constant expression is valid")
-});
 
 /// Adds `node_netstat_<protocol>_<field>`.
 pub(super) fn collect(host: &Host, out: &mut Families) -> Result<(), CollectError> {
     for file in ["proc/net/netstat", "proc/net/snmp"] {
         let text = host.root.read(file)?;
         let fields = tables(&text).ok_or_else(|| host.root.wrong(file, "uneven tables"))?;
-        add(fields, out);
+        add(host, fields, out);
     }
     // A kernel without IPv6 has no such file.
     if let Ok(text) = host.root.read("proc/net/snmp6") {
-        add(text.lines().filter_map(snmp6_line).collect(), out);
+        add(host, text.lines().filter_map(snmp6_line).collect(), out);
     }
     Ok(())
 }
 
-fn add(fields: Vec<(String, f64)>, out: &mut Families) {
+fn add(host: &Host, fields: Vec<(String, f64)>, out: &mut Families) {
     for (field, value) in fields {
-        if WANTED.is_match(&field) {
+        if host.options.netstat.is_wanted(&field) {
             let name = format!("node_netstat_{field}");
             out.unknown(&name, "A protocol counter of the kernel.", value);
         }
@@ -84,22 +67,5 @@ mod tests {
             assert_eq!(tables(damaged), None, "{damaged:?}");
         }
         assert_eq!(snmp6_line("Udp6NoPorts \t 7"), Some(("Udp6_NoPorts".to_owned(), 7.0)));
-    }
-
-    #[test]
-    fn the_default_fields_are_node_exporters() {
-        for (field, wanted) in [
-            ("Icmp6_InErrors", true),
-            ("Ip_Forwarding", true),
-            ("Ip6_InOctets", true),
-            ("Ip_InReceives", false),
-            ("TcpExt_ListenDrops", true),
-            ("TcpExt_TCPTimeouts", true),
-            ("TcpExt_TCPTimeoutsX", false),
-            ("UdpLite_InErrors", true),
-            ("UdpLite_NoPorts", false),
-        ] {
-            assert_eq!(WANTED.is_match(field), wanted, "{field}");
-        }
     }
 }
