@@ -10,6 +10,8 @@
 mod auth;
 mod body;
 mod errors;
+mod oauth2;
+mod proxy;
 mod system;
 mod tls;
 
