@@ -2,9 +2,11 @@
 //! clock that the test moves, through the one door that screens and HTTP use.
 
 mod discovery;
+mod live;
 mod pushgateway;
 mod pushing;
 mod receiving;
+mod scraping;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -85,7 +85,7 @@ impl Scrape<'_> {
         (figures.scraped, figures.kept) = (intake.scraped, intake.kept);
         let notes = std::mem::take(&mut intake.notes);
         let commit = intake.commit;
-        figures.added = commit.labels.len() as u64;
+        figures.added = memory.cache.added() as u64;
         match taken {
             Ok(()) => {
                 memory.room = commit.samples.len() + own_series.len();
