@@ -51,9 +51,10 @@ impl Deref for HttpConfig {
     }
 }
 
-const HTTP_KEYS: [&str; 11] = [
+const HTTP_KEYS: [&str; 13] = [
     "basic_auth",
     "authorization",
+    "oauth2",
     "bearer_token",
     "bearer_token_file",
     "tls_config",
@@ -62,20 +63,14 @@ const HTTP_KEYS: [&str; 11] = [
     "proxy_url",
     "no_proxy",
     "proxy_from_environment",
+    "proxy_connect_header",
     "http_headers",
 ];
-
-/// Keys of Prometheus that have no effect here yet: refused, since a request without them would
-/// go out unauthenticated or the wrong way.
-const HTTP_KEYS_UNBUILT: [&str; 2] = ["oauth2", "proxy_connect_header"];
 
 impl<'de> Deserialize<'de> for HttpConfig {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let Some(value) = Option::<Value>::deserialize(from)? else { return Ok(Self::default()) };
         for key in value.as_object().into_iter().flat_map(|map| map.keys()) {
-            if HTTP_KEYS_UNBUILT.contains(&key.as_str()) {
-                return Err(D::Error::custom(format!("{key} is known but not built yet")));
-            }
             if !HTTP_KEYS.contains(&key.as_str()) {
                 return Err(D::Error::unknown_field(key, &HTTP_KEYS));
             }
@@ -104,10 +99,10 @@ mod tests {
     }
 
     #[test]
-    fn unknown_and_unbuilt_keys_of_http_config_are_refused() {
+    fn unknown_keys_of_http_config_are_refused() {
         for (yaml, message) in [
             ("{follow_redirect: true}", "unknown field `follow_redirect`"),
-            ("{oauth2: {client_id: x}}", "oauth2 is known but not built yet"),
+            ("{oauth2: {client: x}}", "unknown field `client`"),
         ] {
             let err = serde_yaml::from_str::<HttpConfig>(yaml).expect_err(yaml);
             assert!(err.to_string().contains(message), "{err}");

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// One way of sending.
 #[derive(Debug)]
 enum Sender {
-    Webhook(WebhookSender),
+    Webhook(Box<WebhookSender>),
     Email(EmailSender),
 }
 
@@ -65,7 +65,7 @@ impl Receivers {
             for (index, hook) in (0_u32..).zip(&receiver.webhooks) {
                 match WebhookSender::new(hook, &outside) {
                     Ok(sender) => {
-                        senders.insert(id("webhook", index), Sender::Webhook(sender));
+                        senders.insert(id("webhook", index), Sender::Webhook(Box::new(sender)));
                     }
                     Err(problem) => {
                         let at = format!("receivers[{place}].webhook_configs[{index}].http_config");

@@ -404,6 +404,146 @@ pub struct HeaderSettings {
     pub files: Vec<PathBuf>,
 }
 
+/// Headers for a proxy that is asked to connect, as written: names, each with its values.
+pub type ProxyHeaders = BTreeMap<String, Vec<Secret>>;
+
+/// `oauth2`: a token is fetched with these credentials and sent instead of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OAuth2 {
+    /// Who asks for a token.
+    pub client_id: String,
+    /// The secret shared with the token server.
+    #[serde(skip_serializing_if = "Secret::is_empty")]
+    pub client_secret: Secret,
+    /// A file with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret_file: Option<PathBuf>,
+    /// Its name in a store of secrets; there is none here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret_ref: Option<String>,
+    /// How a token is asked for; `client_credentials` when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant_type: Option<String>,
+    /// What the token is to allow.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// The token server.
+    #[serde(serialize_with = "shown_url")]
+    pub token_url: String,
+    /// More parameters of the request for a token.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub endpoint_params: BTreeMap<String, Scalar>,
+    /// TLS towards the token server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_config: Option<TlsSettings>,
+    /// A proxy on the way to the token server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_url: Option<String>,
+    /// Hosts without proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_proxy: Option<String>,
+    /// Take the proxy from the environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_from_environment: Option<bool>,
+    /// Headers for that proxy.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub proxy_connect_header: ProxyHeaders,
+    /// Of the grant with signed tokens, as are those that follow: known, and refused by `check`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate_key_id: Option<String>,
+    #[expect(missing_docs, reason = "see client_certificate_key_id")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate_key: Option<Secret>,
+    #[expect(missing_docs, reason = "see client_certificate_key_id")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate_key_file: Option<PathBuf>,
+    #[expect(missing_docs, reason = "see client_certificate_key_id")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate_key_ref: Option<String>,
+    #[expect(missing_docs, reason = "see client_certificate_key_id")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature_algorithm: Option<String>,
+    #[expect(missing_docs, reason = "see client_certificate_key_id")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+    #[expect(missing_docs, reason = "see client_certificate_key_id")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    #[expect(missing_docs, reason = "see client_certificate_key_id")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, Scalar>,
+}
+
+impl OAuth2 {
+    /// How to talk to the token server. Only with HTTP/1.1, as upstream does.
+    pub fn client(&self) -> HttpClientSettings {
+        HttpClientSettings {
+            tls_config: self.tls_config.clone(),
+            proxy_url: self.proxy_url.clone(),
+            no_proxy: self.no_proxy.clone(),
+            proxy_from_environment: self.proxy_from_environment,
+            proxy_connect_header: self.proxy_connect_header.clone(),
+            enable_http2: Some(false),
+            ..HttpClientSettings::default()
+        }
+    }
+
+    /// Checks what Prometheus checks; `at` names the settings.
+    ///
+    /// # Errors
+    /// A key is missing, is there twice, or belongs to a grant that is not built.
+    fn check(&self, at: &str) -> Result<(), Problem> {
+        let wrong = |text: &str| Err(Problem::new(at, text));
+        if let Some(grant) = self.grant_type.as_deref()
+            && !matches!(grant, "" | "client_credentials")
+        {
+            let text = format!("oauth2 grant_type {grant:?} is not built; use client_credentials");
+            return Err(Problem::new(at, text));
+        }
+        let signed = [
+            ("client_certificate_key_id", self.client_certificate_key_id.is_some()),
+            ("client_certificate_key", self.client_certificate_key.is_some()),
+            ("client_certificate_key_file", self.client_certificate_key_file.is_some()),
+            ("client_certificate_key_ref", self.client_certificate_key_ref.is_some()),
+            ("signature_algorithm", self.signature_algorithm.is_some()),
+            ("iss", self.iss.is_some()),
+            ("audience", self.audience.is_some()),
+            ("claims", !self.claims.is_empty()),
+        ];
+        if let Some((key, _)) = signed.into_iter().find(|(_, is_set)| *is_set) {
+            let text = format!("oauth2 {key} belongs to the jwt-bearer grant, which is not built");
+            return Err(Problem::new(at, text));
+        }
+        if self.client_id.is_empty() {
+            return wrong("oauth2 client_id must be configured");
+        }
+        if self.token_url.is_empty() {
+            return wrong("oauth2 token_url must be configured");
+        }
+        if self.client_secret_ref.is_some() {
+            return wrong(
+                "oauth2 client_secret_ref needs a store of secrets, which is not built; use \
+                 client_secret_file",
+            );
+        }
+        if !self.client_secret.is_empty() && self.client_secret_file.is_some() {
+            return wrong(
+                "at most one of oauth2 client_secret, client_secret_file & client_secret_ref must \
+                 be configured",
+            );
+        }
+        for name in ["scope", "client_id", "client_secret"] {
+            let is_ours = name != "scope" || !self.scopes.is_empty();
+            if is_ours && self.endpoint_params.contains_key(name) {
+                let text = format!("oauth2 endpoint_params cannot overwrite parameter {name:?}");
+                return Err(Problem::new(at, text));
+            }
+        }
+        self.client().check_proxy(at)
+    }
+}
+
 /// How to talk to an HTTP server: `http_config`, and the same keys inside a scrape job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
@@ -420,6 +560,9 @@ pub struct HttpClientSettings {
     /// Older spelling of `authorization.credentials_file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bearer_token_file: Option<PathBuf>,
+    /// A token that is fetched first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth2: Option<Box<OAuth2>>,
     /// TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_config: Option<TlsSettings>,
@@ -438,6 +581,9 @@ pub struct HttpClientSettings {
     /// Take the proxy from the environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_from_environment: Option<bool>,
+    /// Headers for the proxy, when it is asked to connect.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub proxy_connect_header: ProxyHeaders,
     /// More headers.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub http_headers: BTreeMap<String, HeaderSettings>,
@@ -447,10 +593,16 @@ impl HttpClientSettings {
     /// Checks what Prometheus checks; `at` names the settings.
     ///
     /// # Errors
-    /// More than one way to authenticate, or a value twice.
+    /// More than one way to authenticate, a value twice, or keys of proxies that contradict each
+    /// other.
     pub fn check(&self, at: &str) -> Result<(), Problem> {
         let bearer = self.bearer_token.is_some() || self.bearer_token_file.is_some();
-        let ways = [self.basic_auth.is_some(), self.authorization.is_some(), bearer];
+        let ways = [
+            self.basic_auth.is_some(),
+            self.authorization.is_some(),
+            self.oauth2.is_some(),
+            bearer,
+        ];
         if ways.iter().filter(|way| **way).count() > 1 {
             let text = "at most one of basic_auth, oauth2, bearer_token & authorization must be configured";
             return Err(Problem::new(at, text));
@@ -471,7 +623,29 @@ impl HttpClientSettings {
                 return Err(Problem::new(at, text));
             }
         }
-        Ok(())
+        if let Some(oauth2) = &self.oauth2 {
+            oauth2.check(at)?;
+        }
+        self.check_proxy(at)
+    }
+
+    fn check_proxy(&self, at: &str) -> Result<(), Problem> {
+        let environment = self.proxy_from_environment == Some(true);
+        let url = self.proxy_url.as_ref().is_some_and(|url| !url.is_empty());
+        let without = self.no_proxy.as_ref().is_some_and(|list| !list.is_empty());
+        let text = if !self.proxy_connect_header.is_empty() && !environment && !url {
+            "if proxy_connect_header is configured, proxy_url or proxy_from_environment must also \
+             be configured"
+        } else if environment && url {
+            "if proxy_from_environment is configured, proxy_url must not be configured"
+        } else if environment && without {
+            "if proxy_from_environment is configured, no_proxy must not be configured"
+        } else if without && !url {
+            "if no_proxy is configured, proxy_url must also be configured"
+        } else {
+            return Ok(());
+        };
+        Err(Problem::new(at, text))
     }
 }
 
@@ -486,6 +660,67 @@ mod tests {
         for wrong in ["512", "MB", "1.5GB", "99999999EB", "1 GB"] {
             assert!(ByteSize::parse(wrong).is_err(), "{wrong:?} was taken");
         }
+    }
+
+    #[test]
+    fn clients_that_contradict_themselves_are_refused() {
+        let oauth2 = |keys: &str| format!("{{oauth2: {{client_id: a, token_url: b{keys}}}}}");
+        for (yaml, text) in [
+            ("{oauth2: {}}".to_owned(), "oauth2 client_id must be configured"),
+            ("{oauth2: {client_id: a}}".to_owned(), "oauth2 token_url must be configured"),
+            (
+                oauth2(", client_secret: a, client_secret_file: b"),
+                "at most one of oauth2 client_secret, client_secret_file & client_secret_ref must \
+                 be configured",
+            ),
+            (
+                oauth2(", client_secret_ref: a"),
+                "oauth2 client_secret_ref needs a store of secrets, which is not built; use \
+                 client_secret_file",
+            ),
+            (
+                oauth2(", grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer'"),
+                "oauth2 grant_type \"urn:ietf:params:oauth:grant-type:jwt-bearer\" is not built; \
+                 use client_credentials",
+            ),
+            (oauth2(", iss: me"), "oauth2 iss belongs to the jwt-bearer grant, which is not built"),
+            (
+                oauth2(", scopes: [a], endpoint_params: {scope: b}"),
+                "oauth2 endpoint_params cannot overwrite parameter \"scope\"",
+            ),
+            (
+                oauth2(", no_proxy: a"),
+                "if no_proxy is configured, proxy_url must also be configured",
+            ),
+            (
+                oauth2("}, basic_auth: {username: a"),
+                "at most one of basic_auth, oauth2, bearer_token & authorization must be configured",
+            ),
+            (
+                oauth2("}, authorization: {credentials: a"),
+                "at most one of basic_auth, oauth2, bearer_token & authorization must be configured",
+            ),
+            (
+                "{proxy_connect_header: {a: [b]}}".to_owned(),
+                "if proxy_connect_header is configured, proxy_url or proxy_from_environment must \
+                 also be configured",
+            ),
+            (
+                "{proxy_from_environment: true, proxy_url: 'http://a'}".to_owned(),
+                "if proxy_from_environment is configured, proxy_url must not be configured",
+            ),
+            (
+                "{proxy_from_environment: true, no_proxy: a}".to_owned(),
+                "if proxy_from_environment is configured, no_proxy must not be configured",
+            ),
+        ] {
+            let client: HttpClientSettings = serde_yaml::from_str(&yaml).expect("reads");
+            assert_eq!(client.check("").expect_err(&yaml).to_string(), text, "{yaml}");
+        }
+        let params = ", endpoint_params: {scope: b, grant_type: password, n: 1}";
+        let client: HttpClientSettings = serde_yaml::from_str(&oauth2(params)).expect("reads");
+        assert_eq!(client.check(""), Ok(()));
+        assert!(serde_yaml::from_str::<OAuth2>("{client_idd: a}").is_err());
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //! clock that the test moves, through the one door that screens and HTTP use.
 
 mod discovery;
-mod protobuf;
 mod host;
+mod live;
+mod protobuf;
 mod pushgateway;
 mod pushing;
 mod receiving;
+mod scraping;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -5,7 +5,7 @@
 //! fractions) or gets wrong (it gives all parts of a gauge histogram the family's bare name), and
 //! what we do not keep (native histograms).
 
-use super::receiving::{Agent, Live, flag};
+use super::live::{Agent, Live, flag};
 use messages::{
     Bucket, COUNTER, Exemplar, GAUGE, HISTOGRAM, Histogram, Metric, Quantile, SUMMARY, Single,
     Summary, Time, UNTYPED, bucket, family, gauge, labels, single,
@@ -153,7 +153,7 @@ fn body(now_ms: i64) -> Vec<u8> {
 #[test]
 fn prometheus_takes_the_same_series_out_of_protobuf() {
     let folder = tempfile::tempdir().expect("a folder");
-    let exporter = Exporter::start(body(Live::clock_ms()));
+    let exporter = Exporter::start(body(SystemClock::new().now().as_millis()));
     let job = format!(
         "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
          scrape_configs:\n- job_name: p\n  static_configs: [{{targets: ['{}']}}]\n",
@@ -176,7 +176,7 @@ fn prometheus_takes_the_same_series_out_of_protobuf() {
         return;
     };
     let live = Live::start(&format!("{job}  scrape_native_histograms: true\n"), &[]);
-    let ours = live.address();
+    let ours = live.address.to_string();
     // Two of a counter, three gauges, one untyped, histograms of 6, 4 and 3, a summary of 4, `up`.
     let count = 2 + 3 + 1 + 6 + 4 + 3 + 4 + 1;
     live.until("a scrape by both", |_| {

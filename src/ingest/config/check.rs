@@ -378,33 +378,15 @@ fn escaping(name: &str) -> Result<Escaping, Problem> {
 }
 
 /// Keys of a job without which it would not do what is meant: it is skipped.
-fn unusable(config: &ScrapeConfig) -> Vec<String> {
-    let mut keys: Vec<String> = config.unbuilt_discovery().into_iter().map(str::to_owned).collect();
-    // Without its credentials a job would only annoy its targets.
-    keys.extend(config.oauth2.is_some().then(|| "oauth2".to_owned()));
-    for (place, one) in config.http_sd_configs.iter().enumerate() {
-        keys.extend(one.oauth2.is_some().then(|| format!("http_sd_configs[{place}].oauth2")));
-    }
-    for (place, one) in config.docker_sd_configs.iter().enumerate() {
-        keys.extend(one.oauth2.is_some().then(|| format!("docker_sd_configs[{place}].oauth2")));
-    }
-    keys
+fn unusable(config: &ScrapeConfig) -> Vec<&'static str> {
+    config.unbuilt_discovery()
 }
 
 /// Keys of a job that are set and have no effect.
 fn not_built(config: &ScrapeConfig) -> Vec<Problem> {
-    let mut found: Vec<Problem> = unusable(config).iter().map(|key| unbuilt(key)).collect();
-    for (place, one) in config.http_sd_configs.iter().enumerate() {
-        let at = format!("http_sd_configs[{place}].proxy_connect_header");
-        found.extend(one.proxy_connect_header.is_some().then(|| unbuilt(&at)));
-    }
-    for (place, one) in config.docker_sd_configs.iter().enumerate() {
-        let at = format!("docker_sd_configs[{place}].proxy_connect_header");
-        found.extend(one.proxy_connect_header.is_some().then(|| unbuilt(&at)));
-    }
+    let mut found: Vec<Problem> = unusable(config).into_iter().map(unbuilt).collect();
     let mut keys = Vec::new();
     let mut when = |set: bool, key: &'static str| keys.extend(set.then_some(key));
-    when(config.proxy_connect_header.is_some(), "proxy_connect_header");
     when(
         config.native_histogram_bucket_limit.is_some_and(|n| n > 0),
         "native_histogram_bucket_limit",

@@ -2,12 +2,11 @@
 //!
 //! Source: prometheus, docs/configuration/configuration.md, discovery/{file,http,dns,moby}.
 
-use super::opaque::Opaque;
 use crate::model::{Problem, nearest_name};
 use crate::sys::dns::RecordKind;
 use crate::sys::settings::{
-    Authorization, BasicAuth, HeaderSettings, HttpClientSettings, Secret, Span, TlsSettings,
-    shown_url,
+    Authorization, BasicAuth, HeaderSettings, HttpClientSettings, OAuth2, ProxyHeaders, Secret,
+    Span, TlsSettings, shown_url,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +51,7 @@ macro_rules! http_section {
             #[serde(skip_serializing_if = "Option::is_none")]
             pub bearer_token_file: Option<PathBuf>,
             #[serde(skip_serializing_if = "Option::is_none")]
-            pub oauth2: Option<Opaque>,
+            pub oauth2: Option<Box<OAuth2>>,
             #[serde(skip_serializing_if = "Option::is_none")]
             pub tls_config: Option<TlsSettings>,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,8 +64,8 @@ macro_rules! http_section {
             pub no_proxy: Option<String>,
             #[serde(skip_serializing_if = "Option::is_none")]
             pub proxy_from_environment: Option<bool>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub proxy_connect_header: Option<Opaque>,
+            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+            pub proxy_connect_header: ProxyHeaders,
             #[serde(skip_serializing_if = "BTreeMap::is_empty")]
             pub http_headers: BTreeMap<String, HeaderSettings>,
         }
@@ -79,12 +78,14 @@ macro_rules! http_section {
                     authorization: self.authorization.clone(),
                     bearer_token: self.bearer_token.clone(),
                     bearer_token_file: self.bearer_token_file.clone(),
+ oauth2: self.oauth2.clone(),
                     tls_config: self.tls_config.clone(),
                     follow_redirects: self.follow_redirects,
                     enable_http2: self.enable_http2,
                     proxy_url: self.proxy_url.clone(),
                     no_proxy: self.no_proxy.clone(),
                     proxy_from_environment: self.proxy_from_environment,
+ proxy_connect_header: self.proxy_connect_header.clone(),
                     http_headers: self.http_headers.clone(),
                 }
             }

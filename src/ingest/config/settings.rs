@@ -9,8 +9,8 @@ use super::discovery::{DnsSdConfig, DockerSdConfig, FileSdConfig, HttpSdConfig};
 use super::opaque::Opaque;
 use crate::model::Labels;
 use crate::sys::settings::{
-    Authorization, BasicAuth, ByteSize, HeaderSettings, HttpClientSettings, RelabelSettings,
-    Scalar, Secret, Span, TlsSettings, labels,
+    Authorization, BasicAuth, ByteSize, HeaderSettings, HttpClientSettings, OAuth2, ProxyHeaders,
+    RelabelSettings, Scalar, Secret, Span, TlsSettings, labels,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -167,7 +167,7 @@ macro_rules! scrape_config {
             #[serde(skip_serializing_if = "Option::is_none")]
             pub bearer_token_file: Option<PathBuf>,
             #[serde(skip_serializing_if = "Option::is_none")]
-            pub oauth2: Option<Opaque>,
+            pub oauth2: Option<Box<OAuth2>>,
             #[serde(skip_serializing_if = "Option::is_none")]
             pub tls_config: Option<TlsSettings>,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,8 +180,8 @@ macro_rules! scrape_config {
             pub no_proxy: Option<String>,
             #[serde(skip_serializing_if = "Option::is_none")]
             pub proxy_from_environment: Option<bool>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub proxy_connect_header: Option<Opaque>,
+            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+            pub proxy_connect_header: ProxyHeaders,
             #[serde(skip_serializing_if = "BTreeMap::is_empty")]
             pub http_headers: BTreeMap<String, HeaderSettings>,
             #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -258,12 +258,14 @@ impl ScrapeConfig {
             authorization: self.authorization.clone(),
             bearer_token: self.bearer_token.clone(),
             bearer_token_file: self.bearer_token_file.clone(),
+            oauth2: self.oauth2.clone(),
             tls_config: self.tls_config.clone(),
             follow_redirects: self.follow_redirects,
             enable_http2: self.enable_http2,
             proxy_url: self.proxy_url.clone(),
             no_proxy: self.no_proxy.clone(),
             proxy_from_environment: self.proxy_from_environment,
+            proxy_connect_header: self.proxy_connect_header.clone(),
             http_headers: self.http_headers.clone(),
         }
     }

@@ -146,7 +146,7 @@ fn a_job_with_discovery_that_is_not_built_is_skipped_and_the_rest_runs() {
 #[test]
 fn keys_without_effect_are_named() {
     let yaml = "[{job_name: a, scrape_native_histograms: true, native_histogram_bucket_limit: 5, \
-        scrape_failure_log_file: x, proxy_connect_header: {a: [b]}, \
+        scrape_failure_log_file: x, \
         scrape_protocols: [PrometheusProto, PrometheusText0.0.4]}]";
     let found = checked("{scrape_native_histograms: true}", yaml).expect("valid");
     let named: BTreeSet<_> = found.not_built.iter().map(|problem| problem.at.as_str()).collect();
@@ -154,7 +154,6 @@ fn keys_without_effect_are_named() {
         "scrape_configs[0].scrape_native_histograms",
         "scrape_configs[0].native_histogram_bucket_limit",
         "scrape_configs[0].scrape_failure_log_file",
-        "scrape_configs[0].proxy_connect_header",
         "global.scrape_native_histograms",
     ]);
     assert_eq!(named, expected);
@@ -300,13 +299,24 @@ fn sections_that_prometheus_refuses_are_refused_with_their_path() {
 }
 
 #[test]
-fn a_section_that_needs_oauth2_skips_its_job() {
-    let yaml = "[{job_name: a, http_sd_configs: [{url: 'http://u:canary@a', oauth2: {client_id: \
-        i, client_secret: canary, token_url: t}}]}, {job_name: b}]";
-    let found = checked("{}", yaml).expect("valid");
-    assert_eq!((found.jobs.len(), found.skipped[0].name.as_str()), (1, "a"));
-    assert!(found.skipped[0].reason.contains("http_sd_configs[0].oauth2 cannot be used here"));
-    assert_eq!(found.not_built[0].at, "scrape_configs[0].http_sd_configs[0].oauth2");
-    let shown = serde_yaml::to_string(&configs(yaml)).expect("writes");
-    assert!(!shown.contains("canary") && shown.contains("u:xxxxx@a"), "{shown}");
+fn tokens_and_headers_for_proxies_reach_the_clients_of_jobs_and_sections() {
+    let keys = "oauth2: {client_id: i, client_secret: canary, token_url: 'http://u:canary@t'}, \
+        proxy_url: 'http://p', proxy_connect_header: {a: [canary]}";
+    let yaml = format!(
+        "[{{job_name: a, {keys}, http_sd_configs: [{{url: 'http://u:canary@a', {keys}}}], \
+         docker_sd_configs: [{{host: 'tcp://h:1', {keys}}}]}}]"
+    );
+    let job = job(yaml.trim_start_matches('[').trim_end_matches(']'));
+    let [Discovery::Http(http), Discovery::Docker(docker)] = &job.discovery[..] else {
+        panic!("two sections")
+    };
+    for client in [&job.client, &http.client, &docker.client] {
+        assert_eq!(client.oauth2.as_ref().map(|one| one.client_id.as_str()), Some("i"));
+        assert_eq!(client.proxy_connect_header.len(), 1);
+    }
+    let shown = serde_yaml::to_string(&configs(&yaml)).expect("writes");
+    assert!(!shown.contains("canary") && shown.contains("u:xxxxx@t"), "{shown}");
+    let yaml = "[{job_name: a, http_sd_configs: [{url: 'http://a', oauth2: {client_id: i}}]}]";
+    let at = "scrape_configs[0].http_sd_configs[0]: oauth2 token_url must be configured";
+    assert_eq!(checked("{}", yaml).expect_err(yaml), [at]);
 }

@@ -25,6 +25,8 @@ use std::hash::{BuildHasher as _, Hash};
 /// Comments that are remembered by their place: three for each metric that is described, while a
 /// body may hold one for every few bytes.
 const COMMENTS_MAX: usize = 3 * METADATA_MAX;
+/// New lines of failed scrapes that are remembered, for what is said to be added; 8 bytes each.
+const FAILED_MAX: usize = 1 << 16;
 
 /// What is known of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +94,7 @@ struct Moved {
     lens: Vec<u8>,
     /// Places of the lines of the last good scrape that have not come yet.
     places: FxHashMap<u64, u32>,
-    /// Lines of the last good scrape that have come.
+    /// Lines of the last good scrape that have come, so that their series go on.
     came: BitVec,
 }
 
@@ -120,6 +122,10 @@ pub(super) struct SeriesCache {
     /// How many lines are where they were, so far.
     cursor: usize,
     moved: Option<Moved>,
+    /// Keys of the new lines of failed scrapes, sorted; kept until the second good one after them.
+    failed: Vec<u64>,
+    /// A good scrape came since.
+    failed_is_old: bool,
     said: HashMap<String, Said>,
     /// Keys of the comments of the last scrape, in order, and how many came again.
     comments: Vec<u64>,
@@ -185,7 +191,8 @@ impl SeriesCache {
         let Some((place, line)) = place.and_then(|place| Some((place, lines.get(place)?))) else {
             return Known::Unknown;
         };
-        moved.came.set(place, true);
+        // T6: a series whose sample has a time of its own now ends as far as scrapes know it.
+        moved.came.set(place, tracked);
         let leads_to = line.leads_to.with(LeadsTo::TRACKED, tracked);
         moved.push(Line { key, leads_to }, len);
         leads_to.known()
@@ -214,6 +221,27 @@ impl SeriesCache {
         }
     }
 
+    /// New lines of the scrape so far, each text once: those that neither the last good scrape had
+    /// nor a failed one around it.
+    pub(super) fn added(&self) -> usize {
+        let keys = self.new_keys();
+        keys.iter().filter(|key| self.failed.binary_search(key).is_err()).count()
+    }
+
+    /// Keys of the lines that are new, each once.
+    fn new_keys(&self) -> FxHashSet<u64> {
+        let lines = self.moved.as_ref().map_or(&[][..], |moved| &moved.lines);
+        let new = lines.iter().filter(|line| line.leads_to.has(LeadsTo::NEW));
+        let mut keys: FxHashSet<u64> = new.map(|line| line.key).collect();
+        if !keys.is_empty() && !self.is_forgotten {
+            // A line that comes twice is new the second time, as far as lines in order are known.
+            for line in &self.lines {
+                keys.remove(&line.key);
+            }
+        }
+        keys
+    }
+
     /// T5: series whose lines the last good scrape had and this one has not; each once. A line may
     /// have changed and lead to the same series: the caller takes those away.
     pub(super) fn missing(&self) -> Vec<SeriesRef> {
@@ -225,10 +253,11 @@ impl SeriesCache {
             None => place < self.cursor,
         };
         let mut missing = self.live(|place| !came(place));
-        let here: FxHashSet<SeriesRef> = match &self.moved {
-            Some(moved) => known(&moved.lines).collect(),
-            None => known(self.lines.get(..self.cursor).unwrap_or_default()).collect(),
+        let here = match &self.moved {
+            Some(moved) => moved.lines.as_slice(),
+            None => self.lines.get(..self.cursor).unwrap_or_default(),
         };
+        let here: FxHashSet<SeriesRef> = known_and_tracked(here).collect();
         missing.retain(|series| !here.contains(series));
         missing
     }
@@ -275,6 +304,9 @@ impl SeriesCache {
         }
         self.is_ended = false;
         self.is_forgotten = false;
+        if std::mem::replace(&mut self.failed_is_old, true) {
+            self.failed = Vec::new();
+        }
         self.comments.truncate(self.comments_seen);
         for said in self.said.values_mut().filter(|said| said.is_new) {
             said.is_new = false;
@@ -292,6 +324,15 @@ impl SeriesCache {
 
     /// The scrape failed and the ends of all series are written.
     pub(super) fn failed(&mut self) {
+        let new = self.new_keys();
+        if std::mem::take(&mut self.failed_is_old) {
+            self.failed.clear();
+        }
+        self.failed.extend(new);
+        self.failed.sort_unstable();
+        self.failed.dedup();
+        // A target that makes up names each time does not fill the memory.
+        self.failed.truncate(FAILED_MAX);
         self.abandoned();
         self.is_ended = true;
     }
@@ -382,9 +423,9 @@ impl Line {
     }
 }
 
-/// The series that lines lead to, as far as they are known.
-fn known(lines: &[Line]) -> impl Iterator<Item = SeriesRef> {
+/// The series that lines lead to, as far as they are known and their ends are to be marked.
+fn known_and_tracked(lines: &[Line]) -> impl Iterator<Item = SeriesRef> {
     let leads_to = lines.iter().map(|line| line.leads_to);
-    let known = leads_to.filter(|one| !one.is_dropped() && !one.has(LeadsTo::NEW));
+    let known = leads_to.filter(|one| one.has(LeadsTo::TRACKED) && !one.has(LeadsTo::NEW));
     known.map(LeadsTo::series)
 }

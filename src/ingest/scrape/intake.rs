@@ -207,17 +207,22 @@ impl<'a> Intake<'a> {
         value: f64,
         read: impl FnOnce(&mut Pairs<'l>) -> Result<(), String>,
     ) -> Result<(), Rejected> {
-        self.scraped += 1;
         let tracked = own_ts.is_none() || self.terms.job.track_timestamps_staleness;
         let series = match self.cache.look_up(key, len, tracked) {
             Known::Series(series) => {
+                self.scraped += 1;
                 self.kept += 1;
                 SeriesKey::Known(series)
             }
-            Known::Dropped => return Ok(()),
+            Known::Dropped => {
+                self.scraped += 1;
+                return Ok(());
+            }
             Known::Unknown => {
                 let mut pairs = Pairs::new();
                 read(&mut pairs).map_err(Rejected::Other)?;
+                // What cannot be read is no sample.
+                self.scraped += 1;
                 match self.learn((key, len), tracked, &pairs)? {
                     Some(series) => series,
                     None => return Ok(()),

@@ -94,7 +94,7 @@ impl Scrape<'_> {
             self.shared.meters.native_skipped(&self.settings.job.name, intake.native);
         }
         let commit = intake.commit;
-        figures.added = commit.labels.len() as u64;
+        figures.added = memory.cache.added() as u64;
         match taken {
             Ok(()) => {
                 memory.room = commit.samples.len() + own_samples;

@@ -45,7 +45,7 @@ fn authorization(settings: &HttpClientSettings, base: &Path) -> Result<Option<St
         let user = from_file(&basic.username_file)?.unwrap_or_else(|| basic.username.clone());
         let password =
             from_file(&basic.password_file)?.unwrap_or_else(|| basic.password.reveal().to_owned());
-        return Ok(Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))));
+        return Ok(Some(basic_header(&user, &password)));
     }
     if let Some(auth) = &settings.authorization {
         let scheme = if auth.scheme.is_empty() { "Bearer" } else { auth.scheme.trim() };
@@ -60,8 +60,16 @@ fn authorization(settings: &HttpClientSettings, base: &Path) -> Result<Option<St
     Ok(token.map(|token| format!("Bearer {token}")))
 }
 
+/// The value of `Authorization` for a user and a password.
+pub(super) fn basic_header(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
 /// The file's text without space around it, as Prometheus reads secrets.
-fn read_secret(base: &Path, file: &Path) -> Result<String, HttpError> {
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn read_secret(base: &Path, file: &Path) -> Result<String, HttpError> {
     let path = base.join(file);
     let failed = |err: std::io::Error| {
         HttpError::Invalid(format!("unable to read file {}: {err}", path.display()))

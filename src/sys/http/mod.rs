@@ -10,9 +10,11 @@
 mod auth;
 mod body;
 mod errors;
+mod oauth2;
 #[cfg(any(test, fuzzing))]
 mod pieces;
 mod plain;
+mod proxy;
 mod system;
 mod tls;
 

@@ -3,10 +3,13 @@
 use super::auth;
 use super::body::BodySink;
 use super::errors::describe;
+use super::oauth2::TokenSource;
 use super::plain::{GATHERING, Get, PlainPool};
+use super::proxy::with_proxy;
 use super::tls::{self, HostRoots};
 use super::{Http, HttpClient, HttpError, Method, Pending, Request, Response};
 use crate::model::Problem;
+use crate::sys::clock::SystemClock;
 use crate::sys::dns::HostResolver;
 use crate::sys::settings::HttpClientSettings;
 use base64::Engine as _;
@@ -59,7 +62,14 @@ impl Http for SystemHttp {
         base: &Path,
     ) -> Result<Arc<dyn HttpClient>, Problem> {
         settings.check("")?;
+        let tokens = settings.oauth2.as_ref().map(|oauth2| {
+            let client = self.client(&oauth2.client(), base);
+            let client = client.map_err(|problem| problem.below("oauth2"))?;
+            let clock = Arc::new(SystemClock::new());
+            Ok(TokenSource::new(oauth2.as_ref().clone(), base.to_owned(), client, clock))
+        });
         let client = SystemClient {
+            tokens: tokens.transpose()?,
             settings: settings.clone(),
             base: base.to_owned(),
             world: Arc::clone(&self.world),
@@ -78,6 +88,8 @@ struct SystemClient {
     base: PathBuf,
     world: Arc<World>,
     plain: PlainPool,
+    /// For settings with `oauth2`.
+    tokens: Option<TokenSource>,
     built: Mutex<Built>,
 }
 
@@ -102,7 +114,7 @@ impl HttpClient for SystemClient {
 
 impl SystemClient {
     async fn exchange(&self, mut request: Request) -> Result<Response, HttpError> {
-        let credentials = auth::headers(&self.settings, &self.base)?;
+        let credentials = self.credentials(&request).await?;
         let room = std::mem::take(&mut request.room);
         let mut hop = Hop::first(&request, credentials)?;
         let mut room = Some(room);
@@ -114,6 +126,18 @@ impl SystemClient {
             }
         }
         Err(HttpError::Broken(format!("stopped after {REDIRECTS_MAX} redirects")))
+    }
+
+    /// Headers of the settings, with a token where they ask for one.
+    async fn credentials(&self, request: &Request) -> Result<Vec<(String, String)>, HttpError> {
+        let mut headers = auth::headers(&self.settings, &self.base)?;
+        if let Some(tokens) = &self.tokens {
+            let named = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("user-agent");
+            let agent = request.headers.iter().find(named).map(|(_, value)| value.as_str());
+            let token = tokens.authorization(agent, request.timeout).await?;
+            headers.push(("authorization".to_owned(), token));
+        }
+        Ok(headers)
     }
 
     /// Asks one server. The body of a redirect that is followed is not read.
@@ -216,20 +240,11 @@ impl SystemClient {
         if !http2 {
             builder = builder.http1_only();
         }
-        builder = match (&self.settings.proxy_url, socket) {
-            (_, Some(path)) => builder.no_proxy().unix_socket(path),
-            (Some(url), None) => builder.no_proxy().proxy(self.proxy(url)?),
-            (None, None) if self.settings.proxy_from_environment == Some(true) => builder,
-            (None, None) => builder.no_proxy(),
+        builder = match socket {
+            Some(path) => builder.no_proxy().unix_socket(path),
+            None => with_proxy(builder, &self.settings, |name| std::env::var(name).ok())?,
         };
         builder.build().map_err(|err| Problem::new("", format!("cannot make a client: {err}")))
-    }
-
-    fn proxy(&self, url: &str) -> Result<reqwest::Proxy, Problem> {
-        let wrong = || Problem::new("proxy_url", "cannot read the proxy's URL");
-        let proxy = reqwest::Proxy::all(url).map_err(|_| wrong())?;
-        let without = self.settings.no_proxy.as_deref();
-        Ok(proxy.no_proxy(without.and_then(reqwest::NoProxy::from_string)))
     }
 }
 
@@ -467,6 +482,97 @@ mod tests {
         for head in seen_elsewhere.await.expect("joins").expect("no panic") {
             assert!(!head.contains("s3cret") && !head.contains("k3y"), "{head}");
         }
+    }
+
+    fn json(body: &str) -> String {
+        ok(body).replace("Content-Length", "Content-Type: application/json\r\nContent-Length")
+    }
+
+    #[tokio::test]
+    async fn t45_a_token_is_fetched_over_its_own_client_and_stays_with_its_host() {
+        let (elsewhere, seen_elsewhere) = canned(vec![ok("b")]).await;
+        let port = elsewhere.rsplit(':').next().expect("a port").to_owned();
+        let away = moved(&format!("http://localhost:{port}/x"));
+        let (first, seen_first) = canned(vec![moved("/next"), away, ok("")]).await;
+        let token = r#"{"access_token": "t0k3n", "expires_in": 3600}"#;
+        let (tokens, seen_tokens) = canned(vec![json(token)]).await;
+        let client = client(&format!(
+            "{{oauth2: {{client_id: i, client_secret: s3cret, token_url: 'http://{tokens}/t'}}}}"
+        ));
+        let mut request = Request::get(format!("http://{first}/a"));
+        request.headers.push(("User-Agent".to_owned(), "me/1".to_owned()));
+        for _ in 0..2 {
+            assert_eq!(client.send(request.clone()).await.expect("answers").status, 200);
+        }
+        for head in seen_first.await.expect("joins").expect("no panic") {
+            assert!(head.contains("authorization: bearer t0k3n\r\n"), "{head}");
+        }
+        for head in seen_elsewhere.await.expect("joins").expect("no panic") {
+            assert!(!head.contains("t0k3n") && !head.contains("authorization"), "{head}");
+        }
+        let [head] = &seen_tokens.await.expect("joins").expect("no panic")[..] else {
+            panic!("one token for both")
+        };
+        // Lower-cased by the helper: base64 of "i:s3cret" is aTpzM2NyZXQ=.
+        assert!(head.contains("authorization: basic atpzm2nyzxq="), "{head}");
+        assert!(head.starts_with("post /t http/1.1\r\n") && head.contains("agent: me/1"), "{head}");
+    }
+
+    #[tokio::test]
+    async fn a_token_server_that_fails_or_hangs_fails_the_request_within_its_time() {
+        let ask = async |tokens: &str| {
+            let oauth2 = format!("token_url: 'http://u:hunter2@{tokens}/t?key=hunter2'");
+            let client =
+                client(&format!("{{oauth2: {{client_id: i, client_secret: hunter2, {oauth2}}}}}"));
+            let mut request = Request::get("http://127.0.0.1:1/");
+            request.timeout = Duration::from_millis(500);
+            client.send(request).await.expect_err("no token").to_string()
+        };
+        let refused = "HTTP/1.1 403 F\r\nContent-Length: 7\r\nConnection: close\r\n\r\nhunter2";
+        let (tokens, seen) = canned(vec![refused.to_owned(), refused.to_owned()]).await;
+        assert_eq!(ask(&tokens).await, "oauth2: cannot fetch token: 403 Forbidden");
+        assert_eq!(seen.await.expect("joins").expect("no panic").len(), 2, "both ways");
+        let text = "Post \"http://u:xxxxx@127.0.0.1:1/t\": dial tcp 127.0.0.1:1: connect: \
+                    connection refused";
+        assert_eq!(ask("127.0.0.1:1").await, text);
+        let (tokens, _task) = canned(vec![String::new()]).await;
+        assert_eq!(ask(&tokens).await, "context deadline exceeded");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_told_its_headers_when_it_is_asked_to_connect_and_only_then() {
+        let keys = |proxy: &str| {
+            format!("proxy_url: 'http://u:p@{proxy}', proxy_connect_header: {{X-Key: [k3y, l]}}")
+        };
+        let refused = "HTTP/1.1 407 no\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let (proxy, seen) = canned(vec![refused.to_owned(), ok("plain")]).await;
+        let client = client(&format!("{{{}}}", keys(&proxy)));
+        let err = client.send(Request::get("https://target.example/")).await.expect_err("407");
+        assert!(!err.to_string().contains("k3y"), "{err}");
+        let answer = client.send(Request::get("http://target.example/m")).await.expect("answers");
+        assert_eq!(&answer.body[..], b"plain");
+        let heads = seen.await.expect("joins").expect("no panic");
+        assert!(heads[0].starts_with("connect target.example:443 http/1.1\r\n"), "{}", heads[0]);
+        assert!(heads[0].contains("x-key: k3y\r\n") && heads[0].contains("x-key: l\r\n"));
+        assert!(heads[1].starts_with("get http://target.example/m "), "{}", heads[1]);
+        assert!(!heads[1].contains("k3y"), "{}", heads[1]);
+        for head in heads {
+            assert!(head.contains("proxy-authorization: basic dtpw"), "{head}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_token_server_is_reached_through_a_proxy_of_its_own() {
+        let (proxy, seen) = canned(vec![json(r#"{"access_token": "t"}"#)]).await;
+        let (target, seen_target) = canned(vec![ok("")]).await;
+        let client = client(&format!(
+            "{{oauth2: {{client_id: i, token_url: 'http://t.example/t', proxy_url: 'http://{proxy}'}}}}"
+        ));
+        client.send(Request::get(format!("http://{target}/"))).await.expect("answers");
+        let heads = seen.await.expect("joins").expect("no panic");
+        assert!(heads[0].starts_with("post http://t.example/t "), "{}", heads[0]);
+        let heads = seen_target.await.expect("joins").expect("no panic");
+        assert!(heads[0].starts_with("get / ") && heads[0].contains("bearer t"), "{}", heads[0]);
     }
 
     #[tokio::test]
