@@ -8,6 +8,7 @@
 //! Never: anything of the domain beyond its values.
 
 pub mod clock;
+pub mod dial;
 pub mod dns;
 pub mod entropy;
 pub mod files;

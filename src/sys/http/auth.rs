@@ -15,7 +15,7 @@ const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
 ///
 /// # Errors
 /// A file cannot be read.
-pub(super) fn headers(
+pub(in crate::sys) fn headers(
     settings: &HttpClientSettings,
     base: &Path,
 ) -> Result<Vec<(String, String)>, HttpError> {
@@ -45,7 +45,7 @@ fn authorization(settings: &HttpClientSettings, base: &Path) -> Result<Option<St
         let user = from_file(&basic.username_file)?.unwrap_or_else(|| basic.username.clone());
         let password =
             from_file(&basic.password_file)?.unwrap_or_else(|| basic.password.reveal().to_owned());
-        return Ok(Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))));
+        return Ok(Some(basic_header(&user, &password)));
     }
     if let Some(auth) = &settings.authorization {
         let scheme = if auth.scheme.is_empty() { "Bearer" } else { auth.scheme.trim() };
@@ -58,6 +58,11 @@ fn authorization(settings: &HttpClientSettings, base: &Path) -> Result<Option<St
         None => from_file(&settings.bearer_token_file)?,
     };
     Ok(token.map(|token| format!("Bearer {token}")))
+}
+
+/// The value of `Authorization` for a user and a password.
+pub(in crate::sys) fn basic_header(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
 /// The file's text without space around it, as Prometheus reads secrets.

@@ -7,11 +7,11 @@
 //! Never: a server that the configuration does not name, a file beyond the credentials and
 //! certificates that it does name.
 
-mod auth;
+pub(super) mod auth;
 mod body;
-mod errors;
+pub(super) mod errors;
 mod system;
-mod tls;
+pub(super) mod tls;
 
 pub use system::SystemHttp;
 
