@@ -11,6 +11,7 @@ mod flags;
 mod fsck;
 mod history;
 mod output;
+mod probe;
 mod serve;
 mod server;
 mod store;
@@ -65,6 +66,7 @@ fn dispatch(cli: Cli, meaningless: &[String]) -> anyhow::Result<Status> {
         Some(Command::Tui(flags)) => tui::attach(&flags),
         Some(Command::Query(flags)) => ask::run(flags.question),
         Some(Command::Targets { question }) => targets::run(&question),
+        Some(Command::Probe(flags)) => probe::run(&flags),
         Some(Command::Import { kind }) => history::run(&kind),
         Some(Command::Storage { question }) => store::run(&question),
         Some(Command::Fsck(flags)) => fsck::run(&flags),

@@ -1,6 +1,8 @@
 //! `prometheus.yml` as written, with our one extra key.
 
-use crate::ingest::config::{Global, Opaque, OtlpSettings, PushSettings, ScrapeConfig};
+use crate::ingest::config::{
+    Global, Opaque, OtlpSettings, ProbeSettings, ProbingSettings, PushSettings, ScrapeConfig,
+};
 use crate::model::Labels;
 use crate::notify::config::{AlertingSettings, File};
 use crate::storage::config::StorageSettings;
@@ -83,6 +85,10 @@ pub(super) struct WatchbellSection {
     pub packs: Vec<Pack>,
     #[serde(skip_serializing_if = "PushSettings::is_default")]
     pub push: PushSettings,
+    #[serde(skip_serializing_if = "ProbingSettings::is_default")]
+    pub probing: ProbingSettings,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeSettings>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sourcegraph: Option<Opaque>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,6 +102,8 @@ impl WatchbellSection {
             && !self.self_metrics
             && self.packs.is_empty()
             && self.push.is_default()
+            && self.probing.is_default()
+            && self.probes.is_empty()
             && self.sourcegraph.is_none()
             && self.tui.is_none()
     }

@@ -1,18 +1,20 @@
 //! What is scraped inside this process: the host, and the process itself.
 
 use super::alerting::Alerting;
+use super::probing;
 use super::pushing::Pushing;
 use super::queries::Queries;
 use super::start::{PROMETHEUS_VERSION, World, host_name};
 use crate::config::Config;
-use crate::exposition::Printer;
 use crate::ingest::host::HostCollector;
+use crate::ingest::probe::Prober;
 use crate::ingest::scrape::{LocalJob, LocalTarget};
 use crate::model::Labels;
 use crate::sys::metrics::{Family, Registry};
 use crate::sys::{process, tasks};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
+use tokio::runtime::Handle;
 
 /// The job of pushed groups, and what it is called where the configuration has one of that name.
 const PUSH_JOBS: [&str; 2] = ["push", "watchbell-push"];
@@ -23,14 +25,22 @@ pub(super) struct Locals {
     host: Arc<dyn LocalTarget>,
     own: Arc<dyn LocalTarget>,
     pushing: Arc<Pushing>,
+    prober: Prober,
+    runtime: Handle,
     instance: String,
 }
 
 impl Locals {
     /// Collectors of this host and this process, whose `instance` is the host's name, and groups.
-    pub(super) fn new(world: &World, own: OwnMetrics, pushing: Arc<Pushing>) -> Self {
+    pub(super) fn new(
+        world: &World,
+        own: OwnMetrics,
+        pushing: Arc<Pushing>,
+        prober: Prober,
+    ) -> Self {
         let host = HostMetrics(HostCollector::new(PathBuf::from("/"), world.clock.clone()));
-        Self { host: Arc::new(host), own: Arc::new(own), pushing, instance: host_name() }
+        let (host, own, runtime) = (Arc::new(host), Arc::new(own), world.runtime.clone());
+        Self { host, own, pushing, prober, runtime, instance: host_name() }
     }
 
     /// The jobs that the configuration switches on.
@@ -41,6 +51,7 @@ impl Locals {
             target: target.clone(),
             labels: Labels::from_pairs([("job", name), ("instance", &self.instance)]),
             honor_labels: false,
+            members: Vec::new(),
         };
         let mut jobs = Vec::new();
         if config.host_metrics {
@@ -49,6 +60,7 @@ impl Locals {
         if config.self_metrics {
             jobs.push(job("watchbell", &self.own));
         }
+        jobs.extend(probing::jobs(config, &self.prober, &self.runtime));
         jobs.extend(self.pushing.is_used().then(|| self.push_job(config)));
         jobs
     }
@@ -63,6 +75,7 @@ impl Locals {
             target: self.pushing.clone(),
             labels: Labels::from_pairs([("job", name)]),
             honor_labels: true,
+            members: Vec::new(),
         }
     }
 }
@@ -118,16 +131,4 @@ impl LocalTarget for OwnMetrics {
         }
         registry.gather()
     }
-}
-
-/// Families in the text format.
-pub(super) fn printed(families: &[Family]) -> String {
-    let mut printer = Printer::new();
-    for family in families {
-        printer.family(&family.name, &family.help, family.kind);
-        for sample in &family.samples {
-            printer.sample(sample.suffix, &sample.labels, sample.value);
-        }
-    }
-    printer.finish()
 }

@@ -2,6 +2,8 @@
 //! clock that the test moves, through the one door that screens and HTTP use.
 
 mod discovery;
+mod probe_servers;
+mod probing;
 mod pushgateway;
 mod pushing;
 mod receiving;

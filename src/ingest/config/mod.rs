@@ -2,15 +2,19 @@
 //!
 //! Owns the keys, their defaults and their checks. Start reading at `settings.rs` (the keys as
 //! written), then `job.rs` (a job as it runs), `check.rs` (from one to the other) and `discovery.rs`
-//! (sections that name targets elsewhere).
+//! (sections that name targets elsewhere); `probe.rs` and `probe_check.rs` are the same for probes.
 //!
 //! Never: reading files, discovery, HTTP.
 
 mod check;
 mod discovery;
+mod dns_names;
 mod job;
 mod opaque;
 mod otlp;
+mod probe;
+mod probe_check;
+mod probe_module;
 mod settings;
 
 #[cfg(test)]
@@ -21,7 +25,18 @@ pub use discovery::{
     Discovery, DnsDiscovery, DnsSdConfig, DockerDiscovery, DockerFilter, DockerHost,
     DockerSdConfig, FileDiscovery, FileSdConfig, HttpDiscovery, HttpSdConfig,
 };
+pub(super) use dns_names::RECORD_TYPES;
 pub use job::{Escaping, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
 pub use opaque::Opaque;
 pub use otlp::{OtlpSettings, TranslationStrategy};
+pub use probe::{
+    DnsProbeSettings, GoSpan, HeaderMatchSettings, HttpProbeSettings, IcmpProbeSettings,
+    LabelSettings, ModuleFile, ModuleSettings, ProbeSettings, ProbingSettings,
+    QueryResponseSettings, RecordCheckSettings, TcpProbeSettings,
+};
+pub use probe_check::{check_module, check_probes};
+pub use probe_module::{
+    Compression, DnsProbe, Family, HeaderMatch, HttpProbe, IcmpProbe, Module, ProbeEntry,
+    ProbeKind, Probing, RecordCheck, Step, TcpProbe,
+};
 pub use settings::{Global, PushSettings, ScrapeConfig, TargetGroup};

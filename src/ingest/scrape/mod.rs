@@ -32,5 +32,5 @@ mod support;
 mod tests;
 
 pub use manager::{Deps, ScrapeManager};
-pub use source::{LocalJob, LocalTarget};
+pub use source::{LocalJob, LocalMember, LocalTarget, PendingFamilies, printed};
 pub use view::{DroppedView, Health, PoolView, TargetView};
