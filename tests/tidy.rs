@@ -18,7 +18,7 @@ const CRATES: [(&str, &[&str]); 9] = [
     ("bitvec", &["storage", "ingest"]),
     ("serde_yaml", &["config"]),
     ("reqwest", &["sys"]),
-    ("hyper", &["api"]),
+    ("hyper", &["api", "sys"]),
     ("tiny_http", &["api"]),
     ("ratatui", &["tui"]),
     ("crossterm", &["tui"]),

@@ -39,6 +39,11 @@ pub(super) fn check_change(settings: &ApiSettings, request: &Request) -> Result<
                     run the command on the server's host, or forward a port over ssh\n";
         return Err(Response::text(403, text));
     }
+    check_page(settings, request)
+}
+
+/// Refuses what a page of another site asks for.
+pub(super) fn check_page(settings: &ApiSettings, request: &Request) -> Result<(), Response> {
     if request.origin != Origin::Socket && is_foreign(settings, request) {
         let text = "the request comes from another site's page; open watchbell itself\n";
         return Err(Response::text(403, text));

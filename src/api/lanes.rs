@@ -21,6 +21,8 @@ pub(super) enum Lane {
     Heavy,
     /// Waits for a change and does nothing meanwhile.
     Wait,
+    /// Waits for another server.
+    Probe,
 }
 
 /// Threads that queries may hold beside as many as `Core` admits: these are on their way in.
@@ -33,6 +35,8 @@ const CHEAP_MAX: usize = 12;
 const CHEAP_KEPT: usize = 4;
 /// Screens that wait for changes.
 const WAIT_MAX: usize = 64;
+/// Probes that are waited for: as many as are made at a time.
+const PROBE_MAX: usize = 64;
 /// Heavy requests that wait for a thread; more are refused at once.
 const HEAVY_QUEUE_MAX: usize = 200;
 /// The longest wait for a thread.
@@ -45,6 +49,7 @@ pub(super) struct Lanes {
     query: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
     wait: Arc<Semaphore>,
+    probe: Arc<Semaphore>,
     queue: Arc<Semaphore>,
 }
 
@@ -57,6 +62,7 @@ impl Lanes {
             query: places(queries.saturating_add(QUERY_SPARE).min(Semaphore::MAX_PERMITS)),
             heavy: places(HEAVY_MAX),
             wait: places(WAIT_MAX),
+            probe: places(PROBE_MAX),
             queue: places(HEAVY_QUEUE_MAX),
         }
     }
@@ -66,6 +72,7 @@ impl Lanes {
         match lane {
             Lane::Cheap => queued(&self.cheap).await,
             Lane::Wait => Arc::clone(&self.wait).try_acquire_owned().ok(),
+            Lane::Probe => self.wait_for(&self.probe).await,
             Lane::Heavy => self.wait_for(&self.heavy).await,
             Lane::Query { small } => {
                 let spare = small && self.cheap.available_permits() > CHEAP_KEPT;

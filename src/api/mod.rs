@@ -17,6 +17,7 @@ mod lifecycle;
 mod message;
 mod pages;
 mod params;
+mod probe;
 mod push;
 mod query;
 mod route;

@@ -5,7 +5,9 @@ use super::guard::{check_change, check_host};
 use super::lanes::Lane;
 use super::message::{Origin, Request, Response};
 use super::params::{Params, unescape};
-use super::{Api, alertmanager, alertmanager_read, lifecycle, pages, push, query, series, status};
+use super::{
+    Api, alertmanager, alertmanager_read, lifecycle, pages, probe, push, query, series, status,
+};
 use crate::sys::tasks;
 use crate::wire::{Call, Core, Error, ErrorKind, Readiness};
 use std::sync::Arc;
@@ -144,6 +146,7 @@ static ROUTES: &[Route] = &[
         changes: false,
         waits: false,
     },
+    read("/probe", GET, Lane::Probe, probe::probe),
     early("/-/healthy", GET_HEAD, lifecycle::healthy),
     early("/-/ready", GET_HEAD, lifecycle::ready),
     change("/-/reload", POST_PUT, Lane::Cheap, lifecycle::reload),

@@ -233,7 +233,7 @@ fn respond(shared: &Arc<Shared>, mut request: tiny_http::Request) {
         Ok(read) => read,
         Err(refused) => return reply(request, refused),
     };
-    if route::lane(&shared.api, &read) != Lane::Wait {
+    if !matches!(route::lane(&shared.api, &read), Lane::Wait | Lane::Probe) {
         let response = handle(&shared.api, &read);
         return reply(request, response);
     }

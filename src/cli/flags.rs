@@ -126,6 +126,13 @@ pub(super) enum Command {
                       for, the limits and the relabelling are those of a scrape.\nExit status: 0 a \
                       scrape would have succeeded, 1 it would have failed, 2 a wrong flag.")]
     Scrape(Box<ScrapeFlags>),
+    /// Probe a server once, and tell what happened
+    #[command(after_help = "Examples:\n  watchbell probe https://example.org\n  \
+                      watchbell probe db-1:5432 --module tcp_connect\n  \
+                      watchbell probe 192.0.2.1 --module icmp\n\n\
+                      The server that runs here probes, with a module of its configuration.\n\
+                      Exit status: 0 the probe succeeded, 1 it failed, 2 a wrong flag.")]
+    Probe(ProbeFlags),
     /// Take in old samples, whatever their age
     #[command(
         after_help = "Examples:\n  watchbell import openmetrics history.om --storage.path /var/lib/watchbell\n  \
@@ -545,6 +552,25 @@ pub(super) enum TargetsQuestion {
                       job, 2 a wrong flag."
     )]
     Explain(ExplainFlags),
+}
+
+/// Flags of `watchbell probe`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ProbeFlags {
+    /// What is probed: a URL, HOST:PORT or a host, as the module wants it
+    pub target: String,
+    /// How: a module of the configuration
+    #[arg(long, value_name = "NAME", default_value = "http_2xx")]
+    pub module: String,
+    /// The name that the server is asked for instead of its own
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<String>,
+    /// When to give up
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = span)]
+    pub timeout: Duration,
+    /// Which server probes
+    #[command(flatten)]
+    pub server: ServerChoice,
 }
 
 /// Flags of `watchbell targets explain`.

@@ -11,6 +11,7 @@ mod flags;
 mod fsck;
 mod history;
 mod output;
+mod probe;
 mod scrape;
 mod serve;
 mod server;
@@ -66,6 +67,7 @@ fn dispatch(cli: Cli, meaningless: &[String]) -> anyhow::Result<Status> {
         Some(Command::Tui(flags)) => tui::attach(&flags),
         Some(Command::Query(flags)) => ask::run(flags.question),
         Some(Command::Targets { question }) => targets::run(&question),
+        Some(Command::Probe(flags)) => probe::run(&flags),
         Some(Command::Scrape(flags)) => scrape::run(&flags),
         Some(Command::Import { kind }) => history::run(&kind),
         Some(Command::Storage { question }) => store::run(&question),

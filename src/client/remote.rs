@@ -13,10 +13,10 @@ use crate::wire::{
     AlertsAnswer, Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Detail, Error, ErrorKind,
     ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery,
     MatcherForm, MetadataEntry, MetadataRequest, OtlpOutcome, OtlpResponse, PostableAlert,
-    PostableSilence, PushGroup, PushVerb, QueryData, QueryStats, RangeQuery, RawPush, RawWrite,
-    Readiness, ReceiverName, RelabelSteps, RuleKind, RulesAnswer, RulesRequest, RuntimeInfo,
-    SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TopQueries, TsdbStatus,
-    WalReplay, WatchStatus, WriteOutcome, Written,
+    PostableSilence, ProbeRequest, PushGroup, PushVerb, QueryData, QueryStats, RangeQuery, RawPush,
+    RawWrite, Readiness, ReceiverName, RelabelSteps, RuleKind, RulesAnswer, RulesRequest,
+    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TopQueries,
+    TsdbStatus, WalReplay, WatchStatus, WriteOutcome, Written,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -30,6 +30,8 @@ const ADMIN: Duration = Duration::from_secs(600);
 
 /// Small questions are answered at once or not at all.
 const QUICK: Duration = Duration::from_secs(10);
+/// A probe ends in two minutes, whatever its module says.
+const PROBE: Duration = Duration::from_secs(120);
 /// The last part of an import waits until its blocks are on the disk.
 const IMPORT: Duration = Duration::from_secs(600);
 /// Readiness is asked often and must not hold a screen up.
@@ -503,6 +505,22 @@ impl Core for Remote {
     fn push_text(&self) -> Result<String, Error> {
         let ask = Ask::get("/pushgateway/metrics", Params::default());
         let response = self.prometheus.success(&quick(), ask)?;
+        Ok(String::from_utf8_lossy(&response.body).into_owned())
+    }
+
+    fn probe(&self, request: &ProbeRequest) -> Result<String, Error> {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let params = Params::default()
+            .maybe("target", some(&request.target))
+            .maybe("module", some(&request.module))
+            .maybe("hostname", some(&request.hostname))
+            .maybe("debug", request.debug.then(|| "true".to_owned()));
+        let mut ask = Ask::get("/probe", params);
+        let patience = request.patience.map(|patience| patience.as_secs_f64().to_string());
+        let header = "x-prometheus-scrape-timeout-seconds";
+        ask.headers.extend(patience.map(|seconds| (header.to_owned(), seconds)));
+        let call = Call::with_timeout(request.patience.unwrap_or(PROBE));
+        let response = self.prometheus.success(&call, ask)?;
         Ok(String::from_utf8_lossy(&response.body).into_owned())
     }
 

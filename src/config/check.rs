@@ -17,7 +17,11 @@ pub fn check_config(file: &Path) -> Result<Vec<String>, Error> {
     let rules: usize = config.groups.iter().map(|one| one.group.rules.len()).sum();
     let (jobs, groups) = (config.jobs.jobs.len(), config.groups.len());
     let mut lines: Vec<_> = config.notes.iter().map(|note| format!("NOTE: {note}")).collect();
-    lines.push(format!("SUCCESS: {jobs} scrape jobs, {rules} rules in {groups} groups"));
+    let probes = match config.probing.entries.len() {
+        0 => String::new(),
+        count => format!("{count} probes, "),
+    };
+    lines.push(format!("SUCCESS: {jobs} scrape jobs, {probes}{rules} rules in {groups} groups"));
     Ok(lines)
 }
 

@@ -1,7 +1,8 @@
 //! `prometheus.yml` as written, with our one extra key.
 
 use crate::ingest::config::{
-    Global, HostMetrics, Opaque, OtlpSettings, PushSettings, ScrapeConfig,
+    Global, HostMetrics, Opaque, OtlpSettings, ProbeSettings, ProbingSettings, PushSettings,
+    ScrapeConfig,
 };
 use crate::model::Labels;
 use crate::notify::config::{AlertingSettings, File};
@@ -86,6 +87,10 @@ pub(super) struct WatchbellSection {
     pub packs: Vec<Pack>,
     #[serde(skip_serializing_if = "PushSettings::is_default")]
     pub push: PushSettings,
+    #[serde(skip_serializing_if = "ProbingSettings::is_default")]
+    pub probing: ProbingSettings,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeSettings>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sourcegraph: Option<Opaque>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +104,8 @@ impl WatchbellSection {
             && !self.self_metrics
             && self.packs.is_empty()
             && self.push.is_default()
+            && self.probing.is_default()
+            && self.probes.is_empty()
             && self.sourcegraph.is_none()
             && self.tui.is_none()
     }

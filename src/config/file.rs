@@ -87,6 +87,13 @@ impl Source {
         self.fault_at(Some(at), problem.message.clone())
     }
 
+    /// A place and a sentence in one line, for what is known and has no effect.
+    pub(super) fn note(&self, problem: &Problem) -> String {
+        let located = self.place_one(problem);
+        let at = located.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
+        format!("{}{at}: {}", located.file.display(), located.message)
+    }
+
     /// Takes the scalar at `path` as the type that serde wanted; false when nothing can be done.
     fn coerce(&self, root: &mut Value, path: &str, message: &str) -> bool {
         let Some(text) = self.document.plain_text(path).map(str::to_owned) else { return false };

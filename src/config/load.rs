@@ -7,8 +7,9 @@ use super::alertmanager::{self, Alertmanager, Faults};
 use super::document::{AlertmanagerChoice, Document, Pack};
 use super::error::{Error, Located};
 use super::file::Source;
+use super::probing;
 use crate::alerts::config::Options as AlertOptions;
-use crate::ingest::config::{Checked, HostOptions, OtlpSettings, check as check_jobs};
+use crate::ingest::config::{Checked, HostOptions, OtlpSettings, Probing, check as check_jobs};
 use crate::model::{Labels, Problem};
 use crate::notify::config::Alerting;
 use crate::promql::config::Features;
@@ -63,6 +64,8 @@ pub struct Config {
     pub local_interval: Duration,
     /// Jobs that run, and those that cannot.
     pub jobs: Checked,
+    /// How others are probed, and what is probed from here.
+    pub probing: Probing,
     /// Groups of rules.
     pub groups: Vec<LoadedGroup>,
     /// `otlp`.
@@ -99,7 +102,9 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
     let base = name.parent().unwrap_or(Path::new("")).to_owned();
     let mut loader =
         Loader { sources, source: &source, base, faults: Vec::new(), notes: Vec::new() };
-    let jobs = loader.jobs(&document);
+    let mut taken = BTreeSet::new();
+    let jobs = loader.jobs(&document, &mut taken);
+    let probing = loader.probing(&document, &taken);
     let groups = loader.groups(&document);
     let otlp = loader.otlp(&document);
     let alerting = loader.alerting(&document);
@@ -110,8 +115,8 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
     }
     loader.notes.extend(document.not_built());
     let Loader { faults, mut notes, base, .. } = loader;
-    let (Some(jobs), Some(otlp), Some(alerting), Some(alertmanager), true) =
-        (jobs, otlp, alerting, alertmanager, faults.is_empty())
+    let (Some(jobs), Some(probing), Some(otlp), Some(alerting), Some(alertmanager), true) =
+        (jobs, probing, otlp, alerting, alertmanager, faults.is_empty())
     else {
         return Err(Error { faults });
     };
@@ -126,6 +131,7 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
         query_log_file: global.query_log_file.as_ref().map(|file| base.join(file)),
         local_interval: span(global.scrape_interval).unwrap_or(Duration::from_secs(60)),
         jobs,
+        probing,
         groups,
         otlp,
         storage: document.storage.clone(),
@@ -182,15 +188,12 @@ impl Loader<'_> {
 
     /// A place and a sentence, for what is known and has no effect.
     fn note(&mut self, problem: &Problem) {
-        let located = self.source.place_one(problem);
-        let at = located.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
-        self.notes.push(format!("{}{at}: {}", located.file.display(), located.message));
+        self.notes.push(self.source.note(problem));
     }
 
-    fn jobs(&mut self, document: &Document) -> Option<Checked> {
-        let mut taken = BTreeSet::new();
+    fn jobs(&mut self, document: &Document, taken: &mut BTreeSet<String>) -> Option<Checked> {
         let configs = &document.scrape_configs;
-        let mut all = match check_jobs(&document.global, configs, &self.base, &mut taken) {
+        let mut all = match check_jobs(&document.global, configs, &self.base, taken) {
             Ok(checked) => checked,
             Err(problems) => {
                 self.faults.extend(self.source.place(problems));
@@ -202,7 +205,7 @@ impl Loader<'_> {
         }
         for pattern in &document.scrape_config_files {
             for file in glob::expand(&self.base.join(pattern)) {
-                match self.jobs_of(&file, document, &mut taken) {
+                match self.jobs_of(&file, document, taken) {
                     Ok(more) => {
                         all.jobs.extend(more.jobs);
                         all.skipped.extend(more.skipped);
@@ -215,6 +218,19 @@ impl Loader<'_> {
             self.notes.push(format!("job {:?} is skipped: {}", job.name, job.reason));
         }
         Some(all)
+    }
+
+    fn probing(&mut self, document: &Document, jobs: &BTreeSet<String>) -> Option<Probing> {
+        match probing::probing(self.source, document, &self.base, jobs) {
+            Ok((probing, notes)) => {
+                self.notes.extend(notes);
+                Some(probing)
+            }
+            Err(err) => {
+                self.faults.extend(err.faults);
+                None
+            }
+        }
     }
 
     /// One file of `scrape_config_files`.

@@ -12,6 +12,7 @@ mod error;
 mod file;
 mod groups;
 mod load;
+mod probing;
 mod yaml;
 
 pub use alertmanager::{Alertmanager, load_alertmanager};

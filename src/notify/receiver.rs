@@ -19,7 +19,7 @@ use std::time::Duration;
 #[derive(Debug)]
 enum Sender {
     Webhook(Box<WebhookSender>),
-    Email(EmailSender),
+    Email(Box<EmailSender>),
 }
 
 impl Sender {
@@ -74,7 +74,7 @@ impl Receivers {
                 }
             }
             for (index, mail) in (0_u32..).zip(&receiver.emails) {
-                senders.insert(id("email", index), Sender::Email(EmailSender::new(mail)));
+                senders.insert(id("email", index), Sender::Email(Box::new(EmailSender::new(mail))));
             }
         }
         let metrics = Metrics::new(registry);

@@ -4,11 +4,10 @@ use super::alerting::SilenceFailure;
 use super::forms;
 use super::pressure::Pressure;
 use super::queries::query_error;
-use super::scraping::printed;
 use super::start::{Parts, Service, host_name};
 use crate::alerts::SilenceError;
 use crate::alerts::matchers;
-use crate::ingest::scrape::LocalTarget as _;
+use crate::ingest::scrape::{LocalTarget as _, printed};
 use crate::model::{Labels, Matcher, Regex, SilenceId, TimeRange, Timestamp};
 use crate::promql::syntax;
 use crate::sys::process;
@@ -17,10 +16,11 @@ use crate::wire::{
     AlertmanagersAnswer, AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus,
     ConfigAnswer, ConfigText, Core, Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert,
     ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, OtlpOutcome,
-    PROMETHEUS_VERSION, PostableAlert, PostableSilence, PushGroup, QueryData, RangeQuery, RawPush,
-    RawWrite, Readiness, ReceiverName, ReceiverStatus, RelabelSteps, RulesAnswer, RulesRequest,
-    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, StorageStatus, TargetState,
-    TargetsAnswer, TopQueries, TsdbStatus, VersionInfo, WalReplay, WatchStatus, WriteOutcome,
+    PROMETHEUS_VERSION, PostableAlert, PostableSilence, ProbeRequest, PushGroup, QueryData,
+    RangeQuery, RawPush, RawWrite, Readiness, ReceiverName, ReceiverStatus, RelabelSteps,
+    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport,
+    StorageStatus, TargetState, TargetsAnswer, TopQueries, TsdbStatus, VersionInfo, WalReplay,
+    WatchStatus, WriteOutcome,
 };
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -348,6 +348,10 @@ impl Core for Service {
 
     fn wipe_push(&self) -> Result<(), Error> {
         self.push_wipe()
+    }
+
+    fn probe(&self, request: &ProbeRequest) -> Result<String, Error> {
+        self.probe_once(request)
     }
 
     fn compact(&self) -> Result<(), Error> {

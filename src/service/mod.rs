@@ -19,6 +19,7 @@ mod importing;
 mod keeping;
 mod options;
 mod pressure;
+mod probing;
 mod pushing;
 mod queries;
 mod query_log;

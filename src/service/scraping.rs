@@ -1,12 +1,13 @@
 //! What is scraped inside this process: the host, and the process itself.
 
 use super::alerting::Alerting;
+use super::probing;
 use super::pushing::Pushing;
 use super::queries::Queries;
 use super::start::{World, host_name};
 use crate::config::Config;
-use crate::exposition::Printer;
 use crate::ingest::host::HostCollector;
+use crate::ingest::probe::Prober;
 use crate::ingest::scrape::{LocalJob, LocalTarget};
 use crate::model::Labels;
 use crate::sys::metrics::{Family, Registry};
@@ -14,6 +15,7 @@ use crate::sys::{process, tasks};
 use crate::wire::PROMETHEUS_VERSION;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
+use tokio::runtime::Handle;
 
 /// The job of pushed groups, and what it is called where the configuration has one of that name.
 const PUSH_JOBS: [&str; 2] = ["push", "watchbell-push"];
@@ -24,6 +26,8 @@ pub(super) struct Locals {
     host: Arc<HostMetrics>,
     own: Arc<dyn LocalTarget>,
     pushing: Arc<Pushing>,
+    prober: Prober,
+    runtime: Handle,
     instance: String,
 }
 
@@ -34,11 +38,13 @@ impl Locals {
         config: &Config,
         own: OwnMetrics,
         pushing: Arc<Pushing>,
+        prober: Prober,
     ) -> Self {
         let options = config.host_metrics.clone().unwrap_or_default();
         let host = HostCollector::new(PathBuf::from("/"), world.clock.clone(), options);
-        let host = HostMetrics(host);
-        Self { host: Arc::new(host), own: Arc::new(own), pushing, instance: host_name() }
+        let host = Arc::new(HostMetrics(host));
+        let (own, runtime) = (Arc::new(own), world.runtime.clone());
+        Self { host, own, pushing, prober, runtime, instance: host_name() }
     }
 
     /// The jobs that the configuration switches on.
@@ -49,6 +55,7 @@ impl Locals {
             target,
             labels: Labels::from_pairs([("job", name), ("instance", &self.instance)]),
             honor_labels: false,
+            members: Vec::new(),
         };
         let mut jobs = Vec::new();
         if let Some(options) = &config.host_metrics {
@@ -58,6 +65,7 @@ impl Locals {
         if config.self_metrics {
             jobs.push(job("watchbell", self.own.clone()));
         }
+        jobs.extend(probing::jobs(config, &self.prober, &self.runtime));
         jobs.extend(self.pushing.is_used().then(|| self.push_job(config)));
         jobs
     }
@@ -72,6 +80,7 @@ impl Locals {
             target: self.pushing.clone(),
             labels: Labels::from_pairs([("job", name)]),
             honor_labels: true,
+            members: Vec::new(),
         }
     }
 }
@@ -127,16 +136,4 @@ impl LocalTarget for OwnMetrics {
         }
         registry.gather()
     }
-}
-
-/// Families in the text format.
-pub(super) fn printed(families: &[Family]) -> String {
-    let mut printer = Printer::new();
-    for family in families {
-        printer.family(&family.name, &family.help, family.kind);
-        for sample in &family.samples {
-            printer.sample(sample.suffix, &sample.labels, sample.value);
-        }
-    }
-    printer.finish()
 }

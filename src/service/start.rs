@@ -18,6 +18,7 @@ use super::workers::Workers;
 use crate::alerts;
 use crate::config::{self, Config, Sources};
 use crate::ingest::discover::HostFiles;
+use crate::ingest::probe::Prober;
 use crate::ingest::scrape::{self, ScrapeManager};
 use crate::model::{Problem, Timestamp};
 use crate::notify::upstream::Upstreams;
@@ -104,6 +105,7 @@ pub(super) struct Parts {
     pub(super) forwarding: Arc<Forwarding>,
     pub(super) own: OwnMetrics,
     pub(super) pushing: Arc<Pushing>,
+    pub(super) prober: Prober,
     state: Arc<StateDb>,
     locals: Locals,
 }
@@ -323,7 +325,8 @@ impl Service {
         let (clock, registry) = (world.clock.clone(), &world.registry);
         let pushing = Pushing::restore(state.clone(), clock, registry, self.options.limits);
         let pushing = Arc::new(pushing.map_err(Error::Storage)?);
-        let locals = Locals::new(world, config, own.clone(), pushing.clone());
+        let prober = Prober::new(world.entropy.clone());
+        let locals = Locals::new(world, config, own.clone(), pushing.clone(), prober.clone());
         let state = state.clone();
         Ok(Parts {
             storage,
@@ -334,6 +337,7 @@ impl Service {
             forwarding,
             own,
             pushing,
+            prober,
             state,
             locals,
         })

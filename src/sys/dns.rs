@@ -244,15 +244,17 @@ impl Resolve for HostResolver {
     }
 }
 
-/// What needs no question: loopback names (RFC 6761, section 6.3) and the hosts file. Any hit ends
-/// the look-up, also when it has addresses of one family only.
+/// What needs no question: the hosts file, and loopback names that it does not have (RFC 6761,
+/// section 6.3). Any hit ends the look-up, also when it has addresses of one family only: a host
+/// without IPv6 has no `::1`.
 fn known(name: &str, hosts: &Path) -> Option<Vec<IpAddr>> {
     let bare = name.trim_end_matches('.').to_ascii_lowercase();
-    if bare == "localhost" || bare.ends_with(".localhost") {
-        return Some(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
-    }
     let found = hosts_lines(&fs::read_to_string(hosts).unwrap_or_default(), &bare);
-    (!found.is_empty()).then_some(found)
+    if !found.is_empty() {
+        return Some(found);
+    }
+    let is_loopback = bare == "localhost" || bare.ends_with(".localhost");
+    is_loopback.then(|| vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
 }
 
 fn hosts_lines(text: &str, bare: &str) -> Vec<IpAddr> {

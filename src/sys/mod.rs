@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod dbus;
+pub mod dial;
 pub mod dns;
 pub mod entropy;
 pub mod files;

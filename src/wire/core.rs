@@ -144,6 +144,23 @@ pub struct RawWrite {
     pub body: Vec<u8>,
 }
 
+/// A probe that is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// What is probed.
+    pub target: String,
+    /// The module; `http_2xx` when empty.
+    pub module: String,
+    /// The name that the server is asked for instead of its own; empty for none.
+    pub hostname: String,
+    /// When the asker gives up.
+    pub patience: Option<Duration>,
+    /// Whether the log and the module are wanted as well, for people.
+    pub debug: bool,
+    /// Whether only what the configuration lists may be probed, unless it says otherwise.
+    pub listed_only: bool,
+}
+
 /// What became of a write request that was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteOutcome {
@@ -266,6 +283,8 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn push_text(&self) -> Result<String, Error>;
     /// Deletes all pushed groups; durable when this returns.
     fn wipe_push(&self) -> Result<(), Error>;
+    /// Probes a target once; the metrics in the text format, or the log of it.
+    fn probe(&self, request: &ProbeRequest) -> Result<String, Error>;
     /// Cuts and merges all that is in the head into blocks; answers when done.
     fn compact(&self) -> Result<(), Error>;
     /// What the store holds, with rankings of `limit` places.

@@ -22,7 +22,8 @@ pub use alertmanager::{
     SilenceStatus, VersionInfo,
 };
 pub use core::{
-    Answer, Call, Core, Hurry, Kept, OtlpOutcome, RawWrite, Readiness, WriteOutcome, Written,
+    Answer, Call, Core, Hurry, Kept, OtlpOutcome, ProbeRequest, RawWrite, Readiness, WriteOutcome,
+    Written,
 };
 pub use error::{Error, ErrorKind};
 pub use explain::{

@@ -511,6 +511,14 @@ impl Core for Fixture {
         Ok("# TYPE pushed gauge\npushed{job=\"j\"} 1\n".to_owned())
     }
 
+    fn probe(&self, request: &ProbeRequest) -> Result<String, Error> {
+        self.tell(format!("probe {request:?}"));
+        if request.listed_only {
+            return Err(Error::new(ErrorKind::Forbidden, "not listed"));
+        }
+        Ok(format!("# TYPE probe_success gauge\nprobe_success {}\n", request.target.len()))
+    }
+
     fn wipe_push(&self) -> Result<(), Error> {
         self.tell("wipe".to_owned());
         Ok(())

@@ -178,6 +178,7 @@ fn foreign_pages_and_rebound_names_get_nothing() {
         ("POST", "/api/v1/write", &[("Sec-Fetch-Site", "cross-site")][..], 403),
         ("PUT", "/metrics/job/j", &foreign[..], 403),
         ("DELETE", "/pushgateway/metrics/job/j", &foreign[..], 403),
+        ("GET", "/probe?target=ab", &foreign[..], 403),
         ("GET", "/api/v1/query?query=1", &foreign[..], 200),
     ] {
         let seen = servers.over_tcp(&raw(method, target, headers, ""));

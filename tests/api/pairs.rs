@@ -50,6 +50,10 @@ pub(crate) const PAIRS: &[Pair] = &[
     ),
     get("/pushgateway/api/v1/metrics", 200, r#"~[{"labels":{"job":"j"}"#),
     get("/pushgateway/metrics", 200, "# TYPE pushed gauge\npushed{job=\"j\"} 1\n"),
+    // Source: prometheus/blackbox_exporter, prober/handler.go.
+    get("/probe?target=ab&module=m", 200, "# TYPE probe_success gauge\nprobe_success 2\n"),
+    get("/probe?target=abc&debug=true", 200, "~probe_success 3\n"),
+    post("/probe?target=ab", "", 405, "Method Not Allowed\n"),
     get("/api/v1/status", 200, r#"~{"status":"success","data":{"build_information":{"version":"#),
     get("/pushgateway/-/healthy", 200, "OK"),
     get("/pushgateway/-/ready", 200, "OK"),

@@ -51,6 +51,14 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         range: TimeRange::new(at, at.plus(Duration::from_secs(1))).expect("in order"),
         limit: 2,
     };
+    let probe = ProbeRequest {
+        target: "http://a/?b=c d".to_owned(),
+        module: "m".to_owned(),
+        hostname: "h".to_owned(),
+        patience: Some(Duration::from_millis(2500)),
+        debug: true,
+        listed_only: false,
+    };
     let exemplars = |expr: &str, range| ExemplarQuery { expr: expr.to_owned(), range };
     let everything = SeriesRequest { matchers: Vec::new(), range: TimeRange::ALL, limit: 0 };
     let silence = PostableSilence {
@@ -155,6 +163,7 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         ("no push", format!("{:?}", core.push(push("job/j", "wrong")))),
         ("pushed", format!("{:?}", core.push_groups())),
         ("push text", format!("{:?}", core.push_text())),
+        ("probe", format!("{:?}", core.probe(&probe))),
         ("wipe", format!("{:?}", core.wipe_push())),
         ("compact", format!("{:?}", core.compact())),
         ("am status", format!("{:?}", core.alertmanager_status())),

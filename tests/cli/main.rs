@@ -45,6 +45,7 @@ fn help_and_version_are_answers_and_a_wrong_flag_is_a_usage_error() {
     check(&["--version"], 0, concat!("watchbell ", env!("CARGO_PKG_VERSION")), "");
     check(&["help", "serve"], 0, "watchbell serve --config.file prometheus.yml", "");
     check(&["query", "--help"], 0, "Examples:", "");
+    check(&["probe", "--help"], 0, "watchbell probe 192.0.2.1 --module icmp", "");
     check(&["targets", "explain", "--help"], 0, "watchbell targets explain node -o json", "");
     check(&["serve", "--web.listen-adress=:1"], 2, "", "--web.listen-address");
     check(&["sreve"], 2, "", "serve");

@@ -87,7 +87,7 @@ impl Live {
     }
 
     /// Milliseconds since 1970.
-    pub(super) fn now(&self) -> i64 {
+    pub(super) fn clock_ms() -> i64 {
         SystemClock::new().now().as_millis()
     }
 }

@@ -4,6 +4,8 @@
 mod discovery;
 mod host;
 mod live;
+mod probe_servers;
+mod probing;
 mod protobuf;
 mod pushgateway;
 mod pushing;

@@ -153,7 +153,7 @@ fn body(now_ms: i64) -> Vec<u8> {
 #[test]
 fn prometheus_takes_the_same_series_out_of_protobuf() {
     let folder = tempfile::tempdir().expect("a folder");
-    let exporter = Exporter::start(body(SystemClock::new().now().as_millis()));
+    let exporter = Exporter::start(body(Live::clock_ms()));
     let job = format!(
         "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
          scrape_configs:\n- job_name: p\n  static_configs: [{{targets: ['{}']}}]\n",

@@ -6,11 +6,14 @@ use super::super::target::Target;
 use super::content;
 use super::worker::{Settings, Shared, Source};
 use crate::sys::http::{HttpError, Request, Response};
+use crate::sys::metrics::Family;
 
 /// What a scrape brought.
 pub(super) enum Answer {
     Body(Response),
     Local,
+    /// What a target of this process had to wait for.
+    Families(Vec<Family>),
 }
 
 /// Why there is nothing to take in.
@@ -23,7 +26,13 @@ pub(super) struct Failure {
 pub(super) async fn fetch(shared: &Shared, settings: &Settings) -> Result<Answer, Failure> {
     let failure = |text: String| Failure { text, too_large: false };
     let client = match &settings.source {
-        Source::Local(_) => return Ok(Answer::Local),
+        Source::Local(local) => {
+            let target = &settings.target;
+            return match local.wait(&target.url, target.timeout) {
+                None => Ok(Answer::Local),
+                Some(pending) => pending.await.map(Answer::Families).map_err(failure),
+            };
+        }
         Source::Broken(text) => return Err(failure(text.clone())),
         Source::Http(client) => client,
     };

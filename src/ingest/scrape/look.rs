@@ -122,7 +122,7 @@ impl Look {
         };
         let mut cache = SeriesCache::default();
         cache.begin();
-        let mut intake = Intake::new(terms, &mut cache, now, 0);
+        let mut intake = Intake::new(terms, &mut cache, now, Vec::new());
         let taken = intake.body(&response.body, media, response.length_known);
         self.scraped = intake.scraped;
         self.notes = std::mem::take(&mut intake.notes);

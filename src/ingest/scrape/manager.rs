@@ -8,7 +8,7 @@ use super::lengths::Lengths;
 use super::meters::Meters;
 use super::pool::Pool;
 use super::rooms::Rooms;
-use super::source::LocalJob;
+use super::source::{LocalJob, LocalMember};
 use super::view::{DroppedView, PoolView, TargetView};
 use super::worker::{Shared, Source};
 use crate::model::relabel::Rule;
@@ -212,13 +212,13 @@ impl ScrapeManager {
                 pool.is_leaving = false;
                 pool.job = Arc::new(local_job(local));
                 pool.source = Source::Local(Arc::clone(&local.target));
-                pool.sync(&self.inner.shared, vec![local_target(local)]);
+                pool.sync(&self.inner.shared, local_targets(local));
                 pool
             }
             None => {
                 let job = Arc::new(local_job(local));
                 let mut pool = Pool::new(job, Source::Local(Arc::clone(&local.target)));
-                pool.sync(&self.inner.shared, vec![local_target(local)]);
+                pool.sync(&self.inner.shared, local_targets(local));
                 pool
             }
         }
@@ -241,8 +241,18 @@ fn local_job(local: &LocalJob) -> ScrapeJob {
     ScrapeJob { honor_labels: local.honor_labels, ..job }
 }
 
-fn local_target(local: &LocalJob) -> Target {
-    let mut labels = local.labels.to_builder();
+fn local_targets(local: &LocalJob) -> Vec<Target> {
+    if local.members.is_empty() {
+        let url = format!("watchbell:{}", local.name);
+        let (interval, labels) = (local.interval, local.labels.clone());
+        let member = LocalMember { url, interval, timeout: interval, labels };
+        return vec![local_target(local, &member)];
+    }
+    local.members.iter().map(|member| local_target(local, member)).collect()
+}
+
+fn local_target(local: &LocalJob, member: &LocalMember) -> Target {
+    let mut labels = member.labels.to_builder();
     if labels.get("job").is_none() {
         labels.set("job", local.name.as_str());
     }
@@ -250,9 +260,9 @@ fn local_target(local: &LocalJob) -> Target {
     Target {
         discovered: labels.clone(),
         labels,
-        url: format!("watchbell:{}", local.name),
-        interval: local.interval,
-        timeout: local.interval,
+        url: member.url.clone(),
+        interval: member.interval,
+        timeout: member.timeout,
         unix_socket: None,
         is_local: true,
     }

@@ -38,5 +38,5 @@ mod tests;
 
 pub use look::{Look, LookSample, Subject, look};
 pub use manager::{Deps, ScrapeManager};
-pub use source::{LocalJob, LocalTarget};
+pub use source::{LocalJob, LocalMember, LocalTarget, PendingFamilies, printed};
 pub use view::{DroppedView, Health, PoolView, TargetView};

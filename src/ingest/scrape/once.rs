@@ -117,6 +117,7 @@ impl Scrape<'_> {
                 intake.body(&response.body, media, response.length_known)
             }
             (Answer::Local, Source::Local(local)) => intake.families(&local.gather()),
+            (Answer::Families(families), _) => intake.families(families),
             (Answer::Local, Source::Http(_) | Source::Broken(_)) => {
                 Err(Rejected::Other("the target is not in this process".to_owned()))
             }
@@ -276,7 +277,7 @@ fn end(series: SeriesRef, ts: Timestamp) -> AppendSample {
 fn body_bytes(answer: &Answer) -> f64 {
     match answer {
         Answer::Body(response) => count(u64::try_from(response.body.len()).unwrap_or(u64::MAX)),
-        Answer::Local => 0.0,
+        Answer::Local | Answer::Families(_) => 0.0,
     }
 }
 

@@ -833,7 +833,14 @@ async fn a_target_inside_the_process_is_scraped_as_any_other() {
     let labels = Labels::from_pairs([("job", "node"), ("instance", "host")]);
     let interval = Duration::from_secs(5);
     let (target, honor_labels) = (Arc::new(Inside), false);
-    let local = LocalJob { name: "host".to_owned(), interval, target, labels, honor_labels };
+    let local = LocalJob {
+        name: "host".to_owned(),
+        interval,
+        target,
+        labels,
+        honor_labels,
+        members: Vec::new(),
+    };
     bench.manager.apply(Vec::new(), vec![local]);
     for _ in 0..2 {
         let commit = bench.next().await;
@@ -850,7 +857,14 @@ async fn t4_bounds_of_a_target_inside_the_process_are_those_of_its_text() {
     let interval = Duration::from_secs(5);
     let labels = Labels::empty();
     let (target, honor_labels) = (Arc::new(own), false);
-    let local = LocalJob { name: "own".to_owned(), interval, target, labels, honor_labels };
+    let local = LocalJob {
+        name: "own".to_owned(),
+        interval,
+        target,
+        labels,
+        honor_labels,
+        members: Vec::new(),
+    };
     bench.manager.apply(Vec::new(), vec![local]);
     let expected =
         ["h_bucket{le=\"+Inf\"} 1", "h_bucket{le=\"1.0\"} 1", "h_count 1", "h_sum 0.5", "up 1"];

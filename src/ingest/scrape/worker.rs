@@ -260,7 +260,7 @@ fn is_short(answer: &Result<Answer, Failure>) -> bool {
     match answer {
         Ok(Answer::Body(response)) => response.body.len() <= SHORT_BYTES_MAX,
         Ok(Answer::Local) => false,
-        Err(_) => true,
+        Ok(Answer::Families(_)) | Err(_) => true,
     }
 }
 

@@ -15,7 +15,7 @@ const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
 ///
 /// # Errors
 /// A file cannot be read.
-pub(super) fn headers(
+pub(in crate::sys) fn headers(
     settings: &HttpClientSettings,
     base: &Path,
 ) -> Result<Vec<(String, String)>, HttpError> {
@@ -61,7 +61,7 @@ fn authorization(settings: &HttpClientSettings, base: &Path) -> Result<Option<St
 }
 
 /// The value of `Authorization` for a user and a password.
-pub(super) fn basic_header(user: &str, password: &str) -> String {
+pub(in crate::sys) fn basic_header(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 

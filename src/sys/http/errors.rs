@@ -64,8 +64,8 @@ fn deepest(err: &reqwest::Error) -> String {
     chain(err).last().map_or_else(|| "no answer".to_owned(), ToString::to_string)
 }
 
-/// Why the system could not do it.
-pub(super) fn io_text(err: &io::Error) -> String {
+/// An error of the system in Go's words.
+pub(in crate::sys) fn io_text(err: &io::Error) -> String {
     match err.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset => "connection reset by peer".to_owned(),
@@ -78,7 +78,8 @@ pub(super) fn io_text(err: &io::Error) -> String {
     }
 }
 
-fn tls_text(err: &rustls::Error) -> String {
+/// A failed handshake in Go's words.
+pub(in crate::sys) fn tls_text(err: &rustls::Error) -> String {
     use rustls::CertificateError;
     let rustls::Error::InvalidCertificate(fault) = err else {
         return format!("remote error: tls: {err}");

@@ -7,16 +7,16 @@
 //! Never: a server that the configuration does not name, a file beyond the credentials and
 //! certificates that it does name.
 
-mod auth;
+pub(super) mod auth;
 mod body;
-mod errors;
+pub(super) mod errors;
 mod oauth2;
 #[cfg(any(test, fuzzing))]
 mod pieces;
 mod plain;
 mod proxy;
 mod system;
-mod tls;
+pub(super) mod tls;
 
 #[cfg(fuzzing)]
 pub use pieces::fuzz;

@@ -27,13 +27,13 @@ const BUNDLES: [&str; 6] = [
 
 /// The certificates that the host trusts, read at the first need; Mozilla's where it has none.
 #[derive(Debug, Default)]
-pub(super) struct HostRoots(OnceLock<Arc<RootCertStore>>);
+pub(in crate::sys) struct HostRoots(OnceLock<Arc<RootCertStore>>);
 
 impl HostRoots {
     fn get(&self) -> Arc<RootCertStore> {
         Arc::clone(self.0.get_or_init(|| {
             let mut roots = RootCertStore::empty();
-            if let Some(pem) = BUNDLES.iter().find_map(|bundle| fs::read(bundle).ok()) {
+            if let Some(pem) = bundle() {
                 let certificates = CertificateDer::pem_slice_iter(&pem).flatten();
                 roots.add_parsable_certificates(certificates);
             }
@@ -43,6 +43,22 @@ impl HostRoots {
             Arc::new(roots)
         }))
     }
+}
+
+/// The file of certificates that the host trusts, PEM.
+pub(in crate::sys) fn bundle() -> Option<Vec<u8>> {
+    BUNDLES.iter().find_map(|bundle| fs::read(bundle).ok())
+}
+
+/// The certificates that the settings trust instead of the host's, PEM.
+///
+/// # Errors
+/// The file cannot be read.
+pub(in crate::sys) fn authority(
+    tls: &TlsSettings,
+    base: &Path,
+) -> Result<Option<Vec<u8>>, Problem> {
+    pem(base, tls.ca.as_deref(), tls.ca_file.as_deref(), "ca")
 }
 
 /// The files that `tls` names, whose change makes a new client.
@@ -55,7 +71,7 @@ pub(super) fn files(tls: &TlsSettings, base: &Path) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// A certificate or key cannot be read, or the settings contradict each other.
-pub(super) fn client_config(
+pub(in crate::sys) fn client_config(
     tls: &TlsSettings,
     base: &Path,
     http2: bool,
@@ -124,7 +140,7 @@ fn verifier(
     if tls.insecure_skip_verify {
         return Ok(Arc::new(Anybody(provider)));
     }
-    let roots = match pem(base, tls.ca.as_deref(), tls.ca_file.as_deref(), "ca")? {
+    let roots = match authority(tls, base)? {
         None => host.get(),
         Some(pem) => {
             let mut roots = RootCertStore::empty();
