@@ -365,8 +365,7 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<(Answered, usize)>> {
     };
     let status = parsed.code.unwrap_or_default();
     let mut keeps_alive = parsed.version == Some(1);
-    let mut length =
-        if matches!(status, 100..200 | 204 | 304) { Length::Bytes(0) } else { Length::UntilClose };
+    let (mut said_len, mut is_chunked) = (None, false);
     let mut headers = Vec::with_capacity(parsed.headers.len());
     for header in parsed.headers.iter() {
         let name = header.name.to_ascii_lowercase();
@@ -375,11 +374,8 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<(Answered, usize)>> {
         match name.as_str() {
             "connection" if has("close") => keeps_alive = false,
             "connection" if has("keep-alive") => keeps_alive = true,
-            "transfer-encoding" if length == Length::Bytes(0) => {}
-            // It outweighs a length; anything but chunks cannot be read.
-            "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => {
-                length = Length::Chunked;
-            }
+            // Anything but chunks cannot be read.
+            "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => is_chunked = true,
             "transfer-encoding" => {
                 return Err(malformed(format!("unsupported transfer encoding {value:?}")));
             }
@@ -387,17 +383,22 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<(Answered, usize)>> {
                 let wrong = || malformed(format!("bad Content-Length {value:?}"));
                 let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
                 let said: u64 = value.parse().ok().filter(|_| is_number).ok_or_else(wrong)?;
-                match length {
-                    Length::UntilClose => length = Length::Bytes(said),
-                    // Two that differ: somebody wants us to read what others do not.
-                    Length::Bytes(before) if before != said && status != 304 => return Err(wrong()),
-                    Length::Bytes(_) | Length::Chunked => {}
+                // Two that differ: somebody wants us to read what others do not.
+                if said_len.replace(said).is_some_and(|before| before != said) {
+                    return Err(wrong());
                 }
             }
             _ => {}
         }
         headers.push((name, value));
     }
+    let length = match said_len {
+        _ if matches!(status, 100..200 | 204 | 304) => Length::Bytes(0),
+        // It outweighs a length.
+        _ if is_chunked => Length::Chunked,
+        Some(said) => Length::Bytes(said),
+        None => Length::UntilClose,
+    };
     Ok(Some((Answered { status, headers, length, keeps_alive }, len)))
 }
 
