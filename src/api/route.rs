@@ -105,6 +105,7 @@ static ROUTES: &[Route] = &[
     read("/api/v1/label/:name/values", GET, Lane::Heavy, series::label_values),
     read("/api/v1/metadata", GET, Lane::Cheap, series::metadata),
     read("/api/v1/targets", GET, Lane::Cheap, status::targets),
+    read("/api/v1/targets/metadata", GET, Lane::Cheap, series::targets_metadata),
     read("/api/v1/targets/relabel_steps", GET, Lane::Cheap, status::relabel_steps),
     read("/api/v1/scrape_pools", GET, Lane::Cheap, status::scrape_pools),
     read("/api/v1/rules", GET, Lane::Cheap, status::rules),

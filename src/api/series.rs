@@ -2,9 +2,10 @@
 
 use super::answer::{answered, success};
 use super::message::Response;
+use super::params;
 use super::route::Asked;
 use crate::model::{TimeRange, Timestamp};
-use crate::wire::{Error, MetadataRequest, SeriesRequest};
+use crate::wire::{Error, MetadataRequest, SeriesRequest, TargetMetadataRequest};
 use std::borrow::Cow;
 
 pub(super) fn series(asked: &Asked) -> Result<Response, Error> {
@@ -58,6 +59,32 @@ pub(super) fn metadata(asked: &Asked) -> Result<Response, Error> {
         found.clear();
     }
     Ok(success(found))
+}
+
+/// What targets say about metrics.
+///
+/// Source: prometheus, web/api/v1/api.go (targetMetadata).
+pub(super) fn targets_metadata(asked: &Asked) -> Result<Response, Error> {
+    let given = |name: &str| asked.params.get(name).filter(|value| !value.is_empty());
+    let limit: Option<i64> = match given("limit").map(str::parse) {
+        None => None,
+        Some(Ok(limit)) => Some(limit),
+        Some(Err(_)) => return Err(Error::bad_data("limit must be a number")),
+    };
+    let targets = match given("match_target") {
+        None => Vec::new(),
+        Some(text) => asked
+            .core()
+            .parse_matchers(text)
+            .map_err(|err| params::invalid("match_target", &err.message))?,
+    };
+    let request = TargetMetadataRequest {
+        targets,
+        metric: given("metric").map(str::to_owned),
+        // A negative number is no limit.
+        limit: limit.and_then(|limit| usize::try_from(limit).ok()),
+    };
+    Ok(success(asked.core().targets_metadata(&request)?))
 }
 
 /// The request. A range that ends before it starts is turned around: upstream looks whether the

@@ -15,8 +15,9 @@ use crate::wire::{
     MatcherForm, MetadataEntry, MetadataRequest, OtlpOutcome, OtlpResponse, PostableAlert,
     PostableSilence, ProbeRequest, PushGroup, PushVerb, QueryData, QueryStats, RangeQuery, RawPush,
     RawWrite, Readiness, ReceiverName, RelabelSteps, RuleKind, RulesAnswer, RulesRequest,
-    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetState, TargetsAnswer, TopQueries,
-    TsdbStatus, WalReplay, WatchStatus, WriteOutcome, Written,
+    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetMetadata, TargetMetadataRequest,
+    TargetState, TargetsAnswer, TopQueries, TsdbStatus, WalReplay, WatchStatus, WriteOutcome,
+    Written,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -325,6 +326,18 @@ impl Core for Remote {
             .count("limit", request.limit)
             .count("limit_per_metric", request.limit_per_metric);
         self.get("/api/v1/metadata", params)
+    }
+
+    fn targets_metadata(
+        &self,
+        request: &TargetMetadataRequest,
+    ) -> Result<Vec<TargetMetadata>, Error> {
+        let targets = (!request.targets.is_empty()).then(|| selector(&request.targets));
+        let params = Params::default()
+            .maybe("match_target", targets)
+            .maybe("metric", request.metric.clone())
+            .maybe("limit", request.limit.map(|limit| limit.to_string()));
+        self.get("/api/v1/targets/metadata", params)
     }
 
     fn targets(&self, state: TargetState, pool: Option<&str>) -> Result<TargetsAnswer, Error> {

@@ -19,8 +19,8 @@ use crate::wire::{
     PROMETHEUS_VERSION, PostableAlert, PostableSilence, ProbeRequest, PushGroup, QueryData,
     RangeQuery, RawPush, RawWrite, Readiness, ReceiverName, ReceiverStatus, RelabelSteps,
     RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport,
-    StorageStatus, TargetState, TargetsAnswer, TopQueries, TsdbStatus, VersionInfo, WalReplay,
-    WatchStatus, WriteOutcome,
+    StorageStatus, TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TopQueries,
+    TsdbStatus, VersionInfo, WalReplay, WatchStatus, WriteOutcome,
 };
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -210,6 +210,13 @@ impl Core for Service {
             }
         }
         Ok(answer)
+    }
+
+    fn targets_metadata(
+        &self,
+        request: &TargetMetadataRequest,
+    ) -> Result<Vec<TargetMetadata>, Error> {
+        Ok(forms::targets_metadata(self.running()?.scrapes.targets(), request))
     }
 
     fn targets(&self, state: TargetState, pool: Option<&str>) -> Result<TargetsAnswer, Error> {

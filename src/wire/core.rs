@@ -6,7 +6,8 @@ use super::{
     ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery, MetadataEntry,
     MetadataRequest, PostableAlert, PostableSilence, PushGroup, QueryData, RangeQuery, RawPush,
     ReceiverName, RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
-    StorageReport, TargetState, TargetsAnswer, TopQueries, TsdbStatus, WalReplay, WatchStatus,
+    StorageReport, TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TopQueries,
+    TsdbStatus, WalReplay, WatchStatus,
 };
 use crate::model::{Labels, Matcher, TimeRange};
 use std::any::Any;
@@ -237,6 +238,11 @@ pub trait Core: Send + Sync + fmt::Debug {
         &self,
         request: &MetadataRequest,
     ) -> Result<BTreeMap<String, Vec<MetadataEntry>>, Error>;
+    /// Type, help and unit of metrics, as each target says.
+    fn targets_metadata(
+        &self,
+        request: &TargetMetadataRequest,
+    ) -> Result<Vec<TargetMetadata>, Error>;
     /// Targets, optionally of one job.
     fn targets(&self, state: TargetState, pool: Option<&str>) -> Result<TargetsAnswer, Error>;
     /// What the job's rules make of labels before relabelling, rule by rule.

@@ -38,7 +38,7 @@ pub use prometheus::{
     MetadataRequest, MetricReport, NameValue, PROMETHEUS_VERSION, PartReport, RelabelRule,
     RelabelStep, RelabelSteps, RuleForm, RuleGroupForm, RuleKind, RulesAnswer, RulesRequest,
     RuntimeInfo, SeriesRequest, StorageAnalysis, StorageReport, TargetForm, TargetHealth,
-    TargetState, TargetsAnswer, TsdbStatus, WalReplay,
+    TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TsdbStatus, WalReplay,
 };
 pub use push::{PushFamily, PushField, PushGroup, PushMetric, PushVerb, RawPush};
 pub use query::{

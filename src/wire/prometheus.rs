@@ -186,6 +186,31 @@ pub struct MetadataEntry {
     pub unit: String,
 }
 
+/// What targets say about metrics.
+#[derive(Clone, Debug, Default)]
+pub struct TargetMetadataRequest {
+    /// Labels of the targets; none for all.
+    pub targets: Vec<Matcher>,
+    /// One metric, or all.
+    pub metric: Option<String>,
+    /// No further target once there are so many entries.
+    pub limit: Option<usize>,
+}
+
+/// Type, help and unit of a metric, as one target says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetMetadata {
+    /// Labels that the target's series carry.
+    #[serde(with = "forms::labels")]
+    pub target: Labels,
+    /// The metric, where not one alone was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// What is said.
+    #[serde(flatten)]
+    pub said: MetadataEntry,
+}
+
 /// Which rules are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct RulesRequest {

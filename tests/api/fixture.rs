@@ -320,6 +320,18 @@ impl Core for Fixture {
         Ok(TargetsAnswer { active_targets: vec![target], ..TargetsAnswer::default() })
     }
 
+    fn targets_metadata(
+        &self,
+        request: &TargetMetadataRequest,
+    ) -> Result<Vec<TargetMetadata>, Error> {
+        self.tell(format!("{request:?}"));
+        let said =
+            MetadataEntry { kind: "gauge".to_owned(), help: "Up.".to_owned(), unit: String::new() };
+        let target = Labels::from_pairs([("job", "node")]);
+        let metric = request.metric.is_none().then(|| "up".to_owned());
+        Ok(vec![TargetMetadata { target, metric, said }])
+    }
+
     fn relabel_steps(&self, pool: &str, labels: &Labels) -> Result<RelabelSteps, Error> {
         self.tell(format!("{pool} {labels}"));
         if pool != "node" {

@@ -245,6 +245,26 @@ pub(crate) const PAIRS: &[Pair] = &[
         r#"{"status":"error","errorType":"bad_data","error":"limit must be a number"}"#,
     ),
     get(
+        "/api/v1/targets/metadata?match_target=%7Bjob%3D%22node%22%7D",
+        200,
+        r#"{"status":"success","data":[{"target":{"job":"node"},"metric":"up","type":"gauge","help":"Up.","unit":""}]}"#,
+    ),
+    get(
+        "/api/v1/targets/metadata?metric=up&limit=1",
+        200,
+        r#"{"status":"success","data":[{"target":{"job":"node"},"type":"gauge","help":"Up.","unit":""}]}"#,
+    ),
+    get(
+        "/api/v1/targets/metadata?limit=x",
+        400,
+        r#"{"status":"error","errorType":"bad_data","error":"limit must be a number"}"#,
+    ),
+    get(
+        "/api/v1/targets/metadata?match_target=%7B",
+        400,
+        r#"{"status":"error","errorType":"bad_data","error":"invalid parameter \"match_target\": 1:1: parse error: unexpected end of input"}"#,
+    ),
+    get(
         "/api/v1/targets?state=active",
         200,
         r#"~"lastScrape":"2023-11-14T22:13:20.001Z","lastScrapeDuration":0.005,"health":"up","scrapeInterval":"15s","scrapeTimeout":"10s""#,

@@ -139,6 +139,18 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
                 core.metadata(&MetadataRequest { limit: 3, ..MetadataRequest::default() })
             ),
         ),
+        (
+            "targets' metadata",
+            format!(
+                "{:?} {:?}",
+                core.targets_metadata(&TargetMetadataRequest::default()),
+                core.targets_metadata(&TargetMetadataRequest {
+                    targets: vec![Matcher::equal("job", "node")],
+                    metric: Some("up".to_owned()),
+                    limit: Some(3),
+                })
+            ),
+        ),
         ("targets", format!("{:?}", core.targets(TargetState::Active, Some("node")))),
         ("steps", format!("{:?}", core.relabel_steps("node", &Labels::from_pairs([("job", "n")])))),
         ("bad steps", format!("{:?}", core.relabel_steps("x", &Labels::empty()))),

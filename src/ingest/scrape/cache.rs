@@ -13,13 +13,13 @@
 //! collision of hashes whose key it does not know.
 
 use super::super::limits::METADATA_MAX;
+use super::heard::Heard;
 use crate::exposition::Normalize;
-use crate::model::Metadata;
+use crate::model::{Metadata, MetricType};
 use crate::storage::append::SeriesRef;
 use bitvec::vec::BitVec;
 use foldhash::quality::RandomState;
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash};
 
 /// Comments that are remembered by their place: three for each metric that is described, while a
@@ -98,13 +98,6 @@ struct Moved {
     came: BitVec,
 }
 
-/// What is said about a metric, and whether the store has heard it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Said {
-    pub(super) metadata: Metadata,
-    pub(super) is_new: bool,
-}
-
 /// The lines of one target.
 #[derive(Debug, Default)]
 pub(super) struct SeriesCache {
@@ -126,7 +119,9 @@ pub(super) struct SeriesCache {
     failed: Vec<u64>,
     /// A good scrape came since.
     failed_is_old: bool,
-    said: HashMap<String, Said>,
+    /// What it says about its metrics.
+    pub(super) heard: Heard,
+    has_news: bool,
     /// Keys of the comments of the last scrape, in order, and how many came again.
     comments: Vec<u64>,
     comments_seen: usize,
@@ -308,8 +303,8 @@ impl SeriesCache {
             self.failed = Vec::new();
         }
         self.comments.truncate(self.comments_seen);
-        for said in self.said.values_mut().filter(|said| said.is_new) {
-            said.is_new = false;
+        if std::mem::take(&mut self.has_news) {
+            self.heard.told();
         }
     }
 
@@ -367,21 +362,21 @@ impl SeriesCache {
         false
     }
 
-    /// What is said about a metric, to be changed.
-    pub(super) fn said(&mut self, name: &str, metrics_max: usize) -> Option<&mut Said> {
-        if !self.said.contains_key(name) {
-            if self.said.len() >= metrics_max {
-                self.said.clear();
-            }
-            self.said.insert(name.to_owned(), Said::default());
-        }
-        self.said.get_mut(name)
+    /// Takes in what is said about a metric: its type, help and unit.
+    pub(super) fn hear(
+        &mut self,
+        name: &str,
+        metrics_max: usize,
+        kind: Option<MetricType>,
+        texts: [Option<&str>; 2],
+    ) {
+        self.has_news = true;
+        self.heard.hear(name, metrics_max, kind, texts);
     }
 
     /// What the store has not heard yet.
     pub(super) fn news(&self) -> Vec<(String, Metadata)> {
-        let new = self.said.iter().filter(|(_, said)| said.is_new);
-        new.map(|(name, said)| (name.clone(), said.metadata.clone())).collect()
+        if self.has_news { self.heard.news() } else { Vec::new() }
     }
 }
 

@@ -371,19 +371,8 @@ impl<'a> Intake<'a> {
         if self.cache.heard(key) {
             return;
         }
-        let Some(said) = self.cache.said(name, METADATA_MAX) else { return };
-        let known = &mut said.metadata;
         let help = help.map(|help| cut(help, HELP_BYTES_MAX));
-        if kind.is_some_and(|kind| kind != known.kind) {
-            known.kind = kind.unwrap_or_default();
-            said.is_new = true;
-        }
-        for (text, place) in [(help, &mut known.help), (unit, &mut known.unit)] {
-            if let Some(text) = text.filter(|text| text != place) {
-                text.clone_into(place);
-                said.is_new = true;
-            }
-        }
+        self.cache.hear(name, METADATA_MAX, kind, [help, unit]);
     }
 
     pub(super) fn note(&mut self, text: String) {

@@ -9,6 +9,7 @@
 mod cache;
 mod content;
 mod fetch;
+mod heard;
 mod intake;
 mod lengths;
 mod look;

@@ -1,5 +1,6 @@
 //! What others see of targets.
 
+use super::heard::Heard;
 use crate::model::{Labels, Timestamp};
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub struct TargetView {
     pub since: Option<Timestamp>,
     /// What was noticed and did not stop the scrape.
     pub notes: Vec<String>,
+    /// What it says about its metrics.
+    pub heard: Heard,
 }
 
 /// A target that is not scraped.

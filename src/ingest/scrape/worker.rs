@@ -206,7 +206,11 @@ impl Worker {
         let work = move || {
             let done = Scrape { shared: &shared, settings: &settings, ts, started }
                 .run(&mut memory, answer);
-            done.show(&settings, &mut view.lock().unwrap_or_else(PoisonError::into_inner));
+            {
+                let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
+                done.show(&settings, &mut view);
+                view.heard.clone_from(&memory.cache.heard);
+            }
             if done.committed {
                 (shared.on_commit)();
             }

@@ -17,7 +17,7 @@ pub(super) use rows::alert_rows;
 pub(super) use rules::{alerts_answer, rules_answer};
 pub(super) use storage::tsdb_status;
 pub use storage::{storage_look, storage_report};
-pub(super) use targets::{relabel_steps, targets_answer};
+pub(super) use targets::{relabel_steps, targets_answer, targets_metadata};
 
 use crate::model::{Exemplar, Labels};
 use crate::promql::syntax;

@@ -4,7 +4,10 @@ use crate::ingest::config::SkippedJob;
 use crate::ingest::scrape::{DroppedView, Health, PoolView, TargetView};
 use crate::model::relabel::{self, Action, Outcome, Rule};
 use crate::model::{Labels, duration};
-use crate::wire::{DroppedTarget, TargetForm, TargetHealth, TargetState, TargetsAnswer};
+use crate::wire::{
+    DroppedTarget, MetadataEntry, TargetForm, TargetHealth, TargetMetadata, TargetMetadataRequest,
+    TargetState, TargetsAnswer,
+};
 use crate::wire::{RelabelRule, RelabelStep, RelabelSteps};
 
 /// The targets of `state`, optionally of one job.
@@ -44,6 +47,39 @@ pub(in crate::service) fn targets_answer(
     let skipped = skipped.map(|job| (job.name.clone(), vec![format!("skipped: {}", job.reason)]));
     answer.job_problems = told.chain(skipped).collect();
     answer
+}
+
+/// What the targets say, one after another.
+pub(in crate::service) fn targets_metadata(
+    targets: Vec<TargetView>,
+    request: &TargetMetadataRequest,
+) -> Vec<TargetMetadata> {
+    let mut found = Vec::new();
+    for target in targets {
+        if request.limit.is_some_and(|limit| found.len() >= limit) {
+            break;
+        }
+        if !request.targets.iter().all(|matcher| matcher.matches(&target.labels)) {
+            continue;
+        }
+        let said = match &request.metric {
+            Some(metric) => target.heard.of(metric).map(|said| (None, said)).into_iter().collect(),
+            None => {
+                let all = target.heard.all().into_iter();
+                all.map(|(metric, said)| (Some(metric), said)).collect::<Vec<_>>()
+            }
+        };
+        found.extend(said.into_iter().map(|(metric, said)| TargetMetadata {
+            target: target.labels.clone(),
+            metric,
+            said: MetadataEntry {
+                kind: said.kind.as_str().to_owned(),
+                help: said.help,
+                unit: said.unit,
+            },
+        }));
+    }
+    found
 }
 
 /// What each rule makes of the labels; after the one that drops them there are none.

@@ -14,8 +14,8 @@ use super::errors::{eof, io_text};
 use super::system::is_redirect;
 use crate::sys::dns::HostResolver;
 use bytes::{BufMut as _, BytesMut};
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use std::collections::HashMap;
@@ -138,8 +138,10 @@ impl PlainPool {
     fn take(&self, place: &Place) -> Option<Connection> {
         let mut idle = self.lock();
         let kept = idle.by_place.get_mut(place)?;
-        let (connection, since) = kept.pop()?;
-        (since.elapsed() < IDLE_MAX).then_some(connection)
+        let (mut connection, since) = kept.pop()?;
+        // Closed, or about to pass something off as the next answer.
+        let is_quiet = connection.read(&mut [0]).now_or_never().is_none();
+        (is_quiet && since.elapsed() < IDLE_MAX).then_some(connection)
     }
 
     /// Keeps a connection for the next request; from time to time those go that wait too long,

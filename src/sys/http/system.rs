@@ -664,6 +664,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_nobody_asked_for_is_not_the_next_answer() {
+        let answer = |body: &str| ok(body).replace("Connection: close\r\n", "");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let at = listener.local_addr().expect("bound");
+        let (other, _other) = canned(vec![ok("other")]).await;
+        let server = tasks::spawn("server", async move {
+            let (mut first, _) = listener.accept().await.expect("accepts");
+            answer_one(&mut first, &answer("1")).await;
+            first.write_all(answer("forged").as_bytes()).await.expect("writes");
+            let (mut second, _) = listener.accept().await.expect("accepts");
+            answer_one(&mut second, &answer("2")).await;
+        });
+        let client = client("{}");
+        let first = client.send(Request::get(format!("http://{at}/"))).await.expect("answers");
+        assert_eq!(&first.body[..], b"1");
+        // By the time that this is answered the forged one has come.
+        client.send(Request::get(format!("http://{other}/"))).await.expect("answers");
+        let second = client.send(Request::get(format!("http://{at}/"))).await.expect("answers");
+        assert_eq!(&second.body[..], b"2");
+        server.await.expect("joins").expect("no panic");
+    }
+
+    #[tokio::test]
     async fn a_unix_socket_stands_in_for_the_host() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let path = dir.path().join("s.sock");

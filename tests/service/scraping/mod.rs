@@ -181,6 +181,17 @@ fn target(pair: &Pair, who: Who, case: &str, is_relabelled: bool) -> (Value, Str
     (Value::Object(shown), error)
 }
 
+/// What a case's target says about its metrics, by metric. 2.42 has no answer where nothing was
+/// said.
+fn said(pair: &Pair, who: Who, case: &str) -> BTreeMap<String, Value> {
+    let selector = escaped(&format!("{{case=\"{case}\"}}"));
+    let path = format!("/api/v1/targets/metadata?match_target={selector}");
+    let (_, _, body) = ask(pair.at(who), "GET", &path, &[], b"");
+    let answer: Value = serde_json::from_str(&body).expect("JSON");
+    let list = answer["data"].as_array().cloned().unwrap_or_default();
+    list.into_iter().map(|one| (one["metric"].to_string(), one)).collect()
+}
+
 /// How the servers differ in one job; empty when they do not. Counts the steps that both saw.
 fn differences(pair: &Pair, case: &Case, held: (&Held, &Held), seen: &mut usize) -> Vec<String> {
     let mut found = Vec::new();
@@ -207,6 +218,13 @@ fn differences(pair: &Pair, case: &Case, held: (&Held, &Held), seen: &mut usize)
         let (real, real_error) = target(pair, Who::Real, &name, is_relabelled);
         if ours != real {
             found.push(format!("{name}: {ours} instead of {real}"));
+        }
+        // What each remembers of metrics that are gone is its own concern.
+        let real = said(pair, Who::Real, &name);
+        for (metric, ours) in said(pair, Who::Ours, &name) {
+            if let Some(real) = real.get(&metric).filter(|real| **real != ours) {
+                found.push(format!("{name}: {ours} instead of {real}"));
+            }
         }
         let wanted = case.error.unwrap_or_default();
         let alike = our_error.contains(wanted) && real_error.contains(wanted);
