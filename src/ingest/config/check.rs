@@ -289,7 +289,14 @@ impl Job<'_> {
         })
     }
 
+    /// The groups of `static_configs`. A URL is a mistake unless rules make a parameter of it, as
+    /// for an exporter that asks others.
+    ///
+    /// Source: prometheus, config/config.go (checkStaticTargets).
     fn groups(&mut self) -> Vec<super::settings::TargetGroup> {
+        if !self.config.relabel_configs.is_empty() {
+            return self.config.static_configs.clone();
+        }
         for (place, group) in self.config.static_configs.iter().enumerate() {
             for (nth, address) in group.targets.iter().enumerate() {
                 if address.contains('/') {

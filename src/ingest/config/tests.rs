@@ -125,6 +125,16 @@ fn what_prometheus_refuses_is_refused_with_its_path() {
 }
 
 #[test]
+fn an_exporter_that_asks_others_has_urls_as_its_targets() {
+    let job = job("{job_name: b, metrics_path: /probe, \
+                   static_configs: [{targets: ['http://a/x']}], \
+                   relabel_configs: [{source_labels: [__address__], \
+                   target_label: __param_target}, \
+                   {target_label: __address__, replacement: 'localhost:9115'}]}");
+    assert_eq!(job.groups[0].targets, ["http://a/x"]);
+}
+
+#[test]
 fn unknown_keys_are_errors() {
     for yaml in ["[{job_name: a, scrape_intervall: 5s}]", "[{job_name: a, new_sd_configs: []}]"] {
         assert!(serde_yaml::from_str::<Vec<ScrapeConfig>>(yaml).is_err(), "{yaml} was taken");
