@@ -42,8 +42,8 @@ const HEAD_START: Duration = Duration::from_millis(250);
 pub(super) const GATHERING: Duration = Duration::from_millis(1);
 /// Connections that wait for the next request are closed after this time.
 const IDLE_MAX: Duration = Duration::from_secs(300);
-/// Connections that wait at one place.
-const IDLE_EACH_MAX: usize = 2;
+/// Connections that wait at one place: an exporter that asks others is many targets at once.
+const IDLE_EACH_MAX: usize = 32;
 
 /// Where a connection leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
