@@ -39,8 +39,24 @@ impl CollectError {
     /// Whether the machine lacks what the collector reads, which needs nobody's attention.
     pub(super) fn is_absence(&self) -> bool {
         match self {
-            Self::Read { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            // No socket: a container, or another init.
+            Self::Read { source, .. } | Self::Bus(DbusError::Io(source)) => {
+                source.kind() == io::ErrorKind::NotFound
+            }
             Self::Form { .. } | Self::Clock(_) | Self::Bus(_) | Self::Resting(_) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_systemd_is_no_failure_and_one_that_refuses_is() {
+        let bus = |kind: io::ErrorKind| CollectError::Bus(DbusError::Io(kind.into()));
+        assert!(bus(io::ErrorKind::NotFound).is_absence());
+        assert!(!bus(io::ErrorKind::PermissionDenied).is_absence());
+        assert!(!CollectError::Bus(DbusError::Damaged).is_absence());
     }
 }
