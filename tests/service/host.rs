@@ -6,9 +6,9 @@
 //! difference counts only if it is there every time: a process that came and went in between, a
 //! gauge that jumped, is gone the next time.
 
+use super::live::{Real, ask};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -19,7 +19,6 @@ use watchbell::ingest::host::HostCollector;
 use watchbell::model::{Labels, METRIC_NAME, MetricType};
 use watchbell::sys::clock::{Clock as _, SharedClock, SystemClock};
 use watchbell::sys::dbus::{Call, Connection};
-use watchbell::sys::tasks;
 
 /// Attempts to find a moment without a difference.
 const ATTEMPTS_MAX: usize = 60;
@@ -107,48 +106,11 @@ const MOVING: [(&str, f64); 17] = [
     ("node_udp_queues", 1e6),
 ];
 
-/// A program that serves metrics, on a port that nobody else has.
-struct Real {
-    process: Child,
-    address: String,
-}
-
-impl Real {
-    /// `None` where it is not installed: these tests say so and pass.
-    fn start(program: &str, args: &[&str]) -> Option<Self> {
-        let mut command = Command::new(program);
-        command.args(args).stderr(Stdio::piped()).stdout(Stdio::null());
-        let Ok(mut process) = command.spawn() else {
-            println!("skipped: {program} is not installed");
-            return None;
-        };
-        let log = BufReader::new(process.stderr.take().expect("is piped"));
-        let mut lines = log.lines().map_while(Result::ok);
-        let listening = lines.find_map(|line| {
-            let (_, address) = line.split_once("msg=\"Listening on\" address=")?;
-            Some(address.trim().to_owned())
-        });
-        let address = listening.expect("it says where it listens");
-        // A log that nobody reads would stop it.
-        tasks::spawn_thread("exporter log", move || lines.for_each(drop)).expect("a thread");
-        Some(Self { process, address })
-    }
-
-    fn gather(&self) -> Told {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").expect("it reads");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).expect("it answers");
-        let head = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
-        parse(answer.get(head + 4..).expect("a body"))
-    }
-}
-
-impl Drop for Real {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// What an exporter tells now.
+fn gather(real: &Real) -> Told {
+    let (status, _, body) = ask(real.address, "GET", "/metrics", &[], b"");
+    assert_eq!(status, 200, "{body}");
+    parse(body.as_bytes())
 }
 
 /// Whether the program is there and of the version that the lists above are about; if not, the
@@ -281,7 +243,7 @@ fn assert_same(collector: &HostCollector, real: &Real) -> usize {
     let mut always: Option<BTreeSet<String>> = None;
     let mut compared = 0;
     for _ in 0..ATTEMPTS_MAX {
-        let (before, theirs, after) = (ours(collector), real.gather(), ours(collector));
+        let (before, theirs, after) = (ours(collector), gather(real), ours(collector));
         compared = theirs.series.keys().filter(|key| before.series.contains_key(*key)).count();
         let found = differences(&before, &theirs, &after);
         always = Some(match always {
@@ -408,7 +370,7 @@ fn process_exporter_tells_the_same_of_a_group() {
     let Some(real) = Real::start("prometheus-process-exporter", &args) else { return };
     let compare = |sleepers: usize| {
         let (before, theirs, after) =
-            (group(ours(&collector)), group(real.gather()), group(ours(&collector)));
+            (group(ours(&collector)), group(gather(&real)), group(ours(&collector)));
         let found = differences(&before, &theirs, &after);
         assert!(found.is_empty(), "{found:#?}");
         let processes = theirs.series.iter().find(|((name, _), _)| name.ends_with("num_procs"));

@@ -1,6 +1,7 @@
 //! A whole server with a real clock and network, and programs that run beside it.
 
 use super::options;
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -127,6 +128,11 @@ pub(super) fn ask(
     (status, head.to_ascii_lowercase(), body.to_owned())
 }
 
+/// As a part of a query's text in a URL.
+pub(super) fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
 /// A program that runs until it is dropped.
 pub(super) struct Agent(Child);
 
@@ -154,22 +160,20 @@ pub(super) fn flag(name: &str, path: &Path) -> String {
     format!("{name}={}", path.display())
 }
 
-/// The real Prometheus, on a port that nobody else has.
-pub(super) struct Prometheus {
+/// A program of the field, on a port that nobody else has.
+pub(super) struct Real {
     pub(super) address: SocketAddr,
     _process: Agent,
 }
 
-impl Prometheus {
-    /// Starts with this file, beside which its data lie. `None` where it is not installed: tests
-    /// say so and pass.
-    pub(super) fn start(config: &Path) -> Option<Self> {
-        let data = config.with_extension("data");
-        let args = [flag("--config.file", config), flag("--storage.tsdb.path", &data)];
-        let mut command = Command::new("prometheus");
-        command.args(args).arg("--web.listen-address=127.0.0.1:0").stdout(Stdio::null());
-        let Ok(mut child) = command.stderr(Stdio::piped()).spawn() else {
-            println!("skipped: prometheus is not installed");
+impl Real {
+    /// Starts it; the arguments let it choose the port, which it tells in its log as all of
+    /// Prometheus' family do. `None` where it is not installed: tests say so and pass.
+    pub(super) fn start(program: &str, args: &[impl AsRef<OsStr>]) -> Option<Self> {
+        let mut command = Command::new(program);
+        command.args(args).stdout(Stdio::null()).stderr(Stdio::piped());
+        let Ok(mut child) = command.spawn() else {
+            println!("skipped: {program} is not installed");
             return None;
         };
         let log = BufReader::new(child.stderr.take().expect("is piped"));
@@ -181,9 +185,21 @@ impl Prometheus {
             said.push('\n');
             line.split_once("\"Listening on\" address=")?.1.trim().parse().ok()
         });
-        let Some(address) = address else { panic!("does not start: {said}") };
+        let Some(address) = address else { panic!("{program} does not start: {said}") };
         // A log that nobody reads would stop it.
-        tasks::spawn_thread("prometheus log", move || lines.for_each(drop)).expect("a thread");
+        tasks::spawn_thread("log", move || lines.for_each(drop)).expect("a thread");
         Some(Self { address, _process: process })
+    }
+
+    /// Prometheus with this file, beside which its data lie, and these features.
+    pub(super) fn prometheus(config: &Path, features: &str) -> Option<Self> {
+        let data = config.with_extension("data");
+        let args = [
+            flag("--config.file", config),
+            flag("--storage.tsdb.path", &data),
+            format!("--enable-feature={features}"),
+            "--web.listen-address=127.0.0.1:0".to_owned(),
+        ];
+        Self::start("prometheus", &args)
     }
 }

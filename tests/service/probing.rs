@@ -5,68 +5,27 @@
 //! `probe_failed_due_to_bytes`, `probe_tls_cipher_info`, `body_file`, the label `serialnumber` of
 //! `probe_ssl_last_chain_info`, and that a connection that fails tells nothing of expressions.
 
+use super::live::{Real, ask, escaped, flag};
 use super::probe_servers::{dns_server, http_server, line_server, silent_server, tls_server};
 use super::{Scene, values};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use watchbell::api::{Api, ApiSettings, Origin, Request, Response, handle};
 use watchbell::service::Service;
 use watchbell::sys::metrics::Registry;
-use watchbell::sys::tasks;
 use watchbell::wire::Core as _;
 
-/// A blackbox_exporter of its own, on a port that nobody else has.
-struct Real {
-    process: Child,
-    address: String,
+/// A blackbox_exporter with the modules of this scene.
+fn real(scene: &Scene) -> Option<Real> {
+    let modules = flag("--config.file", &scene.folder.path().join("blackbox.yml"));
+    let args = [modules, "--web.listen-address=127.0.0.1:0".to_owned()];
+    Real::start("prometheus-blackbox-exporter", &args)
 }
 
-impl Real {
-    /// `None` where it is not installed: these tests say so and pass.
-    fn start(modules: &Path) -> Option<Self> {
-        let mut command = Command::new("prometheus-blackbox-exporter");
-        command.arg(format!("--config.file={}", modules.display()));
-        command.args(["--web.listen-address=127.0.0.1:0"]).stderr(Stdio::piped());
-        let Ok(mut process) = command.stdout(Stdio::null()).spawn() else {
-            println!("skipped: prometheus-blackbox-exporter is not installed");
-            return None;
-        };
-        let log = BufReader::new(process.stderr.take().expect("is piped"));
-        let mut lines = log.lines().map_while(Result::ok);
-        let listening = lines.find_map(|line| {
-            let (_, address) = line.split_once("\"Listening on\" address=")?;
-            Some(address.trim().to_owned())
-        });
-        let address = listening.expect("it says where it listens");
-        // A log that nobody reads would stop it.
-        tasks::spawn_thread("blackbox log", move || lines.for_each(drop)).expect("a thread");
-        Some(Self { process, address })
-    }
-
-    fn ask(&self, query: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        let request = format!("GET /probe?{query} HTTP/1.0\r\nHost: localhost\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        (status.expect("a status"), body.to_owned())
-    }
-}
-
-impl Drop for Real {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn escaped(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+/// Status and body of its answer.
+fn answer_of(real: &Real, query: &str) -> (u16, String) {
+    let (status, _, body) = ask(real.address, "GET", &format!("/probe?{query}"), &[], b"");
+    (status, body)
 }
 
 fn ours(api: &Ours, query: &str) -> (u16, String) {
@@ -149,7 +108,7 @@ fn started(scene: &Scene, modules: &str, section: &str) -> Ours {
 fn compare(modules: &str, cases: &[Case]) {
     let scene = Scene::new();
     let api = started(&scene, modules, "");
-    let real = Real::start(&scene.folder.path().join("blackbox.yml"));
+    let real = real(&scene);
     let mut wrong = Vec::new();
     for one in cases {
         let query = format!("module={}&target={}{}", one.module, escaped(&one.target), one.more);
@@ -159,7 +118,7 @@ fn compare(modules: &str, cases: &[Case]) {
         let log = || ours(&api, &format!("{query}&debug=true")).1;
         assert!(found.contains(&expected), "{} {}: {}", one.module, one.target, log());
         let Some(real) = &real else { continue };
-        let (status, theirs) = real.ask(&query);
+        let (status, theirs) = answer_of(real, &query);
         assert_eq!(status, 200, "{query}: {theirs}");
         let (mut left, mut right) =
             (comparable(&found, one.leaves_out), comparable(&theirs, one.leaves_out));
@@ -432,7 +391,7 @@ fn questions_that_cannot_be_answered_are_refused_as_upstream_does() {
     let modules =
         "modules: {http_2xx: {prober: http}, named: {prober: http, http: {headers: {host: a}}}}";
     let api = started(&scene, modules, "");
-    let real = Real::start(&scene.folder.path().join("blackbox.yml"));
+    let real = real(&scene);
     for (query, text) in [
         ("", "Target parameter is missing"),
         ("module=http_2xx", "Target parameter is missing"),
@@ -446,7 +405,7 @@ fn questions_that_cannot_be_answered_are_refused_as_upstream_does() {
         assert_eq!(found.0, 400, "{query}");
         assert!(found.1.starts_with(text), "{query}: {found:?}");
         if let Some(real) = &real {
-            assert_eq!(found, real.ask(query), "{query}");
+            assert_eq!(found, answer_of(real, query), "{query}");
         }
     }
 }

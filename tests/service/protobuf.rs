@@ -5,7 +5,7 @@
 //! fractions) or gets wrong (it gives all parts of a gauge histogram the family's bare name), and
 //! what we do not keep (native histograms).
 
-use super::live::{Agent, Live, flag};
+use super::live::{Live, Real};
 use messages::{
     Bucket, COUNTER, Exemplar, GAUGE, HISTOGRAM, Histogram, Metric, Quantile, SUMMARY, Single,
     Summary, Time, UNTYPED, bucket, family, gauge, labels, single,
@@ -161,20 +161,9 @@ fn prometheus_takes_the_same_series_out_of_protobuf() {
     );
     let file = folder.path().join("prometheus.yml");
     std::fs::write(&file, &job).expect("writes");
-    // Nobody else on this host is given the port soon again.
-    let free = TcpListener::bind("127.0.0.1:0").expect("loopback");
-    let real = free.local_addr().expect("bound").to_string();
-    drop(free);
-    let args = [
-        "--enable-feature=native-histograms,exemplar-storage".to_owned(),
-        flag("--config.file", &file),
-        flag("--storage.tsdb.path", &folder.path().join("data")),
-        format!("--web.listen-address={real}"),
-    ];
-    let Some(_prometheus) = Agent::start("prometheus", &args) else {
-        println!("skipped: prometheus is not installed");
-        return;
-    };
+    let features = "native-histograms,exemplar-storage";
+    let Some(prometheus) = Real::prometheus(&file, features) else { return };
+    let real = prometheus.address.to_string();
     let live = Live::start(&format!("{job}  scrape_native_histograms: true\n"), &[]);
     let ours = live.address.to_string();
     // Two of a counter, three gauges, one untyped, histograms of 6, 4 and 3, a summary of 4, `up`.

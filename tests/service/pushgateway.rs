@@ -6,73 +6,27 @@
 //! our reserved names. Snappy and `GZIP` in capitals are of releases after Debian's 1.5.1.
 
 use super::Scene;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use super::live::{Real, ask};
+use std::io::Write as _;
 use std::sync::Arc;
 use watchbell::api::{Api, ApiSettings, Request, handle};
 use watchbell::sys::entropy::Entropy as _;
 use watchbell::sys::metrics::Registry;
 use watchbell::sys::sim::SeededEntropy;
-use watchbell::sys::tasks;
 
-/// A Pushgateway of its own, on a port that nobody else has.
-struct Real {
-    process: Child,
-    address: String,
+/// A Pushgateway of its own. Debian's keeps a file by default.
+fn real() -> Option<Real> {
+    let args =
+        ["--web.listen-address=127.0.0.1:0", "--web.enable-admin-api", "--persistence.file="];
+    Real::start("prometheus-pushgateway", &args)
 }
 
-impl Real {
-    /// `None` where it is not installed: these tests say so and pass.
-    fn start() -> Option<Self> {
-        let args = ["--web.listen-address=127.0.0.1:0", "--web.enable-admin-api"];
-        let mut command = Command::new("prometheus-pushgateway");
-        // Debian's keeps a file by default.
-        command.args(args).arg("--persistence.file=").stderr(Stdio::piped());
-        let Ok(mut process) = command.stdout(Stdio::null()).spawn() else {
-            println!("skipped: prometheus-pushgateway is not installed");
-            return None;
-        };
-        let log = BufReader::new(process.stderr.take().expect("is piped"));
-        let mut lines = log.lines().map_while(Result::ok);
-        let listening = lines.find_map(|line| {
-            let (_, address) = line.split_once("\"Listening on\" address=")?;
-            Some(address.trim().to_owned())
-        });
-        let address = listening.expect("it says where it listens");
-        // A log that nobody reads would stop it.
-        tasks::spawn_thread("pushgateway log", move || lines.for_each(drop)).expect("a thread");
-        Some(Self { process, address })
-    }
-
-    /// Status and body.
-    fn ask(&self, step: &Step) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        let Step { method, path, media, encoding, body } = step;
-        let encoding = match encoding {
-            &"" => String::new(),
-            encoding => format!("Content-Encoding: {encoding}\r\n"),
-        };
-        let head = format!(
-            "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: {media}\r\n\
-             Content-Length: {}\r\n{encoding}\r\n",
-            body.len()
-        );
-        // At once: it may answer and go before it has read a body that it does not want.
-        stream.write_all(&[head.as_bytes(), body].concat()).expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        (status.expect("a status"), body.to_owned())
-    }
-}
-
-impl Drop for Real {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// Status and body of its answer.
+fn answer_of(real: &Real, step: &Step) -> (u16, String) {
+    let mut headers = vec![("Content-Type", step.media)];
+    headers.extend((!step.encoding.is_empty()).then_some(("Content-Encoding", step.encoding)));
+    let (status, _, body) = ask(real.address, step.method, &step.path, &headers, &step.body);
+    (status, body)
 }
 
 #[derive(Clone, Debug)]
@@ -146,7 +100,7 @@ fn sorted(value: &serde_json::Value) -> String {
 
 /// Takes all steps with both, comparing after each.
 fn compare(steps: &[Step], may_refuse_all: bool) {
-    let Some(real) = Real::start() else { return };
+    let Some(real) = real() else { return };
     let scene = Scene::new();
     let service = scene.start();
     let settings = ApiSettings { enable_admin: true, ..ApiSettings::default() };
@@ -157,12 +111,12 @@ fn compare(steps: &[Step], may_refuse_all: bool) {
     for one in steps {
         // Two failures, or a failure and a push, are never at the same millisecond.
         scene.clock.advance(std::time::Duration::from_secs(1));
-        let (theirs, found) = (real.ask(one), ours(&api, one));
+        let (theirs, found) = (answer_of(&real, one), ours(&api, one));
         let shown = String::from_utf8_lossy(&one.body);
         let about = format!("{} {} {shown:?}: {theirs:?} {found:?}", one.method, one.path);
         assert_eq!(found.0, theirs.0, "{about}");
         taken += usize::from(theirs.0 < 300);
-        let (mut left, mut right) = (held(ours(&api, &look)), held(real.ask(&look)));
+        let (mut left, mut right) = (held(ours(&api, &look)), held(answer_of(&real, &look)));
         let same: Vec<String> = left.iter().filter(|one| right.contains(one)).cloned().collect();
         left.retain(|one| !same.contains(one));
         right.retain(|one| !same.contains(one));

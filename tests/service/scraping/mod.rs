@@ -17,7 +17,7 @@ mod leaving;
 mod oauth2;
 mod random;
 
-use super::live::{Live, Prometheus, ask};
+use super::live::{Live, Real, ask, escaped};
 use cases::Case;
 use exporter::{Exporter, Who};
 use serde_json::Value;
@@ -42,7 +42,7 @@ type Vector = BTreeMap<String, u64>;
 struct Pair {
     exporter: Exporter,
     live: Live,
-    real: Prometheus,
+    real: Real,
 }
 
 impl Pair {
@@ -51,7 +51,7 @@ impl Pair {
         let live = Live::start(config, &[]);
         let file = live.folder.path().join("real.yml");
         std::fs::write(&file, config).expect("writes");
-        let real = Prometheus::start(&file)?;
+        let real = Real::prometheus(&file, "")?;
         Some(Self { exporter, live, real })
     }
 
@@ -84,10 +84,6 @@ impl Pair {
         };
         found.iter().map(sample).collect()
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 fn seconds(ms: i64) -> String {
