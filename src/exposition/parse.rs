@@ -15,7 +15,7 @@ use std::borrow::Cow;
 pub const LINE_BYTES_MAX: usize = 64 << 10;
 
 /// Which grammar a body follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// text 0.0.4 and 1.0.0.
     Text,
@@ -136,6 +136,7 @@ impl<'a> Parser<'a> {
 
     /// The sample of the next line, when its series part is so many bytes long and `is_known`:
     /// then its end need not be looked for. `None` leaves the line to `next`.
+    #[inline]
     pub fn known_sample(
         &mut self,
         len: usize,
@@ -156,23 +157,31 @@ impl<'a> Parser<'a> {
         }))
     }
 
-    /// Passes over the next line when it is a `# HELP` that `is_known`, as it is written: nothing
-    /// else depends on it, and sentences are half of what many targets say.
-    pub fn pass_known_help(&mut self, is_known: impl FnOnce(&[u8]) -> bool) -> bool {
+    /// The next line as it is written, without its end, when it is a `# HELP` or a `# TYPE`.
+    /// Without a line break behind it, it may be cut, which `next` tells.
+    #[inline]
+    pub fn comment_ahead(&self) -> Option<&'a [u8]> {
         let rest = self.rest();
-        if self.done || !rest.starts_with(b"# HELP ") {
-            return false;
+        let is_comment = matches!(rest, [b'#', b' ', b'H' | b'T', ..])
+            && (rest.starts_with(b"# HELP ") || rest.starts_with(b"# TYPE "));
+        if self.done || !is_comment {
+            return None;
         }
-        // Without its end it may be cut, which `next` tells.
-        let Some((line, len)) = memchr(b'\n', rest).and_then(|len| Some((rest.get(..len)?, len)))
-        else {
-            return false;
-        };
-        let is_known = is_known(line);
-        if is_known {
-            self.at += len + 1;
+        rest.get(..memchr(b'\n', rest)?)
+    }
+
+    /// Passes over a line of `comment_ahead` that came before and was read without a fault; whether
+    /// it did. Comments are half of what many targets say, and nothing depends on most: types that
+    /// bounds or quantiles are written anew for have to be read.
+    pub fn pass_comment(&mut self, line: &[u8]) -> bool {
+        if line.starts_with(b"# TYPE ") {
+            if !(line.ends_with(b" gauge") || line.ends_with(b" counter")) {
+                return false;
+            }
+            self.normalize = Normalize::Nothing;
         }
-        is_known
+        self.at += line.len() + 1;
+        true
     }
 
     fn step(&mut self) -> Result<Option<Entry<'a>>, Fault> {
@@ -314,7 +323,25 @@ impl<'a> Parser<'a> {
     }
 
     /// The rest of a sample's line, whose series part was passed.
+    #[inline]
     fn behind_series(
+        &mut self,
+        start: usize,
+        raw: &'a [u8],
+        normalize: Normalize,
+    ) -> Result<SampleLine<'a>, Fault> {
+        if let Some((value, len)) = value::at_line_end(self.rest())
+            && self.at + len - start <= LINE_BYTES_MAX
+        {
+            self.at += len;
+            let series = SeriesText { body: self.body, start, raw, format: self.format, normalize };
+            return Ok(SampleLine { series, value, ts: None, exemplar: None });
+        }
+        self.behind_series_anyhow(start, raw, normalize)
+    }
+
+    /// As `behind_series`, whatever stands there.
+    fn behind_series_anyhow(
         &mut self,
         start: usize,
         raw: &'a [u8],

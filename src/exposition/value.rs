@@ -24,6 +24,19 @@ pub(super) fn parse(token: &[u8]) -> Option<f64> {
     word.then_some(value)
 }
 
+/// What nearly every line ends in: a blank, a number, a line break; its value and the bytes of all
+/// three. `None` says nothing about the line.
+#[inline]
+pub(super) fn at_line_end(rest: &[u8]) -> Option<(f64, usize)> {
+    let [b' ', number @ ..] = rest else { return None };
+    // Words, and the signs that they may not have, are for `parse`.
+    if !matches!(number, [b'0'..=b'9', ..] | [b'-', b'0'..=b'9', ..]) {
+        return None;
+    }
+    let (value, len) = fast_float2::parse_partial::<f64, _>(number).ok()?;
+    (value.is_finite() && number.get(len) == Some(&b'\n')).then_some((value, len + 2))
+}
+
 /// Milliseconds since the epoch, as text 0.0.4 writes timestamps: digits only.
 pub(super) fn parse_millis(token: &[u8]) -> Option<i64> {
     if token.is_empty() || !token.iter().all(u8::is_ascii_digit) {

@@ -19,6 +19,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often all due work is done.
 const KEEPING_EVERY: Duration = Duration::from_secs(5);
 
+/// How often old history is looked for, which is kept for months.
+const PRUNING_EVERY: Duration = Duration::from_secs(600);
+
 /// What there is to do after a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Due {
@@ -70,6 +73,8 @@ pub(super) struct Keeping {
     pressure: Cell,
     /// Why nothing is taken in, as it was told last.
     refusing: Option<String>,
+    /// When old history was looked for.
+    pruned: Option<Duration>,
 }
 
 impl Keeping {
@@ -87,7 +92,17 @@ impl Keeping {
         shown.set(allowance.unwrap_or(0) as f64);
         let help = "What is refused to save memory: 0 nothing, 1 new series, 2 queries too.";
         let pressure = world.registry.gauge("watchbell_memory_pressure", help, &[]);
-        Self { world, revision, storage, state, queries, allowance, pressure, refusing: None }
+        Self {
+            world,
+            revision,
+            storage,
+            state,
+            queries,
+            allowance,
+            pressure,
+            refusing: None,
+            pruned: None,
+        }
     }
 
     /// Looks after them until the server stops.
@@ -95,13 +110,7 @@ impl Keeping {
         let mut rhythm = Rhythm::default();
         loop {
             let pause = Rhythm::pause(self.refusing.is_some());
-            let stop = self.world.runtime.block_on(async {
-                tokio::select! {
-                    () = self.world.clock.sleep(pause) => false,
-                    () = self.world.shutdown.wait() => true,
-                }
-            });
-            if stop {
+            if self.world.shutdown.wait_for(pause) {
                 return;
             }
             match rhythm.due(self.refusing.is_some(), || self.storage.cut_is_due()) {
@@ -115,12 +124,21 @@ impl Keeping {
                     let kept = self.storage.maintain();
                     rhythm.done(kept.is_ok());
                     self.tell(kept);
-                    if let Err(err) = self.state.prune_history(self.world.clock.now()) {
-                        tracing::warn!(%err, "old history stays");
-                    }
+                    self.prune_history();
                     self.storage.check_state(&self.state);
                 }
             }
+        }
+    }
+
+    fn prune_history(&mut self) {
+        let now = self.world.clock.elapsed();
+        if self.pruned.is_some_and(|before| now < before + PRUNING_EVERY) {
+            return;
+        }
+        self.pruned = Some(now);
+        if let Err(err) = self.state.prune_history(self.world.clock.now()) {
+            tracing::warn!(%err, "old history stays");
         }
     }
 

@@ -54,19 +54,46 @@ pub(super) struct Mode {
 }
 
 /// Appends the value with these bits after one with the bits `last`.
+#[inline]
 pub(super) fn put_value(out: &mut BitWriter, mode: &mut Mode, last: u64, bits: u64) {
+    put_value_behind(0, out, mode, last, bits);
+}
+
+/// Appends a sample: the next time, and the value with these bits after one with the bits `last`.
+#[inline]
+pub(super) fn put_sample(
+    out: &mut BitWriter,
+    times: &mut Times,
+    mode: &mut Mode,
+    last: u64,
+    (ts, bits): (i64, u64),
+) {
+    // The usual time is a zero that is written together with the value.
+    let zeros = u32::from(times.is_even(ts));
+    if zeros == 0 {
+        times.put(out, ts);
+    } else {
+        times.repeat();
+    }
+    put_value_behind(zeros, out, mode, last, bits);
+}
+
+/// As `put_value`, behind so many zeros: none or one.
+#[inline]
+fn put_value_behind(zeros: u32, out: &mut BitWriter, mode: &mut Mode, last: u64, bits: u64) {
     if bits == last {
-        out.put(0, 1);
+        out.put(0, zeros + 1);
         return;
     }
     let width = u32::from(mode.width);
     if let Some(told) = mode.told(last, bits) {
         let needed = 64 - told.leading_zeros();
         if needed <= width && width < needed + SLACK_BITS {
-            put_behind(out, 0b10, 2, told, width);
+            put_behind(out, 0b10, zeros + 2, told, width);
             return;
         }
     }
+    out.put(0, zeros);
     put_anew(out, mode, last, bits);
 }
 
@@ -339,6 +366,7 @@ fn put_anew(out: &mut BitWriter, mode: &mut Mode, last: u64, bits: u64) {
 }
 
 /// Appends bits behind a prefix: at once where one word holds both.
+#[inline]
 fn put_behind(out: &mut BitWriter, prefix: u64, prefix_width: u32, bits: u64, width: u32) {
     if prefix_width + width <= 64 {
         out.put(prefix << width | bits, prefix_width + width);
@@ -391,6 +419,11 @@ impl Times {
     /// The time before.
     pub(super) const fn last(self) -> i64 {
         self.last
+    }
+
+    /// Whether `ts` follows at the same distance as the last one did.
+    const fn is_even(self, ts: i64) -> bool {
+        ts.wrapping_sub(self.last) == self.delta
     }
 
     /// Its distance to the one before it.

@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::watch;
 
 static PANICS: AtomicU64 = AtomicU64::new(0);
@@ -133,22 +134,37 @@ fn report(name: &str, panic: &(dyn std::any::Any + Send)) {
 #[derive(Clone, Debug)]
 pub struct Shutdown {
     sender: Arc<watch::Sender<bool>>,
+    /// For threads: they wait without waking another one for their deadline.
+    bell: Arc<(Mutex<()>, Condvar)>,
 }
 
 impl Shutdown {
     /// A shutdown that nobody has asked for yet.
     pub fn new() -> Self {
-        Self { sender: Arc::new(watch::channel(false).0) }
+        Self { sender: Arc::new(watch::channel(false).0), bell: Arc::default() }
     }
 
     /// Asks all parts to stop.
     pub fn trigger(&self) {
         self.sender.send_replace(true);
+        let (lock, bell) = &*self.bell;
+        // Nobody is between looking and waiting then.
+        drop(lock.lock());
+        bell.notify_all();
     }
 
     /// Whether it was asked for.
     pub fn is_triggered(&self) -> bool {
         *self.sender.borrow()
+    }
+
+    /// Blocks until it is asked for, `span` at most; whether it was. Only on threads that may block.
+    pub fn wait_for(&self, span: Duration) -> bool {
+        let (lock, bell) = &*self.bell;
+        let held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = bell.wait_timeout_while(held, span, |()| !self.is_triggered());
+        drop(waited);
+        self.is_triggered()
     }
 
     /// Ends when it is asked for.

@@ -138,6 +138,7 @@ impl SeriesCache {
     }
 
     /// The key of a line's series part.
+    #[inline]
     pub(super) fn line_key(&self, raw: &[u8], normalize: Normalize) -> u64 {
         let key = self.keys.hash_one(raw);
         match normalize {
@@ -153,14 +154,28 @@ impl SeriesCache {
     }
 
     /// How long the series part of the next line is, if the lines go on as they did.
+    #[inline]
     pub(super) fn expected_len(&self) -> Option<usize> {
         let len = if self.moved.is_none() { self.lens.get(self.cursor).copied() } else { None };
         len.filter(|len| *len > 0).map(usize::from)
     }
 
     /// Whether the next line has this key, if they do.
+    #[inline]
     pub(super) fn is_expected(&self, key: u64) -> bool {
         self.lines.get(self.cursor).is_some_and(|line| line.key == key)
+    }
+
+    /// What is known of the next line, which `is_expected` and has no time of its own; `None` when
+    /// it had one before.
+    #[inline]
+    pub(super) fn pass_expected(&mut self) -> Option<Known> {
+        let leads_to = self.lines.get(self.cursor)?.leads_to;
+        if !leads_to.is_dropped() && !leads_to.has(LeadsTo::TRACKED) {
+            return None;
+        }
+        self.cursor += 1;
+        Some(leads_to.known())
     }
 
     /// What is known of the next line, with a series part of `len` bytes; its end is to be marked

@@ -60,6 +60,8 @@ pub(super) struct Intake<'a> {
     /// Native histograms that are not kept.
     pub(super) native: u64,
     pub(super) notes: Vec<String>,
+    /// More are too many.
+    samples_max: u64,
 }
 
 impl<'a> Intake<'a> {
@@ -70,7 +72,10 @@ impl<'a> Intake<'a> {
         ts: Timestamp,
         samples: Vec<AppendSample>,
     ) -> Self {
+        let own = terms.job.limits.samples;
+        let safety = u64::try_from(terms.safety.samples_max).unwrap_or(u64::MAX);
         Self {
+            samples_max: if own > 0 { own.min(safety) } else { safety },
             terms,
             cache,
             ts,
@@ -108,18 +113,16 @@ impl<'a> Intake<'a> {
         let other = |err: ParseError| Rejected::Other(err.to_string());
         let mut parser = Parser::new(body, format);
         loop {
-            if let Some((line, key)) = self.expected(&mut parser) {
-                self.line(&line.map_err(other)?, key)?;
+            if self.expected_line(&mut parser)? {
                 continue;
             }
-            let mut help_key = None;
-            let is_known = parser.pass_known_help(|line| {
-                let key = self.cache.key_of(line);
-                help_key = Some(key);
-                self.cache.is_heard(key)
-            });
-            if is_known {
-                self.cache.heard(help_key.unwrap_or_default());
+            let comment = parser.comment_ahead();
+            let comment_key = comment.map(|line| self.cache.key_of((line, format)));
+            if let Some((line, key)) = comment.zip(comment_key)
+                && self.cache.is_heard(key)
+                && parser.pass_comment(line)
+            {
+                self.cache.heard(key);
                 continue;
             }
             let Some(entry) = parser.next() else { break };
@@ -129,11 +132,11 @@ impl<'a> Intake<'a> {
                     self.line(&line, key)?;
                 }
                 Entry::Type { name, kind } => {
-                    let key = self.cache.key_of((&name, kind));
+                    let key = comment_key.unwrap_or_else(|| self.cache.key_of((&name, kind)));
                     self.describe(key, &name, Some(kind), None, None);
                 }
                 Entry::Help { name, text } => {
-                    let key = help_key.unwrap_or_else(|| self.cache.key_of((&name, &text)));
+                    let key = comment_key.unwrap_or_else(|| self.cache.key_of((&name, &text)));
                     self.describe(key, &name, None, Some(&text), None);
                 }
                 Entry::Unit { name, unit } => {
@@ -145,18 +148,25 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// The next line and its key, if it is the one that came here last time.
-    fn expected<'b>(
-        &self,
-        parser: &mut Parser<'b>,
-    ) -> Option<(Result<SampleLine<'b>, ParseError>, u64)> {
-        let len = self.cache.expected_len()?;
+    /// Takes in the next line if it is the one that came here last time; whether it is.
+    #[inline]
+    fn expected_line(&mut self, parser: &mut Parser<'_>) -> Result<bool, Rejected> {
+        let Some(len) = self.cache.expected_len() else { return Ok(false) };
         let mut key = 0;
         let line = parser.known_sample(len, |raw, normalize| {
             key = self.cache.line_key(raw, normalize);
             self.cache.is_expected(key)
-        })?;
-        Some((line, key))
+        });
+        let Some(line) = line else { return Ok(false) };
+        let line = line.map_err(|err| Rejected::Other(err.to_string()))?;
+        let is_bare = line.ts.is_none() && line.exemplar.is_none();
+        match is_bare.then(|| self.cache.pass_expected()).flatten() {
+            Some(known) => {
+                self.count(known, None, line.value);
+            }
+            None => self.line(&line, key)?,
+        }
+        Ok(true)
     }
 
     /// Takes in what a target inside this process said.
@@ -208,32 +218,37 @@ impl<'a> Intake<'a> {
         read: impl FnOnce(&mut Pairs<'l>) -> Result<(), String>,
     ) -> Result<(), Rejected> {
         let tracked = own_ts.is_none() || self.terms.job.track_timestamps_staleness;
-        let series = match self.cache.look_up(key, len, tracked) {
-            Known::Series(series) => {
-                self.scraped += 1;
-                self.kept += 1;
-                SeriesKey::Known(series)
-            }
-            Known::Dropped => {
-                self.scraped += 1;
-                return Ok(());
-            }
-            Known::Unknown => {
-                let mut pairs = Pairs::new();
-                read(&mut pairs).map_err(Rejected::Other)?;
-                // What cannot be read is no sample.
-                self.scraped += 1;
-                match self.learn((key, len), tracked, &pairs)? {
-                    Some(series) => series,
-                    None => return Ok(()),
-                }
-            }
-        };
+        let known = self.cache.look_up(key, len, tracked);
+        if known != Known::Unknown {
+            self.count(known, own_ts, value);
+            return Ok(());
+        }
+        let mut pairs = Pairs::new();
+        read(&mut pairs).map_err(Rejected::Other)?;
+        // What cannot be read is no sample.
+        self.scraped += 1;
+        if let Some(series) = self.learn((key, len), tracked, &pairs)? {
+            self.keep(series, own_ts, value);
+        }
+        Ok(())
+    }
+
+    /// One sample of a line that is known.
+    #[inline]
+    fn count(&mut self, known: Known, own_ts: Option<Timestamp>, value: f64) {
+        self.scraped += 1;
+        if let Known::Series(series) = known {
+            self.kept += 1;
+            self.keep(SeriesKey::Known(series), own_ts, value);
+        }
+    }
+
+    #[inline]
+    fn keep(&mut self, series: SeriesKey, own_ts: Option<Timestamp>, value: f64) {
         if !self.is_over() {
             let ts = own_ts.unwrap_or(self.ts);
             self.commit.samples.push(AppendSample { series, ts, value });
         }
-        Ok(())
     }
 
     /// The series of a line that is not known; `None` when nothing is kept of it.
@@ -336,10 +351,8 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    fn is_over(&self) -> bool {
-        let own = self.terms.job.limits.samples;
-        let safety = u64::try_from(self.terms.safety.samples_max).unwrap_or(u64::MAX);
-        (own > 0 && self.kept > own) || self.kept > safety
+    const fn is_over(&self) -> bool {
+        self.kept > self.samples_max
     }
 
     fn check_sample_count(&self) -> Result<(), Rejected> {

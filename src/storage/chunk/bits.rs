@@ -36,6 +36,11 @@ impl BitWriter {
         Some(Self { bytes: bytes.into(), bit_len })
     }
 
+    /// An empty one with room for so many bytes.
+    pub(crate) fn with_room(len: usize) -> Self {
+        Self { bytes: vec![0; len].into(), bit_len: 0 }
+    }
+
     /// The room that so many bytes have when more are to follow.
     pub(crate) fn room_of(len: usize) -> usize {
         let doubles = !(TINY_BYTES..SMALL_BYTES).contains(&len);
@@ -43,28 +48,41 @@ impl BitWriter {
     }
 
     /// Appends the low `count` (at most 64) bits of `value`, the highest first.
+    #[inline]
     pub(crate) fn put(&mut self, value: u64, count: u32) {
         debug_assert!(count <= 64, "BUG: more bits than a word has");
-        if count == 0 {
-            return;
-        }
         let end = self.bit_len + count as usize;
         if end > self.bytes.len() * 8 {
             self.grow(end.div_ceil(8));
         }
-        // The bits stand at the top of the word from here on.
-        let word = value << (64 - count);
-        let used = self.bit_len % 8;
-        let places = self.bytes.get_mut(self.bit_len / 8..).unwrap_or_default();
-        self.bit_len = end;
-        if let Some(whole) = places.first_chunk_mut::<8>()
+        // Eight bytes with the place in them: at the end of the buffer the last ones.
+        let from = (self.bit_len / 8).min(self.bytes.len().saturating_sub(8));
+        let used = self.bit_len - from * 8;
+        let window = self.bytes.get_mut(from..).unwrap_or_default();
+        if let Some(whole) = window.first_chunk_mut::<8>()
+            && count > 0
             && used + count as usize <= 64
         {
             // What lies behind the bits is zero, here and in the word.
-            *whole = (u64::from_be_bytes(*whole) | word >> used).to_be_bytes();
+            let word = value << (64 - count) >> used;
+            *whole = (u64::from_be_bytes(*whole) | word).to_be_bytes();
+            self.bit_len = end;
             return;
         }
-        let mut places = places.iter_mut();
+        self.put_bytes(value, count);
+    }
+
+    /// As `put`, where the bits are in nine bytes, or there are none.
+    #[cold]
+    fn put_bytes(&mut self, value: u64, count: u32) {
+        if count == 0 {
+            return;
+        }
+        // The bits stand at the top of the word from here on.
+        let word = value << (64 - count);
+        let used = self.bit_len % 8;
+        let mut places = self.bytes.get_mut(self.bit_len / 8..).unwrap_or_default().iter_mut();
+        self.bit_len += count as usize;
         let [top, ..] = word.to_be_bytes();
         if let Some(first) = places.next() {
             *first |= top >> used;

@@ -111,8 +111,10 @@ pub(super) fn admit(
     touched: &mut Touched,
     taken: &mut Vec<LogSample>,
 ) -> Result<Admission, Stop> {
+    let comes_once = comes_once(&commit.samples);
     let judge = Judge {
         state,
+        comes_once,
         limits,
         bounds: Bounds::of(state, limits, now),
         named: commit.labels.iter().map(|labels| Named::of(state, labels)).collect(),
@@ -126,20 +128,35 @@ pub(super) fn admit(
         seen: None,
     };
     let admission = judge.run(commit, taken);
-    let named = |at: u32| {
-        let place = usize::try_from(at).ok()?;
-        admission.committed.refs.get(place).copied().flatten()
-    };
+    if !comes_once {
+        forget(touched, commit, &admission.committed.refs);
+    }
+    admission.stop.map_or(Ok(admission), Err)
+}
+
+/// Whether each series comes once for sure: their places rise, as those of most scrapes do.
+fn comes_once(samples: &[AppendSample]) -> bool {
+    samples.is_sorted_by(|before, sample| match (before.series, sample.series) {
+        (SeriesKey::Known(before), SeriesKey::Known(series)) => {
+            place_of(before.number()) < place_of(series.number())
+        }
+        (SeriesKey::Known(_) | SeriesKey::New(_), _) => false,
+    })
+}
+
+/// Unmarks the series of a commit.
+fn forget(touched: &mut Touched, commit: &Commit, refs: &[Option<SeriesRef>]) {
     for sample in &commit.samples {
         let series = match sample.series {
             SeriesKey::Known(known) => Some(known),
-            SeriesKey::New(at) => named(at),
+            SeriesKey::New(at) => {
+                usize::try_from(at).ok().and_then(|place| refs.get(place).copied().flatten())
+            }
         };
         if let Some(series) = series {
             touched.remove(series.number());
         }
     }
-    admission.stop.map_or(Ok(admission), Err)
 }
 
 /// From when on late samples are taken; `None` when none are.
@@ -215,6 +232,8 @@ struct Judge<'a> {
     /// and is keyed by the seeded hash.
     made: FxHashMap<u64, Vec<usize>>,
     touched: &'a mut Touched,
+    /// No series comes twice, so that none need be marked.
+    comes_once: bool,
     /// The newest sample of each series that this commit has touched; made when one comes twice.
     newest: Option<FxHashMap<u64, (i64, u64)>>,
     new_series: Vec<NewSeries>,
@@ -269,7 +288,8 @@ impl Judge<'_> {
                 (number, number.and_then(|number| state.table.get(number)?.last()))
             }
         };
-        let comes_again = number.is_some_and(|number| self.touched.insert(number));
+        let comes_again =
+            !self.comes_once && number.is_some_and(|number| self.touched.insert(number));
         let last = if comes_again { self.newest(number, taken).or(last) } else { last };
         if let Some((last_ts, last_bits)) = last {
             if ts == last_ts && bits == last_bits {
@@ -374,7 +394,9 @@ impl Judge<'_> {
         if let Some(named) = self.named.get_mut(place) {
             *named = Named::Series(number);
         }
-        self.touched.insert(number);
+        if !self.comes_once {
+            self.touched.insert(number);
+        }
         Ok(number)
     }
 

@@ -4,7 +4,7 @@
 
 use crate::model::is_stale_nan;
 use crate::storage::chunk::{BitReader, BitWriter};
-use crate::storage::pack::{Mode, Times, Values, put_value};
+use crate::storage::pack::{Mode, Times, Values, put_sample, put_value};
 use crate::storage::source::Columns;
 
 /// Samples of a chunk at most: with 15 s between samples half an hour.
@@ -87,13 +87,13 @@ impl OpenChunk {
         if self.count == 0 {
             self.min = ts;
             self.times = Times::after(ts);
-            self.last = 0;
             self.has_breaks = is_stale;
+            put_value(&mut self.out, &mut self.mode, 0, bits);
         } else {
             self.has_breaks |= is_stale || !is_near(self.times.last(), ts);
-            self.times.put(&mut self.out, ts);
+            let sample = (ts, bits);
+            put_sample(&mut self.out, &mut self.times, &mut self.mode, self.last, sample);
         }
-        put_value(&mut self.out, &mut self.mode, self.last, bits);
         self.last = bits;
         self.has_last = true;
         self.count = self.count.saturating_add(1);

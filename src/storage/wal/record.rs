@@ -57,6 +57,9 @@ pub(crate) fn labels_of(pairs: &[(&str, &str)]) -> Option<Labels> {
 /// How values are packed: see `pack.rs`.
 const PACKING: u8 = 1;
 
+/// Bytes that the values of a commit take, each, as a rule.
+const BYTES_PER_SAMPLE: usize = 2;
+
 /// Commits of one shape until one stands alone again.
 const FULL_EVERY: u32 = 64;
 
@@ -175,7 +178,7 @@ impl Shapes {
         put_varint(out, shape.last_seq);
         put_times(out, samples);
         out.push(PACKING);
-        let mut bits = BitWriter::default();
+        let mut bits = BitWriter::with_room(samples.len() * BYTES_PER_SAMPLE);
         for ((sample, base), mode) in samples.iter().zip(&mut shape.bits).zip(&mut shape.modes) {
             put_value(&mut bits, mode, *base, sample.bits);
             *base = sample.bits;
