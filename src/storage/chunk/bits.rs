@@ -102,6 +102,11 @@ impl BitWriter {
         self.bytes.get(..self.bit_len.div_ceil(8)).unwrap_or_default()
     }
 
+    /// The byte that the next bit belongs to, 0 where there is no room yet.
+    pub(crate) fn last_byte(&self) -> u8 {
+        self.bytes.get(self.bit_len / 8).copied().unwrap_or_default()
+    }
+
     /// Number of bits so far.
     pub(crate) const fn bit_len(&self) -> usize {
         self.bit_len

@@ -185,7 +185,7 @@ pub(super) fn put_places(
         if series.chain().newest != [None; 2] && (whole || !series.saved_full) {
             full.put(series);
         }
-        if series.open.count() > 0 && (whole || series.saved_count != series.open.count()) {
+        if series.open.count() > 0 && (whole || series.open.saved_count != series.open.count()) {
             open.put(series, whole);
         }
         series.saved_labels = true;
@@ -261,9 +261,9 @@ struct OpenWriter {
 
 impl OpenWriter {
     fn put(&mut self, series: &mut Series, whole: bool) {
-        let open = &series.open;
+        let open = &mut series.open;
         let min = open.min().unwrap_or_default();
-        let from = if whole { 0 } else { usize::from(series.saved_bytes) };
+        let from = if whole { 0 } else { usize::from(open.saved_bytes) };
         self.numbers.put(&mut self.out, series.number);
         put_signed(&mut self.out, min.wrapping_sub(self.min));
         put_varint(&mut self.out, from as u64);
@@ -271,8 +271,8 @@ impl OpenWriter {
         put_varint(&mut self.out, open.bit_len() as u64);
         self.out.extend_from_slice(open.bytes().get(from..).unwrap_or_default());
         self.min = min;
-        series.saved_count = open.count();
+        open.saved_count = open.count();
         // The last byte may still change.
-        series.saved_bytes = u16::try_from(open.bit_len() / 8).unwrap_or(0);
+        open.saved_bytes = u16::try_from(open.bit_len() / 8).unwrap_or(0);
     }
 }

@@ -215,10 +215,10 @@ impl Loader<'_> {
                 broken += 1;
                 continue;
             };
-            series.saved_count = chunk.count();
-            series.saved_bytes = u16::try_from(chunk.bit_len() / 8).unwrap_or(0);
             series.start = chunk.min().map_or(series.start, |min| series.start.min(min));
             series.open = chunk;
+            series.open.saved_count = series.open.count();
+            series.open.saved_bytes = u16::try_from(series.open.bit_len() / 8).unwrap_or(0);
             self.state.open_chunks += 1;
         }
         self.state.settle();

@@ -27,6 +27,10 @@ pub(crate) struct OpenChunk {
     has_last: bool,
     /// Whether a sample is a staleness marker or more than `PLAIN_GAP_MAX` after its neighbour.
     has_breaks: bool,
+    /// Samples that the checkpoint has.
+    pub(super) saved_count: u8,
+    /// Bytes that the checkpoint has. All of a byte's bits must be set for it to count.
+    pub(super) saved_bytes: u16,
 }
 
 /// The chunk as it is at one moment.
@@ -74,6 +78,11 @@ impl OpenChunk {
     /// The bytes so far; unused bits of the last one are zero.
     pub(super) fn bytes(&self) -> &[u8] {
         self.out.bytes()
+    }
+
+    /// The byte that the next sample begins in, 0 without one.
+    pub(super) fn last_byte(&self) -> u8 {
+        self.out.last_byte()
     }
 
     /// Number of bits that are used.
@@ -125,7 +134,9 @@ impl OpenChunk {
         }
         let (times, last, mode) = (walk.times, walk.values.last(), walk.values.mode());
         let out = BitWriter::resume(bytes, bit_len)?;
-        Some(Self { out, min, times, last, mode, count, has_last: count > 0, has_breaks })
+        let has_last = count > 0;
+        let begun = Self { out, min, times, last, mode, count, has_last, ..Self::default() };
+        Some(Self { has_breaks, ..begun })
     }
 }
 

@@ -4,10 +4,13 @@
 //! |---|---|
 //! | 8 | number |
 //! | 16 | labels (and about 24 behind it) |
-//! | 64 | open chunk (and its samples behind it) |
+//! | 64 | open chunk (and its samples behind it), and what the checkpoint has of it |
 //! | 8 | start |
-//! | 32 | the two newest full chunks, and where the newest ends |
-//! | 8 | what the checkpoint has |
+//! | 30 | the two newest full chunks, and where the newest ends |
+//! | 2 | what the checkpoint has |
+//!
+//! These are two lines of a processor's cache, and are to stay so: a scrape reads them of every
+//! series.
 //!
 //! Full chunks are a chain in files: each names the two before it, so that a series takes the same
 //! room after an hour as after a minute, and one damaged chunk does not hide those behind it.
@@ -15,9 +18,11 @@
 use super::open::OpenChunk;
 use super::table::PairId;
 use crate::storage::codec::Reader;
+use std::num::NonZeroU32;
 
 /// A series.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Series {
     /// Slab place and generation: what a `SeriesRef` holds and the log knows.
     pub(super) number: u64,
@@ -26,15 +31,13 @@ pub(super) struct Series {
     pub(super) open: OpenChunk,
     /// No sample is older: the first one's time, or the end of the last cut.
     pub(super) start: i64,
-    /// The newest full chunks in files, the newest first.
-    pub(super) full: [Option<Place>; 2],
     /// The last timestamp of the newest full chunk in a file.
-    pub(super) full_max: i64,
-    /// Bytes of the open chunk that the checkpoint has. All of a byte's bits must be set for it
-    /// to count.
-    pub(super) saved_bytes: u16,
-    /// Samples of the open chunk that the checkpoint has.
-    pub(super) saved_count: u8,
+    full_max: i64,
+    /// The newest full chunks in files, the newest first: the parts of two `Place`s, which leave
+    /// no gaps this way.
+    full_files: [Option<NonZeroU32>; 2],
+    full_offsets: [u32; 2],
+    full_lens: [u16; 2],
     /// Whether the checkpoint has the labels.
     pub(super) saved_labels: bool,
     /// Whether the checkpoint has `full`.
@@ -54,7 +57,7 @@ pub(crate) struct Chain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// The number of its file, `head/<file>.chunks`; never 0.
-    pub(crate) file: std::num::NonZeroU32,
+    pub(crate) file: NonZeroU32,
     /// Where the record begins.
     pub(crate) offset: u32,
     /// Bytes of the record.
@@ -68,10 +71,10 @@ impl Series {
             labels,
             open: OpenChunk::default(),
             start: i64::MAX,
-            full: [None; 2],
             full_max: i64::MIN,
-            saved_bytes: 0,
-            saved_count: 0,
+            full_files: [None; 2],
+            full_offsets: [0; 2],
+            full_lens: [0; 2],
             saved_labels: false,
             saved_full: true,
         }
@@ -95,21 +98,50 @@ impl Series {
 
     /// Takes out the open chunk, to begin another.
     pub(super) fn take_open(&mut self) -> OpenChunk {
-        self.saved_bytes = 0;
-        self.saved_count = 0;
         let next = self.last().map(|(ts, bits)| OpenChunk::behind(ts, bits));
         std::mem::replace(&mut self.open, next.unwrap_or_default())
     }
 
     /// What full chunks it has in files.
-    pub(super) const fn chain(&self) -> Chain {
-        Chain { newest: self.full, max: self.full_max }
+    pub(super) fn chain(&self) -> Chain {
+        let Self { full_files: files, full_offsets: offsets, full_lens: lens, .. } = self;
+        let place = |((file, offset), len): ((&Option<NonZeroU32>, &u32), &u16)| {
+            Some(Place { file: (*file)?, offset: *offset, len: *len })
+        };
+        let mut places = files.iter().zip(offsets).zip(lens).map(place);
+        let newest = [places.next().flatten(), places.next().flatten()];
+        Chain { newest, max: self.full_max }
     }
 
     /// Takes over a longer chain.
     pub(super) fn set_chain(&mut self, chain: Chain) {
-        self.full = chain.newest;
+        self.full_files = chain.newest.map(|place| Some(place?.file));
+        self.full_offsets = chain.newest.map(|place| place.map_or(0, |place| place.offset));
+        self.full_lens = chain.newest.map(|place| place.map_or(0, |place| place.len));
         self.full_max = chain.max;
         self.saved_full = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_takes_two_lines_of_the_cache() {
+        assert_eq!(size_of::<Option<Series>>(), 128);
+        assert_eq!(align_of::<Option<Series>>(), 64);
+    }
+
+    #[test]
+    fn a_chain_is_what_was_set() {
+        let mut series = Series::new(7, Box::default());
+        assert_eq!(series.chain(), Chain { newest: [None; 2], max: i64::MIN });
+        let place = |file, offset, len| Some(Place { file: NonZeroU32::new(file)?, offset, len });
+        let chain = Chain { newest: [place(1, u32::MAX, 3), place(4, 5, u16::MAX)], max: 6 };
+        series.set_chain(chain);
+        assert_eq!(series.chain(), chain);
+        series.set_chain(Chain { newest: [place(1, 2, 3), None], max: 7 });
+        assert_eq!(series.chain(), Chain { newest: [place(1, 2, 3), None], max: 7 });
     }
 }

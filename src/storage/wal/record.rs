@@ -117,12 +117,8 @@ impl Shapes {
 
     /// Decides how `samples` are written.
     pub(crate) fn plan(&mut self, samples: &[LogSample]) -> Plan {
-        let is_run = |(a, b): (&LogSample, &LogSample)| a.series == b.series;
-        if samples.iter().zip(samples.iter().skip(1)).any(is_run) {
-            // Runs lean on themselves better than on the commit before.
-            return Plan::Inline;
-        }
-        let hash = hash_of(samples);
+        // Runs lean on themselves better than on the commit before.
+        let Some(hash) = hash_without_runs(samples) else { return Plan::Inline };
         if let Some(shape) = self.known.get(&hash) {
             return if shape.has(samples) { Plan::Shaped(hash) } else { Plan::Inline };
         }
@@ -379,12 +375,17 @@ pub(crate) fn read_inline(payload: &[u8], out: &mut Vec<LogSample>) -> Option<()
     Some(())
 }
 
-fn hash_of(samples: &[LogSample]) -> u64 {
+/// A hash of the series; `None` when some have two samples in a row.
+fn hash_without_runs(samples: &[LogSample]) -> Option<u64> {
     let mut hasher = FxHasher::default();
+    let mut before = None;
     for sample in samples {
+        if before.replace(sample.series) == Some(sample.series) {
+            return None;
+        }
         sample.series.hash(&mut hasher);
     }
-    hasher.finish()
+    Some(hasher.finish())
 }
 
 /// One timestamp for all (a leading 0), or one each as the difference to the one before.
