@@ -30,6 +30,8 @@ struct Queue {
     /// Files with unsynced writes, oldest first; the active segment is among them.
     files: Vec<SharedFile>,
     written: u64,
+    /// The thread waits for a first write, and not for the time to be over.
+    is_idle: bool,
     stop: bool,
 }
 
@@ -38,14 +40,13 @@ impl Syncer {
     pub(crate) fn wrote(&self, file: &SharedFile, seq: u64) {
         let mut queue = self.lock();
         queue.written = seq;
-        // The thread has been woken for what waits already: to wake it for each commit would cost
-        // as much as the commit's write.
-        let is_first = queue.files.is_empty();
+        // To wake the thread for each commit would cost as much as the commit's write.
+        let is_idle = std::mem::take(&mut queue.is_idle);
         if !queue.files.iter().any(|one| Arc::ptr_eq(one, file)) {
             queue.files.push(Arc::clone(file));
         }
         drop(queue);
-        if is_first {
+        if is_idle {
             self.wake.notify_one();
         }
     }
@@ -132,12 +133,18 @@ impl Syncer {
 
     fn run(&self, every: Duration) {
         loop {
-            let queue = self.lock();
-            let idle = |queue: &mut Queue| queue.files.is_empty() && !queue.stop;
-            let queue = self.wake.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner);
             // Others join the group until the time is over.
-            let waited = self.wake.wait_timeout_while(queue, every, |queue| !queue.stop);
-            let stop = waited.unwrap_or_else(PoisonError::into_inner).0.stop;
+            let waited = self.wake.wait_timeout_while(self.lock(), every, |queue| !queue.stop);
+            let mut queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if queue.files.is_empty() && !queue.stop {
+                queue.is_idle = true;
+                let idle = |queue: &mut Queue| queue.is_idle && !queue.stop;
+                let woken = self.wake.wait_while(queue, idle);
+                drop(woken);
+                continue;
+            }
+            let stop = queue.stop;
+            drop(queue);
             if let Err(err) = self.sync_all() {
                 tracing::error!(error = %err, "cannot sync the log");
             }
