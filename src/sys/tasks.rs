@@ -33,12 +33,14 @@ pub fn spawn_on<F>(
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
-    let name = name.into();
-    runtime.spawn(async move {
-        use futures_util::FutureExt as _;
-        let caught = std::panic::AssertUnwindSafe(future).catch_unwind().await;
-        caught.map_err(|panic| report(&name, panic.as_ref())).ok()
-    })
+    runtime.spawn(told(name.into(), future))
+}
+
+/// The future of a task of this name. A panic is logged and counted, and yields `None`.
+pub(super) async fn told<F: Future>(name: String, future: F) -> Option<F::Output> {
+    use futures_util::FutureExt as _;
+    let caught = std::panic::AssertUnwindSafe(future).catch_unwind().await;
+    caught.map_err(|panic| report(&name, panic.as_ref())).ok()
 }
 
 /// Starts a named thread. A panic is logged and counted, and ends only the thread.

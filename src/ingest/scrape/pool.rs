@@ -12,8 +12,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::sync::{oneshot, watch};
 
 /// A target's loop.
 #[derive(Debug)]
@@ -23,7 +22,8 @@ struct Loop {
     view: Arc<Mutex<TargetView>>,
     has_left: Arc<AtomicBool>,
     is_leaving: bool,
-    task: JoinHandle<Option<()>>,
+    /// Told when the task has ended.
+    ended: oneshot::Receiver<()>,
 }
 
 /// One job's targets.
@@ -171,14 +171,14 @@ impl Pool {
         self.loops.values().all(|one| one.is_leaving && one.has_left.load(Ordering::Acquire))
     }
 
-    /// Tells all loops to stop; answers their tasks.
-    pub(super) fn stop(mut self) -> Vec<JoinHandle<Option<()>>> {
+    /// Tells all loops to stop; answers what their tasks tell at their end.
+    pub(super) fn stop(mut self) -> Vec<oneshot::Receiver<()>> {
         self.stop_discovery();
         let loops = self.loops.into_values();
         loops
             .map(|one| {
                 one.orders.send_replace(Order::Stop);
-                one.task
+                one.ended
             })
             .collect()
     }
@@ -230,12 +230,17 @@ impl Loop {
         let has_left = Arc::new(AtomicBool::new(false));
         let worker = Worker::new(Arc::clone(shared), Arc::clone(&view), Arc::clone(&has_left));
         let name = format!("scrape {}", settings.target.url);
-        let work = worker.run(receiver);
-        let task = match &shared.runtime {
-            Some(own) => tasks::spawn_on(&own.handle(), name, work),
-            None => tasks::spawn(name, work),
+        let (done, ended) = oneshot::channel();
+        let work = async move {
+            worker.run(receiver).await;
+            // Nobody may care any more.
+            let _ = done.send(());
         };
-        Self { orders, settings, view, has_left, is_leaving: false, task }
+        match &shared.event_loop {
+            Some(own) => own.spawn(name, work),
+            None => drop(tasks::spawn(name, work)),
+        }
+        Self { orders, settings, view, has_left, is_leaving: false, ended }
     }
 
     fn update(&mut self, settings: Arc<Settings>) {

@@ -20,8 +20,9 @@ use super::view::TargetView;
 use crate::model::Timestamp;
 use crate::storage::append::SharedAppender;
 use crate::sys::clock::SharedClock;
+use crate::sys::event_loop::EventLoop;
 use crate::sys::http::HttpClient;
-use crate::sys::tasks::{self, BlockingRuntime};
+use crate::sys::tasks;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,8 +47,8 @@ pub(super) struct Shared {
     pub(super) lengths: Lengths,
     pub(super) rooms: Rooms,
     pub(super) parsing: Semaphore,
-    /// Where the loops run; as `Deps::runtime`.
-    pub(super) runtime: Option<Arc<BlockingRuntime>>,
+    /// As `Deps::event_loop`.
+    pub(super) event_loop: Option<Arc<EventLoop>>,
 }
 
 /// Where a target's samples come from.

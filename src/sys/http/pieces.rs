@@ -1,6 +1,6 @@
 //! Servers that say given bytes in given pieces: for tests and the fuzzer.
 
-use super::plain::{Get, Head, broken, read};
+use super::plain::{Get, Head, Stream, broken, read};
 use super::{HttpError, Response};
 use futures_util::FutureExt as _;
 use reqwest::Url;
@@ -70,6 +70,8 @@ impl AsyncRead for Pieces<'_> {
         Poll::Ready(Ok(()))
     }
 }
+
+impl Stream for Pieces<'_> {}
 
 impl AsyncWrite for Pieces<'_> {
     fn poll_write(

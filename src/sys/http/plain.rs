@@ -13,16 +13,21 @@ use super::body::BodySink;
 use super::errors::{eof, io_text};
 use super::system::is_redirect;
 use crate::sys::dns::HostResolver;
+use crate::sys::event_loop::{self, Socket};
+use bytes::buf::Limit;
 use bytes::{BufMut as _, BytesMut};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use std::collections::HashMap;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
@@ -53,8 +58,41 @@ enum Place {
 }
 
 /// A stream of bytes to a server.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {
+    /// Appends what has come, as much as there may be in `room`; answers how much that is, 0 at
+    /// the end.
+    fn poll_append(
+        &mut self,
+        context: &mut Context<'_>,
+        room: &mut Limit<&mut Vec<u8>>,
+    ) -> Poll<io::Result<usize>> {
+        pin!(self.read_buf(room)).poll(context)
+    }
+
+    /// Whether it is open and says nothing: else it is closed, or about to pass something off as
+    /// the next answer.
+    fn is_quiet(&mut self) -> bool {
+        self.read(&mut [0]).now_or_never().is_none()
+    }
+}
+
+impl Stream for TcpStream {}
+impl Stream for UnixStream {}
+
+impl Stream for Socket {
+    fn poll_append(
+        &mut self,
+        context: &mut Context<'_>,
+        room: &mut Limit<&mut Vec<u8>>,
+    ) -> Poll<io::Result<usize>> {
+        let limit = room.remaining_mut();
+        Self::poll_append(self, context, room.get_mut(), limit)
+    }
+
+    fn is_quiet(&mut self) -> bool {
+        Self::is_quiet(self)
+    }
+}
 
 type Connection = Box<dyn Stream>;
 
@@ -139,9 +177,7 @@ impl PlainPool {
         let mut idle = self.lock();
         let kept = idle.by_place.get_mut(place)?;
         let (mut connection, since) = kept.pop()?;
-        // Closed, or about to pass something off as the next answer.
-        let is_quiet = connection.read(&mut [0]).now_or_never().is_none();
-        (is_quiet && since.elapsed() < IDLE_MAX).then_some(connection)
+        (connection.is_quiet() && since.elapsed() < IDLE_MAX).then_some(connection)
     }
 
     /// Keeps a connection for the next request; from time to time those go that wait too long,
@@ -223,7 +259,11 @@ async fn connect(
     match place {
         Place::Unix(path) => {
             let stream = UnixStream::connect(path).await.map_err(refused)?;
-            Ok(Box::new(stream))
+            if !event_loop::is_here() {
+                return Ok(Box::new(stream));
+            }
+            let stream = stream.into_std().map_err(refused)?;
+            Ok(Box::new(Socket::new(stream).map_err(refused)?))
         }
         Place::Tcp(host, port) => {
             let found = match host.parse() {
@@ -236,7 +276,11 @@ async fn connect(
             let addresses = found.into_iter().map(|address| SocketAddr::new(address, *port));
             let stream = dial(addresses.collect()).await.map_err(refused)?;
             stream.set_nodelay(true).map_err(refused)?;
-            Ok(Box::new(stream))
+            if !event_loop::is_here() {
+                return Ok(Box::new(stream));
+            }
+            let stream = stream.into_std().map_err(refused)?;
+            Ok(Box::new(Socket::new(stream).map_err(refused)?))
         }
     }
 }
@@ -427,7 +471,10 @@ impl Body<'_> {
                 Some(mut room) => {
                     self.let_more_come().await;
                     let offered = room.remaining_mut();
-                    let read = self.connection.read_buf(&mut room).await;
+                    let append = |context: &mut Context<'_>| {
+                        self.connection.poll_append(context, &mut room)
+                    };
+                    let read = poll_fn(append).await;
                     let count = read.map_err(|err| broken(&err, self.get.place))?;
                     if count == 0 {
                         return Err(eof());
@@ -531,10 +578,9 @@ impl Body<'_> {
 
     /// Waits a moment where nothing is left to read: to be woken for each packet would cost more
     /// than to read it.
-    #[expect(clippy::disallowed_methods, reason = "nothing depends on how long it is")]
     async fn let_more_come(&self) {
         if self.is_drained && !self.get.gathering.is_zero() {
-            tokio::time::sleep(self.get.gathering).await;
+            event_loop::sleep(self.get.gathering).await;
         }
     }
 }

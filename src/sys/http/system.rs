@@ -11,6 +11,7 @@ use super::{Http, HttpClient, HttpError, Method, Pending, Request, Response};
 use crate::model::Problem;
 use crate::sys::clock::SystemClock;
 use crate::sys::dns::HostResolver;
+use crate::sys::event_loop::within;
 use crate::sys::settings::HttpClientSettings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -105,9 +106,7 @@ impl HttpClient for SystemClient {
     fn send(&self, request: Request) -> Pending<'_> {
         Box::pin(async move {
             let timeout = request.timeout;
-            tokio::time::timeout(timeout, self.exchange(request))
-                .await
-                .unwrap_or(Err(HttpError::Timeout))
+            within(timeout, self.exchange(request)).await.unwrap_or(Err(HttpError::Timeout))
         })
     }
 }
