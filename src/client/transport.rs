@@ -185,7 +185,6 @@ impl Server {
             timeout: call.timeout.saturating_add(WAY),
             body_bytes_max: BODY_BYTES_MAX,
             unix_socket: self.socket.clone(),
-            room: Vec::new(),
         };
         let sent = self.runtime.wait(async {
             let mut pending = self.client.send(request);

@@ -339,7 +339,6 @@ impl Upstreams {
             timeout: group.timeout.0,
             body_bytes_max: ANSWER_BYTES_MAX,
             unix_socket: None,
-            room: Vec::new(),
         };
         let error = match client.send(request).await {
             Ok(answer) if (200..300).contains(&answer.status) => None,

@@ -98,7 +98,6 @@ impl WebhookSender {
             timeout: self.settings.timeout.unwrap_or(time_left).min(time_left),
             body_bytes_max: ANSWER_BYTES_MAX,
             unix_socket: None,
-            room: Vec::new(),
         })
     }
 }

@@ -31,11 +31,12 @@ use crate::storage::{self, ReplayProgress, Storage};
 use crate::sys::clock::SharedClock;
 use crate::sys::dns::Dns;
 use crate::sys::entropy::Entropy;
+use crate::sys::event_loop::EventLoop;
 use crate::sys::files::SystemFiles;
 use crate::sys::http::Http;
 use crate::sys::memory;
 use crate::sys::metrics::Registry;
-use crate::sys::tasks::{self, BlockingRuntime, Shutdown};
+use crate::sys::tasks::{self, Shutdown};
 use crate::wire::PROMETHEUS_VERSION;
 use arc_swap::ArcSwap;
 use std::num::NonZero;
@@ -378,6 +379,7 @@ impl Service {
 
     fn scrape_deps(&self, appender: SharedAppender, server_seed: u64) -> scrape::Deps {
         let (revision, clock) = (self.revision.clone(), self.world.clock.clone());
+        let runtime = self.world.runtime.clone();
         scrape::Deps {
             clock: self.world.clock.clone(),
             http: self.world.http.clone(),
@@ -389,8 +391,8 @@ impl Service {
             files: Arc::new(HostFiles),
             user_agent: format!("Prometheus/{PROMETHEUS_VERSION}"),
             safety: self.options.limits,
-            // Without room for one more thread the loops run beside all other tasks.
-            runtime: BlockingRuntime::new("scrape").ok().map(Arc::new),
+            // Without room for one more thread the targets' tasks run beside all other tasks.
+            event_loop: EventLoop::start("scrape", runtime).ok().map(Arc::new),
             on_commit: Arc::new(move || revision.nudge(clock.elapsed())),
         }
     }

@@ -1,5 +1,6 @@
 //! Time of day and elapsed time, as one seam.
 
+use super::event_loop;
 use crate::model::Timestamp;
 use std::fmt;
 use std::future::Future;
@@ -66,7 +67,7 @@ impl Clock for SystemClock {
         let deadline = self.started.checked_add(deadline);
         Box::pin(async move {
             match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                Some(deadline) => event_loop::sleep_until(deadline).await,
                 None => std::future::pending().await,
             }
         })

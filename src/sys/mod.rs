@@ -12,6 +12,7 @@ pub mod dbus;
 pub mod dial;
 pub mod dns;
 pub mod entropy;
+pub mod event_loop;
 pub mod files;
 pub mod glob;
 pub mod http;

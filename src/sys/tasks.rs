@@ -34,12 +34,30 @@ pub fn spawn_on<F>(
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
-    let name = name.into();
-    runtime.spawn(async move {
-        use futures_util::FutureExt as _;
-        let caught = std::panic::AssertUnwindSafe(future).catch_unwind().await;
-        caught.map_err(|panic| report(&name, panic.as_ref())).ok()
-    })
+    runtime.spawn(told(name.into(), future))
+}
+
+/// What a named task on the current runtime comes to; `None` after a panic. The task ends when
+/// nobody waits for it any more.
+pub(super) async fn apart<F>(name: impl Into<String>, future: F) -> Option<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    struct Task<T>(tokio::task::JoinHandle<T>);
+    impl<T> Drop for Task<T> {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+    let mut task = Task(spawn(name, future));
+    (&mut task.0).await.ok().flatten()
+}
+
+/// The future of a task of this name. A panic is logged and counted, and yields `None`.
+pub(super) async fn told<F: Future>(name: String, future: F) -> Option<F::Output> {
+    use futures_util::FutureExt as _;
+    let caught = std::panic::AssertUnwindSafe(future).catch_unwind().await;
+    caught.map_err(|panic| report(&name, panic.as_ref())).ok()
 }
 
 /// Starts a named thread. A panic is logged and counted, and ends only the thread.
@@ -81,8 +99,7 @@ pub fn guarded<T>(name: &str, work: impl FnOnce() -> T) -> Option<T> {
     caught.map_err(|panic| report(name, panic.as_ref())).ok()
 }
 
-/// A small runtime of its own, for callers that block until an answer is there, and for tasks that
-/// are not to wait for any others.
+/// A small runtime of its own, for callers that block until an answer is there.
 #[derive(Debug)]
 pub struct BlockingRuntime(Option<tokio::runtime::Runtime>);
 
@@ -98,11 +115,6 @@ impl BlockingRuntime {
             .enable_all()
             .build()?;
         Ok(Self(Some(built)))
-    }
-
-    /// To start tasks on it.
-    pub fn handle(&self) -> tokio::runtime::Handle {
-        self.0.as_ref().expect("the runtime lives until it is dropped").handle().clone()
     }
 
     /// Waits for `future`. Only where blocking is allowed.

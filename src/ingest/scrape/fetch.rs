@@ -5,7 +5,7 @@ use super::super::limits::SafetyLimits;
 use super::super::target::Target;
 use super::content;
 use super::worker::{Settings, Shared, Source};
-use crate::sys::http::{HttpError, Request, Response};
+use crate::sys::http::{HttpError, Prepared, Request, Response};
 use crate::sys::metrics::Family;
 
 /// What a scrape brought.
@@ -22,8 +22,30 @@ pub(super) struct Failure {
     pub(super) too_large: bool,
 }
 
+/// What a target is asked, scrape by scrape.
+#[derive(Debug, Default)]
+pub(super) struct Asking {
+    /// `None` where no request is made.
+    request: Option<Request>,
+    prepared: Prepared,
+}
+
+impl Asking {
+    /// What these settings ask for.
+    pub(super) fn new(shared: &Shared, settings: &Settings) -> Self {
+        let Settings { job, target, source } = settings;
+        let asks = matches!(source, Source::Http(_));
+        let request = asks.then(|| request(job, target, &shared.safety, &shared.user_agent));
+        Self { request, prepared: Prepared::default() }
+    }
+}
+
 /// Asks the target.
-pub(super) async fn fetch(shared: &Shared, settings: &Settings) -> Result<Answer, Failure> {
+pub(super) async fn fetch(
+    shared: &Shared,
+    settings: &Settings,
+    asking: &mut Asking,
+) -> Result<Answer, Failure> {
     let failure = |text: String| Failure { text, too_large: false };
     let client = match &settings.source {
         Source::Local(local) => {
@@ -36,11 +58,11 @@ pub(super) async fn fetch(shared: &Shared, settings: &Settings) -> Result<Answer
         Source::Broken(text) => return Err(failure(text.clone())),
         Source::Http(client) => client,
     };
-    let (job, target) = (&settings.job, &settings.target);
-    let mut request = request(job, target, &shared.safety, &shared.user_agent);
-    request.room = shared.rooms.body();
-    let url = &target.url;
-    let response = client.send(request).await.map_err(|err| Failure {
+    let Asking { request, prepared } = asking;
+    let request = request.as_ref().expect("made for every target that is asked over HTTP");
+    let room = shared.rooms.body();
+    let url = &settings.target.url;
+    let response = client.send_again(request, prepared, room).await.map_err(|err| Failure {
         too_large: matches!(err, HttpError::TooLarge { .. }),
         text: match &err {
             HttpError::TooLarge { .. } => too_large(shared, settings),

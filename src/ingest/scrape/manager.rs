@@ -15,9 +15,9 @@ use crate::model::relabel::Rule;
 use crate::storage::append::SharedAppender;
 use crate::sys::clock::SharedClock;
 use crate::sys::dns::Dns;
+use crate::sys::event_loop::EventLoop;
 use crate::sys::http::Http;
 use crate::sys::metrics::Registry;
-use crate::sys::tasks::BlockingRuntime;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,9 +46,9 @@ pub struct Deps {
     pub user_agent: String,
     /// Limits above those of the file.
     pub safety: SafetyLimits,
-    /// The runtime of the loops, `None` for the current one. Short answers are taken in on its
-    /// threads.
-    pub runtime: Option<Arc<BlockingRuntime>>,
+    /// Where the targets' tasks run and short answers are taken in; `None` for the current
+    /// runtime.
+    pub event_loop: Option<Arc<EventLoop>>,
     /// Called after each commit; must be quick.
     pub on_commit: Arc<dyn Fn() + Send + Sync>,
 }
@@ -102,7 +102,7 @@ impl ScrapeManager {
             lengths: Lengths::new(&deps.registry),
             rooms: Rooms::default(),
             parsing: Semaphore::new(PARSING_MAX),
-            runtime: deps.runtime.clone(),
+            event_loop: deps.event_loop.clone(),
         });
         Self { inner: Arc::new(Inner { deps, shared, state: Mutex::default() }) }
     }

@@ -16,6 +16,7 @@ mod look;
 mod manager;
 mod meters;
 mod once;
+mod orders;
 mod pool;
 mod proto;
 mod report;

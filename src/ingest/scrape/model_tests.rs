@@ -72,7 +72,7 @@ impl Bench {
             lengths: Lengths::new(&Registry::new()),
             rooms: Rooms::default(),
             parsing: Semaphore::new(1),
-            runtime: None,
+            event_loop: None,
         };
         let labels = Labels::from_pairs([("job", "j")]);
         let target = Target {

@@ -3,6 +3,7 @@
 use super::super::config::ScrapeJob;
 use super::super::limits::{DROPPED_TARGETS_KEPT, LEAVING_TARGETS_KEPT};
 use super::super::target::{Populated, Target, populate};
+use super::orders::{Orders, orders};
 use super::sections::Section;
 use super::view::{DroppedView, PoolView, TargetView};
 use super::worker::{Order, Settings, Shared, Source, Worker};
@@ -12,18 +13,18 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 /// A target's loop.
 #[derive(Debug)]
 struct Loop {
-    orders: watch::Sender<Order>,
+    orders: Orders,
     settings: Arc<Settings>,
     view: Arc<Mutex<TargetView>>,
     has_left: Arc<AtomicBool>,
     is_leaving: bool,
-    task: JoinHandle<Option<()>>,
+    /// Told when the task has ended.
+    ended: oneshot::Receiver<()>,
 }
 
 /// One job's targets.
@@ -145,7 +146,7 @@ impl Pool {
             let goes = one.is_leaving && excess > 0;
             if goes {
                 excess -= 1;
-                one.orders.send_replace(Order::Stop);
+                one.orders.send(Order::Stop);
             }
             !goes
         });
@@ -171,14 +172,14 @@ impl Pool {
         self.loops.values().all(|one| one.is_leaving && one.has_left.load(Ordering::Acquire))
     }
 
-    /// Tells all loops to stop; answers their tasks.
-    pub(super) fn stop(mut self) -> Vec<JoinHandle<Option<()>>> {
+    /// Tells all loops to stop; answers what their tasks tell at their end.
+    pub(super) fn stop(mut self) -> Vec<oneshot::Receiver<()>> {
         self.stop_discovery();
         let loops = self.loops.into_values();
         loops
             .map(|one| {
-                one.orders.send_replace(Order::Stop);
-                one.task
+                one.orders.send(Order::Stop);
+                one.ended
             })
             .collect()
     }
@@ -225,17 +226,22 @@ impl Pool {
 
 impl Loop {
     fn start(shared: &Arc<Shared>, settings: Arc<Settings>) -> Self {
-        let (orders, receiver) = watch::channel(Order::Run(Arc::clone(&settings)));
+        let (orders, hearing) = orders(Order::Run(Arc::clone(&settings)));
         let view = Arc::new(Mutex::new(TargetView::default()));
         let has_left = Arc::new(AtomicBool::new(false));
         let worker = Worker::new(Arc::clone(shared), Arc::clone(&view), Arc::clone(&has_left));
         let name = format!("scrape {}", settings.target.url);
-        let work = worker.run(receiver);
-        let task = match &shared.runtime {
-            Some(own) => tasks::spawn_on(&own.handle(), name, work),
-            None => tasks::spawn(name, work),
+        let (done, ended) = oneshot::channel();
+        let work = async move {
+            worker.run(hearing).await;
+            // Nobody may care any more.
+            let _ = done.send(());
         };
-        Self { orders, settings, view, has_left, is_leaving: false, task }
+        match &shared.event_loop {
+            Some(own) => own.spawn(name, work),
+            None => drop(tasks::spawn(name, work)),
+        }
+        Self { orders, settings, view, has_left, is_leaving: false, ended }
     }
 
     fn update(&mut self, settings: Arc<Settings>) {
@@ -250,12 +256,12 @@ impl Loop {
         self.has_left.store(false, Ordering::Release);
         self.settings = Arc::clone(&settings);
         self.view.lock().unwrap_or_else(PoisonError::into_inner).notes.clear();
-        self.orders.send_replace(Order::Run(settings));
+        self.orders.send(Order::Run(settings));
     }
 
     fn leave(&mut self) {
         if !std::mem::replace(&mut self.is_leaving, true) {
-            self.orders.send_replace(Order::Leave);
+            self.orders.send(Order::Leave);
         }
     }
 

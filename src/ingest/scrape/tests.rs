@@ -239,7 +239,7 @@ impl Bench {
             files: Arc::new(HostFiles),
             user_agent: "Prometheus/3.14.0".to_owned(),
             safety: SafetyLimits { samples_max: 1000, ..SafetyLimits::default() },
-            runtime: None,
+            event_loop: None,
             on_commit: Arc::new(move || {
                 let _ = tell.send(());
             }),

@@ -8,10 +8,11 @@
 use super::super::config::ScrapeJob;
 use super::super::limits::SafetyLimits;
 use super::super::target::Target;
-use super::fetch::{Answer, Failure, fetch};
+use super::fetch::{Answer, Asking, Failure, fetch};
 use super::lengths::Lengths;
 use super::meters::Meters;
 use super::once::{Memory, Scrape, mark_ends};
+use super::orders::Hearing;
 use super::report::Report;
 use super::rooms::Rooms;
 use super::schedule::Schedule;
@@ -20,12 +21,13 @@ use super::view::TargetView;
 use crate::model::Timestamp;
 use crate::storage::append::SharedAppender;
 use crate::sys::clock::SharedClock;
+use crate::sys::event_loop::EventLoop;
 use crate::sys::http::HttpClient;
-use crate::sys::tasks::{self, BlockingRuntime};
+use crate::sys::tasks;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 /// Bytes of an answer that is taken in on the thread of all loops: up to 10,000 samples, which
 /// takes some 3 ms, and the first time 30.
@@ -46,8 +48,8 @@ pub(super) struct Shared {
     pub(super) lengths: Lengths,
     pub(super) rooms: Rooms,
     pub(super) parsing: Semaphore,
-    /// Where the loops run; as `Deps::runtime`.
-    pub(super) runtime: Option<Arc<BlockingRuntime>>,
+    /// As `Deps::event_loop`.
+    pub(super) event_loop: Option<Arc<EventLoop>>,
 }
 
 /// Where a target's samples come from.
@@ -81,7 +83,7 @@ pub(super) enum Order {
 }
 
 impl Order {
-    const fn is_end(&self) -> bool {
+    pub(super) const fn is_end(&self) -> bool {
         matches!(self, Self::Leave | Self::Stop)
     }
 }
@@ -97,7 +99,9 @@ pub(super) struct Worker {
     tick: Timestamp,
     /// When the last scrape of this schedule started.
     started_before: Option<Duration>,
-    memory: Box<Memory>,
+    asking: Asking,
+    /// `None` before the first scrape, and while one is taken in.
+    memory: Option<Box<Memory>>,
 }
 
 impl Worker {
@@ -114,24 +118,30 @@ impl Worker {
             schedule: None,
             tick: Timestamp::EPOCH,
             started_before: None,
-            memory: Box::default(),
+            asking: Asking::default(),
+            memory: None,
         }
     }
 
     /// Runs until told to stop.
-    pub(super) async fn run(mut self, mut orders: watch::Receiver<Order>) {
+    pub(super) async fn run(mut self, mut orders: Hearing) {
+        let mut order = orders.newest();
         loop {
-            let order = orders.borrow_and_update().clone();
-            let goes_on = match order {
+            let goes_on = match &order {
                 Order::Stop => false,
-                Order::Leave => self.leave(&mut orders).await,
+                Order::Leave => self.leave(&orders).await,
                 Order::Run(settings) => {
-                    self.adopt(settings);
-                    self.turn(&mut orders).await
+                    if self.settings.as_ref().is_none_or(|own| !Arc::ptr_eq(own, settings)) {
+                        self.adopt(Arc::clone(settings));
+                    }
+                    self.turn(&orders).await
                 }
             };
             if !goes_on {
                 return;
+            }
+            if orders.has_news() {
+                order = orders.newest();
             }
         }
     }
@@ -155,16 +165,18 @@ impl Worker {
         if before
             .is_none_or(|before| before.extra_scrape_metrics != settings.job.extra_scrape_metrics)
         {
-            self.memory.report = Report::new(&target.labels, settings.job.extra_scrape_metrics);
+            let report = Report::new(&target.labels, settings.job.extra_scrape_metrics);
+            self.memory.get_or_insert_default().report = report;
         }
         if before.is_some_and(|before| !same_mapping(before, &settings.job)) {
-            self.memory.cache.forget_lines();
+            self.memory.get_or_insert_default().cache.forget_lines();
         }
+        self.asking = Asking::new(&self.shared, &settings);
         self.settings = Some(settings);
     }
 
     /// Waits for the tick and scrapes. `false` once nobody gives orders any more.
-    async fn turn(&mut self, orders: &mut watch::Receiver<Order>) -> bool {
+    async fn turn(&mut self, orders: &Hearing) -> bool {
         let (Some(settings), Some(schedule)) = (self.settings.clone(), self.schedule) else {
             return false;
         };
@@ -172,7 +184,7 @@ impl Worker {
         let wait = self.tick.since(clock.now());
         tokio::select! {
             biased;
-            changed = orders.changed() => return changed.is_ok(),
+            goes_on = orders.changed() => return goes_on,
             () = clock.sleep(wait) => {}
         }
         let started = clock.elapsed();
@@ -183,8 +195,8 @@ impl Worker {
         let answer = tokio::select! {
             biased;
             // New settings wait for the scrape under way; an end does not.
-            ended = orders.wait_for(Order::is_end) => return ended.is_ok(),
-            answer = fetch(&self.shared, &settings) => answer,
+            goes_on = orders.ended() => return goes_on,
+            answer = fetch(&self.shared, &settings, &mut self.asking) => answer,
         };
         self.take_in(settings, answer, ts, started).await;
         self.tick = schedule.next(self.tick, clock.now());
@@ -199,7 +211,7 @@ impl Worker {
         ts: Timestamp,
         started: Duration,
     ) {
-        let mut memory = std::mem::take(&mut self.memory);
+        let mut memory = self.memory.take().unwrap_or_default();
         let shared = Arc::clone(&self.shared);
         let view = Arc::clone(&self.view);
         let is_short = is_short(&answer);
@@ -225,7 +237,7 @@ impl Worker {
             tokio::task::spawn_blocking(work).await.ok().flatten()
         };
         match done {
-            Some(memory) => self.memory = memory,
+            Some(memory) => self.memory = Some(memory),
             // The cache is lost with its series' staleness; scraping goes on.
             None => self.settings = None,
         }
@@ -233,7 +245,7 @@ impl Worker {
 
     /// T7: marks the ends after the next two missed scrapes, dated at the first of them. `true`
     /// when there may be more orders.
-    async fn leave(&mut self, orders: &mut watch::Receiver<Order>) -> bool {
+    async fn leave(&mut self, orders: &Hearing) -> bool {
         if let Some(schedule) = self.schedule {
             let clock = self.shared.clock.clone();
             let interval_ms = schedule.interval_ms();
@@ -242,10 +254,10 @@ impl Worker {
             let until = missed.plus_millis(wait_ms).since(clock.now());
             tokio::select! {
                 biased;
-                changed = orders.changed() => return changed.is_ok(),
+                goes_on = orders.changed() => return goes_on,
                 () = clock.sleep(until) => {}
             }
-            let memory = std::mem::take(&mut self.memory);
+            let memory = self.memory.take().unwrap_or_default();
             let shared = Arc::clone(&self.shared);
             let work = tokio::task::spawn_blocking(move || mark_ends(&shared, &memory, missed));
             if let Err(panic) = work.await {
@@ -255,7 +267,7 @@ impl Worker {
             self.settings = None;
         }
         self.has_left.store(true, Ordering::Release);
-        orders.changed().await.is_ok()
+        orders.changed().await
     }
 }
 

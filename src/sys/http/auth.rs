@@ -37,6 +37,19 @@ pub(in crate::sys) fn headers(
     Ok(out)
 }
 
+/// Whether the headers are always the same: none of them comes from a file.
+pub(super) fn are_steady(settings: &HttpClientSettings) -> bool {
+    let basic = settings.basic_auth.as_ref();
+    let basic =
+        basic.is_none_or(|auth| auth.username_file.is_none() && auth.password_file.is_none());
+    let token = settings.authorization.as_ref().is_none_or(|auth| auth.credentials_file.is_none());
+    let mut others = settings.http_headers.values();
+    basic
+        && token
+        && settings.bearer_token_file.is_none()
+        && others.all(|header| header.files.is_empty())
+}
+
 fn authorization(settings: &HttpClientSettings, base: &Path) -> Result<Option<String>, HttpError> {
     let from_file = |file: &Option<std::path::PathBuf>| {
         file.as_ref().map(|file| read_secret(base, file)).transpose()

@@ -7,6 +7,7 @@
 //! Never: a server that the configuration does not name, a file beyond the credentials and
 //! certificates that it does name.
 
+mod answer;
 pub(super) mod auth;
 mod body;
 pub(super) mod errors;
@@ -62,8 +63,6 @@ pub struct Request {
     pub body_bytes_max: usize,
     /// Connect to this socket instead of the URL's host.
     pub unix_socket: Option<PathBuf>,
-    /// Memory for the answer's body, of an answer before; what is in it does not matter.
-    pub room: Vec<u8>,
 }
 
 impl Request {
@@ -77,7 +76,6 @@ impl Request {
             timeout: Duration::from_secs(10),
             body_bytes_max: 32 << 20,
             unix_socket: None,
-            room: Vec::new(),
         }
     }
 }
@@ -137,7 +135,29 @@ pub trait HttpClient: Send + Sync + fmt::Debug {
     /// # Errors
     /// See `HttpError`; any status code is an answer.
     fn send(&self, request: Request) -> Pending<'_>;
+
+    /// Sends a request as `send` does, where the same one is sent again and again: what does not
+    /// change about it is made once and kept in `prepared`, which belongs to this client and this
+    /// request. `room` is memory for the answer's body, of an answer before. Headers of the answer
+    /// that say nothing about its body may be left out.
+    ///
+    /// # Errors
+    /// As `send`.
+    fn send_again<'a>(
+        &'a self,
+        request: &'a Request,
+        prepared: &'a mut Prepared,
+        room: Vec<u8>,
+    ) -> Pending<'a> {
+        // Those of tests have nothing to prepare.
+        let _ = (prepared, room);
+        self.send(request.clone())
+    }
 }
+
+/// What a client remembers of a request that it sends again and again.
+#[derive(Debug, Default)]
+pub struct Prepared(Option<Box<system::Asked>>);
 
 /// Makes clients; handed in at construction, so that tests script the network.
 pub trait Http: Send + Sync + fmt::Debug {

@@ -1,10 +1,8 @@
 //! Servers that say given bytes in given pieces: for tests and the fuzzer.
 
-use super::plain::{Get, Head, broken, read};
+use super::answer::{Head, Stream, Terms, Wanted, broken, read};
 use super::{HttpError, Response};
 use futures_util::FutureExt as _;
-use reqwest::Url;
-use reqwest::header::HeaderMap;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -31,22 +29,18 @@ pub fn fuzz(bytes: &[u8]) {
 
 /// What is read of an answer of these bytes, and whether the connection can be used again.
 fn answer(bytes: &[u8], piece: usize, limit: usize) -> Result<(Response, bool), HttpError> {
-    let url = Url::parse("http://target/metrics").expect("a URL");
-    let headers = HeaderMap::new();
-    let get = Get {
-        url: &url,
-        socket: None,
-        headers: [&headers, &headers],
+    let terms = Terms {
+        shown: "tcp target:80".to_owned(),
         limit,
-        place: "tcp target:80",
         gathering: Duration::ZERO,
         follows_redirects: true,
+        wanted: Wanted::All,
     };
     let mut pieces = Pieces { left: bytes, piece: piece.max(1) };
     let work = async {
         let mut head = Head::default();
-        head.begin(&mut pieces).await.map_err(|err| broken(&err, get.place))?;
-        read(&mut pieces, head, &get, Vec::new()).await
+        head.begin(&mut pieces).await.map_err(|err| broken(&err, &terms.shown))?;
+        read(&mut pieces, head, &terms, Vec::new()).await
     };
     work.now_or_never().expect("nothing is waited for")
 }
@@ -70,6 +64,8 @@ impl AsyncRead for Pieces<'_> {
         Poll::Ready(Ok(()))
     }
 }
+
+impl Stream for Pieces<'_> {}
 
 impl AsyncWrite for Pieces<'_> {
     fn poll_write(

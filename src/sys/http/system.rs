@@ -1,17 +1,20 @@
 //! The real form of outbound HTTP, over reqwest.
 
+use super::answer::{GATHERING, Terms, Wanted};
 use super::auth;
 use super::body::BodySink;
 use super::errors::describe;
 use super::oauth2::TokenSource;
-use super::plain::{GATHERING, Get, PlainPool};
+use super::plain::{Get, PlainPool};
 use super::proxy::with_proxy;
 use super::tls::{self, HostRoots};
-use super::{Http, HttpClient, HttpError, Method, Pending, Request, Response};
+use super::{Http, HttpClient, HttpError, Method, Pending, Prepared, Request, Response};
 use crate::model::Problem;
 use crate::sys::clock::SystemClock;
 use crate::sys::dns::HostResolver;
+use crate::sys::event_loop::{self, within};
 use crate::sys::settings::HttpClientSettings;
+use crate::sys::tasks;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
@@ -105,21 +108,82 @@ impl HttpClient for SystemClient {
     fn send(&self, request: Request) -> Pending<'_> {
         Box::pin(async move {
             let timeout = request.timeout;
-            tokio::time::timeout(timeout, self.exchange(request))
-                .await
-                .unwrap_or(Err(HttpError::Timeout))
+            within(timeout, self.exchange(&request)).await.unwrap_or(Err(HttpError::Timeout))
+        })
+    }
+
+    fn send_again<'a>(
+        &'a self,
+        request: &'a Request,
+        prepared: &'a mut Prepared,
+        room: Vec<u8>,
+    ) -> Pending<'a> {
+        Box::pin(async move {
+            let exchange = self.exchange_again(request, prepared, room);
+            within(request.timeout, exchange).await.unwrap_or(Err(HttpError::Timeout))
         })
     }
 }
 
+/// A request that is the same each time.
+pub(super) struct Asked {
+    hop: Hop,
+    get: Get,
+}
+
+/// Without credentials.
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asked").field("url", &self.hop.url.as_str()).finish_non_exhaustive()
+    }
+}
+
 impl SystemClient {
-    async fn exchange(&self, mut request: Request) -> Result<Response, HttpError> {
-        let credentials = self.credentials(&request).await?;
-        let room = std::mem::take(&mut request.room);
-        let mut hop = Hop::first(&request, credentials)?;
-        let mut room = Some(room);
-        for _ in 0..=REDIRECTS_MAX {
-            let response = self.hop(&hop, &request, room.take().unwrap_or_default()).await?;
+    async fn exchange(&self, request: &Request) -> Result<Response, HttpError> {
+        let credentials = self.credentials(request).await?;
+        let hop = Hop::first(request, credentials)?;
+        let response = self.hop(&hop, request).await?;
+        self.follow(&hop, response, request).await
+    }
+
+    /// As `exchange`, with what was prepared before.
+    async fn exchange_again(
+        &self,
+        request: &Request,
+        prepared: &mut Prepared,
+        room: Vec<u8>,
+    ) -> Result<Response, HttpError> {
+        if prepared.0.is_none() {
+            prepared.0 = self.prepare(request)?.map(Box::new);
+        }
+        let Some(asked) = &prepared.0 else { return self.exchange(request).await };
+        let response = self.plain.get(&asked.get, &self.world.resolver, room).await?;
+        self.follow(&asked.hop, response, request).await
+    }
+
+    /// The request as it is sent each time; `None` where it may be another one next time.
+    fn prepare(&self, request: &Request) -> Result<Option<Asked>, HttpError> {
+        if self.tokens.is_some() || !auth::are_steady(&self.settings) {
+            return Ok(None);
+        }
+        let hop = Hop::first(request, auth::headers(&self.settings, &self.base)?)?;
+        if !self.is_plain(&hop, request.unix_socket.as_deref()) {
+            return Ok(None);
+        }
+        let get = self.plain_get(&hop, request, Wanted::OfBody);
+        Ok(Some(Asked { hop, get }))
+    }
+
+    /// The answer at the end of the redirects that an answer begins.
+    async fn follow(
+        &self,
+        first: &Hop,
+        mut response: Response,
+        request: &Request,
+    ) -> Result<Response, HttpError> {
+        let Some(mut hop) = self.redirect(first, &response)? else { return Ok(response) };
+        for _ in 0..REDIRECTS_MAX {
+            response = self.hop(&hop, request).await?;
             match self.redirect(&hop, &response)? {
                 None => return Ok(response),
                 Some(next) => hop = next,
@@ -141,33 +205,40 @@ impl SystemClient {
     }
 
     /// Asks one server. The body of a redirect that is followed is not read.
-    async fn hop(
-        &self,
-        hop: &Hop,
-        request: &Request,
-        room: Vec<u8>,
-    ) -> Result<Response, HttpError> {
+    async fn hop(&self, hop: &Hop, request: &Request) -> Result<Response, HttpError> {
         let socket = request.unix_socket.as_deref();
+        if self.is_plain(hop, socket) {
+            let get = self.plain_get(hop, request, Wanted::All);
+            return self.plain.get(&get, &self.world.resolver, Vec::new()).await;
+        }
         let (place, limit) = (place(&hop.url, socket), request.body_bytes_max);
         let follows_redirects = self.settings.follow_redirects.unwrap_or(true);
-        if self.is_plain(hop, socket) {
-            let get = Get {
-                url: &hop.url,
-                socket,
-                headers: [&hop.headers, &hop.credentials],
-                limit,
-                place: &place,
-                gathering: GATHERING,
-                follows_redirects,
-            };
-            return self.plain.get(&get, &self.world.resolver, room).await;
-        }
         let client = self
             .reqwest_client(socket)
             .map_err(|problem| HttpError::Invalid(problem.to_string()))?;
-        let sent = client.execute(hop.to_reqwest()).await;
-        let response = sent.map_err(|err| describe(&err, &place))?;
-        read(response, limit, &place, follows_redirects).await
+        let ask = hop.to_reqwest();
+        let work = async move {
+            let response = client.execute(ask).await.map_err(|err| describe(&err, &place))?;
+            read(response, limit, &place, follows_redirects).await
+        };
+        if event_loop::is_here() {
+            // tokio has the connection, and would wake the loop for each piece of the answer.
+            let panicked = || Err(HttpError::Broken("the request panicked".to_owned()));
+            return tasks::apart("request", work).await.unwrap_or_else(panicked);
+        }
+        work.await
+    }
+
+    fn plain_get(&self, hop: &Hop, request: &Request, wanted: Wanted) -> Get {
+        let socket = request.unix_socket.as_deref();
+        let terms = Terms {
+            shown: place(&hop.url, socket),
+            limit: request.body_bytes_max,
+            gathering: GATHERING,
+            follows_redirects: self.settings.follow_redirects.unwrap_or(true),
+            wanted,
+        };
+        self.plain.prepare(&hop.url, socket, [&hop.headers, &hop.credentials], terms)
     }
 
     /// Whether it can do without TLS, proxy and body.
@@ -412,7 +483,7 @@ async fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::tasks;
+    use crate::sys::event_loop::EventLoop;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, UnixListener};
     use tokio::task::JoinHandle;
@@ -661,6 +732,71 @@ mod tests {
         let head = server.await.expect("joins").expect("no panic");
         assert!(head.starts_with("get /m?x=y http/1.1\r\n"), "{head}");
         assert!(head.contains(&format!("\r\nhost: {at}\r\n")), "{head}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_sent_again_is_the_same_but_for_secrets_of_files() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let write = |token: &str| std::fs::write(dir.path().join("token"), token).expect("writes");
+        for (yaml, expected) in [
+            ("{bearer_token: one}", ["one", "one"]),
+            ("{bearer_token_file: token}", ["one", "two"]),
+            ("{http_headers: {X-Key: {files: [token]}}}", ["one", "two"]),
+        ] {
+            let settings = serde_yaml::from_str(yaml).expect("reads");
+            let client = SystemHttp::new().client(&settings, dir.path()).expect("a client");
+            let (at, seen) = canned(vec![ok("1"), ok("2")]).await;
+            let (request, mut prepared) =
+                (Request::get(format!("http://{at}/")), Prepared::default());
+            write("one");
+            for expected in ["1", "2"] {
+                let answer = client.send_again(&request, &mut prepared, Vec::new()).await;
+                assert_eq!(&answer.expect("answers").body[..], expected.as_bytes());
+                write("two");
+            }
+            for (head, token) in seen.await.expect("joins").expect("no panic").iter().zip(expected)
+            {
+                assert!(head.contains(&format!("{token}\r\n")), "{yaml}: {head}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_loop_asks_over_the_same_connection_and_follows_redirects() {
+        let (other, _other) = canned(vec![ok("moved")]).await;
+        let (silent, _silent) = canned(vec![String::new()]).await;
+        let (proxy, _proxy) = canned(vec![ok("over tokio"), String::new()]).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let at = listener.local_addr().expect("bound");
+        let _server = tasks::spawn("server", async move {
+            let (mut only, _) = listener.accept().await.expect("accepts");
+            for answer in [ok("1"), ok("2"), moved(&format!("http://{other}/"))] {
+                answer_one(&mut only, &answer.replace("Connection: close\r\n", "")).await;
+            }
+        });
+        let own = EventLoop::start("loop", tokio::runtime::Handle::current()).expect("a thread");
+        let (done, ended) = tokio::sync::oneshot::channel();
+        own.spawn("asks", async move {
+            let (client, mut prepared) = (client("{}"), Prepared::default());
+            let request = Request::get(format!("http://{at}/"));
+            let mut found = Vec::new();
+            for _ in 0..3 {
+                let answer = client.send_again(&request, &mut prepared, Vec::new()).await;
+                found.push(String::from_utf8(answer.expect("answers").body.to_vec()));
+            }
+            let general = self::client(&format!("{{proxy_url: 'http://{proxy}'}}"));
+            let mut request = Request::get(format!("http://{silent}/"));
+            let answer = general.send(request.clone()).await.expect("answers");
+            found.push(String::from_utf8(answer.body.to_vec()));
+            request.timeout = Duration::from_millis(50);
+            let late = [client.send(request.clone()).await, general.send(request).await];
+            let _ = done.send((found, late));
+        });
+        let (found, late) = ended.await.expect("no panic");
+        assert_eq!(found, ["1", "2", "moved", "over tokio"].map(|body| Ok(body.to_owned())));
+        for answer in late {
+            assert!(matches!(answer, Err(HttpError::Timeout)), "{answer:?}");
+        }
     }
 
     #[tokio::test]
