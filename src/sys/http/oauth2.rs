@@ -6,11 +6,11 @@
 
 use super::auth::{basic_header, read_secret};
 use super::{HttpClient, HttpError, Method, Request, Response};
+use crate::model::percent::encode_form;
 use crate::sys::clock::SharedClock;
 use crate::sys::settings::{OAuth2, Secret, url_without_password};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,7 +135,7 @@ impl TokenSource {
         }
         match style {
             Style::Header => {
-                let (id, secret) = (escaped(&settings.client_id), escaped(secret));
+                let (id, secret) = (encode_form(&settings.client_id), encode_form(secret));
                 header("authorization", basic_header(&id, &secret));
             }
             Style::Params => {
@@ -145,8 +145,9 @@ impl TokenSource {
                 }
             }
         }
-        let pair =
-            |(name, value): (&&str, &String)| format!("{}={}", escaped(name), escaped(value));
+        let pair = |(name, value): (&&str, &String)| {
+            format!("{}={}", encode_form(name), encode_form(value))
+        };
         request.body = params.iter().map(pair).collect::<Vec<_>>().join("&").into();
         request
     }
@@ -280,22 +281,6 @@ fn error_code(body: &[u8]) -> Option<&'static str> {
     let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
     let code = answer.get("error")?.as_str()?;
     CODES.into_iter().find(|known| *known == code)
-}
-
-/// `text` as part of a form, as Go's `url.QueryEscape` has it.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else if byte == b' ' {
-            out.push('+');
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -498,7 +483,7 @@ mod tests {
 
         #[test]
         fn what_is_escaped_reads_back(text in ".{0,40}") {
-            let form = format!("access_token={}", escaped(&text));
+            let form = format!("access_token={}", encode_form(&text));
             prop_assert_eq!(read_form(form.as_bytes()).access_token, text);
         }
     }
