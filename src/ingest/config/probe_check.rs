@@ -254,7 +254,7 @@ fn http(settings: &HttpProbeSettings, problems: &mut Problems) -> ProbeKind {
         body_file: settings.body_file.clone(),
         compression,
         body_size_limit: settings.body_size_limit.unwrap_or_default().0,
-        http2: settings.enable_http2.unwrap_or(true),
+        http2: client.enable_http2.unwrap_or(true),
         tls: client.tls_config.clone().unwrap_or_default(),
         client,
     };

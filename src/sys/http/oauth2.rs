@@ -8,7 +8,7 @@ use super::auth::{basic_header, read_secret};
 use super::{HttpClient, HttpError, Method, Request, Response};
 use crate::model::percent::encode_form;
 use crate::sys::clock::SharedClock;
-use crate::sys::settings::{OAuth2, Secret, url_without_password};
+use crate::sys::settings::{OAuth2, Secret};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -124,7 +124,7 @@ impl TokenSource {
         // A grant of another name wins: there are servers that want one.
         let more = settings.endpoint_params.iter();
         params.extend(more.map(|(name, value)| (name.as_str(), value.0.clone())));
-        let mut request = Request::get(&settings.token_url);
+        let mut request = Request::get(settings.token_url.reveal());
         request.method = Method::Post;
         request.timeout = timeout;
         request.body_bytes_max = ANSWER_BYTES_MAX;
@@ -179,7 +179,7 @@ impl TokenSource {
         if matches!(err, HttpError::Timeout) {
             return HttpError::Timeout;
         }
-        let url = url_without_password(&self.settings.token_url);
+        let url = self.settings.token_url.to_string();
         let url = url.split(['?', '#']).next().unwrap_or_default();
         HttpError::Broken(format!("Post {url:?}: {err}"))
     }
