@@ -27,7 +27,7 @@ const LIFE_SECONDS_MAX: u64 = 2_147_483_647;
 
 /// Where a client's tokens come from.
 #[derive(Debug)]
-pub(super) struct TokenSource {
+pub struct TokenSource {
     settings: OAuth2,
     base: PathBuf,
     /// Talks to the token server with TLS and proxy of its own.
@@ -62,7 +62,9 @@ enum Style {
 }
 
 impl TokenSource {
-    pub(super) fn new(
+    /// Tokens by these settings. `client` is one with `OAuth2::client`'s settings; a relative file
+    /// is looked up in `base`.
+    pub fn new(
         settings: OAuth2,
         base: PathBuf,
         client: Arc<dyn HttpClient>,
@@ -76,7 +78,7 @@ impl TokenSource {
     ///
     /// # Errors
     /// The secret's file cannot be read, or the token server gives no token.
-    pub(super) async fn authorization(
+    pub async fn authorization(
         &self,
         user_agent: Option<&str>,
         timeout: Duration,
