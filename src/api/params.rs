@@ -1,7 +1,7 @@
 //! Parameters out of the URL and a form body, read as Prometheus reads them.
 
 use super::message::Request;
-use crate::model::{Matcher, Timestamp, duration};
+use crate::model::{Matcher, Timestamp, duration, percent};
 use crate::wire::{Core, Error};
 use std::time::Duration;
 
@@ -179,25 +179,8 @@ fn read_pairs(text: &[u8], pairs: &mut Vec<(String, String)>) {
 
 /// Undoes `%41`, and `+` for a space inside forms; `None` for a broken escape or no UTF-8.
 pub(super) fn unescape(text: &[u8], form: bool) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        match first {
-            b'%' => {
-                let (code, after) = after.split_at_checked(2)?;
-                let code = std::str::from_utf8(code).ok()?;
-                if !code.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                    return None;
-                }
-                out.push(u8::from_str_radix(code, 16).ok()?);
-                rest = after;
-            }
-            b'+' if form => out.push(b' '),
-            byte => out.push(*byte),
-        }
-    }
-    String::from_utf8(out).ok()
+    let out = if form { percent::decode_form(text) } else { percent::decode(text) };
+    String::from_utf8(out.ok()?).ok()
 }
 
 #[cfg(test)]

@@ -2,13 +2,10 @@
 
 use super::flags::{ExplainFlags, StatusForm, TargetsQuestion};
 use super::{Status, output, server};
-use crate::model::{Labels, nearest_name, printable};
-use crate::wire::{
-    Core, DroppedTarget, RelabelRule, RelabelStep, TargetForm, TargetState, TargetsAnswer,
-};
+use crate::model::{Labels, nearest_name, printable, relabel, value_text};
+use crate::wire::{Core, DroppedTarget, RelabelStep, TargetForm, TargetState, TargetsAnswer};
 use anyhow::bail;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// Asks, and prints the answer.
@@ -124,7 +121,7 @@ fn explain(target: &Explained, out: &mut dyn Write) -> io::Result<()> {
     list("before", &target.before, out)?;
     let mut before = &target.before;
     for (place, step) in target.steps.iter().enumerate() {
-        let rule = rule_text(&step.rule);
+        let rule = step.rule.to_string();
         writeln!(out, "  {:>6}  {}", format!("rule {}", place + 1), printable(&rule))?;
         if !step.keep {
             writeln!(out, "          DROPPED by this rule")?;
@@ -151,62 +148,30 @@ fn list(heading: &str, labels: &Labels, out: &mut dyn Write) -> io::Result<()> {
     }
     for (place, (name, value)) in labels.iter().enumerate() {
         let heading = if place == 0 { heading } else { "" };
-        writeln!(out, "  {heading:>6}  {}={}", printable(name), printable(&quoted(value)))?;
+        writeln!(
+            out,
+            "  {heading:>6}  {}={}",
+            printable(name),
+            printable(&value_text::quoted(value))
+        )?;
     }
     Ok(())
 }
 
 fn changes(before: &Labels, after: &Labels, out: &mut dyn Write) -> io::Result<()> {
-    let mut all: BTreeMap<&str, (Option<&str>, Option<&str>)> = BTreeMap::new();
-    for (name, value) in before {
-        all.entry(name).or_default().0 = Some(value);
-    }
-    for (name, value) in after {
-        all.entry(name).or_default().1 = Some(value);
-    }
-    all.retain(|_, (before, after)| before != after);
-    if all.is_empty() {
+    let changes = relabel::changes(before, after);
+    if changes.is_empty() {
         return writeln!(out, "          = no change");
     }
-    for (name, change) in all {
-        let text = match change {
-            (None, Some(after)) => format!("+ {name}={}", quoted(after)),
-            (Some(before), None) => format!("- {name}={}", quoted(before)),
-            (Some(before), Some(after)) => {
-                format!("~ {name}={} was {}", quoted(after), quoted(before))
-            }
-            (None, None) => continue,
-        };
-        writeln!(out, "          {}", printable(&text))?;
-    }
-    Ok(())
-}
-
-/// The rule as it stands in a file, without what is at its default.
-fn rule_text(rule: &RelabelRule) -> String {
-    let mut text = rule.action.clone();
-    let mut add = |key: &str, value: String, shown: bool| {
-        if shown {
-            text.push_str(&format!(" {key}={value}"));
-        }
-    };
-    let sources = format!("[{}]", rule.source_labels.join(", "));
-    add("source_labels", sources, !rule.source_labels.is_empty());
-    add("separator", quoted(&rule.separator), rule.separator != ";");
-    add("regex", quoted(&rule.regex), rule.regex != "(.*)");
-    add("modulus", rule.modulus.to_string(), rule.modulus != 0);
-    add("target_label", rule.target_label.clone(), !rule.target_label.is_empty());
-    add("replacement", quoted(&rule.replacement), rule.replacement != "$1");
-    text
-}
-
-fn quoted(text: &str) -> String {
-    crate::model::value_text::quoted(text)
+    changes
+        .iter()
+        .try_for_each(|change| writeln!(out, "          {}", printable(&change.to_string())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::RelabelRule;
 
     fn step(rule: RelabelRule, output: &[(&str, &str)], keep: bool) -> RelabelStep {
         RelabelStep { rule, output: Labels::from_pairs(output.iter().copied()), keep }

@@ -1,7 +1,7 @@
 //! `Core` by asking a server.
 
 use super::foreign;
-use super::transport::{Ask, Params, Server, escape_into, seconds, span};
+use super::transport::{Ask, Params, Server, escaped, seconds, span};
 use crate::model::Labels;
 use crate::model::{MatchOp, Matcher, TimeRange, Timestamp};
 use crate::sys::clock::SharedClock;
@@ -311,9 +311,7 @@ impl Core for Remote {
         name: &str,
         request: &SeriesRequest,
     ) -> Result<Answer<Vec<String>>, Error> {
-        let mut path = "/api/v1/label/".to_owned();
-        escape_into(name, &mut path);
-        path.push_str("/values");
+        let path = format!("/api/v1/label/{}/values", escaped(name));
         self.prometheus.envelope(call, Ask::get(&path, series_params(request)))
     }
 
@@ -501,7 +499,7 @@ impl Core for Remote {
         let mut path = "/metrics".to_owned();
         for part in request.path.split('/') {
             path.push('/');
-            escape_into(part, &mut path);
+            path.push_str(&escaped(part));
         }
         let mut ask = Ask::post(&path, &request.content_type, request.body);
         ask.method = method;
@@ -646,8 +644,7 @@ impl Core for Remote {
     }
 
     fn cancel_query(&self, id: &str) -> Result<(), Error> {
-        let mut path = "/api/v1/watchbell/cancel_query/".to_owned();
-        escape_into(id, &mut path);
+        let path = format!("/api/v1/watchbell/cancel_query/{}", escaped(id));
         let ask = Ask::post(&path, "text/plain", Vec::new());
         self.prometheus.success(&quick(), ask)?;
         Ok(())
@@ -703,9 +700,7 @@ impl Core for Remote {
 }
 
 fn silence_path(id: &str) -> String {
-    let mut path = "/api/v2/silence/".to_owned();
-    escape_into(id, &mut path);
-    path
+    format!("/api/v2/silence/{}", escaped(id))
 }
 
 /// The API answers an unknown silence without a word.

@@ -1,6 +1,6 @@
 //! One server: its address, the way to it, and the forms of its answers.
 
-use crate::model::{Timestamp, value_text};
+use crate::model::{Timestamp, percent, value_text};
 use crate::sys::clock::SharedClock;
 use crate::sys::http::{HttpClient, HttpError, Method, Request, Response};
 use crate::sys::tasks::BlockingRuntime;
@@ -8,7 +8,6 @@ use crate::wire::{Account, Answer, Call, Error, ErrorKind, Explain};
 use futures_util::future::{Either, select};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,9 +68,9 @@ impl Params {
         if !self.0.is_empty() {
             self.0.push('&');
         }
-        escape_into(name, &mut self.0);
+        self.0.push_str(&escaped(name));
         self.0.push('=');
-        escape_into(value, &mut self.0);
+        self.0.push_str(&escaped(value));
         self
     }
 
@@ -98,15 +97,9 @@ pub(super) fn span(span: Duration) -> String {
     value_text::plain(span.as_secs_f64())
 }
 
-/// Escapes all but what RFC 3986 leaves alone.
-pub(super) fn escape_into(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
+/// `text` as one part of a path or of a query.
+pub(super) fn escaped(text: &str) -> String {
+    percent::encode(text, b"")
 }
 
 #[derive(Deserialize)]

@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_file_of_upstream_is_read_and_what_cannot_be_used_is_named() {
         let modules = "modules:\n  g: {prober: grpc, grpc: {service: s}}\n  p:\n    prober: http\n    \
-                       http: {proxy_url: 'http://u:canary@p:1', headers: {A: canary}}\n  \
+                       http: {proxy_url: 'socks5://u:canary@p:1', headers: {A: canary}}\n  \
                        t: {prober: tcp, timeout: 1.5s}\n";
         let config = "global: {scrape_interval: 20s}\nwatchbell:\n  probing:\n    config_file: \
                       blackbox.yml\n    modules: {own: {prober: icmp, icmp: {ttl: 3}}}\n  probes:\n  \
@@ -147,7 +147,7 @@ mod tests {
         let notes = config.notes.join("\n");
         assert!(notes.contains("blackbox.yml:2:6: module \"g\" cannot be used"), "{notes}");
         assert!(
-            notes.contains("blackbox.yml:4:5: module \"p\" cannot be used: proxy_url"),
+            notes.contains("blackbox.yml:4:5: module \"p\" cannot be used: proxy_url: socks5://"),
             "{notes}"
         );
         let [first, second] = config.probing.entries.as_slice() else { panic!("two") };
@@ -191,6 +191,15 @@ mod tests {
             (
                 own("{prober: http, http: {basic_auth: {}, bearer_token: a}}"),
                 "at most one of basic_auth",
+            ),
+            (
+                own("{prober: http, http: {no_proxy: a}}"),
+                "if no_proxy is configured, proxy_url must also be configured",
+            ),
+            (own("{prober: http, http: {proxy_url: 'http://['}}"), "cannot read the proxy's URL"),
+            (
+                own("{prober: http, http: {oauth2: {client_id: a}}}"),
+                "oauth2 token_url must be configured",
             ),
             (own("{prober: tcp, tcp: {source_ip_address: here}}"), "is no address"),
             (

@@ -3,7 +3,7 @@
 //! Source: prometheus, scrape/target.go (PopulateLabels, URL).
 
 use super::config::ScrapeJob;
-use crate::model::{Labels, LabelsBuilder, duration, relabel};
+use crate::model::{Labels, LabelsBuilder, duration, percent, relabel};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -171,31 +171,16 @@ fn url(job: &ScrapeJob, labels: &LabelsBuilder, address: &str) -> String {
     let path = labels.get(PATH).unwrap_or_default();
     let slash = if path.is_empty() || path.starts_with('/') { "" } else { "/" };
     let mut url = format!("{scheme}://{address}{slash}");
-    escape_into(&mut url, path, |byte| {
-        matches!(byte, b'/' | b':' | b'@' | b'&' | b'=' | b'+' | b'$' | b',')
-    });
+    url.push_str(&percent::encode(path, b"/:@&=+$,"));
     let mut joint = '?';
     for (name, values) in &params {
         for value in values {
-            url.push(joint);
-            escape_into(&mut url, name, |_| false);
-            url.push('=');
-            escape_into(&mut url, value, |_| false);
+            let (name, value) = (percent::encode(name, b""), percent::encode(value, b""));
+            let _ = write!(url, "{joint}{name}={value}");
             joint = '&';
         }
     }
     url
-}
-
-/// Adds `text` with everything but letters, digits, `-._~` and what is `allowed` as `%xx`.
-fn escape_into(url: &mut String, text: &str, allowed: impl Fn(u8) -> bool) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || allowed(byte) {
-            url.push(char::from(byte));
-        } else {
-            let _ = write!(url, "%{byte:02X}");
-        }
-    }
 }
 
 /// Whether `HOST:PORT` is this host by its very text.

@@ -14,6 +14,7 @@ mod id;
 mod labels;
 mod matcher;
 mod metadata;
+pub mod percent;
 mod printable;
 mod problem;
 mod regex;

@@ -2,8 +2,11 @@
 //!
 //! Source: prometheus, model/relabel/relabel.go.
 
-use super::{LabelsBuilder, Regex};
+use super::value_text::quoted;
+use super::{Labels, LabelsBuilder, Regex};
 use md5::{Digest, Md5};
+use std::collections::BTreeMap;
+use std::fmt;
 
 /// What a rule does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +164,43 @@ fn hash_mod(value: &str, modulus: u64) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h]).checked_rem(modulus).unwrap_or(0)
 }
 
+/// What became of one label, as people are shown it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// The label.
+    pub name: &'a str,
+    /// Its value before; `None` when there was none.
+    pub before: Option<&'a str>,
+    /// Its value after; `None` when there is none any more.
+    pub after: Option<&'a str>,
+}
+
+impl fmt::Display for Change<'_> {
+    /// `+ a="b"` set, `- a="b"` removed, `~ a="c" was "b"` changed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name;
+        match (self.before.map(quoted), self.after.map(quoted)) {
+            (None, Some(after)) => write!(f, "+ {name}={after}"),
+            (Some(before), None) => write!(f, "- {name}={before}"),
+            (Some(before), Some(after)) => write!(f, "~ {name}={after} was {before}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// The labels that differ, by name.
+pub fn changes<'a>(before: &'a Labels, after: &'a Labels) -> Vec<Change<'a>> {
+    let mut all: BTreeMap<&str, Change<'a>> = BTreeMap::new();
+    let none = |name| Change { name, before: None, after: None };
+    for (name, value) in before {
+        all.entry(name).or_insert(none(name)).before = Some(value);
+    }
+    for (name, value) in after {
+        all.entry(name).or_insert(none(name)).after = Some(value);
+    }
+    all.into_values().filter(|change| change.before != change.after).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Labels;
@@ -237,5 +277,14 @@ mod tests {
         // prometheus, model/relabel/relabel_test.go: foo;bar;baz modulo 1000 is 976 for "c".
         let hash = Action::HashMod { target: "d".to_owned(), modulus: 1000 };
         check(&rule(&["c"], "(.*)", hash), &[("c", "baz")], Some(&[("c", "baz"), ("d", "976")]));
+    }
+
+    #[test]
+    fn changes_name_what_is_set_removed_and_changed() {
+        let before = Labels::from_pairs([("a", "1"), ("b", "2"), ("c", "3")]);
+        let after = Labels::from_pairs([("a", "1"), ("b", "\"x\""), ("d", "4")]);
+        let found: Vec<_> = changes(&before, &after).iter().map(Change::to_string).collect();
+        assert_eq!(found, ["~ b=\"\\\"x\\\"\" was \"2\"", "- c=\"3\"", "+ d=\"4\""]);
+        assert_eq!(changes(&before, &before), []);
     }
 }

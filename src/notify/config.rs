@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use super::opaque::{HttpConfig, Opaque};
+pub use super::opaque::Opaque;
 pub use super::written::{
     EmailSettings, File, Global, ReceiverSettings, ThreadingSettings, WebhookSettings,
 };
@@ -240,7 +240,7 @@ impl File {
             check_url(&format!("{at}.url"), url.reveal())?;
         }
         let http = settings.http_config.as_ref().or(self.global.http_config.as_ref());
-        let http: HttpClientSettings = http.map(|http| (**http).clone()).unwrap_or_default();
+        let http = http.cloned().unwrap_or_default();
         http.check(&format!("{at}.http_config"))?;
         Ok(Webhook {
             send_resolved: settings.send_resolved,

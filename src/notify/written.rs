@@ -3,10 +3,10 @@
 //! Source: prometheus/alertmanager, config/config.go, config/notifiers.go,
 //! notify/webhook/config.go.
 
-use super::opaque::{HttpConfig, Opaque};
+use super::opaque::Opaque;
 use crate::alerts::config::{InhibitSettings, NamedInterval, RouteSettings, null_as_default};
 use crate::model::Labels;
-use crate::sys::settings::{self, Scalar, Secret, Span, TlsSettings};
+use crate::sys::settings::{self, HttpClientSettings, Scalar, Secret, Span, TlsSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ pub struct Global {
     pub resolve_timeout: Span,
     /// How receivers without `http_config` talk.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub http_config: Option<HttpConfig>,
+    pub http_config: Option<HttpClientSettings>,
     /// Default sender.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub smtp_from: String,
@@ -197,7 +197,7 @@ pub struct WebhookSettings {
     pub send_resolved: bool,
     /// How to talk.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub http_config: Option<HttpConfig>,
+    pub http_config: Option<HttpClientSettings>,
     /// Where to post; a template.
     #[serde(skip_serializing_if = "Secret::is_empty")]
     pub url: Secret,

@@ -5,6 +5,7 @@
 use super::format;
 use super::functions::Arity;
 use super::value::{List, Value};
+use crate::model::percent;
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
@@ -68,7 +69,7 @@ pub(super) fn call(name: &str, args: &[Value], bytes_max: usize) -> Result<Value
         },
         ("html", _) => joined().map(|text| html_escape(&text).into()),
         ("js", _) => joined().map(|text| js_escape(&text).into()),
-        ("urlquery", _) => joined().map(|text| query_escape(&text).into()),
+        ("urlquery", _) => joined().map(|text| percent::encode_form(&text).into()),
         ("eq", [first, others @ ..]) => equals_any(first, others).map(Value::Bool),
         ("ne", [a, b]) => equal(a, b).map(|equal| Value::Bool(!equal)),
         ("lt", [a, b]) => compare(a, b).map(|order| Value::Bool(order == Some(Ordering::Less))),
@@ -273,23 +274,6 @@ pub(super) fn js_escape(text: &str) -> String {
                 let _ = write!(out, "\\u{:04X}", u32::from(c));
             }
             c => out.push(c),
-        }
-    }
-    out
-}
-
-/// Go's `url.QueryEscape`.
-pub(super) fn query_escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                out.push(char::from(byte));
-            }
-            b' ' => out.push('+'),
-            byte => {
-                let _ = write!(out, "%{byte:02X}");
-            }
         }
     }
     out

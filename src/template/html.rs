@@ -10,6 +10,7 @@
 
 use super::format::{Bounded, TooLong, print};
 use super::value::Value;
+use crate::model::percent;
 use std::fmt::Write as _;
 
 /// What Go writes instead of a value that is not safe in its place.
@@ -130,7 +131,7 @@ impl Escaper {
             return escape(&plain, bare);
         }
         if self.value.contains(['?', '#']) {
-            return escape(&percent_encode(text, |byte| b"-._~".contains(&byte)), bare);
+            return escape(&percent::encode_lower(text, b""), bare);
         }
         let trusted = matches!(value, Value::SafeUrl(_));
         if self.value.trim().is_empty() && !trusted && !has_safe_scheme(text) {
@@ -235,26 +236,13 @@ fn has_safe_scheme(url: &str) -> bool {
 /// Percent-encodes what may not stand in a URL, and leaves what is encoded already.
 fn normalize_url(url: &str) -> String {
     let mut parts = url.split('%');
-    let reserved = |byte| b"!#$&*+,/:;=?@[]-._~".contains(&byte);
-    let mut out = percent_encode(parts.next().unwrap_or_default(), reserved);
+    let reserved = b"!#$&*+,/:;=?@[]";
+    let mut out = percent::encode_lower(parts.next().unwrap_or_default(), reserved);
     for part in parts {
         let mut digits = part.bytes().take(2).filter(u8::is_ascii_hexdigit);
         let is_encoded = digits.next().and(digits.next()).is_some();
         out.push_str(if is_encoded { "%" } else { "%25" });
-        out.push_str(&percent_encode(part, reserved));
-    }
-    out
-}
-
-/// Percent-encodes everything but letters, digits and what `keeps` names.
-fn percent_encode(text: &str, keeps: impl Fn(u8) -> bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || keeps(byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02x}");
-        }
+        out.push_str(&percent::encode_lower(part, reserved));
     }
     out
 }

@@ -120,6 +120,8 @@ pub(crate) enum Context {
     ExplorePrompt,
     /// On Targets.
     Targets,
+    /// On one line of Targets.
+    Target,
     /// On Rules.
     Rules,
     /// On Silences.
@@ -149,6 +151,7 @@ impl Context {
             Self::Explore => "Explore",
             Self::ExplorePrompt => "Expression",
             Self::Targets => "Targets",
+            Self::Target => "Target",
             Self::Rules => "Rules",
             Self::Silences => "Silences",
             Self::FilterPrompt => "Filter",
@@ -296,9 +299,15 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(C::ExplorePrompt, K::Up, A::HistoryUp, "", "proposal above, or older expression"),
     bind(C::ExplorePrompt, K::Down, A::HistoryDown, "", "proposal below, or newer expression"),
     bind(C::ExplorePrompt, K::Esc, A::Back, "leave", "leave the expression"),
+    bind(C::Targets, K::Enter, A::Open, "detail", "all about it, and relabelling rule by rule"),
     bind(C::Targets, K::Char('e'), A::Explore, "explore", "explore its up series"),
+    bind(C::Targets, K::Char('z'), A::ToggleHidden, "dropped", "show what relabelling dropped"),
     bind(C::Targets, K::Char('y'), A::Copy, "copy url", "copy the URL"),
     bind(C::Targets, K::Char('/'), A::Filter, "filter", "filter by words"),
+    bind(C::Target, K::Char('e'), A::Explore, "explore", "explore its up series"),
+    bind(C::Target, K::Char('y'), A::Copy, "copy url", "copy the URL"),
+    bind(C::Target, K::Char(']'), A::NextItem, "next", "the next line of the list"),
+    bind(C::Target, K::Char('['), A::PreviousItem, "", "the line before in the list"),
     bind(C::Rules, K::Char('e'), A::Explore, "explore", "explore its expression"),
     bind(C::Rules, K::Char('y'), A::Copy, "copy", "copy the expression"),
     bind(C::Rules, K::Char('/'), A::Filter, "filter", "filter by words"),

@@ -9,6 +9,7 @@ use super::screens::lists::ListScreen;
 use super::screens::overview::Overview;
 use super::screens::palette::Palette;
 use super::screens::sheet::Sheet;
+use super::screens::target::TargetState;
 use super::source::{ANSWER_TIMEOUT, Request, Slot};
 use super::term;
 use super::theme::Role;
@@ -237,6 +238,8 @@ pub(crate) struct Model {
     pub(crate) explore: Explore,
     /// Targets' state.
     pub(crate) targets: ListScreen,
+    /// What Targets remembers besides its list.
+    pub(crate) target: TargetState,
     /// Rules' state.
     pub(crate) rules: ListScreen,
     /// Silences' state.
@@ -276,6 +279,7 @@ impl Model {
             alerts: AlertsScreen::new(&options.filter),
             explore: Explore::new(options.query.as_deref().unwrap_or("up")),
             targets: ListScreen::default(),
+            target: TargetState::default(),
             rules: ListScreen::default(),
             silences: ListScreen::default(),
             options,

@@ -4,11 +4,12 @@
 //! Every request carries the generation of its slot: the model drops answers of older ones.
 
 use super::error::Error;
-use crate::model::{Matcher, TimeRange, Timestamp};
+use crate::model::{Labels, Matcher, TimeRange, Timestamp};
 use crate::sys::tasks;
 use crate::wire::{
     AlertRow, Call, Changes, Core, MatrixSeries, PostableSilence, QueryData, RangeQuery,
-    RulesAnswer, RulesRequest, SeriesRequest, SilenceForm, TargetState, TargetsAnswer, WatchStatus,
+    RelabelSteps, RulesAnswer, RulesRequest, SeriesRequest, SilenceForm, TargetState,
+    TargetsAnswer, WatchStatus,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +41,8 @@ pub(crate) enum Slot {
     Alerts,
     /// All targets.
     Targets,
+    /// What a job's rules make of a target.
+    Steps,
     /// All rules.
     Rules,
     /// All silences.
@@ -73,6 +76,13 @@ pub(crate) enum Request {
     Alerts,
     /// All targets.
     Targets,
+    /// What a job's rules make of labels.
+    RelabelSteps {
+        /// The job.
+        job: String,
+        /// Labels before relabelling.
+        labels: Labels,
+    },
     /// All rules.
     Rules,
     /// All silences.
@@ -116,6 +126,8 @@ pub(crate) enum Answer {
     Alerts(Vec<AlertRow>),
     /// To `Targets`.
     Targets(TargetsAnswer),
+    /// To `RelabelSteps`.
+    Steps(RelabelSteps),
     /// To `Rules`.
     Rules(RulesAnswer),
     /// To `Silences`.
@@ -142,6 +154,7 @@ pub(crate) fn ask(core: &dyn Core, call: &Call, request: Request) -> Outcome {
         Request::Status => Answer::Status(Box::new(core.status()?)),
         Request::Alerts => Answer::Alerts(core.alert_rows()?),
         Request::Targets => Answer::Targets(core.targets(TargetState::Any, None)?),
+        Request::RelabelSteps { job, labels } => Answer::Steps(core.relabel_steps(&job, &labels)?),
         Request::Rules => {
             Answer::Rules(core.rules(&RulesRequest { limits: true, ..RulesRequest::default() })?)
         }

@@ -5,7 +5,7 @@ use super::data::Alerts;
 use super::keys::{self, Action, Binding, Context, Key};
 use super::model::{About, Confirm, Link, Model, Overlay};
 use super::options::{Exit, ScreenName};
-use super::screens::{self, alerts, explore, lists, overview, palette, sheet};
+use super::screens::{self, alerts, explore, lists, overview, palette, sheet, target};
 use super::source::{Answer, Outcome, Request, Slot};
 use crate::wire::ErrorKind;
 use std::time::Duration;
@@ -110,7 +110,11 @@ fn ask_screen(model: &mut Model) -> Vec<Effect> {
         }
         ScreenName::Alerts => alerts::ask_preview(model),
         ScreenName::Explore => explore::ask_live(model),
-        ScreenName::Targets => ask_calmly(model, Slot::Targets, Request::Targets),
+        ScreenName::Targets => {
+            let mut effects = ask_calmly(model, Slot::Targets, Request::Targets);
+            effects.extend(target::refresh(model));
+            effects
+        }
         ScreenName::Rules => ask_calmly(model, Slot::Rules, Request::Rules),
         ScreenName::Silences => ask_calmly(model, Slot::Silences, Request::Silences),
         ScreenName::Status => Vec::new(),
@@ -174,6 +178,7 @@ fn take(model: &mut Model, slot: Slot, answer: Answer) -> Vec<Effect> {
         }
         Answer::Alerts(rows) => return take_alerts(model, Alerts::new(rows)),
         Answer::Targets(targets) => model.server.targets.take(Ok(targets)),
+        Answer::Steps(steps) => target::take(model, Ok(steps)),
         Answer::Rules(rules) => model.server.rules.take(Ok(rules)),
         Answer::Silences(silences) => model.server.silences.take(Ok(silences)),
         Answer::Ranges(series) if slot == Slot::Host => model.overview.host = series,
@@ -250,6 +255,7 @@ fn fail(model: &mut Model, slot: Slot, error: &crate::wire::Error) -> Vec<Effect
         },
         Slot::Alerts => model.server.alerts.take(Err(text)),
         Slot::Targets => model.server.targets.take(Err(text)),
+        Slot::Steps => target::take(model, Err(text)),
         Slot::Rules => model.server.rules.take(Err(text)),
         Slot::Silences => model.server.silences.take(Err(text)),
         Slot::Preview => model.alerts.take_preview(Err(text)),
@@ -401,6 +407,9 @@ pub(crate) fn go(model: &mut Model, name: ScreenName) -> Vec<Effect> {
         model.alerts.detail = None;
         alerts::rebuild(model);
     }
+    if name == ScreenName::Targets {
+        model.target.open = None;
+    }
     let mut effects = ask_screen(model);
     if name == ScreenName::Explore {
         effects.extend(explore::open(model));
@@ -413,6 +422,7 @@ fn screen_action(model: &mut Model, action: Action) -> Vec<Effect> {
         ScreenName::Overview => overview::act(model, action),
         ScreenName::Alerts => alerts::act(model, action),
         ScreenName::Explore => explore::act(model, action),
+        ScreenName::Targets if model.target.open.is_some() => target::act(model, action),
         ScreenName::Targets | ScreenName::Rules | ScreenName::Silences => lists::act(model, action),
         ScreenName::Status => Vec::new(),
     }

@@ -3,9 +3,11 @@
 //! Source: prometheus, docs/querying/api.md and web/api/v1/api.go.
 
 use super::forms;
+use crate::model::value_text::quoted;
 use crate::model::{Labels, Matcher, TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The Prometheus whose behaviour is followed, for those who look at versions.
 pub const PROMETHEUS_VERSION: &str = "3.14.0";
@@ -138,6 +140,33 @@ pub struct RelabelRule {
     pub replacement: String,
     /// The action's name.
     pub action: String,
+}
+
+impl fmt::Display for RelabelRule {
+    /// As it stands in a file, without what is at its default.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source_labels, separator, regex, modulus, target_label, replacement, action } =
+            self;
+        f.write_str(action)?;
+        if !source_labels.is_empty() {
+            write!(f, " source_labels=[{}]", source_labels.join(", "))?;
+        }
+        for (key, text, default) in [("separator", separator, ";"), ("regex", regex, "(.*)")] {
+            if text != default {
+                write!(f, " {key}={}", quoted(text))?;
+            }
+        }
+        if *modulus != 0 {
+            write!(f, " modulus={modulus}")?;
+        }
+        if !target_label.is_empty() {
+            write!(f, " target_label={target_label}")?;
+        }
+        if replacement != "$1" {
+            write!(f, " replacement={}", quoted(replacement))?;
+        }
+        Ok(())
+    }
 }
 
 fn is_zero(number: &u64) -> bool {

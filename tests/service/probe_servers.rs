@@ -144,7 +144,17 @@ fn http_answer(asked: &Asked) -> Vec<u8> {
         "/body" => when(asked.method == "PUT" && asked.body == b"from a file"),
         "/named" => when(asked.header("host") == "named.example"),
         "/basic" => when(asked.header("authorization") == "Basic dTpw"),
+        "/issue" => {
+            let body = b"grant_type=client_credentials&scope=a+b";
+            let is_asked = asked.method == "POST" && asked.body == body;
+            if is_asked && asked.header("authorization") == "Basic aTpz" {
+                return answer("200 OK\nContent-Type: application/json", b"{\"access_token\":\"t\"}");
+            }
+            answer("401 Unauthorized", b"{\"error\":\"invalid_client\"}")
+        }
         "/bearer" => when(asked.header("authorization") == "Bearer t"),
+        // All the headers that came.
+        "/seen" => answer("200 OK", format!("{:?}", asked.headers).as_bytes()),
         "/gzip" => answer("200 OK\nContent-Encoding: gzip", &gzip(b"a packed body")),
         "/deflate" => answer("200 OK\nContent-Encoding: deflate", &deflate(b"a packed body")),
         "/cut" => b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort".to_vec(),
@@ -163,6 +173,44 @@ pub(crate) fn http_server() -> String {
     serve(|mut stream| {
         let asked = Asked::read(&mut stream)?;
         stream.write_all(&http_answer(&asked))
+    })
+}
+
+/// An HTTP proxy for user `u` with password `p`. It wants a header more when it is to connect, and
+/// then connects to `names` instead of asking for the name.
+pub(crate) fn proxy_server(names: &[(&str, &str)]) -> String {
+    let names: Vec<_> = names.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let to = move |place: &str| {
+        let known = names.iter().find(|(name, _)| name == place);
+        TcpStream::connect(known.map_or(place, |(_, at)| at))
+    };
+    serve(move |mut stream| {
+        let asked = Asked::read(&mut stream)?;
+        if asked.header("proxy-authorization") != "Basic dTpw" {
+            return stream.write_all(&answer("407 Proxy Authentication Required", b""));
+        }
+        if asked.method == "CONNECT" {
+            if asked.header("x-way") != "k3y" || asked.header("host") != asked.path {
+                return stream.write_all(&answer("403 Forbidden", b""));
+            }
+            let mut far = to(&asked.path)?;
+            stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+            let (mut from, mut back) = (far.try_clone()?, stream.try_clone()?);
+            tasks::spawn_thread("back", move || drop(io::copy(&mut from, &mut back)))?;
+            return io::copy(&mut stream, &mut far).map(drop);
+        }
+        let Some(rest) = asked.path.strip_prefix("http://") else {
+            return stream.write_all(&answer("400 Bad Request", b"no proxy is asked so"));
+        };
+        let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let mut far = to(place)?;
+        let mut head =
+            format!("{} {path} HTTP/1.1\r\nHost: {}\r\n", asked.method, asked.header("host"));
+        if asked.header("x-way") == "k3y" {
+            head.push_str("x-leaked: X-Leaked\r\n");
+        }
+        far.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
+        io::copy(&mut far, &mut stream).map(drop)
     })
 }
 

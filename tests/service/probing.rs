@@ -6,7 +6,9 @@
 //! `probe_ssl_last_chain_info`, and that a connection that fails tells nothing of expressions.
 
 use super::live::{Real, ask, escaped, flag};
-use super::probe_servers::{dns_server, http_server, line_server, silent_server, tls_server};
+use super::probe_servers::{
+    dns_server, http_server, line_server, proxy_server, silent_server, tls_server,
+};
 use super::{Scene, values};
 use std::path::Path;
 use std::sync::Arc;
@@ -266,6 +268,68 @@ fn tls_probes_are_those_of_the_real_one() {
         case("upgrade", upgrade, true),
     ];
     compare(&modules, &cases);
+}
+
+const WAY_MODULES: &str = r#"
+modules:
+  token: {prober: http, http: {preferred_ip_protocol: ip4, oauth2: {client_id: i, client_secret: s, scopes: [a, b], token_url: 'http://SERVER/issue'}}}
+  no_token: {prober: http, http: {preferred_ip_protocol: ip4, oauth2: {client_id: i, client_secret: wrong, token_url: 'http://SERVER/issue'}}}
+  proxy: {prober: http, http: {preferred_ip_protocol: ip4, proxy_url: 'http://u:p@PROXY', proxy_connect_header: {X-Way: [k3y]}, tls_config: {ca_file: CA_FILE, server_name: target.example}}}
+  refused: {prober: http, http: {preferred_ip_protocol: ip4, proxy_url: 'http://u:wrong@PROXY', tls_config: {insecure_skip_verify: true}}}
+  by_name: {prober: http, http: {preferred_ip_protocol: ip4, proxy_url: 'http://u:p@PROXY', skip_resolve_phase_with_proxy: true}}
+  nobody: {prober: http, http: {preferred_ip_protocol: ip4, proxy_url: 'http://127.0.0.1:1'}}
+"#;
+
+#[test]
+fn http_probes_with_tokens_and_proxies_are_those_of_the_real_one() {
+    let ca = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls/ca.pem");
+    let (server, tls) = (http_server(), tls_server(&[b"http/1.1"]));
+    let proxy = proxy_server(&[("far.example", &server), ("far.example:80", &server)]);
+    let modules = WAY_MODULES
+        .replace("SERVER", &server)
+        .replace("PROXY", &proxy)
+        .replace("CA_FILE", &ca.display().to_string());
+    let url = |path: &str| format!("http://{server}{path}");
+    let cases = vec![
+        case("token", url("/bearer"), true),
+        case("token", url("/to/bearer"), true),
+        case("no_token", url("/bearer"), false),
+        case("proxy", url("/"), true),
+        case("proxy", url("/to/to/200"), true),
+        case("proxy", url("/404"), false),
+        case("proxy", format!("https://{tls}/"), true),
+        case("refused", url("/"), false),
+        case("refused", format!("https://{tls}/"), false),
+        case("by_name", "http://far.example/", true),
+        case("by_name", "http://far.example/to/200", true),
+        case("nobody", url("/"), false),
+    ];
+    compare(&modules, &cases);
+}
+
+#[test]
+fn hosts_of_no_proxy_are_reached_without_and_a_proxy_sees_no_more_than_its_own() {
+    let scene = Scene::new();
+    let server = http_server();
+    let proxy = proxy_server(&[]);
+    let http = |keys: &str| {
+        format!("{{prober: http, http: {{proxy_url: 'http://u:PASSWORD@{proxy}', {keys}}}}}")
+    };
+    let modules = format!(
+        "modules:\n  address: {}\n  name: {}\n  leak: {}\n",
+        http("no_proxy: 127.0.0.0/8").replace("PASSWORD", "wrong"),
+        http("no_proxy: localhost, preferred_ip_protocol: ip4").replace("PASSWORD", "wrong"),
+        http("proxy_connect_header: {X-Way: [k3y]}, fail_if_body_matches_regexp: [X-Leaked]")
+            .replace("PASSWORD", "p"),
+    );
+    let api = started(&scene, &modules, "");
+    let by_name = server.replace("127.0.0.1", "localhost");
+    for (module, target) in [("address", &server), ("name", &by_name), ("leak", &server)] {
+        let query = format!("module={module}&target={}", escaped(&format!("http://{target}/seen")));
+        let (_, text) = ours(&api, &format!("{query}&debug=true"));
+        assert!(text.contains("\nprobe_success 1\n"), "{module}: {text}");
+        assert!(text.contains("u:xxxxx@") && !text.contains("k3y"), "{text}");
+    }
 }
 
 const TCP_MODULES: &str = r#"

@@ -70,16 +70,17 @@ fn overlays_and_states() {
         ("explore_error", "3 i ctrl-u ( ( enter"),
         ("explore_nothing", "3 i ctrl-u n o t h i n g enter"),
         ("expire_question", "7 x"),
+        ("target", "5 enter"),
     ] {
         let (mut session, _) = open(&World::busy(), 80, 24);
         session.keys("2");
         session.keys(keys);
         insta::assert_snapshot!(format!("state_{name}"), session.text());
     }
-    for (width, height) in [(120, 40)] {
-        let (mut session, _) = open(&World::busy(), width, height);
-        session.keys("2 enter");
-        insta::assert_snapshot!("state_detail_120x40", session.text());
+    for (name, keys) in [("detail", "2 enter"), ("target", "5 enter")] {
+        let (mut session, _) = open(&World::busy(), 120, 40);
+        session.keys(keys);
+        insta::assert_snapshot!(format!("state_{name}_120x40"), session.text());
     }
     let (session, _) = open(&World::quiet(), 80, 24);
     insta::assert_snapshot!("state_quiet", session.text());
@@ -111,15 +112,85 @@ fn targets_say_what_is_wrong_with_jobs() {
     let (mut session, _) = open(&world, 80, 24);
     session.keys("5");
     let text = session.text();
-    assert!(text.contains("! job pods: skipped: kubernetes_sd_configs cannot"), "{text}");
-    assert!(text.contains("! job sd: cannot read http://sd/"), "{text}");
-    assert!(text.contains("zoekt-0:6070"), "{text}");
-    let many = (0..9).map(|number| (format!("j{number}"), told("fails")));
-    *world.job_problems.lock().expect("not poisoned") = many.collect();
+    assert!(text.contains("9 of 10 up   2 problems"), "{text}");
+    for (place, line) in
+        ["! JOB    pods           skipped: kube", "! JOB    sd             cannot read http://sd/"]
+            .into_iter()
+            .enumerate()
+    {
+        let found = text.lines().nth(4 + place).expect("a line");
+        assert!(found.contains(line), "{text}");
+    }
+    assert!(text.contains(&format!(" problem   {skipped}")), "the selected one whole: {text}");
+    assert!(text.contains("! DOWN   zoekt          zoekt-0:6070"), "{text}");
+    session.keys("enter");
+    assert!(session.text().contains(" Targets > pods > skipped"), "{}", session.text());
+}
+
+#[test]
+fn a_target_is_told_whole_with_each_rule_of_its_relabelling() {
+    let world = World::busy();
+    let (word, words): (String, String) = (
+        (0..90).map(|n| format!("{n}/")).collect(),
+        (0..200).map(|n| format!("word {n} ")).collect(),
+    );
+    let long = format!("cannot read {word}: {words}");
+    *world.last_error.lock().expect("not poisoned") = Some(long.clone());
     let (mut session, _) = open(&world, 80, 24);
+    session.keys("5 enter");
+    let text = session.text();
+    assert!(text.contains(" Targets > zoekt > zoekt-0:6070"), "{text}");
+    assert!(text.contains("1 of 10  ] next") && text.contains("  j k scroll"), "{text}");
+    // All of it can be read, a line after the other, and nothing of it is cut.
+    let mut read = Vec::new();
+    for _ in 0..100 {
+        let text = session.text();
+        assert!(!text.contains('…'), "{text}");
+        for line in text.lines().skip(4).take(19) {
+            if !read.iter().any(|one| one == line) {
+                read.push(line.to_owned());
+            }
+        }
+        session.keys("j");
+    }
+    let read: String = read.iter().map(|line| line.get(13..).unwrap_or_default()).collect();
+    let bare = |text: &str| text.replace(' ', "");
+    assert!(bare(&read).contains(&bare(&long)), "{read}");
+    for expected in ["__address__=\"zoekt-0:6070\"", "shard=\"zoekt-0\"", "= no change"] {
+        assert!(read.contains(expected), "no {expected}: {read}");
+    }
+    let end = session.text();
+    session.keys("k k pgup g");
+    assert!(session.text().contains(" 1-19 of "), "{}", session.text());
+    session.keys("G");
+    assert_eq!(session.text(), end);
+    session.keys("] esc");
+    assert!(session.text().contains("> "), "{}", session.text());
+    session.keys("enter");
+    let text = session.text();
+    assert!(text.contains(" > frontend-0:6060") && text.contains("2 of 10"), "{text}");
+    assert!(text.contains("the job has no relabel_configs"), "{text}");
+    session.keys("q");
+    assert!(session.text().contains("/ filter"), "{}", session.text());
+}
+
+#[test]
+fn what_relabelling_dropped_is_listed_with_the_rule_that_did() {
+    let (mut session, _) = open(&World::busy(), 80, 24);
     session.keys("5");
     let text = session.text();
-    assert!(text.contains("! job j0: fails") && text.contains("! 8 more problems"), "{text}");
+    assert!(text.contains("3 dropped: z") && !text.contains("zoekt-1"), "{text}");
+    session.keys("z G");
+    let text = session.text();
+    assert!(text.contains("3 dropped, 2 of them kept"), "{text}");
+    assert!(text.contains("- drop   zoekt          zoekt-1:6070"), "{text}");
+    session.keys("enter");
+    insta::assert_snapshot!("state_target_dropped", session.text());
+    session.keys("[");
+    let text = session.text();
+    assert!(text.contains("not scraped \"zoekt 2:80\" is not a valid hostname"), "{text}");
+    session.keys("esc z");
+    assert!(!session.text().contains("zoekt-1"), "{}", session.text());
 }
 
 #[test]

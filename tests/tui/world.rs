@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) expired: Mutex<Vec<String>>,
     pub(crate) down: Mutex<bool>,
     pub(crate) job_problems: Mutex<BTreeMap<String, Vec<String>>>,
+    /// Why zoekt-0 does not answer, where it is not the usual reason.
+    pub(crate) last_error: Mutex<Option<String>>,
     pub(crate) revision: Mutex<u64>,
 }
 
@@ -389,13 +391,51 @@ impl Core for World {
         let refused = "dial tcp 10.0.4.12:6070: connection refused";
         let mut all: Vec<_> =
             (0..9).map(|n| target("frontend", &format!("frontend-{n}:6060"), "")).collect();
-        all.push(target("zoekt", "zoekt-0:6070", refused));
+        let last_error = self.last_error.lock().expect("not poisoned").clone();
+        all.push(target("zoekt", "zoekt-0:6070", last_error.as_deref().unwrap_or(refused)));
         let job_problems = self.job_problems.lock().expect("not poisoned").clone();
-        self.up(TargetsAnswer { active_targets: all, job_problems, ..TargetsAnswer::default() })
+        let dropped = |address: &str, reason: Option<&str>| DroppedTarget {
+            discovered_labels: labels(&[("__address__", address), ("job", "zoekt")]),
+            scrape_pool: "zoekt".to_owned(),
+            reason: reason.map(str::to_owned),
+        };
+        let why = "\"zoekt 2:80\" is not a valid hostname";
+        self.up(TargetsAnswer {
+            active_targets: all,
+            job_problems,
+            dropped_targets: vec![dropped("zoekt-1:6070", None), dropped("zoekt 2:80", Some(why))],
+            dropped_target_counts: [("zoekt".to_owned(), 3)].into(),
+        })
     }
 
-    fn relabel_steps(&self, _: &str, _: &Labels) -> Result<RelabelSteps, Error> {
-        self.up(RelabelSteps::default())
+    fn relabel_steps(&self, pool: &str, labels: &Labels) -> Result<RelabelSteps, Error> {
+        let rule = |action: &str, source: &str, regex: &str, target: &str| RelabelRule {
+            source_labels: vec![source.to_owned()],
+            separator: ";".to_owned(),
+            regex: regex.to_owned(),
+            target_label: target.to_owned(),
+            replacement: "$1".to_owned(),
+            action: action.to_owned(),
+            ..RelabelRule::default()
+        };
+        let mut output = labels.to_builder();
+        output.set("shard", labels.value_of("__address__").get(..7).unwrap_or_default());
+        let output = output.build();
+        let keep = labels.value_of("__address__") != "zoekt-1:6070";
+        let mut steps = vec![
+            RelabelStep {
+                rule: rule("replace", "__address__", "(.{7}).*", "shard"),
+                output: output.clone(),
+                keep: true,
+            },
+            RelabelStep {
+                rule: rule("drop", "__address__", "zoekt-1:.+", ""),
+                output: if keep { output } else { Labels::empty() },
+                keep,
+            },
+        ];
+        steps.retain(|_| pool == "zoekt");
+        self.up(RelabelSteps { steps })
     }
 
     fn scrape_pools(&self) -> Result<Vec<String>, Error> {

@@ -4,10 +4,7 @@
 
 use crate::model::{Problem, nearest_name};
 use crate::sys::dns::RecordKind;
-use crate::sys::settings::{
-    Authorization, BasicAuth, HeaderSettings, HttpClientSettings, OAuth2, ProxyHeaders, Secret,
-    Span, TlsSettings, shown_url,
-};
+use crate::sys::settings::{HttpClientSettings, ShownUrl, Span, with_http_client};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -32,82 +29,25 @@ pub struct FileSdConfig {
     pub refresh_interval: Option<Span>,
 }
 
-/// Declares a section that is asked over HTTP: its own keys, then those of the client, which
-/// serde's `flatten` would read without refusing unknown ones.
-macro_rules! http_section {
-    ($(#[$about:meta])* $section:ident { $($own:tt)* }) => {
-        $(#[$about])*
-        #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-        #[serde(deny_unknown_fields, default)]
-        #[expect(missing_docs, reason = "Prometheus' keys; its manual describes each")]
-        pub struct $section {
-            $($own)*
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub basic_auth: Option<BasicAuth>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub authorization: Option<Authorization>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub bearer_token: Option<Secret>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub bearer_token_file: Option<PathBuf>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub oauth2: Option<Box<OAuth2>>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub tls_config: Option<TlsSettings>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub follow_redirects: Option<bool>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub enable_http2: Option<bool>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub proxy_url: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub no_proxy: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub proxy_from_environment: Option<bool>,
-            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-            pub proxy_connect_header: ProxyHeaders,
-            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-            pub http_headers: BTreeMap<String, HeaderSettings>,
-        }
-
-        impl $section {
-            /// The keys that say how to talk to the server.
-            fn client(&self) -> HttpClientSettings {
-                HttpClientSettings {
-                    basic_auth: self.basic_auth.clone(),
-                    authorization: self.authorization.clone(),
-                    bearer_token: self.bearer_token.clone(),
-                    bearer_token_file: self.bearer_token_file.clone(),
- oauth2: self.oauth2.clone(),
-                    tls_config: self.tls_config.clone(),
-                    follow_redirects: self.follow_redirects,
-                    enable_http2: self.enable_http2,
-                    proxy_url: self.proxy_url.clone(),
-                    no_proxy: self.no_proxy.clone(),
-                    proxy_from_environment: self.proxy_from_environment,
- proxy_connect_header: self.proxy_connect_header.clone(),
-                    http_headers: self.http_headers.clone(),
-                }
-            }
-        }
-    };
-}
-
-http_section! {
+with_http_client! {
     /// One entry of `http_sd_configs`.
-    HttpSdConfig {
-        #[serde(serialize_with = "shown_url")]
-        pub url: String,
+    #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+    #[serde(deny_unknown_fields, default)]
+    #[expect(missing_docs, reason = "Prometheus' keys; its manual describes each")]
+    pub struct HttpSdConfig {
+        pub url: ShownUrl,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub refresh_interval: Option<Span>,
-    }
+    } then {}
 }
 
-http_section! {
+with_http_client! {
     /// One entry of `docker_sd_configs`.
-    DockerSdConfig {
-        #[serde(serialize_with = "shown_url")]
-        pub host: String,
+    #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+    #[serde(deny_unknown_fields, default)]
+    #[expect(missing_docs, reason = "Prometheus' keys; its manual describes each")]
+    pub struct DockerSdConfig {
+        pub host: ShownUrl,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub port: Option<u16>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,7 +58,7 @@ http_section! {
         pub filters: Vec<DockerFilter>,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub refresh_interval: Option<Span>,
-    }
+    } then {}
 }
 
 /// One of `filters`: containers of which one of `values` holds.
@@ -265,23 +205,24 @@ impl HttpSdConfig {
     /// The checked form; relative paths start at `base`.
     pub(super) fn check(&self, base: &Path) -> Result<Discovery, Problem> {
         let wrong = |text: &str| Problem::new("url", text);
-        if self.url.is_empty() {
+        let url = self.url.reveal();
+        if url.is_empty() {
             return Err(wrong("URL is missing"));
         }
-        let (scheme, host) = scheme_and_host(&self.url);
+        let (scheme, host) = scheme_and_host(url);
         if !matches!(scheme, "http" | "https") {
             return Err(wrong("URL scheme must be 'http' or 'https'"));
         }
         if host.is_empty() {
             return Err(wrong("host is missing in URL"));
         }
-        if self.url.contains(|c: char| c.is_control() || c == ' ') {
+        if url.contains(|c: char| c.is_control() || c == ' ') {
             return Err(wrong("the URL holds a blank or a control character"));
         }
         let client = self.client();
         client.check("")?;
         Ok(Discovery::Http(HttpDiscovery {
-            url: self.url.clone(),
+            url: url.to_owned(),
             refresh: refresh(self.refresh_interval, HTTP_REFRESH),
             client,
             base: base.to_owned(),
@@ -334,7 +275,7 @@ impl DockerSdConfig {
         filters.retain(|_, values| !values.is_empty());
         let host_networking_host = self.host_networking_host.as_deref().unwrap_or("localhost");
         Ok(Discovery::Docker(DockerDiscovery {
-            host: docker_host(&self.host)?,
+            host: docker_host(self.host.reveal())?,
             port: self.port.unwrap_or(80),
             host_networking_host: host_networking_host.to_owned(),
             first_network_only: self.match_first_network.unwrap_or(true),

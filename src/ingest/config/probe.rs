@@ -5,10 +5,7 @@
 
 use super::opaque::Opaque;
 use crate::model::Labels;
-use crate::sys::settings::{
-    Authorization, BasicAuth, ByteSize, HeaderSettings, HttpClientSettings, Scalar, Secret, Span,
-    TlsSettings, labels,
-};
+use crate::sys::settings::{ByteSize, Scalar, Secret, Span, TlsSettings, labels, with_http_client};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -90,95 +87,56 @@ pub struct ModuleSettings {
     pub websocket: Option<Opaque>,
 }
 
-/// `http`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-#[expect(missing_docs, reason = "blackbox_exporter's keys; its manual describes each")]
-pub struct HttpProbeSettings {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub valid_status_codes: Vec<u16>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub valid_http_versions: Vec<String>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub preferred_ip_protocol: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip_protocol_fallback: Option<bool>,
-    #[serde(skip_serializing_if = "is_false")]
-    pub skip_resolve_phase_with_proxy: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub no_follow_redirects: Option<bool>,
-    #[serde(skip_serializing_if = "is_false")]
-    pub fail_if_ssl: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    pub fail_if_not_ssl: bool,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub method: String,
-    /// Values may be credentials, so none is shown.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, Secret>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub fail_if_body_matches_regexp: Vec<Scalar>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub fail_if_body_not_matches_regexp: Vec<Scalar>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fail_if_body_json_matches_cel: Option<Opaque>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fail_if_body_json_not_matches_cel: Option<Opaque>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub fail_if_header_matches: Vec<HeaderMatchSettings>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub fail_if_header_not_matches: Vec<HeaderMatchSettings>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub body: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body_file: Option<PathBuf>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub compression: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body_size_limit: Option<ByteSize>,
-    #[serde(skip_serializing_if = "is_false")]
-    pub enable_http3: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub basic_auth: Option<BasicAuth>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub authorization: Option<Authorization>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bearer_token: Option<Secret>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bearer_token_file: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub oauth2: Option<Opaque>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls_config: Option<TlsSettings>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub follow_redirects: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enable_http2: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub proxy_url: Option<Secret>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub no_proxy: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub proxy_from_environment: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub proxy_connect_header: Option<Opaque>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub http_headers: BTreeMap<String, HeaderSettings>,
-}
-
-impl HttpProbeSettings {
-    /// The keys that say how to talk to a server.
-    pub fn client(&self) -> HttpClientSettings {
-        HttpClientSettings {
-            basic_auth: self.basic_auth.clone(),
-            authorization: self.authorization.clone(),
-            bearer_token: self.bearer_token.clone(),
-            bearer_token_file: self.bearer_token_file.clone(),
-            tls_config: self.tls_config.clone(),
-            http_headers: self.http_headers.clone(),
-            ..HttpClientSettings::default()
-        }
-    }
+with_http_client! {
+    /// `http`.
+    #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+    #[serde(deny_unknown_fields, default)]
+    #[expect(missing_docs, reason = "blackbox_exporter's keys; its manual describes each")]
+    pub struct HttpProbeSettings {
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub valid_status_codes: Vec<u16>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub valid_http_versions: Vec<String>,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub preferred_ip_protocol: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub ip_protocol_fallback: Option<bool>,
+        #[serde(skip_serializing_if = "is_false")]
+        pub skip_resolve_phase_with_proxy: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub no_follow_redirects: Option<bool>,
+        #[serde(skip_serializing_if = "is_false")]
+        pub fail_if_ssl: bool,
+        #[serde(skip_serializing_if = "is_false")]
+        pub fail_if_not_ssl: bool,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub method: String,
+        /// Values may be credentials, so none is shown.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        pub headers: BTreeMap<String, Secret>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub fail_if_body_matches_regexp: Vec<Scalar>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub fail_if_body_not_matches_regexp: Vec<Scalar>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub fail_if_body_json_matches_cel: Option<Opaque>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub fail_if_body_json_not_matches_cel: Option<Opaque>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub fail_if_header_matches: Vec<HeaderMatchSettings>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub fail_if_header_not_matches: Vec<HeaderMatchSettings>,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub body: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub body_file: Option<PathBuf>,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        pub compression: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub body_size_limit: Option<ByteSize>,
+        #[serde(skip_serializing_if = "is_false")]
+        pub enable_http3: bool,
+    } then {}
 }
 
 /// One entry of `fail_if_header_matches` and `fail_if_header_not_matches`.

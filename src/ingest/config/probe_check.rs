@@ -14,6 +14,7 @@ use super::probe_module::{
 };
 use super::settings::Global;
 use crate::model::{Problem, Regex, is_legacy_label_name, nearest_name};
+use crate::sys::dial::Proxies;
 use crate::sys::settings::{Scalar, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -187,17 +188,22 @@ impl Problems {
 
 /// A key without which a probe would not test what is meant.
 fn unbuilt_http(settings: &HttpProbeSettings) -> Option<String> {
+    let proxy = unbuilt_proxy(settings).map(|scheme| format!("proxy_url: {scheme}://"));
     let keys = [
         (settings.fail_if_body_json_matches_cel.is_some(), "fail_if_body_json_matches_cel"),
         (settings.fail_if_body_json_not_matches_cel.is_some(), "fail_if_body_json_not_matches_cel"),
         (settings.enable_http3, "enable_http3"),
-        (settings.oauth2.is_some(), "oauth2"),
-        (settings.proxy_url.is_some(), "proxy_url"),
-        (settings.proxy_from_environment == Some(true), "proxy_from_environment"),
+        (proxy.is_some(), proxy.as_deref().unwrap_or_default()),
         (settings.compression.eq_ignore_ascii_case("br"), "compression: br"),
     ];
     let found: Vec<_> = keys.into_iter().filter(|(set, _)| *set).map(|(_, key)| key).collect();
     (!found.is_empty()).then(|| format!("{} of http is not built", found.join(", ")))
+}
+
+/// The scheme of the proxy's URL, where it is another than HTTP.
+fn unbuilt_proxy(settings: &HttpProbeSettings) -> Option<&str> {
+    let (scheme, _) = settings.proxy_url.as_ref()?.reveal().split_once("://")?;
+    (!scheme.eq_ignore_ascii_case("http")).then_some(scheme)
 }
 
 fn http(settings: &HttpProbeSettings, problems: &mut Problems) -> ProbeKind {
@@ -223,6 +229,9 @@ fn http(settings: &HttpProbeSettings, problems: &mut Problems) -> ProbeKind {
     check_encoding(settings, problems);
     let client = settings.client();
     problems.0.extend(client.check("http").err());
+    if let (None, Err(text)) = (unbuilt_proxy(settings), Proxies::of(&client)) {
+        problems.add("http.proxy_url", text);
+    }
     let redirects = settings.no_follow_redirects.map(|no| !no).or(settings.follow_redirects);
     let headers = settings.headers.iter();
     let probe = HttpProbe {
@@ -254,7 +263,8 @@ fn http(settings: &HttpProbeSettings, problems: &mut Problems) -> ProbeKind {
         body_file: settings.body_file.clone(),
         compression,
         body_size_limit: settings.body_size_limit.unwrap_or_default().0,
-        http2: settings.enable_http2.unwrap_or(true),
+        http2: client.enable_http2.unwrap_or(true),
+        proxy_resolves: settings.skip_resolve_phase_with_proxy,
         tls: client.tls_config.clone().unwrap_or_default(),
         client,
     };

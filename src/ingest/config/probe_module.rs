@@ -96,6 +96,8 @@ pub struct HttpProbe {
     /// 0 for none.
     pub body_size_limit: u64,
     pub http2: bool,
+    /// Whether the target's name is left to the proxy, where there is one.
+    pub proxy_resolves: bool,
     pub client: HttpClientSettings,
     pub tls: TlsSettings,
 }

@@ -1,17 +1,11 @@
 //! The keys of `global` and `scrape_configs` as they are written. Unknown keys are errors.
 //!
-//! The HTTP client's keys stand among a job's own, and serde's `flatten` would accept unknown keys
-//! in silence, so they are listed here again and gathered by `ScrapeConfig::client`.
-//!
 //! Source: prometheus, docs/configuration/configuration.md.
 
 use super::discovery::{DnsSdConfig, DockerSdConfig, FileSdConfig, HttpSdConfig};
 use super::opaque::Opaque;
 use crate::model::Labels;
-use crate::sys::settings::{
-    Authorization, BasicAuth, ByteSize, HeaderSettings, HttpClientSettings, OAuth2, ProxyHeaders,
-    RelabelSettings, Scalar, Secret, Span, TlsSettings, labels,
-};
+use crate::sys::settings::{ByteSize, RelabelSettings, Scalar, Span, labels, with_http_client};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -98,110 +92,87 @@ pub struct TargetGroup {
 /// not built.
 macro_rules! scrape_config {
     ($($discovery:ident),* $(,)?) => {
-        /// One entry of `scrape_configs`.
-        #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-        #[serde(deny_unknown_fields, default)]
-        #[expect(missing_docs, reason = "Prometheus' keys; its manual describes each")]
-        pub struct ScrapeConfig {
-            pub job_name: String,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub scrape_interval: Option<Span>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub scrape_timeout: Option<Span>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub scrape_protocols: Option<Vec<String>>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub fallback_scrape_protocol: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub metrics_path: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub scheme: Option<String>,
-            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-            pub params: BTreeMap<String, Vec<Scalar>>,
-            #[serde(skip_serializing_if = "std::ops::Not::not")]
-            pub honor_labels: bool,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub honor_timestamps: Option<bool>,
-            #[serde(skip_serializing_if = "std::ops::Not::not")]
-            pub track_timestamps_staleness: bool,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub enable_compression: Option<bool>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub extra_scrape_metrics: Option<bool>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub body_size_limit: Option<ByteSize>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub sample_limit: Option<u64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub target_limit: Option<u64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub label_limit: Option<u64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub label_name_length_limit: Option<u64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub label_value_length_limit: Option<u64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub keep_dropped_targets: Option<u64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub metric_name_validation_scheme: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub metric_name_escaping_scheme: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub native_histogram_bucket_limit: Option<u64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub native_histogram_min_bucket_factor: Option<f64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub scrape_native_histograms: Option<bool>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub convert_classic_histograms_to_nhcb: Option<bool>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub always_scrape_classic_histograms: Option<bool>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub scrape_failure_log_file: Option<PathBuf>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub basic_auth: Option<BasicAuth>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub authorization: Option<Authorization>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub bearer_token: Option<Secret>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub bearer_token_file: Option<PathBuf>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub oauth2: Option<Box<OAuth2>>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub tls_config: Option<TlsSettings>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub follow_redirects: Option<bool>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub enable_http2: Option<bool>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub proxy_url: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub no_proxy: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub proxy_from_environment: Option<bool>,
-            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-            pub proxy_connect_header: ProxyHeaders,
-            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-            pub http_headers: BTreeMap<String, HeaderSettings>,
-            #[serde(skip_serializing_if = "Vec::is_empty")]
-            pub relabel_configs: Vec<RelabelSettings>,
-            #[serde(skip_serializing_if = "Vec::is_empty")]
-            pub metric_relabel_configs: Vec<RelabelSettings>,
-            #[serde(skip_serializing_if = "Vec::is_empty")]
-            pub static_configs: Vec<TargetGroup>,
-            #[serde(skip_serializing_if = "Vec::is_empty")]
-            pub file_sd_configs: Vec<FileSdConfig>,
-            #[serde(skip_serializing_if = "Vec::is_empty")]
-            pub http_sd_configs: Vec<HttpSdConfig>,
-            #[serde(skip_serializing_if = "Vec::is_empty")]
-            pub dns_sd_configs: Vec<DnsSdConfig>,
-            #[serde(skip_serializing_if = "Vec::is_empty")]
-            pub docker_sd_configs: Vec<DockerSdConfig>,
-            $(
+        with_http_client! {
+            /// One entry of `scrape_configs`.
+            #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+            #[serde(deny_unknown_fields, default)]
+            #[expect(missing_docs, reason = "Prometheus' keys; its manual describes each")]
+            pub struct ScrapeConfig {
+                pub job_name: String,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub scrape_interval: Option<Span>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub scrape_timeout: Option<Span>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub scrape_protocols: Option<Vec<String>>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub fallback_scrape_protocol: Option<String>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub metrics_path: Option<String>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub scheme: Option<String>,
+                #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+                pub params: BTreeMap<String, Vec<Scalar>>,
+                #[serde(skip_serializing_if = "std::ops::Not::not")]
+                pub honor_labels: bool,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub honor_timestamps: Option<bool>,
+                #[serde(skip_serializing_if = "std::ops::Not::not")]
+                pub track_timestamps_staleness: bool,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub enable_compression: Option<bool>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub extra_scrape_metrics: Option<bool>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub body_size_limit: Option<ByteSize>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub sample_limit: Option<u64>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub target_limit: Option<u64>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub label_limit: Option<u64>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub label_name_length_limit: Option<u64>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub label_value_length_limit: Option<u64>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub keep_dropped_targets: Option<u64>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub metric_name_validation_scheme: Option<String>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub metric_name_escaping_scheme: Option<String>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub native_histogram_bucket_limit: Option<u64>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub native_histogram_min_bucket_factor: Option<f64>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub scrape_native_histograms: Option<bool>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub convert_classic_histograms_to_nhcb: Option<bool>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub always_scrape_classic_histograms: Option<bool>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub scrape_failure_log_file: Option<PathBuf>,
+            } then {
                 #[serde(skip_serializing_if = "Vec::is_empty")]
-                pub $discovery: Vec<Opaque>,
-            )*
+                pub relabel_configs: Vec<RelabelSettings>,
+                #[serde(skip_serializing_if = "Vec::is_empty")]
+                pub metric_relabel_configs: Vec<RelabelSettings>,
+                #[serde(skip_serializing_if = "Vec::is_empty")]
+                pub static_configs: Vec<TargetGroup>,
+                #[serde(skip_serializing_if = "Vec::is_empty")]
+                pub file_sd_configs: Vec<FileSdConfig>,
+                #[serde(skip_serializing_if = "Vec::is_empty")]
+                pub http_sd_configs: Vec<HttpSdConfig>,
+                #[serde(skip_serializing_if = "Vec::is_empty")]
+                pub dns_sd_configs: Vec<DnsSdConfig>,
+                #[serde(skip_serializing_if = "Vec::is_empty")]
+                pub docker_sd_configs: Vec<DockerSdConfig>,
+                $(
+                    #[serde(skip_serializing_if = "Vec::is_empty")]
+                    pub $discovery: Vec<Opaque>,
+                )*
+            }
         }
 
         impl ScrapeConfig {
@@ -249,24 +220,3 @@ scrape_config!(
     uyuni_sd_configs,
     vultr_sd_configs,
 );
-
-impl ScrapeConfig {
-    /// The keys that say how to talk to a target.
-    pub fn client(&self) -> HttpClientSettings {
-        HttpClientSettings {
-            basic_auth: self.basic_auth.clone(),
-            authorization: self.authorization.clone(),
-            bearer_token: self.bearer_token.clone(),
-            bearer_token_file: self.bearer_token_file.clone(),
-            oauth2: self.oauth2.clone(),
-            tls_config: self.tls_config.clone(),
-            follow_redirects: self.follow_redirects,
-            enable_http2: self.enable_http2,
-            proxy_url: self.proxy_url.clone(),
-            no_proxy: self.no_proxy.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            proxy_connect_header: self.proxy_connect_header.clone(),
-            http_headers: self.http_headers.clone(),
-        }
-    }
-}

@@ -8,8 +8,11 @@ use super::body::Taken;
 use super::cookies::Cookies;
 use super::report::{Level, Report};
 use super::{Context, ProbeError, address};
-use crate::model::Regex;
-use crate::sys::dial::{self, Body, Head, Outgoing, Stopwatch, Stream, TlsFacts, Trusted};
+use crate::model::{Regex, percent};
+use crate::sys::dial::{
+    self, Body, Head, Outgoing, Proxies, Proxy, Stopwatch, Stream, TlsFacts, Trusted,
+};
+use crate::sys::settings::Secret;
 use bytes::Bytes;
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -22,6 +25,8 @@ const BODY_BYTES: &str = "probe_http_uncompressed_body_length";
 const REDIRECTS_MAX: u32 = 10;
 /// A file that is sent as a body.
 const BODY_FILE_BYTES_MAX: u64 = 16 << 20;
+/// What we call ourselves when the module does not say.
+const USER_AGENT: &str = concat!("Blackbox-Exporter/watchbell-", env!("CARGO_PKG_VERSION"));
 
 pub(super) async fn probe(
     context: &Context<'_>,
@@ -85,7 +90,11 @@ struct Trip {
     body: Bytes,
     /// The header `Host` where it is not the URL's.
     host: Option<String>,
-    /// Where to connect to, the best first.
+    /// The proxy that it goes through.
+    proxy: Option<Proxy>,
+    /// Host and port that a proxy is asked to connect to.
+    place: String,
+    /// Where to connect to, the best first: addresses of the proxy or of the URL's host.
     addresses: Vec<SocketAddr>,
     /// Whether it goes to the host of the target: the settings' credentials and server name are
     /// meant for that.
@@ -104,7 +113,8 @@ async fn follow(
     probe: &HttpProbe,
     own_host: Option<String>,
 ) -> Result<Last, Failed> {
-    let mut trip = first(context, report, target, probe, own_host).await?;
+    let proxies = Proxies::of(&probe.client)?;
+    let mut trip = first(context, report, target, (probe, proxies.as_ref()), own_host).await?;
     let first_url = trip.url.clone();
     report.phases(SECONDS, "", &["connect", "processing", "tls", "transfer"]);
     let mut cookies = Cookies::default();
@@ -132,7 +142,12 @@ async fn follow(
         }
         trip = next;
         trip.is_first_host = same_place(&trip.url, &first_url);
-        trip.addresses = look_up(context, report, probe, &trip.url).await?;
+        trip.proxy = on_the_way(proxies.as_ref(), &trip.url)?;
+        trip.place = place(&trip.url, bare_host(&trip.url)?);
+        let watch = Stopwatch::start();
+        let found = look_up(context, probe, &trip).await;
+        report.add_phase(SECONDS, "resolve", watch.seconds());
+        trip.addresses = found?;
     }
 }
 
@@ -141,7 +156,7 @@ async fn first(
     context: &Context<'_>,
     report: &mut Report,
     target: &str,
-    probe: &HttpProbe,
+    (probe, proxies): (&HttpProbe, Option<&Proxies>),
     own_host: Option<String>,
 ) -> Result<Trip, Failed> {
     let lower = target.to_ascii_lowercase();
@@ -149,20 +164,49 @@ async fn first(
     let target = if has_scheme { target.to_owned() } else { format!("http://{target}") };
     let url = Url::parse(&target).map_err(|err| format!("could not parse target URL: {err}"))?;
     let host = bare_host(&url)?.to_owned();
-    report.phases(SECONDS, "", &["resolve"]);
-    let (ip, seconds) =
-        address::choose(context, report, probe.family, &host).await.map_err(|()| None)?;
-    report.add_phase(SECONDS, "resolve", seconds);
-    let port = url.port_or_known_default().unwrap_or(80);
-    Ok(Trip {
-        url,
+    let mut trip = Trip {
         method: probe.method.clone(),
         body: request_body(context, probe)?,
         host: own_host,
-        addresses: vec![SocketAddr::new(ip, port)],
+        proxy: on_the_way(proxies, &url)?,
+        place: place(&url, &host),
+        addresses: Vec::new(),
         is_first_host: true,
         referer: None,
-    })
+        url,
+    };
+    let has_url = probe.client.proxy_url.as_ref().is_some_and(|url| !url.is_empty());
+    if !(probe.proxy_resolves && has_url) {
+        report.phases(SECONDS, "", &["resolve"]);
+        let (ip, seconds) =
+            address::choose(context, report, probe.family, &host).await.map_err(|()| None)?;
+        report.add_phase(SECONDS, "resolve", seconds);
+        let port = trip.url.port_or_known_default().unwrap_or(80);
+        let address = SocketAddr::new(ip, port);
+        // `no_proxy` may name the address too.
+        let proxied = proxies.map(|all| all.on_the_way(trip.url.scheme(), &address.to_string()));
+        if proxied.transpose()?.flatten().is_none() {
+            trip.proxy = None;
+        }
+        trip.place = address.to_string();
+        trip.addresses = vec![address];
+    }
+    if trip.proxy.is_some() || trip.addresses.is_empty() {
+        trip.addresses = look_up(context, probe, &trip).await?;
+    }
+    Ok(trip)
+}
+
+/// The proxy on the way to a URL.
+fn on_the_way(proxies: Option<&Proxies>, url: &Url) -> Result<Option<Proxy>, String> {
+    let found = proxies.map(|all| all.on_the_way(url.scheme(), &authority(url)));
+    Ok(found.transpose()?.flatten())
+}
+
+/// Host and port, as a proxy is told them.
+fn place(url: &Url, host: &str) -> String {
+    let port = url.port_or_known_default().unwrap_or(80);
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// The host without the brackets of IPv6.
@@ -182,19 +226,19 @@ fn request_body(context: &Context<'_>, probe: &HttpProbe) -> Result<Bytes, Strin
     Ok(bytes.into())
 }
 
-/// All addresses of a redirect's host, those of the wanted family first.
+/// All addresses of the proxy or of the URL's host, those of the wanted family first.
 async fn look_up(
     context: &Context<'_>,
-    report: &mut Report,
     probe: &HttpProbe,
-    url: &Url,
+    trip: &Trip,
 ) -> Result<Vec<SocketAddr>, Failed> {
-    let watch = Stopwatch::start();
-    let found = context.dialer.lookup(bare_host(url)?).await;
-    report.add_phase(SECONDS, "resolve", watch.seconds());
+    let (host, port) = match &trip.proxy {
+        Some(proxy) => (proxy.host.as_str(), proxy.port),
+        None => (bare_host(&trip.url)?, trip.url.port_or_known_default().unwrap_or(80)),
+    };
+    let found = context.dialer.lookup(host).await;
     let mut found = found.map_err(|err| format!("dial tcp: {err}"))?;
     found.sort_by_key(|address| address.is_ipv6() != probe.family.prefer_v6);
-    let port = url.port_or_known_default().unwrap_or(80);
     Ok(found.into_iter().map(|address| SocketAddr::new(address, port)).collect())
 }
 
@@ -210,14 +254,27 @@ async fn send(
     trip: &Trip,
     cookies: &Cookies,
 ) -> Result<(Head, Body, Option<(TlsFacts, Trusted)>), Failed> {
+    let token = match probe.client.oauth2.as_deref().filter(|_| trip.is_first_host) {
+        Some(oauth2) => Some(context.token(oauth2, USER_AGENT).await?),
+        None => None,
+    };
     let (stream, tls) = connected(context, report, probe, trip).await?;
     let over_http2 = tls.as_ref().is_some_and(|(facts, _)| facts.http2);
-    let headers = headers(context, probe, trip, cookies)?;
+    let mut headers = headers(context, probe, trip, cookies)?;
+    if let Some(token) = token {
+        headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+        headers.push(("Authorization".to_owned(), token));
+    }
     let host = trip.host.clone().unwrap_or_else(|| authority(&trip.url));
-    let path = match trip.url.query() {
+    let mut path = match trip.url.query() {
         Some(query) => format!("{}?{query}", trip.url.path()),
         None => trip.url.path().to_owned(),
     };
+    if let Some(proxy) = trip.proxy.as_ref().filter(|_| tls.is_none()) {
+        path.insert_str(0, &format!("http://{host}"));
+        let own = proxy.authorization.iter().map(Secret::reveal);
+        headers.extend(own.map(|own| ("Proxy-Authorization".to_owned(), own.to_owned())));
+    }
     let outgoing = Outgoing {
         method: &trip.method,
         scheme: trip.url.scheme(),
@@ -250,7 +307,7 @@ async fn connected(
             break;
         }
     }
-    let stream: Stream = Box::new(stream?);
+    let mut stream: Stream = Box::new(stream?);
     let connect = watch.seconds();
     report.debug("connected", &[("seconds", &connect.to_string())]);
     if trip.url.scheme() != "https" {
@@ -263,6 +320,10 @@ async fn connected(
     }
     let client = context.dialer.tls(&settings, context.base, Some(probe.http2));
     let client = client.map_err(|problem| problem.to_string())?;
+    if let Some(proxy) = &trip.proxy {
+        stream = proxy.connect(stream, &trip.place, USER_AGENT).await?;
+        report.debug("connected through the proxy", &[("place", &trip.place)]);
+    }
     let own = trip.host.as_deref().filter(|_| trip.is_first_host).map(without_port);
     let name = own.unwrap_or(bare_host(&trip.url)?);
     let watch = Stopwatch::start();
@@ -307,8 +368,7 @@ fn headers(
         }
     }
     if !has(&found, "user-agent") {
-        let agent = format!("Blackbox-Exporter/watchbell-{}", env!("CARGO_PKG_VERSION"));
-        found.push(("User-Agent".to_owned(), agent));
+        found.push(("User-Agent".to_owned(), USER_AGENT.to_owned()));
     }
     if trip.is_first_host {
         for (name, value) in dial::settings_headers(&probe.client, context.base)? {
@@ -318,7 +378,11 @@ fn headers(
         }
         let (user, password) = (trip.url.username(), trip.url.password());
         if (!user.is_empty() || password.is_some()) && !has(&found, "authorization") {
-            found.push(("Authorization".to_owned(), dial::basic(user, password.unwrap_or(""))));
+            let plain = |text: &str| {
+                String::from_utf8_lossy(&percent::decode_leniently(text.as_bytes())).into_owned()
+            };
+            let value = dial::basic(&plain(user), &plain(password.unwrap_or("")));
+            found.push(("Authorization".to_owned(), value));
         }
     }
     let host = trip.url.host_str().unwrap_or_default();
@@ -353,6 +417,8 @@ fn redirected(head: &Head, trip: &Trip) -> Result<Option<Trip>, String> {
         method: if keeps || is_plain { trip.method.clone() } else { "GET".to_owned() },
         body: if keeps { trip.body.clone() } else { Bytes::new() },
         host: trip.host.clone().filter(|_| is_relative),
+        proxy: None,
+        place: String::new(),
         addresses: Vec::new(),
         is_first_host: false,
         referer: (!to_http).then(|| referer(&trip.url)),
@@ -519,6 +585,8 @@ mod tests {
             method: method.to_owned(),
             body: Bytes::from_static(b"x"),
             host: host.map(str::to_owned),
+            proxy: None,
+            place: String::new(),
             addresses: Vec::new(),
             is_first_host: true,
             referer: None,

@@ -25,15 +25,18 @@ pub use target::{ProbeJob, ProbeTarget};
 
 use super::config::{Module, ProbeKind};
 use super::scrape::printed;
+use crate::sys::clock::SystemClock;
 use crate::sys::dial::{Dialer, Trusted, host_certificates, verification_time};
 use crate::sys::entropy::Entropy;
+use crate::sys::http::{Http as _, SystemHttp, TokenSource};
 use crate::sys::metrics::Family;
+use crate::sys::settings::OAuth2;
 use body::Budget;
 use certificate::Anchor;
 use report::Report;
 use std::fmt;
-use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -43,6 +46,9 @@ const CONCURRENT_MAX: usize = 64;
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// So much earlier than the asker gives up is the answer to be there.
 const TIMEOUT_OFFSET: Duration = Duration::from_millis(500);
+
+/// Token servers and credentials whose tokens are kept from one probe to the next.
+const TOKEN_SOURCES_MAX: usize = 64;
 
 /// What is asked.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,6 +90,10 @@ struct Inner {
     budget: Budget,
     /// The host's trusted certificates as ends of chains, read at the first need.
     anchors: OnceLock<Vec<Anchor>>,
+    /// Talks to token servers, from the first need on.
+    http: OnceLock<SystemHttp>,
+    /// By settings and the folder of their files; the oldest goes when there are too many.
+    tokens: Mutex<Vec<(OAuth2, PathBuf, Arc<TokenSource>)>>,
 }
 
 impl fmt::Debug for Prober {
@@ -98,10 +108,37 @@ struct Context<'a> {
     dialer: &'a Dialer,
     entropy: &'a dyn Entropy,
     base: &'a Path,
+    /// The time of the whole probe.
+    timeout: Duration,
     inner: &'a Inner,
 }
 
 impl Context<'_> {
+    /// The value of `Authorization` by these settings: one token for all probes that have the same.
+    async fn token(&self, settings: &OAuth2, user_agent: &str) -> Result<String, String> {
+        let source = self.token_source(settings)?;
+        let token = source.authorization(Some(user_agent), self.timeout).await;
+        token.map_err(|err| err.to_string())
+    }
+
+    fn token_source(&self, settings: &OAuth2) -> Result<Arc<TokenSource>, String> {
+        let mut known = self.inner.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known.iter().find(|(one, base, _)| one == settings && base == self.base);
+        if let Some((_, _, source)) = found {
+            return Ok(Arc::clone(source));
+        }
+        let client =
+            self.inner.http.get_or_init(SystemHttp::new).client(&settings.client(), self.base);
+        let client = client.map_err(|problem| format!("oauth2: {problem}"))?;
+        let (base, clock) = (self.base.to_owned(), Arc::new(SystemClock::new()));
+        let source = Arc::new(TokenSource::new(settings.clone(), base.clone(), client, clock));
+        if known.len() >= TOKEN_SOURCES_MAX {
+            known.remove(0);
+        }
+        known.push((settings.clone(), base, Arc::clone(&source)));
+        Ok(source)
+    }
+
     /// When the verified chain that lasts longest ends; `None` where nothing was verified.
     fn chain_expiry(&self, chain: &[Vec<u8>], trusted: &Trusted) -> Option<i64> {
         let read = || certificate::anchors(&host_certificates());
@@ -118,8 +155,9 @@ impl Prober {
     pub fn new(entropy: Arc<dyn Entropy>) -> Self {
         let places = Semaphore::new(CONCURRENT_MAX);
         let (dialer, anchors) = (Dialer::system(), OnceLock::new());
-        let budget = Budget::default();
-        Self { inner: Arc::new(Inner { dialer, entropy, places, budget, anchors }) }
+        let (budget, http, tokens) = (Budget::default(), OnceLock::new(), Mutex::default());
+        let inner = Inner { dialer, entropy, places, budget, anchors, http, tokens };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Probes once with a module. Must be called on the async runtime; takes no longer than
@@ -144,7 +182,8 @@ impl Prober {
         report.set("probe_timeout_seconds", timeout.as_secs_f64());
         let seconds = format!("{}", timeout.as_secs_f64());
         report.debug("beginning probe", &[("target", &call.target), ("timeout_seconds", &seconds)]);
-        let done = tokio::time::timeout(timeout, self.run(module, call, &mut report)).await;
+        let done =
+            tokio::time::timeout(timeout, self.run(module, call, timeout, &mut report)).await;
         let success = match done {
             Ok(success) => success?,
             Err(_) => {
@@ -169,6 +208,7 @@ impl Prober {
         &self,
         module: &Module,
         call: &ProbeCall,
+        timeout: Duration,
         report: &mut Report,
     ) -> Result<bool, ProbeError> {
         let inner = &*self.inner;
@@ -178,6 +218,7 @@ impl Prober {
             dialer: &inner.dialer,
             entropy: inner.entropy.as_ref(),
             base: &module.base,
+            timeout,
             inner,
         };
         let (target, hostname) = (call.target.as_str(), call.hostname.as_deref());
@@ -209,6 +250,7 @@ fn timeout(module: &Module, patience: Option<Duration>) -> Duration {
 /// Reads bytes as everything that a server may send in a form of its own; see `tests/fuzz`.
 #[cfg(fuzzing)]
 pub fn fuzz(bytes: &[u8]) {
+    crate::sys::dial::fuzz_proxy(bytes);
     let _ = certificate::read(bytes);
     let _ = dns_message::read(bytes);
     let half = bytes.split_at(bytes.len() / 2);

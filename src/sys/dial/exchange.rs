@@ -26,7 +26,7 @@ pub struct Outgoing<'a> {
     pub scheme: &'a str,
     /// The header `Host`, with the port where it is not the scheme's.
     pub host: &'a str,
-    /// Path and query.
+    /// Path and query; the whole URL for a proxy.
     pub path: &'a str,
     /// All other headers.
     pub headers: &'a [(String, String)],

@@ -2,15 +2,19 @@
 //! want to know how long each step took and what the other end showed of itself.
 //!
 //! Owns sockets that are opened to look at a server rather than to use it. Start reading at
-//! `Dialer`, then `exchange.rs` (HTTP) and `echo.rs` (ICMP).
+//! `Dialer`, then `exchange.rs` (HTTP), `proxy.rs` (the way through one) and `echo.rs` (ICMP).
 //!
 //! Never: keeping a connection for later, following a redirect, a server that nobody named.
 
 mod echo;
 mod exchange;
+mod proxy;
 
 pub use echo::{EchoReply, EchoTerms, echo};
 pub use exchange::{Body, Head, Outgoing, exchange};
+#[cfg(fuzzing)]
+pub use proxy::fuzz as fuzz_proxy;
+pub use proxy::{Proxies, Proxy};
 
 use super::dns::{HostResolver, LookupError};
 use super::http::auth;

@@ -19,6 +19,7 @@ mod proxy;
 mod system;
 pub(super) mod tls;
 
+pub use oauth2::TokenSource;
 #[cfg(fuzzing)]
 pub use pieces::fuzz;
 pub use system::SystemHttp;

@@ -6,11 +6,11 @@
 
 use super::auth::{basic_header, read_secret};
 use super::{HttpClient, HttpError, Method, Request, Response};
+use crate::model::percent::encode_form;
 use crate::sys::clock::SharedClock;
-use crate::sys::settings::{OAuth2, Secret, url_without_password};
+use crate::sys::settings::{OAuth2, Secret};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const LIFE_SECONDS_MAX: u64 = 2_147_483_647;
 
 /// Where a client's tokens come from.
 #[derive(Debug)]
-pub(super) struct TokenSource {
+pub struct TokenSource {
     settings: OAuth2,
     base: PathBuf,
     /// Talks to the token server with TLS and proxy of its own.
@@ -62,7 +62,9 @@ enum Style {
 }
 
 impl TokenSource {
-    pub(super) fn new(
+    /// Tokens by these settings. `client` is one with `OAuth2::client`'s settings; a relative file
+    /// is looked up in `base`.
+    pub fn new(
         settings: OAuth2,
         base: PathBuf,
         client: Arc<dyn HttpClient>,
@@ -76,7 +78,7 @@ impl TokenSource {
     ///
     /// # Errors
     /// The secret's file cannot be read, or the token server gives no token.
-    pub(super) async fn authorization(
+    pub async fn authorization(
         &self,
         user_agent: Option<&str>,
         timeout: Duration,
@@ -124,7 +126,7 @@ impl TokenSource {
         // A grant of another name wins: there are servers that want one.
         let more = settings.endpoint_params.iter();
         params.extend(more.map(|(name, value)| (name.as_str(), value.0.clone())));
-        let mut request = Request::get(&settings.token_url);
+        let mut request = Request::get(settings.token_url.reveal());
         request.method = Method::Post;
         request.timeout = timeout;
         request.body_bytes_max = ANSWER_BYTES_MAX;
@@ -135,7 +137,7 @@ impl TokenSource {
         }
         match style {
             Style::Header => {
-                let (id, secret) = (escaped(&settings.client_id), escaped(secret));
+                let (id, secret) = (encode_form(&settings.client_id), encode_form(secret));
                 header("authorization", basic_header(&id, &secret));
             }
             Style::Params => {
@@ -145,8 +147,9 @@ impl TokenSource {
                 }
             }
         }
-        let pair =
-            |(name, value): (&&str, &String)| format!("{}={}", escaped(name), escaped(value));
+        let pair = |(name, value): (&&str, &String)| {
+            format!("{}={}", encode_form(name), encode_form(value))
+        };
         request.body = params.iter().map(pair).collect::<Vec<_>>().join("&").into();
         request
     }
@@ -178,7 +181,7 @@ impl TokenSource {
         if matches!(err, HttpError::Timeout) {
             return HttpError::Timeout;
         }
-        let url = url_without_password(&self.settings.token_url);
+        let url = self.settings.token_url.to_string();
         let url = url.split(['?', '#']).next().unwrap_or_default();
         HttpError::Broken(format!("Post {url:?}: {err}"))
     }
@@ -280,22 +283,6 @@ fn error_code(body: &[u8]) -> Option<&'static str> {
     let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
     let code = answer.get("error")?.as_str()?;
     CODES.into_iter().find(|known| *known == code)
-}
-
-/// `text` as part of a form, as Go's `url.QueryEscape` has it.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else if byte == b' ' {
-            out.push('+');
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -498,7 +485,7 @@ mod tests {
 
         #[test]
         fn what_is_escaped_reads_back(text in ".{0,40}") {
-            let form = format!("access_token={}", escaped(&text));
+            let form = format!("access_token={}", encode_form(&text));
             prop_assert_eq!(read_form(form.as_bytes()).access_token, text);
         }
     }

@@ -1,7 +1,7 @@
 //! Which proxy a client goes through, and what it tells it.
 
 use crate::model::Problem;
-use crate::sys::settings::{HttpClientSettings, ProxyHeaders};
+use crate::sys::settings::{HttpClientSettings, ProxyHeaders, ShownUrl};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{ClientBuilder, NoProxy, Proxy};
 
@@ -15,7 +15,9 @@ pub(super) fn with_proxy(
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<ClientBuilder, Problem> {
     let headers = connect_headers(&settings.proxy_connect_header)?;
-    if let Some(url) = settings.proxy_url.as_deref().filter(|url| !url.is_empty()) {
+    if let Some(url) =
+        settings.proxy_url.as_ref().map(ShownUrl::reveal).filter(|url| !url.is_empty())
+    {
         let without = settings.no_proxy.as_deref().and_then(NoProxy::from_string);
         let Some(headers) = headers else {
             let proxy = Proxy::all(url).map_err(|_| unreadable())?;

@@ -9,7 +9,7 @@ use super::plain::{Get, PlainPool};
 use super::proxy::with_proxy;
 use super::tls::{self, HostRoots};
 use super::{Http, HttpClient, HttpError, Method, Pending, Prepared, Request, Response};
-use crate::model::Problem;
+use crate::model::{Problem, percent};
 use crate::sys::clock::SystemClock;
 use crate::sys::dns::HostResolver;
 use crate::sys::event_loop::{self, within};
@@ -401,27 +401,8 @@ fn take_user(url: &mut Url) -> Option<HeaderValue> {
     // Neither can fail for a URL with a host, which http and https always have.
     let _ = url.set_username("");
     let _ = url.set_password(None);
-    let plain = percent_decode(&plain);
+    let plain = percent::decode_leniently(plain.as_bytes());
     HeaderValue::try_from(format!("Basic {}", STANDARD.encode(plain))).ok()
-}
-
-fn percent_decode(text: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                out.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            Some(_) | None => {
-                out.push(*first);
-                rest = after;
-            }
-        }
-    }
-    out
 }
 
 fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, HttpError> {

@@ -1,19 +1,18 @@
 //! Functions on addresses: hosts with ports, URLs, links to graphs.
 
+use crate::model::percent;
 use std::net::IpAddr;
-
-pub(super) use crate::template::builtins::query_escape;
 
 /// The path of the page that shows `expression` as a table.
 ///
 /// Source: prometheus, util/strutil/strconv.go.
 pub fn table_link(expression: &str) -> String {
-    format!("/graph?g0.expr={}&g0.tab=1", query_escape(expression))
+    format!("/graph?g0.expr={}&g0.tab=1", percent::encode_form(expression))
 }
 
 /// The path of the page that shows `expression` as a graph.
 pub(super) fn graph_link(expression: &str) -> String {
-    format!("/graph?g0.expr={}&g0.tab=0", query_escape(expression))
+    format!("/graph?g0.expr={}&g0.tab=0", percent::encode_form(expression))
 }
 
 /// The host of `host:port`, or all of it when it has no port.
@@ -43,31 +42,8 @@ pub(super) fn path_of(url: &str) -> String {
 
 /// Go's `url.QueryUnescape`.
 pub(super) fn unescape(text: &str) -> Result<String, String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digits = [rest.next(), rest.next()];
-                let [Some(high), Some(low)] = digits.map(|digit| digit.and_then(hex)) else {
-                    let shown: String = ['%'].into_iter().chain(shown(digits)).collect();
-                    return Err(format!("invalid URL escape {shown:?}"));
-                };
-                bytes.push(high * 16 + low);
-            }
-            byte => bytes.push(byte),
-        }
-    }
+    let bytes = percent::decode_form(text.as_bytes())?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
-}
-
-fn shown(digits: [Option<u8>; 2]) -> impl Iterator<Item = char> {
-    digits.into_iter().flatten().map(char::from)
 }
 
 /// Go's `net.SplitHostPort`.

@@ -16,7 +16,7 @@ use super::functions::Functions;
 use super::json::to_json;
 use super::time::Time;
 use super::value::{List, Map, Object, Record, Value};
-use crate::model::{Labels, Timestamp, duration};
+use crate::model::{Labels, Timestamp, duration, percent};
 
 pub use links::table_link;
 
@@ -59,7 +59,7 @@ pub fn rule_functions(ctx: RuleContext<'_>) -> Functions<'_> {
         .add("title", Exactly(1), |args| on_text(args, |text| text::title(text, false)))
         .add("stripPort", Exactly(1), |args| on_text(args, links::strip_port))
         .add("stripDomain", Exactly(1), |args| on_text(args, links::strip_domain))
-        .add("urlQueryEscape", Exactly(1), |args| on_text(args, links::query_escape))
+        .add("urlQueryEscape", Exactly(1), |args| on_text(args, percent::encode_form))
         .add("graphLink", Exactly(1), |args| on_text(args, links::graph_link))
         .add("tableLink", Exactly(1), |args| on_text(args, links::table_link))
         .add("externalURL", Exactly(0), move |_| Ok(ctx.external_url.into()))

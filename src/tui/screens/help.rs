@@ -51,6 +51,9 @@ fn contexts_below(model: &Model) -> Vec<Context> {
         ScreenName::Explore => {
             vec![Context::Explore, Context::ExplorePrompt, Context::Chart, Context::List]
         }
+        ScreenName::Targets if model.target.open.is_some() => {
+            vec![Context::Target, Context::List]
+        }
         ScreenName::Targets => vec![Context::Targets, Context::List],
         ScreenName::Rules => vec![Context::Rules, Context::List],
         ScreenName::Silences => vec![Context::Silences, Context::Sheet, Context::List],

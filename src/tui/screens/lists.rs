@@ -1,6 +1,6 @@
 //! What Targets, Rules and Silences share: a filtered list, a selected row, keys that act on it.
 
-use super::{alerts, explore, rules, sheet, silences, targets};
+use super::{alerts, explore, rules, sheet, silences, target, targets};
 use crate::tui::keys::Action;
 use crate::tui::model::Model;
 use crate::tui::options::ScreenName;
@@ -96,7 +96,7 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::Copy => {
             let text = match model.screen {
-                ScreenName::Targets => targets::current(model).map(|one| one.scrape_url.clone()),
+                ScreenName::Targets => targets::current(model).map(targets::Row::copied),
                 ScreenName::Rules => rules::current(model).map(|one| one.query.to_owned()),
                 _ => silences::current(model).map(silences::amtool),
             };
@@ -104,11 +104,15 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::Explore => {
             let expr = match model.screen {
-                ScreenName::Targets => targets::current(model).map(targets::up_expr),
+                ScreenName::Targets => targets::current(model).and_then(targets::up_expr),
                 ScreenName::Rules => rules::current(model).map(|one| one.compared().to_owned()),
                 _ => None,
             };
             return expr.map_or_else(Vec::new, |expr| explore::show(model, &expr));
+        }
+        Action::Open if model.screen == ScreenName::Targets => return target::open(model),
+        Action::ToggleHidden if model.screen == ScreenName::Targets => {
+            target::toggle_dropped(model);
         }
         Action::Add => sheet::open_empty(model),
         Action::Expire => silences::ask_expire(model),

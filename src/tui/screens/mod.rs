@@ -17,7 +17,8 @@ mod rules;
 pub(super) mod sheet;
 mod silences;
 mod status;
-mod targets;
+pub(super) mod target;
+pub(super) mod targets;
 
 use super::data::Counts;
 use super::fmt;
@@ -52,6 +53,9 @@ pub(super) fn contexts(model: &Model) -> Vec<Context> {
         ScreenName::Explore if model.explore.editing => vec![Context::ExplorePrompt],
         ScreenName::Explore => {
             vec![Context::Explore, Context::Chart, Context::List, Context::Global]
+        }
+        ScreenName::Targets if model.target.open.is_some() => {
+            vec![Context::Target, Context::List, Context::Global]
         }
         ScreenName::Targets => vec![Context::Targets, Context::List, Context::Global],
         ScreenName::Rules => vec![Context::Rules, Context::List, Context::Global],
@@ -118,7 +122,15 @@ pub(super) fn typed(model: &mut Model) -> Vec<Effect> {
 
 /// Goes up one level; false on a top screen.
 pub(super) fn leave(model: &mut Model) -> bool {
-    model.screen == ScreenName::Alerts && model.alerts.detail.take().is_some()
+    match model.screen {
+        ScreenName::Alerts => model.alerts.detail.take().is_some(),
+        ScreenName::Targets => model.target.open.take().is_some(),
+        ScreenName::Overview
+        | ScreenName::Explore
+        | ScreenName::Rules
+        | ScreenName::Silences
+        | ScreenName::Status => false,
+    }
 }
 
 /// Paints everything.
@@ -129,12 +141,10 @@ pub(super) fn draw(model: &Model, buf: &mut Buffer) {
         draw_tiny(model, &mut pen, area);
     } else {
         draw_title(model, &mut pen, area);
-        let tabs = area.height >= 20;
-        if tabs {
+        if has_tabs(area) {
             draw_tabs(model, &mut pen, area);
         }
-        let body = below(area, if tabs { 2 } else { 1 });
-        draw_screen(model, &mut pen, top(body, body.height - 1));
+        draw_screen(model, &mut pen, body_of(area));
     }
     draw_overlays(model, &mut pen, area);
     draw_hints(model, &mut pen, area);
@@ -143,13 +153,26 @@ pub(super) fn draw(model: &Model, buf: &mut Buffer) {
     }
 }
 
+const fn has_tabs(area: Rect) -> bool {
+    area.height >= 20
+}
+
+/// What the title, the tabs and the hints leave to a screen.
+fn body_of(area: Rect) -> Rect {
+    let body = below(area, if has_tabs(area) { 2 } else { 1 });
+    top(body, body.height.saturating_sub(1))
+}
+
 fn draw_screen(model: &Model, pen: &mut Pen<'_>, body: Rect) {
     match model.screen {
         ScreenName::Overview => overview::draw(model, pen, body),
         ScreenName::Alerts if model.alerts.detail.is_some() => detail::draw(model, pen, body),
         ScreenName::Alerts => alerts::draw(model, pen, body),
         ScreenName::Explore => explore::draw(model, pen, body),
-        ScreenName::Targets => targets::draw(model, pen, body),
+        ScreenName::Targets => match &model.target.open {
+            Some(open) => target::draw(model, pen, body, open),
+            None => targets::draw(model, pen, body),
+        },
         ScreenName::Rules => rules::draw(model, pen, body),
         ScreenName::Silences => silences::draw(model, pen, body),
         ScreenName::Status => status::draw(model, pen, body),

@@ -176,7 +176,8 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     out
 }
 
-/// `text` in lines of at most `width` columns, broken at spaces where there are some.
+/// `text` in lines of at most `width` columns, broken at spaces; a word that is longer than a line
+/// is broken where the line ends.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -188,10 +189,30 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.push_str(word);
+        let mut rest = word;
+        while line.is_empty() && wide(rest) > width {
+            let (head, tail) = rest.split_at(prefix_bytes(rest, width));
+            if tail.is_empty() {
+                break;
+            }
+            lines.push(head.to_owned());
+            rest = tail;
+        }
+        line.push_str(rest);
     }
     lines.push(line);
     lines
+}
+
+/// The bytes of the characters that fit `width` columns, at least one character.
+fn prefix_bytes(text: &str, width: usize) -> usize {
+    let mut used = 0;
+    let mut ends = text.char_indices().skip_while(|(_, c)| {
+        used += c.width().unwrap_or(0);
+        used <= width
+    });
+    let first = text.chars().next().map_or(0, char::len_utf8);
+    ends.next().map_or(text.len(), |(end, _)| end.max(first))
 }
 
 /// Rows of a list that are shown: whole pages, so that moving within one redraws two rows.
@@ -255,5 +276,8 @@ mod tests {
     fn text_breaks_at_spaces() {
         assert_eq!(wrap("one two three", 8), ["one two", "three"]);
         assert_eq!(wrap("", 8), [""]);
+        assert_eq!(wrap("a http://host/path b", 6), ["a", "http:/", "/host/", "path b"]);
+        assert_eq!(wrap("日本語", 1), ["日", "本", "語"]);
+        assert_eq!(wrap("abcdef", 3), ["abc", "def"]);
     }
 }

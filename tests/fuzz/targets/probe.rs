@@ -1,4 +1,4 @@
-//! What probed servers send: certificates and answers of DNS, read as bytes.
+//! What probed servers and proxies send: certificates, answers of DNS, answers to CONNECT.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

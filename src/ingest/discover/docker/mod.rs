@@ -8,12 +8,11 @@ use super::super::limits::{
 };
 use super::json::{Few, FewNames};
 use super::{ANSWER_DEADLINE, Answers, Client, Means, client, decoded, fetch, host_port};
-use crate::model::Labels;
+use crate::model::{Labels, percent};
 use crate::sys::http::Request;
 use crate::sys::settings::{HttpClientSettings, url_without_password};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 const CONTAINER: &str = "__meta_docker_container_";
@@ -67,7 +66,7 @@ impl Daemon {
         let mut path = "/containers/json".to_owned();
         if !self.section.filters.is_empty() {
             path.push_str("?filters=");
-            escape_into(&mut path, &filters(&self.section));
+            path.push_str(&percent::encode(&filters(&self.section), b""));
         }
         let told = |what: &'static str| move |problem| (what, problem);
         let containers = self.get(&path).await.map_err(told("listing containers"))?;
@@ -98,17 +97,6 @@ fn filters(section: &DockerDiscovery) -> String {
     let form: BTreeMap<_, _> =
         section.filters.iter().map(|(name, set)| (name, values(set))).collect();
     serde_json::to_string(&form).unwrap_or_default()
-}
-
-/// Adds `text` with everything but letters, digits and `-._~` as `%xx`.
-fn escape_into(url: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            let _ = write!(url, "%{byte:02X}");
-        }
-    }
 }
 
 #[derive(Default, Deserialize)]

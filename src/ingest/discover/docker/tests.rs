@@ -114,9 +114,6 @@ fn filters_are_written_as_docker_reads_them() {
                         {name: none, values: []}]";
     let text = filters(&section(filters_yaml));
     assert_eq!(text, r#"{"name":{"db":true,"web":true},"status":{"running":true}}"#);
-    let mut url = String::new();
-    escape_into(&mut url, "{\"a b\"");
-    assert_eq!(url, "%7B%22a%20b%22");
 }
 
 #[test]
