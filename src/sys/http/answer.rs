@@ -100,12 +100,13 @@ impl Stream for Socket {
 /// Reads the rest of an answer that has begun; whether the connection can be used again.
 pub(super) async fn read(
     connection: &mut dyn Stream,
-    head: Head,
+    mut head: Head,
     terms: &Terms,
     room: Vec<u8>,
 ) -> Result<(Response, bool), HttpError> {
     let io = |err: io::Error| broken(&err, &terms.shown);
-    let (answered, rest) = head.read(connection, terms.wanted).await.map_err(io)?;
+    let answered = head.read(connection, terms.wanted).await.map_err(io)?;
+    let Head { bytes: rest, is_drained } = head;
     let mut response = Response {
         status: answered.status,
         length_known: !matches!(answered.length, Length::UntilClose),
@@ -125,7 +126,7 @@ pub(super) async fn read(
         return Err(HttpError::TooLarge { limit: terms.limit });
     }
     let mut sink = BodySink::new(encoding.as_deref(), terms.limit, announced, room)?;
-    let mut body = Body { connection, rest, is_drained: false, terms };
+    let mut body = Body { connection, rest, is_drained, terms };
     let is_whole = match answered.length {
         Length::Bytes(len) => body.bytes(len, &mut sink).await?,
         Length::Chunked => body.chunks(&mut sink).await?,
@@ -156,33 +157,34 @@ struct Answered {
 #[derive(Debug, Default)]
 pub(super) struct Head {
     bytes: BytesMut,
+    /// Whether the last read took all that was there.
+    is_drained: bool,
 }
 
 impl Head {
     /// Waits for the first bytes.
     pub(super) async fn begin(&mut self, connection: &mut dyn Stream) -> io::Result<()> {
-        self.bytes.reserve(PIECE_BYTES / 4);
-        match connection.read_buf(&mut self.bytes).await? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(()),
-        }
+        self.bytes.reserve(PIECE_BYTES);
+        let offered = self.bytes.capacity() - self.bytes.len();
+        let count = connection.read_buf(&mut self.bytes).await?;
+        self.is_drained = count < offered;
+        if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
-    /// The head, and the bytes of the body that came with it.
+    /// What the head says; the bytes of the body that came with it are left.
     async fn read(
-        mut self,
+        &mut self,
         connection: &mut dyn Stream,
         wanted: Wanted,
-    ) -> io::Result<(Answered, BytesMut)> {
+    ) -> io::Result<Answered> {
         loop {
             if let Some((answered, len)) = parse_head(&self.bytes, wanted)? {
-                let rest = self.bytes.split_off(len);
+                self.bytes = self.bytes.split_off(len);
                 // Told before the answer proper: 100 Continue and its kin.
                 if (100..200).contains(&answered.status) {
-                    self.bytes = rest;
                     continue;
                 }
-                return Ok((answered, rest));
+                return Ok(answered);
             }
             if self.bytes.len() > HEAD_BYTES_MAX {
                 return Err(io::Error::other("the head of the answer is too long"));
