@@ -29,12 +29,31 @@ pub(super) fn parse(token: &[u8]) -> Option<f64> {
 #[inline]
 pub(super) fn at_line_end(rest: &[u8]) -> Option<(f64, usize)> {
     let [b' ', number @ ..] = rest else { return None };
+    if let Some((value, len)) = whole_at_line_end(number) {
+        return Some((value, len + 2));
+    }
     // Words, and the signs that they may not have, are for `parse`.
     if !matches!(number, [b'0'..=b'9', ..] | [b'-', b'0'..=b'9', ..]) {
         return None;
     }
     let (value, len) = fast_float2::parse_partial::<f64, _>(number).ok()?;
     (value.is_finite() && number.get(len) == Some(&b'\n')).then_some((value, len + 2))
+}
+
+/// A whole number that a float has exactly, up to the line break; its value and its digits.
+#[inline]
+fn whole_at_line_end(text: &[u8]) -> Option<(f64, usize)> {
+    // Ten to the fifteenth is below 2^53.
+    const DIGITS_MAX: usize = 15;
+    let mut whole = 0_u64;
+    for (digits, byte) in text.iter().take(DIGITS_MAX + 1).enumerate() {
+        match byte {
+            b'0'..=b'9' => whole = whole * 10 + u64::from(byte - b'0'),
+            b'\n' if digits > 0 => return Some((whole as f64, digits)),
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// Milliseconds since the epoch, as text 0.0.4 writes timestamps: digits only.
@@ -100,6 +119,40 @@ mod tests {
         }
         let nan = parse(b"nAn").expect("a value");
         assert_eq!(nan.to_bits(), ORDINARY_NAN_BITS);
+    }
+
+    #[test]
+    fn a_number_at_a_line_end_is_read_as_any_other() {
+        for text in [
+            "0",
+            "7",
+            "007",
+            "999999999999999",
+            "1000000000000000",
+            "18446744073709551616",
+            "-0",
+            "-5",
+            "1.5",
+            "1e3",
+            "1e400",
+            "NaN",
+            "+Inf",
+            "-inf",
+            "-nan",
+            "",
+            "-",
+            "1x",
+            "1 2",
+            "0x1",
+        ] {
+            let line = format!(" {text}\nnext 1\n");
+            let found = at_line_end(line.as_bytes());
+            let is_plain = text.bytes().all(|byte| b"0123456789.e-".contains(&byte));
+            let expected = parse(text.as_bytes()).filter(|_| is_plain);
+            let expected = expected.map(|value| (value.to_bits(), text.len() + 2));
+            assert_eq!(found.map(|(value, len)| (value.to_bits(), len)), expected, "{text:?}");
+            assert_eq!(at_line_end(format!(" {text}").as_bytes()), None, "{text:?} may be cut");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Source: prometheus, promql/engine.go (NewEngine).
 
 use crate::promql::{self, Output, Stats};
-use crate::sys::metrics::{Cell, Quantiles, Registry};
+use crate::sys::metrics::{Cell, QUANTILES, Quantiles, Registry};
 use std::time::Duration;
 
 /// Where the time of a query went.
@@ -53,7 +53,7 @@ impl QueryMetrics {
         };
         let slice = |slice| {
             let name = "prometheus_engine_query_duration_seconds";
-            registry.summary(name, "Query timings", &[("slice", slice)])
+            registry.summary(name, "Query timings", &[("slice", slice)], QUANTILES)
         };
         let help = "The max number of concurrent queries.";
         registry

@@ -56,11 +56,13 @@ impl Buckets {
 }
 
 /// Observations of which the latest are kept, for quantiles over them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Quantiles(Arc<Mutex<Recent>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Recent {
+    /// The quantiles that are shown, by the text of their label.
+    shown: &'static [(&'static str, f64)],
     latest: VecDeque<f64>,
     sum: f64,
     count: f64,
@@ -68,10 +70,15 @@ struct Recent {
 
 /// So many observations make the quantiles.
 const RECENT_MAX: usize = 512;
-/// The quantiles of every summary: those of Prometheus' own.
-const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
+/// The quantiles of most summaries: those of Prometheus' own.
+pub const QUANTILES: &[(&str, f64)] = &[("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99)];
 
 impl Quantiles {
+    fn new(shown: &'static [(&'static str, f64)]) -> Self {
+        let recent = Recent { shown, latest: VecDeque::new(), sum: 0.0, count: 0.0 };
+        Self(Arc::new(Mutex::new(recent)))
+    }
+
     /// Counts one observation.
     pub fn observe(&self, value: f64) {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,16 +96,15 @@ impl Quantiles {
         let mut sorted: Vec<f64> = recent.latest.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
         let one = |suffix, labels, value| FamilySample { suffix, labels, value };
-        let quantile = |q: f64| {
+        let quantile = |(text, q): &(&str, f64)| {
             let rank = sorted
                 .iter()
                 .enumerate()
                 .find(|(place, _)| (place + 1) as f64 >= q * sorted.len() as f64);
-            let text = crate::model::value_text::plain(q);
-            let labels = labels.to_builder().set("quantile", text).build();
+            let labels = labels.to_builder().set("quantile", *text).build();
             one("", labels, rank.map_or(f64::NAN, |(_, value)| *value))
         };
-        let mut samples: Vec<FamilySample> = QUANTILES.into_iter().map(quantile).collect();
+        let mut samples: Vec<FamilySample> = recent.shown.iter().map(quantile).collect();
         samples.push(one("_sum", labels.clone(), recent.sum));
         samples.push(one("_count", labels.clone(), recent.count));
         samples
@@ -184,9 +190,16 @@ impl Registry {
         }
     }
 
-    /// The summary of this name and these labels, made at the first call.
-    pub fn summary(&self, name: &str, help: &'static str, labels: &[(&str, &str)]) -> Quantiles {
-        let made = Series::Quantiles(Quantiles::default());
+    /// The summary of this name and these labels, made at the first call; it shows the quantiles
+    /// with these texts, from 0 to 1.
+    pub fn summary(
+        &self,
+        name: &str,
+        help: &'static str,
+        labels: &[(&str, &str)],
+        shown: &'static [(&'static str, f64)],
+    ) -> Quantiles {
+        let made = Series::Quantiles(Quantiles::new(shown));
         match self.entry(name, help, MetricType::Summary, labels, made) {
             Series::Quantiles(quantiles) => quantiles,
             Series::Cell(_) | Series::Buckets(_) => panic!("BUG: {name} is no summary"),
@@ -293,7 +306,7 @@ mod tests {
     #[test]
     fn quantiles_are_of_the_latest_and_the_count_is_of_all() {
         let registry = Registry::new();
-        let summary = registry.summary("s", "Times.", &[("a", "1")]);
+        let summary = registry.summary("s", "Times.", &[("a", "1")], QUANTILES);
         let found = || -> Vec<(String, f64)> {
             let samples = registry.gather().remove(0).samples;
             samples

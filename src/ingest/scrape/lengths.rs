@@ -1,34 +1,23 @@
 //! How long the time between two scrapes really was: `prometheus_target_interval_length_seconds`,
 //! which dashboards read as quantiles for each configured interval.
 
-use crate::sys::metrics::{Cell, Registry};
-use std::collections::{BTreeMap, VecDeque};
+use crate::sys::metrics::{Quantiles, Registry};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 const NAME: &str = "prometheus_target_interval_length_seconds";
 const HELP: &str = "Time between two scrapes, for each configured interval.";
 
-/// The quantiles that Prometheus offers, as text and in percent.
-const PERCENTS: [(&str, usize); 5] =
-    [("0.01", 1), ("0.05", 5), ("0.5", 50), ("0.9", 90), ("0.99", 99)];
-
-/// Lengths that the quantiles are taken of: enough for the 99th, cheap to sort.
-const RECENT: usize = 256;
-
-#[derive(Debug)]
-struct Recent {
-    seconds: VecDeque<f64>,
-    /// The same in order: to sort them at each scrape would take as long as to read its lines.
-    sorted: Vec<f64>,
-    quantiles: Vec<Cell>,
-}
+/// The quantiles that Prometheus offers.
+const SHOWN: &[(&str, f64)] =
+    &[("0.01", 0.01), ("0.05", 0.05), ("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99)];
 
 /// The lengths of all intervals.
 #[derive(Debug)]
 pub(super) struct Lengths {
     registry: Registry,
-    by_interval: Mutex<BTreeMap<Duration, Recent>>,
+    by_interval: Mutex<BTreeMap<Duration, Quantiles>>,
 }
 
 impl Lengths {
@@ -40,40 +29,11 @@ impl Lengths {
     /// A target of this interval was scraped `length` after its scrape before.
     pub(super) fn observe(&self, interval: Duration, length: Duration) {
         let mut all = self.by_interval.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = all.entry(interval).or_insert_with(|| self.recent(interval));
-        recent.push(length.as_secs_f64());
-        let sorted = &recent.sorted;
-        for ((_, percent), cell) in PERCENTS.iter().zip(&recent.quantiles) {
-            let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-            cell.set(sorted.get(place).copied().unwrap_or(f64::NAN));
-        }
+        all.entry(interval).or_insert_with(|| self.made(interval)).observe(length.as_secs_f64());
     }
 
-    fn recent(&self, interval: Duration) -> Recent {
-        let interval = go_text(interval);
-        let cell = |quantile: &str| {
-            self.registry.gauge(NAME, HELP, &[("interval", &interval), ("quantile", quantile)])
-        };
-        Recent {
-            seconds: VecDeque::with_capacity(RECENT),
-            sorted: Vec::with_capacity(RECENT),
-            quantiles: PERCENTS.iter().map(|(text, _)| cell(text)).collect(),
-        }
-    }
-}
-
-impl Recent {
-    /// Takes a length in, and the oldest out when there are enough.
-    fn push(&mut self, seconds: f64) {
-        if self.seconds.len() == RECENT
-            && let Some(oldest) = self.seconds.pop_front()
-            && let Ok(place) = self.sorted.binary_search_by(|one| one.total_cmp(&oldest))
-        {
-            self.sorted.remove(place);
-        }
-        self.seconds.push_back(seconds);
-        let place = self.sorted.partition_point(|one| one.total_cmp(&seconds).is_lt());
-        self.sorted.insert(place, seconds);
+    fn made(&self, interval: Duration) -> Quantiles {
+        self.registry.summary(NAME, HELP, &[("interval", &go_text(interval))], SHOWN)
     }
 }
 
@@ -114,16 +74,29 @@ mod tests {
     fn quantiles_are_those_of_recent_lengths() {
         let registry = Registry::new();
         let lengths = Lengths::new(&registry);
-        let interval = Duration::from_secs(15);
-        // Old ones leave: these are gone after the next 256.
-        lengths.observe(interval, Duration::from_secs(1_000));
-        for millis in 1..=256 {
-            lengths.observe(interval, Duration::from_millis(millis));
+        for millis in 1..=100 {
+            lengths.observe(Duration::from_secs(15), Duration::from_millis(millis));
         }
-        let found = |quantile| {
-            registry.gauge(NAME, HELP, &[("interval", "15s"), ("quantile", quantile)]).get()
-        };
-        // Nearest rank: the 128th and the 254th of 256.
-        assert_eq!((found("0.5"), found("0.99")), (0.128, 0.254));
+        let families = registry.gather();
+        let samples = &families.iter().find(|family| family.name == NAME).expect("it").samples;
+        let found: Vec<_> = samples
+            .iter()
+            .map(|sample| (sample.suffix, sample.labels.get("quantile"), sample.value))
+            .collect();
+        // Nearest rank.
+        assert_eq!(
+            found,
+            [
+                ("", Some("0.01"), 0.001),
+                ("", Some("0.05"), 0.005),
+                ("", Some("0.5"), 0.05),
+                ("", Some("0.9"), 0.09),
+                ("", Some("0.99"), 0.099),
+                ("_sum", None, samples.get(5).expect("a sum").value),
+                ("_count", None, 100.0),
+            ]
+        );
+        assert!(samples.iter().all(|sample| sample.labels.get("interval") == Some("15s")));
+        assert!((samples.get(5).expect("a sum").value - 5.05).abs() < 1e-9);
     }
 }

@@ -172,11 +172,7 @@ impl Head {
     }
 
     /// What the head says; the bytes of the body that came with it are left.
-    async fn read(
-        &mut self,
-        connection: &mut dyn Stream,
-        wanted: Wanted,
-    ) -> io::Result<Answered> {
+    async fn read(&mut self, connection: &mut dyn Stream, wanted: Wanted) -> io::Result<Answered> {
         loop {
             if let Some((answered, len)) = parse_head(&self.bytes, wanted)? {
                 self.bytes = self.bytes.split_off(len);
