@@ -335,6 +335,38 @@ proptest! {
     }
 
     #[test]
+    fn comments_that_are_passed_over_change_no_sample(
+        lines in proptest::collection::vec(line(), 0..12),
+        kinds in proptest::collection::vec("gauge|counter|untyped|histogram|summary", 12),
+    ) {
+        let typed = lines.iter().zip(&kinds).map(|(line, kind)| {
+            let name = line.split(['{', ' ']).next().unwrap_or_default();
+            format!("# TYPE {name} {kind}\n{line}")
+        });
+        let body: String = typed.collect();
+        let read = |passes: bool| {
+            let mut parser = Parser::new(body.as_bytes(), Format::Text);
+            let mut found = Vec::new();
+            loop {
+                if let Some(line) = parser.comment_ahead()
+                    && passes
+                    && parser.pass_comment(line)
+                {
+                    continue;
+                }
+                let Some(entry) = parser.next() else { return Ok(found) };
+                if let Entry::Sample(line) = entry? {
+                    found.push((line.series.raw().to_vec(), line.series.normalize()));
+                }
+            }
+        };
+        // Only what was read without a fault is passed over.
+        if let Ok(all) = read(false) {
+            prop_assert_eq!(read(true), Ok::<_, ParseError>(all));
+        }
+    }
+
+    #[test]
     fn what_is_printed_is_read_again(
         name in "[a-zA-Z_:][a-z0-9:]{0,8}|.{1,8}",
         labels in labels(),
