@@ -134,27 +134,23 @@ impl<'a> Parser<'a> {
         Carry { family, normalize: self.normalize, saw_eof: self.saw_eof }
     }
 
-    /// The sample of the next line, when its series part is so many bytes long and `is_known`:
-    /// then its end need not be looked for. `None` leaves the line to `next`.
+    /// Passes over the next line, when its series part is so many bytes long and `is_known`, and
+    /// nothing but a number stands behind it: the number. `None` leaves the line to `next`.
     #[inline]
-    pub fn known_sample(
+    pub fn known_value(
         &mut self,
         len: usize,
         is_known: impl FnOnce(&[u8], Normalize) -> bool,
-    ) -> Option<Result<SampleLine<'a>, ParseError>> {
-        let start = self.at;
+    ) -> Option<f64> {
         let (raw, after) = self.rest().split_at_checked(len)?;
-        // What is known ends here too, unless braces or more of a name follow.
-        let ends = matches!(after, [b' ', next, ..] if !matches!(next, b' ' | b'\t' | b'{'));
-        let normalize = self.normalize_for(raw);
-        if self.done || !ends || !is_known(raw, normalize) {
+        // What is known ends here too: it is followed by a blank and a digit, not by braces.
+        let (value, value_len) = value::at_line_end(after)?;
+        let fits = len + value_len <= LINE_BYTES_MAX;
+        if self.done || !fits || !is_known(raw, self.normalize_for(raw)) {
             return None;
         }
-        self.at += len;
-        Some(self.behind_series(start, raw, normalize).map_err(|fault| {
-            self.done = true;
-            ParseError::at(self.body, fault.offset, fault.message)
-        }))
+        self.at += len + value_len;
+        Some(value)
     }
 
     /// The next line as it is written, without its end, when it is a `# HELP` or a `# TYPE`.
@@ -175,7 +171,8 @@ impl<'a> Parser<'a> {
     /// bounds or quantiles are written anew for have to be read.
     pub fn pass_comment(&mut self, line: &[u8]) -> bool {
         if line.starts_with(b"# TYPE ") {
-            if !(line.ends_with(b" gauge") || line.ends_with(b" counter")) {
+            let plain: [&[u8]; 4] = [b" gauge", b" counter", b" untyped", b" unknown"];
+            if !plain.iter().any(|kind| line.ends_with(kind)) {
                 return false;
             }
             self.normalize = Normalize::Nothing;

@@ -264,8 +264,15 @@ fn line() -> impl Strategy<Value = String> {
         Just("# x"),
         Just(""),
     ];
-    let value =
-        prop_oneof![Just(" 1"), Just("  2"), Just(" 3 17"), Just(" x"), Just(""), Just(" {} 1")];
+    let value = prop_oneof![
+        Just(" 1"),
+        Just(" -0.5"),
+        Just("  2"),
+        Just(" 3 17"),
+        Just(" x"),
+        Just(""),
+        Just(" {} 1")
+    ];
     (series, value, prop_oneof![9 => Just("\n"), 1 => Just("")])
         .prop_map(|(series, value, end)| format!("{series}{value}{end}"))
 }
@@ -295,31 +302,28 @@ proptest! {
     ) {
         let (format, end) =
             if is_open_metrics { (Format::OpenMetrics, "# EOF\n") } else { (Format::Text, "") };
-        let shown = |line: &SampleLine<'_>| {
-            let mut pairs = Pairs::new();
-            line.series.read(&mut pairs).ok();
-            format!("{pairs:?} {} {:?} {:?}", line.value, line.ts, line.series.normalize())
+        let shown = |raw: &[u8], value: f64, ts: Option<Timestamp>, how: Normalize| {
+            format!("{:?} {value:?} {ts:?} {how:?}", String::from_utf8_lossy(raw))
         };
         let read = |lines: &[String], known: &[(Vec<u8>, Normalize)]| {
             let body = lines.concat() + end;
             let mut parser = Parser::new(body.as_bytes(), format);
             let (mut texts, mut seen) = (Vec::new(), Vec::new());
             loop {
-                let expected = known.get(seen.len());
-                let found = expected.and_then(|(text, normalize)| {
-                    parser.known_sample(text.len(), |raw, how| raw == text && how == *normalize)
-                });
-                let entry = match found {
-                    Some(line) => line.map(Entry::Sample),
-                    None => match parser.next() {
-                        Some(entry) => entry,
-                        None => break,
-                    },
-                };
+                if let Some((text, normalize)) = known.get(seen.len())
+                    && let Some(value) = parser
+                        .known_value(text.len(), |raw, how| raw == text && how == *normalize)
+                {
+                    seen.push((text.clone(), *normalize));
+                    texts.push(shown(text, value, None, *normalize));
+                    continue;
+                }
+                let Some(entry) = parser.next() else { break };
                 match entry {
                     Ok(Entry::Sample(line)) => {
-                        seen.push((line.series.raw().to_vec(), line.series.normalize()));
-                        texts.push(shown(&line));
+                        let (raw, how) = (line.series.raw(), line.series.normalize());
+                        seen.push((raw.to_vec(), how));
+                        texts.push(shown(raw, line.value, line.ts, how));
                     }
                     Ok(other) => texts.push(format!("{other:?}")),
                     Err(err) => texts.push(err.to_string()),

@@ -120,7 +120,7 @@ impl Keeping {
                     self.tell(looked);
                 }
                 Due::All => {
-                    self.look_at_memory(process::facts().resident_bytes);
+                    self.look_at_memory(process::resident_bytes());
                     let kept = self.storage.maintain();
                     rhythm.done(kept.is_ok());
                     self.tell(kept);

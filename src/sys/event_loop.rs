@@ -405,6 +405,11 @@ impl Socket {
         })
     }
 
+    /// What was asked may be answered by now: the next read looks before it waits.
+    pub(super) fn may_have_come(&mut self) {
+        self.has_asked = false;
+    }
+
     fn poll_recv<B: Buffer<u8>>(
         &mut self,
         context: &Context<'_>,

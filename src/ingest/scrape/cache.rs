@@ -104,7 +104,7 @@ pub(super) struct SeriesCache {
     keys: RandomState,
     /// Those of the last good scrape, in order.
     lines: Vec<Line>,
-    /// Bytes of the series part of each, 0 when that is not known.
+    /// Bytes of the series part of each, 0 when that is not known or the line had a time of its own.
     lens: Vec<u8>,
     /// The ends of all their series are marked already.
     is_ended: bool,
@@ -166,16 +166,12 @@ impl SeriesCache {
         self.lines.get(self.cursor).is_some_and(|line| line.key == key)
     }
 
-    /// What is known of the next line, which `is_expected` and has no time of its own; `None` when
-    /// it had one before.
+    /// What is known of the next line, which `is_expected`.
     #[inline]
     pub(super) fn pass_expected(&mut self) -> Option<Known> {
-        let leads_to = self.lines.get(self.cursor)?.leads_to;
-        if !leads_to.is_dropped() && !leads_to.has(LeadsTo::TRACKED) {
-            return None;
-        }
+        let known = self.lines.get(self.cursor)?.leads_to.known();
         self.cursor += 1;
-        Some(leads_to.known())
+        Some(known)
     }
 
     /// What is known of the next line, with a series part of `len` bytes; its end is to be marked
@@ -414,6 +410,8 @@ impl Moved {
     }
 
     fn push(&mut self, line: Line, len: usize) {
+        let is_bare = line.leads_to.is_dropped() || line.leads_to.has(LeadsTo::TRACKED);
+        let len = if is_bare { len } else { 0 };
         self.lines.push(line);
         self.lens.push(u8::try_from(len).unwrap_or_default());
     }

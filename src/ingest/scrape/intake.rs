@@ -113,7 +113,7 @@ impl<'a> Intake<'a> {
         let other = |err: ParseError| Rejected::Other(err.to_string());
         let mut parser = Parser::new(body, format);
         loop {
-            if self.expected_line(&mut parser)? {
+            if self.expected_line(&mut parser) {
                 continue;
             }
             let comment = parser.comment_ahead();
@@ -148,25 +148,18 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// Takes in the next line if it is the one that came here last time; whether it is.
+    /// Takes in the next line if it is the one that came here last time, with a number and nothing
+    /// else behind it; whether it is.
     #[inline]
-    fn expected_line(&mut self, parser: &mut Parser<'_>) -> Result<bool, Rejected> {
-        let Some(len) = self.cache.expected_len() else { return Ok(false) };
-        let mut key = 0;
-        let line = parser.known_sample(len, |raw, normalize| {
-            key = self.cache.line_key(raw, normalize);
-            self.cache.is_expected(key)
+    fn expected_line(&mut self, parser: &mut Parser<'_>) -> bool {
+        let Some(len) = self.cache.expected_len() else { return false };
+        let value = parser.known_value(len, |raw, normalize| {
+            self.cache.is_expected(self.cache.line_key(raw, normalize))
         });
-        let Some(line) = line else { return Ok(false) };
-        let line = line.map_err(|err| Rejected::Other(err.to_string()))?;
-        let is_bare = line.ts.is_none() && line.exemplar.is_none();
-        match is_bare.then(|| self.cache.pass_expected()).flatten() {
-            Some(known) => {
-                self.count(known, None, line.value);
-            }
-            None => self.line(&line, key)?,
-        }
-        Ok(true)
+        let Some(value) = value else { return false };
+        let Some(known) = self.cache.pass_expected() else { return false };
+        self.count(known, None, value);
+        true
     }
 
     /// Takes in what a target inside this process said.

@@ -77,6 +77,9 @@ const COMMIT_SAMPLES_MAX: usize = 64 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Shapes {
     known: FxHashMap<u64, WrittenShape>,
+    /// The hash of the latest shape that begins with a series, so that the same list again need
+    /// not be hashed.
+    latest: FxHashMap<u64, u64>,
     /// Lists that came once: most lists of remote writes never come again.
     seen: FxHashSet<u64>,
     next_id: u64,
@@ -117,10 +120,20 @@ impl Shapes {
 
     /// Decides how `samples` are written.
     pub(crate) fn plan(&mut self, samples: &[LogSample]) -> Plan {
+        let latest = samples.first().and_then(|first| self.latest.get(&first.series));
+        if let Some(hash) = latest
+            && self.known.get(hash).is_some_and(|shape| shape.has(samples))
+        {
+            return Plan::Shaped(*hash);
+        }
         // Runs lean on themselves better than on the commit before.
         let Some(hash) = hash_without_runs(samples) else { return Plan::Inline };
         if let Some(shape) = self.known.get(&hash) {
-            return if shape.has(samples) { Plan::Shaped(hash) } else { Plan::Inline };
+            if !shape.has(samples) {
+                return Plan::Inline;
+            }
+            self.remember(hash, samples);
+            return Plan::Shaped(hash);
         }
         if self.seen.len() >= SEEN_MAX {
             self.seen.clear();
@@ -154,6 +167,13 @@ impl Shapes {
             since_full: 0,
         };
         self.known.insert(hash, shape);
+        self.remember(hash, samples);
+    }
+
+    fn remember(&mut self, hash: u64, samples: &[LogSample]) {
+        if let Some(first) = samples.first() {
+            self.latest.insert(first.series, hash);
+        }
     }
 
     /// Writes `samples` of the shape under `hash`, as commit `seq`.

@@ -9,8 +9,8 @@ use super::body::BodySink;
 use super::errors::{eof, io_text};
 use super::system::is_redirect;
 use crate::sys::event_loop::{self, Socket};
+use bytes::BufMut as _;
 use bytes::buf::Limit;
-use bytes::{BufMut as _, BytesMut};
 use futures_util::FutureExt as _;
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -72,6 +72,9 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {
         pin!(self.read_buf(room)).poll(context)
     }
 
+    /// What was asked may be answered by now, so that it is worth a look.
+    fn may_have_come(&mut self) {}
+
     /// Whether it is open and says nothing: else it is closed, or about to pass something off as
     /// the next answer.
     fn is_quiet(&mut self) -> bool {
@@ -92,6 +95,10 @@ impl Stream for Socket {
         Self::poll_append(self, context, room.get_mut(), limit)
     }
 
+    fn may_have_come(&mut self) {
+        Self::may_have_come(self);
+    }
+
     fn is_quiet(&mut self) -> bool {
         Self::is_quiet(self)
     }
@@ -106,7 +113,7 @@ pub(super) async fn read(
 ) -> Result<(Response, bool), HttpError> {
     let io = |err: io::Error| broken(&err, &terms.shown);
     let answered = head.read(connection, terms.wanted).await.map_err(io)?;
-    let Head { bytes: rest, is_drained } = head;
+    let Head { came: rest } = head;
     let mut response = Response {
         status: answered.status,
         length_known: !matches!(answered.length, Length::UntilClose),
@@ -126,7 +133,7 @@ pub(super) async fn read(
         return Err(HttpError::TooLarge { limit: terms.limit });
     }
     let mut sink = BodySink::new(encoding.as_deref(), terms.limit, announced, room)?;
-    let mut body = Body { connection, rest, is_drained, terms };
+    let mut body = Body { connection, rest, terms };
     let is_whole = match answered.length {
         Length::Bytes(len) => body.bytes(len, &mut sink).await?,
         Length::Chunked => body.chunks(&mut sink).await?,
@@ -153,36 +160,69 @@ struct Answered {
     keeps_alive: bool,
 }
 
+/// What came and is not taken yet.
+#[derive(Debug, Default)]
+struct Came {
+    bytes: Vec<u8>,
+    taken: usize,
+    /// Whether the last read took all that was there.
+    is_drained: bool,
+}
+
+impl Came {
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.taken..).unwrap_or_default()
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len() - self.taken
+    }
+
+    /// Takes so many bytes, or what is there.
+    fn take(&mut self, count: usize) -> &[u8] {
+        let from = self.taken;
+        self.taken += count.min(self.len());
+        self.bytes.get(from..self.taken).unwrap_or_default()
+    }
+
+    /// Reads on; how much that is, 0 at the end.
+    async fn read(&mut self, connection: &mut dyn Stream) -> io::Result<usize> {
+        self.bytes.drain(..self.taken);
+        self.taken = 0;
+        self.bytes.reserve(PIECE_BYTES);
+        let offered = self.bytes.capacity() - self.bytes.len();
+        let mut room = (&mut self.bytes).limit(offered);
+        let count = poll_fn(|context| connection.poll_append(context, &mut room)).await?;
+        self.is_drained = count < offered;
+        Ok(count)
+    }
+}
+
 /// The head of an answer, as far as it came, and what came with it.
 #[derive(Debug, Default)]
 pub(super) struct Head {
-    bytes: BytesMut,
-    /// Whether the last read took all that was there.
-    is_drained: bool,
+    came: Came,
 }
 
 impl Head {
     /// Waits for the first bytes.
     pub(super) async fn begin(&mut self, connection: &mut dyn Stream) -> io::Result<()> {
-        self.bytes.reserve(PIECE_BYTES);
-        let offered = self.bytes.capacity() - self.bytes.len();
-        let count = connection.read_buf(&mut self.bytes).await?;
-        self.is_drained = count < offered;
+        let count = self.came.read(connection).await?;
         if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
     /// What the head says; the bytes of the body that came with it are left.
     async fn read(&mut self, connection: &mut dyn Stream, wanted: Wanted) -> io::Result<Answered> {
         loop {
-            if let Some((answered, len)) = parse_head(&self.bytes, wanted)? {
-                self.bytes = self.bytes.split_off(len);
+            if let Some((answered, len)) = parse_head(self.came.rest(), wanted)? {
+                self.came.take(len);
                 // Told before the answer proper: 100 Continue and its kin.
                 if (100..200).contains(&answered.status) {
                     continue;
                 }
                 return Ok(answered);
             }
-            if self.bytes.len() > HEAD_BYTES_MAX {
+            if self.came.len() > HEAD_BYTES_MAX {
                 return Err(io::Error::other("the head of the answer is too long"));
             }
             self.begin(connection).await?;
@@ -243,10 +283,7 @@ fn parse_head(bytes: &[u8], wanted: Wanted) -> io::Result<Option<(Answered, usiz
 /// A body on its way.
 struct Body<'a> {
     connection: &'a mut dyn Stream,
-    /// What came and is not taken yet.
-    rest: BytesMut,
-    /// Whether the last read took all that was there.
-    is_drained: bool,
+    rest: Came,
     terms: &'a Terms,
 }
 
@@ -255,7 +292,7 @@ impl Body<'_> {
     async fn bytes(&mut self, len: u64, sink: &mut BodySink) -> Result<bool, HttpError> {
         let mut left = usize::try_from(len).unwrap_or(usize::MAX);
         let here = self.rest.len().min(left);
-        sink.push(&self.rest.split_to(here))?;
+        sink.push(self.rest.take(here))?;
         left -= here;
         while left > 0 {
             left -= match sink.room(left) {
@@ -270,19 +307,19 @@ impl Body<'_> {
                     if count == 0 {
                         return Err(eof());
                     }
-                    self.is_drained = count < offered;
+                    self.rest.is_drained = count < offered;
                     sink.took(count);
                     count
                 }
                 None => {
                     self.more().await?;
                     let here = self.rest.len().min(left);
-                    sink.push(&self.rest.split_to(here))?;
+                    sink.push(self.rest.take(here))?;
                     here
                 }
             };
         }
-        Ok(self.rest.is_empty())
+        Ok(self.rest.len() == 0)
     }
 
     async fn chunks(&mut self, sink: &mut BodySink) -> Result<bool, HttpError> {
@@ -292,18 +329,18 @@ impl Body<'_> {
                 return self.trailer().await;
             }
             while left > 0 {
-                if self.rest.is_empty() {
+                if self.rest.len() == 0 {
                     self.more().await?;
                 }
                 let here =
                     usize::try_from(left).map_or(self.rest.len(), |left| left.min(self.rest.len()));
-                sink.push(&self.rest.split_to(here))?;
+                sink.push(self.rest.take(here))?;
                 left -= here as u64;
             }
             while self.rest.len() < 2 {
                 self.more().await?;
             }
-            if &self.rest.split_to(2)[..] != b"\r\n" {
+            if self.rest.take(2) != b"\r\n" {
                 return Err(HttpError::Broken("malformed chunked encoding".to_owned()));
             }
         }
@@ -313,9 +350,9 @@ impl Body<'_> {
     async fn chunk_len(&mut self) -> Result<u64, HttpError> {
         let malformed = || HttpError::Broken("malformed chunked encoding".to_owned());
         loop {
-            match httparse::parse_chunk_size(&self.rest) {
+            match httparse::parse_chunk_size(self.rest.rest()) {
                 Ok(httparse::Status::Complete((used, len))) => {
-                    let _ = self.rest.split_to(used);
+                    self.rest.take(used);
                     return Ok(len);
                 }
                 Ok(httparse::Status::Partial) if self.rest.len() < CHUNK_LINE_BYTES_MAX => {
@@ -330,11 +367,8 @@ impl Body<'_> {
     async fn trailer(&mut self) -> Result<bool, HttpError> {
         let mut taken = 0;
         loop {
-            let line = memchr::memchr(b'\n', &self.rest).map(|end| self.rest.split_to(end + 1));
-            match line {
-                Some(line) if matches!(&line[..], b"\r\n" | b"\n") => {
-                    return Ok(self.rest.is_empty());
-                }
+            match memchr::memchr(b'\n', self.rest.rest()).map(|end| self.rest.take(end + 1)) {
+                Some(b"\r\n" | b"\n") => return Ok(self.rest.len() == 0),
                 Some(line) => taken += line.len(),
                 None => self.more().await?,
             }
@@ -346,10 +380,8 @@ impl Body<'_> {
 
     async fn until_close(&mut self, sink: &mut BodySink) -> Result<bool, HttpError> {
         loop {
-            sink.push(&self.rest)?;
-            self.rest.clear();
-            self.rest.reserve(PIECE_BYTES);
-            let read = self.connection.read_buf(&mut self.rest).await;
+            sink.push(self.rest.take(usize::MAX))?;
+            let read = self.rest.read(self.connection).await;
             if read.map_err(|err| broken(&err, &self.terms.shown))? == 0 {
                 return Ok(false);
             }
@@ -359,18 +391,15 @@ impl Body<'_> {
     /// Reads on.
     async fn more(&mut self) -> Result<(), HttpError> {
         self.let_more_come().await;
-        self.rest.reserve(PIECE_BYTES);
-        let offered = self.rest.capacity() - self.rest.len();
-        let read = self.connection.read_buf(&mut self.rest).await;
+        let read = self.rest.read(self.connection).await;
         let count = read.map_err(|err| broken(&err, &self.terms.shown))?;
-        self.is_drained = count < offered;
         if count == 0 { Err(eof()) } else { Ok(()) }
     }
 
     /// Waits a moment where nothing is left to read: to be woken for each packet would cost more
     /// than to read it.
     async fn let_more_come(&self) {
-        if self.is_drained && !self.terms.gathering.is_zero() {
+        if self.rest.is_drained && !self.terms.gathering.is_zero() {
             event_loop::sleep(self.terms.gathering).await;
         }
     }

@@ -13,8 +13,8 @@ use super::answer::{Head, Stream, Terms, broken, read};
 use super::errors::io_text;
 use crate::sys::dns::HostResolver;
 use crate::sys::event_loop::{self, Socket};
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use std::collections::HashMap;
@@ -22,6 +22,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -50,6 +51,9 @@ pub(super) struct Get {
     bytes: Vec<u8>,
     terms: Terms,
     kept: Arc<Kept>,
+    /// The last answer had begun within `Terms::gathering`: the next one is waited for that long
+    /// and then read, which is one time less to be woken.
+    is_prompt: AtomicBool,
 }
 
 /// Connections that wait for the next request.
@@ -71,6 +75,25 @@ struct Kept(Mutex<Vec<(Connection, Instant)>>);
 impl std::fmt::Debug for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Kept").field("connections", &self.lock().len()).finish()
+    }
+}
+
+impl Get {
+    /// Waits for the first bytes of an answer to what was just sent.
+    async fn begin(&self, head: &mut Head, connection: &mut dyn Stream) -> io::Result<()> {
+        let gathering = self.terms.gathering;
+        if self.is_prompt.load(Ordering::Relaxed) {
+            event_loop::sleep(gathering).await;
+            connection.may_have_come();
+            if let Some(begun) = head.begin(connection).now_or_never() {
+                return begun;
+            }
+            self.is_prompt.store(false, Ordering::Relaxed);
+        }
+        let asked = Instant::now();
+        head.begin(connection).await?;
+        self.is_prompt.store(asked.elapsed() < gathering, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -111,7 +134,8 @@ impl PlainPool {
         let place = Place::of(url, socket);
         self.sweep(Instant::now());
         let kept = Arc::clone(self.lock().kept.entry(place.clone()).or_default());
-        Get { place, bytes: request(url, headers), terms, kept }
+        let is_prompt = AtomicBool::new(false);
+        Get { place, bytes: request(url, headers), terms, kept, is_prompt }
     }
 
     /// Asks; `room` is memory for the body. A redirect that is followed has no body.
@@ -127,7 +151,9 @@ impl PlainPool {
         if let Some(mut kept) = get.kept.take() {
             // The server may have closed it in the meantime: then nothing of an answer comes.
             let mut head = Head::default();
-            if kept.write_all(&get.bytes).await.is_ok() && head.begin(&mut *kept).await.is_ok() {
+            if kept.write_all(&get.bytes).await.is_ok()
+                && get.begin(&mut head, &mut *kept).await.is_ok()
+            {
                 return self.answer(get, kept, head, room).await;
             }
         }
@@ -276,5 +302,37 @@ async fn dial(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
             Ok(Some(Err(err))) => failure = failure.or(Some(err)),
             Ok(None) | Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer::Wanted;
+    use super::*;
+    use tokio::io::{DuplexStream, duplex};
+
+    impl Stream for DuplexStream {}
+
+    #[tokio::test]
+    async fn an_answer_that_is_late_after_prompt_ones_is_waited_for() {
+        let terms = Terms {
+            shown: String::new(),
+            limit: 1,
+            gathering: Duration::from_millis(1),
+            follows_redirects: false,
+            wanted: Wanted::All,
+        };
+        let url = Url::parse("http://host/").expect("a URL");
+        let get = PlainPool::default().prepare(&url, None, [&HeaderMap::new(); 2], terms);
+        get.is_prompt.store(true, Ordering::Relaxed);
+        let (mut ours, mut server) = duplex(64);
+        let mut head = Head::default();
+        let (begun, ()) = tokio::join!(get.begin(&mut head, &mut ours), async {
+            while get.is_prompt.load(Ordering::Relaxed) {
+                tokio::task::yield_now().await;
+            }
+            server.write_all(b"HTTP").await.expect("there is room");
+        });
+        begun.expect("it came");
     }
 }

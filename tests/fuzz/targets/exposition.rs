@@ -16,15 +16,17 @@ fuzz_target!(|body: &[u8]| {
         let mut again = Parser::new(body, format);
         for line in samples {
             let known = line.series.raw();
-            let found = again.known_sample(known.len(), |raw, _| raw == known);
-            let found = found.or_else(|| {
+            let is_bare = line.ts.is_none() && line.exemplar.is_none();
+            let value = again.known_value(known.len(), |raw, _| raw == known);
+            let value = value.inspect(|_| assert!(is_bare, "more than a value"));
+            let value = value.or_else(|| {
                 again.by_ref().find_map(|entry| match entry {
-                    Ok(Entry::Sample(line)) => Some(Ok(line)),
+                    Ok(Entry::Sample(line)) if line.series.raw() == known => Some(line.value),
+                    Ok(Entry::Sample(_)) => panic!("another line"),
                     Ok(_) | Err(_) => None,
                 })
             });
-            let found = found.map(|line| line.expect("it was read before"));
-            assert!(found.is_some_and(|found| found.series.raw() == known), "another line");
+            assert_eq!(value.map(f64::to_bits), Some(line.value.to_bits()), "another value");
         }
     }
 });
