@@ -225,8 +225,13 @@ fn functions(source: &SourceFile) -> Vec<(usize, usize)> {
         if !starts || code.ends_with(';') || code.ends_with('}') {
             continue;
         }
-        let close = format!("{}}}", " ".repeat(indent));
-        let length = below.iter().position(|(_, line)| *line == close);
+        let indent = " ".repeat(indent);
+        let close = format!("{indent}}}");
+        // A trait's function without a body ends with its signature.
+        let signature = format!("{indent})");
+        let ends =
+            |line: &str| line == close || line.starts_with(&signature) && line.ends_with(';');
+        let length = below.iter().position(|(_, line)| ends(line));
         found.push((*number, length.map_or(0, |length| length + 1)));
     }
     found

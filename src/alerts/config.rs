@@ -313,6 +313,7 @@ impl Checker<'_> {
         for (found, what) in [
             (settings.receiver.is_empty(), "root route must specify a default receiver"),
             (has_matchers, "root route must not have any matchers"),
+            (settings.continues, "cannot have continue in root route"),
             (
                 !settings.mute_time_intervals.is_empty(),
                 "root route must not have any mute time intervals",

@@ -1,9 +1,11 @@
 //! The state machine: events in, effects out. It holds every alert, group, silence and log entry,
 //! and neither waits nor sends.
 
+use super::ack::{Ack, AckDraft, Acks};
 use super::config::Config;
-use super::error::{AlertError, RecordError, SilenceError};
+use super::error::{AckError, AlertError, RecordError, SilenceError};
 use super::group::{Group, GroupId, payload_order};
+use super::happening::Happening;
 use super::inhibit::Inhibitor;
 use super::log::{self, Log, LogEntry, LogKey};
 use super::notification::{
@@ -15,7 +17,8 @@ use super::record::{self, Record, Table};
 use super::report::Reports;
 use super::route::Route;
 use super::silence::{SilenceDraft, Silences};
-use crate::model::{Alert, AlertStatus, Fingerprint, GroupKey, SilenceId, Timestamp};
+use crate::model::{Alert, AlertStatus, Fingerprint, GroupKey, Labels, SilenceId, Timestamp};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,13 +47,8 @@ pub struct Moment {
 pub enum Event {
     /// Alerts came in, from rules or from outside (see `receive::complete_all`).
     AlertsReceived(Vec<Alert>),
-    /// A delivery ended.
-    DeliveryFinished {
-        /// Which.
-        id: DeliveryId,
-        /// How.
-        outcome: DeliveryOutcome,
-    },
+    /// Deliveries ended: which, and how.
+    DeliveriesFinished(Vec<(DeliveryId, DeliveryOutcome)>),
     /// Somebody makes or changes a silence.
     SilenceSet {
         /// What is wanted.
@@ -60,6 +58,10 @@ pub enum Event {
     },
     /// Somebody ends a silence.
     SilenceExpired(SilenceId),
+    /// Somebody acknowledges alerts: all of them, or none when one does not fire.
+    Acknowledged(AckDraft),
+    /// Somebody takes acknowledgements back: the alerts, and who.
+    AckWithdrawn(Vec<Fingerprint>, String),
     /// Time has passed.
     Tick,
     /// A new configuration is in force.
@@ -68,14 +70,32 @@ pub enum Event {
     Restored(Vec<Record>),
 }
 
+/// What is to be stored in one transaction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// Rows of the engine's memory.
+    pub records: Vec<Record>,
+    /// What is added to the history.
+    pub happened: Vec<Happening>,
+}
+
+/// The answer to an event that somebody waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To `SilenceSet` and `SilenceExpired`.
+    Silence(Result<SilenceId, SilenceError>),
+    /// To `Acknowledged` and `AckWithdrawn`: how many alerts it was about.
+    Ack(Result<usize, AckError>),
+}
+
 /// What is to be done, in this order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Store these rows in one transaction, before any later effect.
-    Persist(Vec<Record>),
-    /// Answer the `SilenceSet` or `SilenceExpired`.
-    SilenceAnswered(Result<SilenceId, SilenceError>),
-    /// Send this, and report with `Event::DeliveryFinished`.
+    /// Store these in one transaction, before any later effect.
+    Persist(Changes),
+    /// Answer whoever waits for the event.
+    Answered(Answer),
+    /// Send this, and report with `Event::DeliveriesFinished`.
     Deliver(Box<Delivery>),
     /// An alert was not taken.
     AlertRefused(AlertError),
@@ -113,7 +133,8 @@ struct Flush {
 #[derive(Debug, Default)]
 struct Step {
     records: BTreeMap<(Table, String), Option<String>>,
-    answer: Option<Result<SilenceId, SilenceError>>,
+    happened: Vec<Happening>,
+    answer: Option<Answer>,
     deliveries: Vec<Delivery>,
     others: Vec<Effect>,
     changed: bool,
@@ -132,10 +153,11 @@ impl Step {
             .into_iter()
             .map(|((table, key), value)| Record { table, key, value })
             .collect();
-        if !records.is_empty() {
-            effects.push(Effect::Persist(records));
+        let happened = self.happened;
+        if !records.is_empty() || !happened.is_empty() {
+            effects.push(Effect::Persist(Changes { records, happened }));
         }
-        effects.extend(self.answer.map(Effect::SilenceAnswered));
+        effects.extend(self.answer.map(Effect::Answered));
         effects.extend(self.deliveries.into_iter().map(|one| Effect::Deliver(Box::new(one))));
         effects.extend(self.others);
         if self.changed {
@@ -153,6 +175,7 @@ pub struct Engine {
     pub(super) alerts: BTreeMap<Fingerprint, Held>,
     pub(super) groups: BTreeMap<GroupId, Group>,
     pub(super) silences: Silences,
+    pub(super) acks: Acks,
     pub(super) log: Log,
     pub(super) reports: Reports,
     inhibitor: Inhibitor,
@@ -172,6 +195,7 @@ impl Engine {
             alerts: BTreeMap::new(),
             groups: BTreeMap::new(),
             silences: Silences::default(),
+            acks: Acks::default(),
             log: Log::default(),
             deliveries: BTreeMap::new(),
             flushes: BTreeMap::new(),
@@ -194,7 +218,11 @@ impl Engine {
                     self.receive(alert, now, &mut step);
                 }
             }
-            Event::DeliveryFinished { id, outcome } => self.finish(id, outcome, now, &mut step),
+            Event::DeliveriesFinished(finished) => {
+                for (id, outcome) in finished {
+                    self.finish(id, outcome, now, &mut step);
+                }
+            }
             Event::SilenceSet { draft, new_id } => {
                 let limits = &self.config.limits;
                 let done = self.silences.set(draft, new_id, limits, now.wall);
@@ -202,20 +230,23 @@ impl Engine {
                     self.write_silences(&changed, &mut step);
                     id
                 });
-                step.answer = Some(answer);
+                step.answer = Some(Answer::Silence(answer));
             }
             Event::SilenceExpired(id) => {
                 let answer = self.silences.expire(&id, now.wall).map(|changed| {
                     self.write_silences(changed.as_slice(), &mut step);
                     id
                 });
-                step.answer = Some(answer);
+                step.answer = Some(Answer::Silence(answer));
             }
+            Event::Acknowledged(draft) => self.acknowledge(&draft, now, &mut step),
+            Event::AckWithdrawn(prints, by) => self.withdraw_acks(&prints, &by, now, &mut step),
             Event::Tick => {}
             Event::ConfigChanged(config) => self.reconfigure(config, now, &mut step),
             Event::Restored(records) => self.restore(&records, now, &mut step),
         }
         self.give_up_overdue(now, &mut step);
+        self.end_acks(now, &mut step);
         self.flush_due(now, &mut step);
         self.forget(now, &mut step);
         step.into_effects(self.next_wake(now))
@@ -225,6 +256,56 @@ impl Engine {
         for silence in ids.iter().filter_map(|id| self.silences.get(id)) {
             step.write(record::write_silence(silence));
         }
+    }
+
+    fn acknowledge(&mut self, draft: &AckDraft, now: Moment, step: &mut Step) {
+        let fires = |print| is_firing(&self.alerts, print, now.wall);
+        let done = self.acks.acknowledge(draft, fires, now.wall);
+        let answer = done.map(|prints| {
+            let ack = Ack { by: draft.by.clone(), comment: draft.comment.clone(), at: now.wall };
+            for print in &prints {
+                step.write(record::write_ack(*print, &ack));
+                let what = json!({ "by": draft.by, "comment": draft.comment });
+                self.happen("ack", *print, what, now, step);
+            }
+            prints.len()
+        });
+        step.answer = Some(Answer::Ack(answer));
+    }
+
+    fn withdraw_acks(&mut self, prints: &[Fingerprint], by: &str, now: Moment, step: &mut Step) {
+        let answer = self.acks.withdraw(prints).map(|prints| {
+            for print in &prints {
+                step.write(Record::removal(Table::Ack, print.to_string()));
+                let what = json!({ "by": by, "why": "withdrawn" });
+                self.happen("ack_ended", *print, what, now, step);
+            }
+            prints.len()
+        });
+        step.answer = Some(Answer::Ack(answer));
+    }
+
+    /// An acknowledgement ends with its alert.
+    fn end_acks(&mut self, now: Moment, step: &mut Step) {
+        for print in self.acks.end(|print| is_firing(&self.alerts, print, now.wall)) {
+            step.write(Record::removal(Table::Ack, print.to_string()));
+            self.happen("ack_ended", print, json!({ "why": "resolved" }), now, step);
+        }
+    }
+
+    /// Puts something about an alert into the history.
+    fn happen(
+        &self,
+        kind: &'static str,
+        print: Fingerprint,
+        body: serde_json::Value,
+        now: Moment,
+        step: &mut Step,
+    ) {
+        let labels = self.alerts.get(&print).map(|held| held.alert.labels.clone());
+        let labels = labels.unwrap_or_else(Labels::empty);
+        let fingerprint = Some(print);
+        step.happened.push(Happening { at: now.wall, kind, fingerprint, labels, body });
     }
 
     fn receive(&mut self, alert: Alert, now: Moment, step: &mut Step) {
@@ -345,7 +426,11 @@ impl Engine {
             Table::Counter if record.key == record::DELIVERIES => {
                 self.deliveries_made = self.deliveries_made.max(record::read_counter(record)?);
             }
-            Table::Counter | Table::Outbox => {}
+            Table::Ack => {
+                let (print, ack) = record::read_ack(record)?;
+                self.acks.set(print, ack);
+            }
+            Table::Counter | Table::Outbox | Table::Watch => {}
         }
         Ok(())
     }
@@ -483,15 +568,19 @@ impl Engine {
             notification.alerts.retain(|alert| alert.status() == AlertStatus::Firing);
         }
         if notification.alerts.is_empty() {
-            self.write_log(log_key, (firing, resolved), repeat, now, step);
+            let data = entry.map(|entry| entry.data.clone()).unwrap_or_default();
+            self.write_log(log_key, (firing, resolved), data, (repeat, now), step);
             return false;
         }
+        // A message of an earlier incident is not changed any more.
+        let data = entry.filter(|_| reason != Reason::First).map(|entry| entry.data.clone());
         self.deliveries_made += 1;
         let timeout = route.group_interval.max(DELIVERY_TIMEOUT_MIN);
         let delivery = Delivery {
             id: DeliveryId(self.deliveries_made),
             integration: log_key.integration,
             notification,
+            data: data.unwrap_or_default(),
             deadline: now.elapsed.saturating_add(timeout),
             resumed: false,
         };
@@ -509,8 +598,8 @@ impl Engine {
         &mut self,
         key: LogKey,
         (firing, resolved): (BTreeSet<Fingerprint>, BTreeSet<Fingerprint>),
-        repeat: Duration,
-        now: Moment,
+        data: BTreeMap<String, String>,
+        (repeat, now): (Duration, Moment),
         step: &mut Step,
     ) {
         let kept = repeat.saturating_mul(2).min(self.config.retention);
@@ -520,6 +609,7 @@ impl Engine {
             sent_at: now.wall,
             sent_elapsed: Some(now.elapsed),
             expires_at: now.wall.plus(kept),
+            data,
         };
         step.write(record::write_log(&key, &entry));
         self.log.set(key, entry);
@@ -536,7 +626,9 @@ impl Engine {
                 group: open.delivery.notification.group_key,
                 integration: open.delivery.integration,
             };
-            self.write_log(key, (open.firing, open.resolved), open.repeat, now, step);
+            let mut data = open.delivery.data;
+            data.extend(outcome.data);
+            self.write_log(key, (open.firing, open.resolved), data, (open.repeat, now), step);
         }
         let Some(flush_id) = open.flush else { return };
         let Some(flush) = self.flushes.get_mut(&flush_id) else { return };
@@ -579,8 +671,8 @@ impl Engine {
             .map(|open| open.delivery.id)
             .collect();
         for id in overdue {
-            let error = Some("no report by its deadline".to_owned());
-            self.finish(id, DeliveryOutcome { error, attempts: 0 }, now, step);
+            let outcome = DeliveryOutcome::failed("no report by its deadline");
+            self.finish(id, outcome, now, step);
         }
     }
 
@@ -644,10 +736,7 @@ impl Engine {
     }
 
     pub(super) fn inhibited_by(&self, alert: &Alert, now: Timestamp) -> Option<Fingerprint> {
-        let fires = |print| {
-            let source: Option<&Held> = self.alerts.get(&print);
-            source.is_some_and(|held| held.alert.status(now) == AlertStatus::Firing)
-        };
+        let fires = |print| is_firing(&self.alerts, print, now);
         self.inhibitor.inhibited_by(&alert.labels, fires)
     }
 
@@ -655,6 +744,10 @@ impl Engine {
         self.versions_made += 1;
         self.versions_made
     }
+}
+
+fn is_firing(alerts: &BTreeMap<Fingerprint, Held>, print: Fingerprint, now: Timestamp) -> bool {
+    alerts.get(&print).is_some_and(|held| held.alert.status(now) == AlertStatus::Firing)
 }
 
 fn is_busy(busy: &BTreeSet<(GroupKey, String)>, group: &Group) -> bool {

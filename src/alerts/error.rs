@@ -1,6 +1,6 @@
 //! What can be wrong with what is asked of the engine.
 
-use crate::model::SilenceId;
+use crate::model::{Fingerprint, SilenceId};
 
 /// Why a silence was not made, changed or ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,18 @@ pub enum SilenceError {
         /// The largest size.
         limit: usize,
     },
+}
+
+/// Why an acknowledgement was not taken, or not taken back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AckError {
+    /// Only what fires can be acknowledged.
+    #[error("alert {0} is not firing")]
+    NotFiring(Fingerprint),
+    /// There is nothing to take back.
+    #[error("alert {0} is not acknowledged")]
+    NotAcknowledged(Fingerprint),
 }
 
 /// Why an alert from outside was not taken.

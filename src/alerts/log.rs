@@ -31,6 +31,8 @@ pub(super) struct LogEntry {
     pub(super) sent_elapsed: Option<Duration>,
     /// When the entry is forgotten.
     pub(super) expires_at: Timestamp,
+    /// What the integration left behind for its next notification.
+    pub(super) data: BTreeMap<String, String>,
 }
 
 impl LogEntry {
@@ -124,6 +126,7 @@ mod tests {
             sent_at: at(100).wall,
             sent_elapsed: Some(at(100).elapsed),
             expires_at: Timestamp::MAX,
+            data: BTreeMap::new(),
         };
         let repeat = Duration::from_secs(60);
         for (name, entry, firing, resolved, send_resolved, now, expected) in [
@@ -195,6 +198,7 @@ mod tests {
             sent_at: Timestamp::EPOCH,
             sent_elapsed: Some(Duration::ZERO),
             expires_at: Timestamp::MAX,
+            data: BTreeMap::new(),
         };
         let now = Moment { wall: Timestamp::from_millis(1 << 40), elapsed: Duration::from_secs(1) };
         let repeat = Duration::from_secs(60);

@@ -8,10 +8,12 @@
 //!
 //! Never: sending, files, sleeping, the clock, knowing what a receiver is made of.
 
+mod ack;
 pub mod config;
 mod engine;
 mod error;
 mod group;
+mod happening;
 mod inhibit;
 mod log;
 pub mod matchers;
@@ -26,9 +28,11 @@ mod silence;
 mod testing;
 mod view;
 
+pub use ack::{Ack, AckDraft};
 pub use config::{Config, Limits, Options, Settings};
-pub use engine::{Effect, Engine, Event, Moment};
-pub use error::{AlertError, RecordError, SilenceError};
+pub use engine::{Answer, Changes, Effect, Engine, Event, Moment};
+pub use error::{AckError, AlertError, RecordError, SilenceError};
+pub use happening::Happening;
 pub use inhibit::InhibitRule;
 pub use notification::{
     Delivery, DeliveryId, DeliveryOutcome, IntegrationId, IntegrationPlan, Notification,

@@ -3,7 +3,7 @@
 use super::engine::Moment;
 use crate::model::{Alert, AlertStatus, Fingerprint, GroupKey, Labels, Timestamp};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -206,12 +206,15 @@ impl DeliveryId {
 /// A notification on its way to one integration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
-    /// To name it in `Event::DeliveryFinished`.
+    /// To name it in `Event::DeliveriesFinished`.
     pub id: DeliveryId,
     /// To whom.
     pub integration: IntegrationId,
     /// What.
     pub notification: Notification,
+    /// What the last notification about this group left behind for the next one, such as the
+    /// identity of a message that can be changed; empty for the first.
+    pub data: BTreeMap<String, String>,
     /// Retries end when this much elapsed time has been reached.
     pub deadline: Duration,
     /// Whether it was on its way when the process ended before.
@@ -232,12 +235,28 @@ impl Delivery {
 }
 
 /// How a delivery ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryOutcome {
     /// Why it failed for good; `None` when it arrived.
     pub error: Option<String>,
     /// How often it was tried.
     pub attempts: u32,
+    /// How long all of it took, pauses included.
+    pub took: Duration,
+    /// The status code of the last answer, where answers have one.
+    pub status: Option<u16>,
+    /// The beginning of the last answer as it came, at most 200 characters. Whoever shows it has
+    /// to make it printable.
+    pub answer: String,
+    /// What the next notification about the group is to know: kept in the log when it arrived.
+    pub data: BTreeMap<String, String>,
+}
+
+impl DeliveryOutcome {
+    /// A delivery that was never tried.
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self { error: Some(reason.into()), ..Self::default() }
+    }
 }
 
 /// A delivery that has not finished.

@@ -3,6 +3,7 @@
 //! `service` keeps the rows in SQLite, one transaction for each step, before it acts on the step's
 //! other effects.
 
+use super::ack::Ack;
 use super::engine::Moment;
 use super::error::RecordError;
 use super::log::{LogEntry, LogKey};
@@ -32,11 +33,23 @@ pub enum Table {
     Outbox,
     /// Counters by name.
     Counter,
+    /// Acknowledgements by the alert's fingerprint.
+    Ack,
+    /// When an alert that is expected was last seen, by its name.
+    Watch,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Alert, Self::Silence, Self::Log, Self::Outbox, Self::Counter];
+    pub const ALL: [Self; 7] = [
+        Self::Alert,
+        Self::Silence,
+        Self::Log,
+        Self::Outbox,
+        Self::Counter,
+        Self::Ack,
+        Self::Watch,
+    ];
 
     /// Its name in the database.
     pub const fn as_str(self) -> &'static str {
@@ -46,6 +59,8 @@ impl Table {
             Self::Log => "nlog",
             Self::Outbox => "outbox",
             Self::Counter => "counter",
+            Self::Ack => "ack",
+            Self::Watch => "watch",
         }
     }
 }
@@ -213,6 +228,8 @@ struct LogForm {
     resolved: Vec<u64>,
     sent_at: i64,
     expires_at: i64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    data: BTreeMap<String, String>,
 }
 
 pub(super) fn log_row_key(key: &LogKey) -> String {
@@ -229,6 +246,7 @@ pub(super) fn write_log(key: &LogKey, entry: &LogEntry) -> Record {
         resolved: from_set(&entry.resolved),
         sent_at: entry.sent_at.as_millis(),
         expires_at: entry.expires_at.as_millis(),
+        data: entry.data.clone(),
     };
     Record::write(Table::Log, log_row_key(key), form)
 }
@@ -243,6 +261,7 @@ pub(super) fn read_log(record: &Record) -> Result<(LogKey, LogEntry), RecordErro
         sent_at: Timestamp::from_millis(form.sent_at),
         sent_elapsed: None,
         expires_at: Timestamp::from_millis(form.expires_at),
+        data: form.data,
     };
     Ok((key, entry))
 }
@@ -263,6 +282,8 @@ struct OutboxForm {
     resolved: Vec<u64>,
     repeat_ms: u64,
     timeout_ms: u64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    data: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -302,6 +323,7 @@ pub(super) fn write_outbox(open: &OpenDelivery) -> Record {
         resolved: from_set(&open.resolved),
         repeat_ms: to_ms(open.repeat),
         timeout_ms: to_ms(open.timeout),
+        data: open.delivery.data.clone(),
     };
     Record::write(Table::Outbox, outbox_row_key(*id), form)
 }
@@ -333,6 +355,7 @@ pub(super) fn read_outbox(record: &Record, now: Moment) -> Result<OpenDelivery, 
         id: DeliveryId(number),
         integration: IntegrationId { receiver: form.receiver, kind: form.kind, index: form.index },
         notification,
+        data: form.data,
         deadline: now.elapsed.saturating_add(timeout),
         resumed: true,
     };
@@ -345,6 +368,24 @@ pub(super) fn read_outbox(record: &Record, now: Moment) -> Result<OpenDelivery, 
         flush: None,
         started: now,
     })
+}
+
+#[derive(Serialize, Deserialize)]
+struct AckForm {
+    by: String,
+    comment: String,
+    at: i64,
+}
+
+pub(super) fn write_ack(print: Fingerprint, ack: &Ack) -> Record {
+    let form = AckForm { by: ack.by.clone(), comment: ack.comment.clone(), at: ack.at.as_millis() };
+    Record::write(Table::Ack, print.to_string(), form)
+}
+
+pub(super) fn read_ack(record: &Record) -> Result<(Fingerprint, Ack), RecordError> {
+    let form: AckForm = record.read()?;
+    let print: Fingerprint = record.key.parse().map_err(|err| record.fail(err))?;
+    Ok((print, Ack { by: form.by, comment: form.comment, at: Timestamp::from_millis(form.at) }))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -412,8 +453,14 @@ mod tests {
             sent_at: Timestamp::from_millis(7),
             sent_elapsed: None,
             expires_at: Timestamp::MAX,
+            data: BTreeMap::from([("threadTs".to_owned(), "1.2".to_owned())]),
         };
         assert_eq!(read_log(&write_log(&key, &entry)), Ok((key, entry)));
+        let (print, ack) = (
+            Fingerprint::from_bits(3),
+            Ack { by: "me".to_owned(), comment: "\"".to_owned(), at: Timestamp::from_millis(5) },
+        );
+        assert_eq!(read_ack(&write_ack(print, &ack)), Ok((print, ack)));
     }
 
     #[test]

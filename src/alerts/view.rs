@@ -210,7 +210,7 @@ impl Engine {
             .gauge("alertmanager_dispatcher_aggregation_groups", help, &[])
             .set(to_f64(self.groups.len()));
         let help = "Entries of the notification log.";
-        registry.gauge("alertmanager_nflog_entries", help, &[]).set(to_f64(self.log.len()));
+        registry.gauge("watchbell_nflog_entries", help, &[]).set(to_f64(self.log.len()));
     }
 
     fn views(&self, now: Moment, keep: impl Fn(&Held) -> bool) -> Vec<AlertView> {

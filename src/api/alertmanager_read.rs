@@ -12,7 +12,7 @@ pub(super) fn status(asked: &Asked) -> Result<Response, Error> {
 }
 
 pub(super) fn receivers(asked: &Asked) -> Result<Response, Error> {
-    Ok(json(200, &asked.core().receivers()?))
+    Ok(json(200, &asked.core().receivers(&[])?))
 }
 
 pub(super) fn alerts(asked: &Asked) -> Result<Response, Error> {
@@ -60,6 +60,7 @@ fn filter(asked: &Asked) -> Result<AlertFilter, Error> {
         unprocessed: flag("unprocessed"),
         matchers: matchers(asked)?,
         receiver,
+        ..AlertFilter::default()
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::Timestamp;
 use crate::wire::{
-    AlertForm, AlertRow, AlertState, BuildInfo, Error, GettableAlert, ReceiverName, ReceiverStatus,
+    AlertForm, AlertRow, AlertState, BuildInfo, Error, GettableAlert, ReceiverForm, ReceiverStatus,
     RuleForm, RuleGroupForm, RulesAnswer, RuntimeInfo, StorageStatus, TsdbStatus, WatchStatus,
 };
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub(super) struct Facts {
     pub(super) runtime: RuntimeInfo,
     pub(super) tsdb: TsdbStatus,
     pub(super) rules: RulesAnswer,
-    pub(super) receivers: Vec<ReceiverName>,
+    pub(super) receivers: Vec<ReceiverForm>,
 }
 
 /// The first page of the screens.
@@ -26,7 +26,7 @@ pub(super) fn status(facts: Facts) -> WatchStatus {
     let newest = groups.iter().filter_map(|group| group.last_evaluation).max();
     let intervals = groups.iter().map(|group| group.interval);
     let interval = intervals.fold(f64::INFINITY, f64::min);
-    let receiver = |name: ReceiverName| ReceiverStatus {
+    let receiver = |name: ReceiverForm| ReceiverStatus {
         name: name.name,
         integration: String::new(),
         last_ok: None,

@@ -14,7 +14,7 @@ use crate::wire::{
     ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery,
     MatcherForm, MetadataEntry, MetadataRequest, OtlpOutcome, OtlpResponse, PostableAlert,
     PostableSilence, ProbeRequest, PushGroup, PushVerb, QueryData, QueryStats, RangeQuery, RawPush,
-    RawWrite, Readiness, ReceiverName, RelabelSteps, RuleKind, RulesAnswer, RulesRequest,
+    RawWrite, Readiness, ReceiverForm, RelabelSteps, RuleKind, RulesAnswer, RulesRequest,
     RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetMetadata, TargetMetadataRequest,
     TargetState, TargetsAnswer, TopQueries, TsdbStatus, WalReplay, WatchStatus, WriteOutcome,
     Written,
@@ -203,13 +203,16 @@ fn alert_params(filter: &AlertFilter) -> Params {
     ] {
         params = flag(params, name, on);
     }
-    params.maybe("receiver", filter.receiver.clone())
+    let params = params.maybe("receiver", filter.receiver.clone());
+    matcher_params(params, "receiver_matchers", &filter.receiver_matchers)
 }
 
 fn filter_params(matchers: &[Matcher]) -> Params {
-    matchers
-        .iter()
-        .fold(Params::default(), |params, matcher| params.with("filter", &matcher.to_string()))
+    matcher_params(Params::default(), "filter", matchers)
+}
+
+fn matcher_params(params: Params, name: &str, matchers: &[Matcher]) -> Params {
+    matchers.iter().fold(params, |params, matcher| params.with(name, &matcher.to_string()))
 }
 
 #[derive(Deserialize)]
@@ -593,8 +596,9 @@ impl Core for Remote {
         self.get_alerting("/api/v2/status", Params::default())
     }
 
-    fn receivers(&self) -> Result<Vec<ReceiverName>, Error> {
-        self.get_alerting("/api/v2/receivers", Params::default())
+    fn receivers(&self, matchers: &[Matcher]) -> Result<Vec<ReceiverForm>, Error> {
+        let params = matcher_params(Params::default(), "receiver_matchers", matchers);
+        self.get_alerting("/api/v2/receivers", params)
     }
 
     fn alertmanager_alerts(&self, filter: &AlertFilter) -> Result<Vec<GettableAlert>, Error> {
@@ -675,7 +679,7 @@ impl Core for Remote {
             runtime: self.runtime_info()?,
             tsdb: self.tsdb_status(1).unwrap_or_default(),
             rules: self.rules(&RulesRequest::default())?,
-            receivers: self.receivers().unwrap_or_default(),
+            receivers: self.receivers(&[]).unwrap_or_default(),
         };
         Ok(foreign::status(facts))
     }

@@ -1,5 +1,6 @@
 //! `alertmanager.yml`: routes and receivers, with the template files that it names.
 
+use super::alerting::Own;
 use super::error::Error;
 use super::file::Source;
 use super::load::read;
@@ -34,20 +35,34 @@ pub struct Alertmanager {
 /// # Errors
 /// Every fault of the file.
 pub fn load_alertmanager(file: &Path, options: &Options) -> Result<Alertmanager, Error> {
-    from_text(file, &read(file)?, options)
+    from_text(file, &read(file)?, None, options)
+}
+
+/// The same with the receivers of `watchbell.receivers` in it.
+pub(super) fn load_with(
+    file: &Path,
+    own: &Own<'_>,
+    options: &Options,
+) -> Result<Alertmanager, Error> {
+    from_text(file, &read(file)?, Some(own), options)
 }
 
 /// What runs without a file.
-pub(super) fn built_in(options: &Options) -> Result<Alertmanager, Error> {
-    from_text(Path::new("(built in)"), BUILT_IN, options)
+pub(super) fn built_in(own: &Own<'_>, options: &Options) -> Result<Alertmanager, Error> {
+    from_text(Path::new("(built in)"), BUILT_IN, Some(own), options)
 }
 
-fn from_text(file: &Path, text: &str, options: &Options) -> Result<Alertmanager, Error> {
+fn from_text(
+    file: &Path,
+    text: &str,
+    own: Option<&Own<'_>>,
+    options: &Options,
+) -> Result<Alertmanager, Error> {
     let source = Source::parse(file, text)?;
     let settings: File = source.typed()?;
     let base = file.parent().unwrap_or(Path::new(""));
     let place = |problem: &Problem| source.place_one(problem).to_string();
-    composed(&settings, base, options, place).map_err(|faults| match faults {
+    composed(&settings, base, own, options, place).map_err(|faults| match faults {
         Faults::Settings(problems) => Error { faults: source.place(problems) },
         Faults::Files(err) => err,
     })
@@ -58,7 +73,7 @@ fn from_text(file: &Path, text: &str, options: &Options) -> Result<Alertmanager,
 pub(super) enum Faults {
     /// Paths into the settings.
     Settings(Vec<Problem>),
-    /// Other files.
+    /// Other files, or other parts of this one.
     Files(Error),
 }
 
@@ -66,11 +81,16 @@ pub(super) enum Faults {
 pub(super) fn composed(
     settings: &File,
     base: &Path,
+    own: Option<&Own<'_>>,
     options: &Options,
     place: impl Fn(&Problem) -> String,
 ) -> Result<Alertmanager, Faults> {
+    let (own, own_notes) = match own {
+        Some(own) => own.check(settings).map_err(Faults::Files)?,
+        None => Default::default(),
+    };
     let Checked { alerts, receivers, warnings } =
-        settings.check(options).map_err(Faults::Settings)?;
+        settings.check_with(own.receivers, options).map_err(Faults::Settings)?;
     let mut templates = Vec::new();
     for pattern in &settings.templates {
         for file in glob::expand(&base.join(pattern)) {
@@ -84,6 +104,6 @@ pub(super) fn composed(
         templates,
         base: base.to_owned(),
         shown: serde_yaml::to_string(settings).unwrap_or_default(),
-        notes: warnings.iter().map(place).collect(),
+        notes: warnings.iter().map(place).chain(own_notes).collect(),
     })
 }

@@ -5,7 +5,7 @@ use crate::ingest::config::{
     ScrapeConfig,
 };
 use crate::model::Labels;
-use crate::notify::config::{AlertingSettings, File};
+use crate::notify::config::{AlertingSettings, File, OwnReceiverSettings};
 use crate::storage::config::StorageSettings;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -80,6 +80,12 @@ pub(super) enum AlertmanagerChoice {
 pub(super) struct WatchbellSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alertmanager: Option<AlertmanagerChoice>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub receivers: Vec<OwnReceiverSettings>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exec_allowed: Vec<PathBuf>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub file_allowed: Vec<PathBuf>,
     #[serde(skip_serializing_if = "HostMetrics::is_default")]
     pub host_metrics: HostMetrics,
     pub self_metrics: bool,
@@ -100,6 +106,9 @@ pub(super) struct WatchbellSection {
 impl WatchbellSection {
     fn is_default(&self) -> bool {
         self.alertmanager.is_none()
+            && self.receivers.is_empty()
+            && self.exec_allowed.is_empty()
+            && self.file_allowed.is_empty()
             && self.host_metrics.is_default()
             && !self.self_metrics
             && self.packs.is_empty()

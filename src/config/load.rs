@@ -3,6 +3,7 @@
 //!
 //! Everything is read and checked before anything is used, and every fault is told at once.
 
+use super::alerting::Own;
 use super::alertmanager::{self, Alertmanager, Faults};
 use super::document::{AlertmanagerChoice, Document, Pack};
 use super::error::{Error, Located};
@@ -315,6 +316,9 @@ impl Loader<'_> {
     fn alertmanager(&mut self, document: &Document) -> Option<Alertmanager> {
         let options = &self.sources.alerts;
         let inline = document.watchbell.alertmanager.as_ref();
+        let source = self.source;
+        let locate = |problem: &Problem| source.place_one(problem);
+        let own = Own { section: &document.watchbell, locate: &locate };
         let loaded = match (&self.sources.alertmanager_file, inline) {
             (Some(_), Some(_)) => {
                 let text =
@@ -322,16 +326,17 @@ impl Loader<'_> {
                 self.fault(&Problem::new("watchbell.alertmanager", text));
                 return None;
             }
-            (Some(file), None) => alertmanager::load_alertmanager(file, options),
+            (Some(file), None) => alertmanager::load_with(file, &own, options),
             (None, Some(AlertmanagerChoice::Path(file))) => {
-                alertmanager::load_alertmanager(&self.base.join(file), options)
+                alertmanager::load_with(&self.base.join(file), &own, options)
             }
             (None, Some(AlertmanagerChoice::Inline(settings))) => {
                 let at = "watchbell.alertmanager";
                 let place = |problem: &Problem| {
                     self.source.place_one(&problem.clone().below(at)).to_string()
                 };
-                let checked = alertmanager::composed(settings, &self.base, options, place);
+                let checked =
+                    alertmanager::composed(settings, &self.base, Some(&own), options, place);
                 checked.map_err(|faults| match faults {
                     Faults::Settings(problems) => {
                         let below = problems.into_iter().map(|problem| problem.below(at));
@@ -340,7 +345,7 @@ impl Loader<'_> {
                     Faults::Files(err) => err,
                 })
             }
-            (None, None) => alertmanager::built_in(options),
+            (None, None) => alertmanager::built_in(&own, options),
         };
         loaded.map_err(|err| self.faults.extend(err.faults)).ok()
     }

@@ -5,6 +5,7 @@
 //!
 //! Never: being imported by the parts whose settings it composes.
 
+mod alerting;
 mod alertmanager;
 mod check;
 mod document;
@@ -12,6 +13,7 @@ mod error;
 mod file;
 mod groups;
 mod load;
+mod plain_yaml;
 mod probing;
 mod yaml;
 
@@ -21,4 +23,5 @@ pub use error::{Error, Located};
 pub use file::Source;
 pub use groups::parse_target_groups;
 pub use load::{Config, LoadedGroup, Sources, load};
+pub use plain_yaml::parse_plain_yaml;
 pub use yaml::Position;

@@ -1,5 +1,6 @@
 //! Identifiers, each its own type.
 
+use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
@@ -94,6 +95,12 @@ impl GroupKey {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same key for services that want it short: the SHA-256 of the text in 64 hex digits.
+    pub fn hash(&self) -> String {
+        let digest: [u8; 32] = Sha256::digest(&self.0).into();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

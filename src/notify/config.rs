@@ -1,21 +1,20 @@
 //! `alertmanager.yml` as checked: receivers with their global defaults. The parts that decide are
-//! `alerts::config`'s; how the file is written stands in `written.rs`.
+//! `alerts::config`'s; how the file is written stands in `written.rs`, each kind of receiver in
+//! `kinds`.
 //!
 //! Source: prometheus/alertmanager, config/config.go (Config.UnmarshalYAML).
 
+pub use super::opaque::Opaque;
 pub use super::upstream::{Alerting, AlertingSettings};
+pub use super::written::{File, Global, OwnReceiverSettings, ReceiverSettings};
 
+use super::kinds::{Context, Written, check_url};
+use super::sender::Made;
 use crate::alerts::{self, IntegrationPlan, Options, ReceiverPlan, Settings};
 use crate::model::{Labels, Problem};
-use crate::sys::settings::{HttpClientSettings, Secret, TlsSettings};
+use crate::sys::settings::Secret;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
-
-pub use super::opaque::Opaque;
-pub use super::written::{
-    EmailSettings, File, Global, ReceiverSettings, ThreadingSettings, WebhookSettings,
-};
 
 /// A value that stands in the file, or in another that is read when it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +26,8 @@ pub enum Source {
 }
 
 impl Source {
-    fn of(inline: &Secret, file: Option<&PathBuf>) -> Option<Self> {
+    /// What is written; `None` when neither is.
+    pub(super) fn of(inline: &Secret, file: Option<&PathBuf>) -> Option<Self> {
         match file {
             Some(file) => Some(Self::File(file.clone())),
             None if inline.is_empty() => None,
@@ -36,103 +36,60 @@ impl Source {
     }
 }
 
-/// A web hook, checked, with the global defaults.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Webhook {
-    /// Whether resolved alerts are told.
-    pub send_resolved: bool,
-    /// How to talk.
-    pub http: HttpClientSettings,
-    /// Where to post; a template.
-    pub url: Source,
-    /// Alerts in one message; 0 for all.
-    pub alerts_max: usize,
-    /// For one attempt, when it has a limit of its own.
-    pub timeout: Option<Duration>,
-    /// A body of one's own.
-    pub payload: Option<serde_json::Value>,
-}
-
-/// An e-mail receiver, checked, with the global defaults.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Email {
-    /// Whether resolved alerts are told.
-    pub send_resolved: bool,
-    /// To whom; a template.
-    pub to: String,
-    /// From whom; a template.
-    pub from: String,
-    /// The server.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// The name in the greeting.
-    pub hello: String,
-    /// The user; empty for no authentication.
-    pub username: String,
-    /// The password of PLAIN and LOGIN.
-    pub password: Option<Source>,
-    /// The secret of CRAM-MD5.
-    pub secret: Option<Source>,
-    /// The identity of PLAIN.
-    pub identity: String,
-    /// Headers with canonical names; templates.
-    pub headers: BTreeMap<String, String>,
-    /// The HTML part; a template.
-    pub html: String,
-    /// The text part; a template.
-    pub text: String,
-    /// Whether mail goes out over TLS alone.
-    pub require_tls: bool,
-    /// Whether TLS begins with the connection.
-    pub implicit_tls: bool,
-    /// TLS settings.
-    pub tls: TlsSettings,
-    /// How mails of one group hang together.
-    pub threading: Threading,
-}
-
-/// How mails of one group hang together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Threading {
-    /// Not at all.
-    Off,
-    /// Those of one day.
-    Daily,
-    /// All of them.
-    Always,
+/// What the site allows receivers to do on this host: nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// Commands that may be run, as absolute names.
+    pub commands: Vec<PathBuf>,
+    /// Files and folders that may be written to beside the data folder.
+    pub files: Vec<PathBuf>,
 }
 
 /// A receiver, checked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Receiver {
     /// Its name.
     pub name: String,
     /// Its labels.
     pub labels: Labels,
-    /// Web hooks, in order.
-    pub webhooks: Vec<Webhook>,
-    /// Mail, in order.
-    pub emails: Vec<Email>,
+    /// How it is told, in order.
+    pub(super) integrations: Vec<Made>,
 }
 
 impl Receiver {
+    /// Its integrations with the place of each among those of its kind.
+    pub(super) fn counted(&self) -> impl Iterator<Item = (u32, &Made)> {
+        let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+        self.integrations.iter().map(move |one| {
+            let next = seen.entry(one.kind()).or_default();
+            let index = *next;
+            *next += 1;
+            (index, one)
+        })
+    }
+
     /// What the engine needs to know of it.
     pub fn plan(&self) -> ReceiverPlan {
-        let webhooks = self.webhooks.iter().map(|hook| ("webhook", hook.send_resolved));
-        let emails = self.emails.iter().map(|mail| ("email", mail.send_resolved));
-        let plan = |(index, (kind, send_resolved)): (u32, (&str, bool))| IntegrationPlan {
-            kind: kind.to_owned(),
+        let plan = |(index, one): (u32, &Made)| IntegrationPlan {
+            kind: one.kind().to_owned(),
             index,
-            send_resolved,
+            send_resolved: one.send_resolved(),
         };
-        let integrations = (0..).zip(webhooks).map(plan).chain((0..).zip(emails).map(plan));
         ReceiverPlan {
             name: self.name.clone(),
             labels: self.labels.clone(),
-            integrations: integrations.collect(),
+            integrations: self.counted().map(plan).collect(),
         }
     }
+}
+
+/// Receivers of `watchbell.receivers`, checked.
+#[derive(Clone, Debug, Default)]
+pub struct OwnReceivers {
+    /// In their order.
+    pub receivers: Vec<Receiver>,
+    /// What is known and not built, and therefore skipped: to be told loudly.
+    pub warnings: Vec<Problem>,
 }
 
 /// The checked file.
@@ -152,21 +109,41 @@ impl File {
     /// # Errors
     /// Every fault that Alertmanager would refuse the file for.
     pub fn check(&self, options: &Options) -> Result<Checked, Vec<Problem>> {
-        let mut problems = self.global.problems();
-        let mut warnings = self.warnings();
+        self.check_with(Vec::new(), options)
+    }
+
+    /// The same with receivers of `watchbell.receivers`: each goes into the one of its name, or is
+    /// one more.
+    ///
+    /// # Errors
+    /// As `check`.
+    pub fn check_with(
+        &self,
+        own: Vec<Receiver>,
+        options: &Options,
+    ) -> Result<Checked, Vec<Problem>> {
+        let allowed = Allowed::default();
+        let mut items = Items::new(&self.global, &allowed);
+        items.problems.extend(self.global.problems());
+        items.warnings.extend(self.warnings());
         let mut receivers: Vec<Receiver> = Vec::new();
         for (place, settings) in self.receivers.iter().enumerate() {
             let at = format!("receivers[{place}]");
-            let name = &settings.name;
-            if name.is_empty() {
-                problems.push(Problem::new(&at, "missing name in receiver"));
+            let ReceiverSettings { name, labels, .. } = settings;
+            items.name(&at, name, &receivers);
+            let labelled = labels.get("name").unwrap_or(name);
+            if labelled != name {
+                let text = format!(
+                    "receiver label \"name\" must match receiver name {name:?}, got {labelled:?}"
+                );
+                items.problems.push(Problem::new(format!("{at}.labels"), text));
             }
-            if receivers.iter().any(|receiver| receiver.name == *name) {
-                let text = format!("notification config name {name:?} is not unique");
-                problems.push(Problem::new(format!("{at}.name"), text));
-            }
-            receivers.push(self.receiver(&at, settings, &mut problems, &mut warnings));
+            let integrations = items.integrations(&at, name, settings.items());
+            let (name, labels) = (name.clone(), labels.clone());
+            receivers.push(Receiver { name, labels, integrations });
         }
+        let Items { mut problems, warnings, .. } = items;
+        merge(&mut receivers, own);
         let plans: Vec<_> = receivers.iter().map(Receiver::plan).collect();
         let settings = Settings {
             resolve_timeout: self.global.resolve_timeout,
@@ -185,6 +162,30 @@ impl File {
         }
     }
 
+    /// Checks `watchbell.receivers` against this file's `global` and what the site allows; places
+    /// are below `receivers`.
+    ///
+    /// # Errors
+    /// Every fault.
+    pub fn check_own(
+        &self,
+        own: &[OwnReceiverSettings],
+        allowed: &Allowed,
+    ) -> Result<OwnReceivers, Vec<Problem>> {
+        let mut items = Items::new(&self.global, allowed);
+        let mut receivers: Vec<Receiver> = Vec::new();
+        for (place, settings) in own.iter().enumerate() {
+            let at = format!("receivers[{place}]");
+            let name = &settings.name;
+            items.name(&at, name, &receivers);
+            let integrations = items.integrations(&at, name, settings.items());
+            let (name, labels) = (name.clone(), Labels::empty());
+            receivers.push(Receiver { name, labels, integrations });
+        }
+        let Items { problems, warnings, .. } = items;
+        if problems.is_empty() { Ok(OwnReceivers { receivers, warnings }) } else { Err(problems) }
+    }
+
     fn warnings(&self) -> Vec<Problem> {
         [("tracing", &self.tracing), ("event_recorder", &self.event_recorder)]
             .into_iter()
@@ -192,206 +193,126 @@ impl File {
             .map(|(key, _)| Problem::new(key, format!("{key} is known but not built yet")))
             .collect()
     }
+}
 
-    fn receiver(
-        &self,
+/// Puts the integrations of `own` after those of the receiver of the same name.
+fn merge(receivers: &mut Vec<Receiver>, own: Vec<Receiver>) {
+    for one in own {
+        match receivers.iter_mut().find(|receiver| receiver.name == one.name) {
+            Some(receiver) => receiver.integrations.extend(one.integrations),
+            None => receivers.push(one),
+        }
+    }
+}
+
+/// Checks items of receivers and gathers what is said about them.
+struct Items<'a> {
+    context: Context<'a>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl<'a> Items<'a> {
+    fn new(global: &'a Global, allowed: &'a Allowed) -> Self {
+        let context = Context { global, allowed };
+        Self { context, problems: Vec::new(), warnings: Vec::new() }
+    }
+
+    fn name(&mut self, at: &str, name: &str, before: &[Receiver]) {
+        if name.is_empty() {
+            self.problems.push(Problem::new(at, "missing name in receiver"));
+        }
+        if before.iter().any(|receiver| receiver.name == name) {
+            let text = format!("notification config name {name:?} is not unique");
+            self.problems.push(Problem::new(format!("{at}.name"), text));
+        }
+    }
+
+    fn integrations(
+        &mut self,
         at: &str,
-        settings: &ReceiverSettings,
-        problems: &mut Vec<Problem>,
-        warnings: &mut Vec<Problem>,
-    ) -> Receiver {
-        for (kind, bodies) in settings.unbuilt() {
-            if !bodies.is_empty() {
-                let name = &settings.name;
+        name: &str,
+        lists: Vec<(&'static str, Vec<&dyn Written>)>,
+    ) -> Vec<Made> {
+        let mut made = Vec::new();
+        for (kind, items) in lists {
+            let mut unbuilt = false;
+            for (place, item) in items.into_iter().enumerate() {
+                match item.check(&format!("{at}.{kind}_configs[{place}]"), &self.context) {
+                    Ok(Some(one)) => made.push(one),
+                    Ok(None) => unbuilt = true,
+                    Err(problem) => self.problems.push(problem),
+                }
+            }
+            if unbuilt {
                 let text = format!(
                     "{kind}_configs is known but not built yet: \
                      receiver {name:?} sends nothing by {kind}"
                 );
-                warnings.push(Problem::new(format!("{at}.{kind}_configs"), text));
+                self.warnings.push(Problem::new(format!("{at}.{kind}_configs"), text));
             }
         }
-        let mut webhooks = Vec::new();
-        for (place, hook) in settings.webhook_configs.iter().enumerate() {
-            let at = format!("{at}.webhook_configs[{place}]");
-            match self.webhook(&at, hook) {
-                Ok(hook) => webhooks.push(hook),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        let mut emails = Vec::new();
-        for (place, mail) in settings.email_configs.iter().enumerate() {
-            let at = format!("{at}.email_configs[{place}]");
-            match self.email(&at, mail) {
-                Ok(mail) => emails.push(mail),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        let (name, labels) = (settings.name.clone(), settings.labels.clone());
-        Receiver { name, labels, webhooks, emails }
-    }
-
-    fn webhook(&self, at: &str, settings: &WebhookSettings) -> Result<Webhook, Problem> {
-        if !settings.url.is_empty() && settings.url_file.is_some() {
-            return Err(Problem::new(at, "at most one of url & url_file must be configured"));
-        }
-        let url = Source::of(&settings.url, settings.url_file.as_ref())
-            .ok_or_else(|| Problem::new(at, "one of url or url_file must be configured"))?;
-        if let Source::Inline(url) = &url {
-            check_url(&format!("{at}.url"), url.reveal())?;
-        }
-        let http = settings.http_config.as_ref().or(self.global.http_config.as_ref());
-        let http = http.cloned().unwrap_or_default();
-        http.check(&format!("{at}.http_config"))?;
-        Ok(Webhook {
-            send_resolved: settings.send_resolved,
-            http,
-            url,
-            alerts_max: usize::try_from(settings.max_alerts).unwrap_or(usize::MAX),
-            timeout: Some(settings.timeout.0).filter(|timeout| !timeout.is_zero()),
-            payload: settings.payload.clone(),
-        })
-    }
-
-    fn email(&self, at: &str, settings: &EmailSettings) -> Result<Email, Problem> {
-        let global = &self.global;
-        let or = |own: &String, default: &String| {
-            if own.is_empty() { default.clone() } else { own.clone() }
-        };
-        if settings.to.is_empty() {
-            return Err(Problem::new(at, "missing to address in email config"));
-        }
-        let smarthost = or(&settings.smarthost, &global.smtp_smarthost);
-        if smarthost.is_empty() {
-            return Err(Problem::new(at, "no global SMTP smarthost set"));
-        }
-        let (host, port) = host_port(&smarthost)
-            .ok_or_else(|| Problem::new(format!("{at}.smarthost"), bad_smarthost(&smarthost)))?;
-        let from = or(&settings.from, &global.smtp_from);
-        if from.is_empty() {
-            return Err(Problem::new(at, "no global SMTP from set"));
-        }
-        let password = Source::of(&settings.auth_password, settings.auth_password_file.as_ref());
-        let secret = Source::of(&settings.auth_secret, settings.auth_secret_file.as_ref());
-        Ok(Email {
-            send_resolved: settings.send_resolved,
-            to: settings.to.clone(),
-            from,
-            host,
-            port,
-            hello: or(&settings.hello, &global.smtp_hello),
-            username: or(&settings.auth_username, &global.smtp_auth_username),
-            password: password.or_else(|| {
-                Source::of(&global.smtp_auth_password, global.smtp_auth_password_file.as_ref())
-            }),
-            secret: secret.or_else(|| {
-                Source::of(&global.smtp_auth_secret, global.smtp_auth_secret_file.as_ref())
-            }),
-            identity: or(&settings.auth_identity, &global.smtp_auth_identity),
-            headers: headers(at, settings)?,
-            html: settings.html.clone(),
-            text: settings.text.clone(),
-            require_tls: settings.require_tls.unwrap_or(global.smtp_require_tls),
-            implicit_tls: settings
-                .force_implicit_tls
-                .or(global.smtp_force_implicit_tls)
-                .unwrap_or(port == 465),
-            tls: settings
-                .tls_config
-                .clone()
-                .or_else(|| global.smtp_tls_config.clone())
-                .unwrap_or_default(),
-            threading: threading(at, &settings.threading)?,
-        })
+        made
     }
 }
 
 impl Global {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let Some(http) = &self.http_config
-            && let Err(problem) = http.check("global.http_config")
-        {
-            problems.push(problem);
+        if let Some(http) = &self.http_config {
+            problems.extend(http.check("global.http_config").err());
         }
         for (what, value, file) in [
             ("smtp_auth_password", &self.smtp_auth_password, &self.smtp_auth_password_file),
             ("smtp_auth_secret", &self.smtp_auth_secret, &self.smtp_auth_secret_file),
+            ("slack_app_token", &self.slack_app_token, &self.slack_app_token_file),
+            ("slack_api_url", &self.slack_api_url, &self.slack_api_url_file),
+            ("opsgenie_api_key", &self.opsgenie_api_key, &self.opsgenie_api_key_file),
+            ("victorops_api_key", &self.victorops_api_key, &self.victorops_api_key_file),
+            ("telegram_bot_token", &self.telegram_bot_token, &self.telegram_bot_token_file),
+            ("rocketchat_token", &self.rocketchat_token, &self.rocketchat_token_file),
+            ("rocketchat_token_id", &self.rocketchat_token_id, &self.rocketchat_token_id_file),
+            ("wechat_api_secret", &self.wechat_api_secret, &self.wechat_api_secret_file),
+            (
+                "mattermost_webhook_url",
+                &self.mattermost_webhook_url,
+                &self.mattermost_webhook_url_file,
+            ),
         ] {
             if !value.is_empty() && file.is_some() {
                 let text = format!("at most one of {what} & {what}_file must be configured");
                 problems.push(Problem::new("global", text));
             }
         }
+        let token = !self.slack_app_token.is_empty() || self.slack_app_token_file.is_some();
+        let hook = !self.slack_api_url.is_empty() || self.slack_api_url_file.is_some();
+        // A bot's token beside the web hooks' URL is one way too many, unless both lead to bots.
+        if token && hook && self.slack_api_url.reveal() != self.slack_app_url.reveal() {
+            let text = "at most one of slack_app_token/slack_app_token_file & \
+                        slack_api_url/slack_api_url_file must be configured";
+            problems.push(Problem::new("global", text));
+        }
+        problems.extend(self.wrong_urls());
         problems
     }
-}
 
-/// A URL with templates is checked once it is expanded.
-fn check_url(at: &str, url: &str) -> Result<(), Problem> {
-    let known = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
-    if known || url.contains("{{") {
-        return Ok(());
-    }
-    Err(Problem::new(at, "unsupported scheme for URL; write http:// or https://"))
-}
-
-fn bad_smarthost(text: &str) -> String {
-    format!("cannot read address {text:?}; write host:port")
-}
-
-fn host_port(text: &str) -> Option<(String, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let port = port.parse().ok()?;
-    (!host.is_empty()).then(|| (host.to_owned(), port))
-}
-
-fn headers(at: &str, settings: &EmailSettings) -> Result<BTreeMap<String, String>, Problem> {
-    let mut headers = BTreeMap::new();
-    for (name, value) in &settings.headers {
-        let at = format!("{at}.headers.{name}");
-        let is_token = |byte: u8| byte.is_ascii_graphic() && byte != b':';
-        if name.is_empty() || !name.bytes().all(is_token) {
-            return Err(Problem::new(at, format!("{name:?} is no name of a header")));
-        }
-        let canonical = canonical_header(name);
-        if headers.insert(canonical.clone(), value.0.clone()).is_some() {
-            return Err(Problem::new(
-                at,
-                format!("duplicate header {canonical:?} in email config"),
-            ));
-        }
-    }
-    for name in ["References", "In-Reply-To"] {
-        if settings.threading.enabled && headers.contains_key(name) {
-            let text = format!(
-                "conflicting configuration: threading.enabled conflicts with custom {name} header"
-            );
-            return Err(Problem::new(at, text));
-        }
-    }
-    Ok(headers)
-}
-
-/// `message-id` as `Message-Id`: each word with one capital.
-fn canonical_header(name: &str) -> String {
-    let word = |word: &str| {
-        let mut chars = word.chars();
-        let first = chars.next().map(|first| first.to_ascii_uppercase());
-        first.into_iter().chain(chars.map(|c| c.to_ascii_lowercase())).collect::<String>()
-    };
-    name.split('-').map(word).collect::<Vec<_>>().join("-")
-}
-
-fn threading(at: &str, settings: &ThreadingSettings) -> Result<Threading, Problem> {
-    match (settings.enabled, settings.thread_by_date.as_str()) {
-        (false, _) => Ok(Threading::Off),
-        (true, "daily") => Ok(Threading::Daily),
-        (true, "none") => Ok(Threading::Always),
-        (true, _) => {
-            let text = "threading.thread_by_date must be either 'none' or 'daily'";
-            Err(Problem::new(format!("{at}.threading.thread_by_date"), text))
-        }
+    fn wrong_urls(&self) -> impl Iterator<Item = Problem> {
+        [
+            ("slack_api_url", self.slack_api_url.reveal()),
+            ("slack_app_url", self.slack_app_url.reveal()),
+            ("pagerduty_url", self.pagerduty_url.reveal()),
+            ("opsgenie_api_url", self.opsgenie_api_url.reveal()),
+            ("telegram_api_url", self.telegram_api_url.reveal()),
+            ("mattermost_webhook_url", self.mattermost_webhook_url.reveal()),
+            ("webex_api_url", self.webex_api_url.reveal()),
+            ("rocketchat_api_url", self.rocketchat_api_url.reveal()),
+            ("victorops_api_url", self.victorops_api_url.reveal()),
+            ("wechat_api_url", self.wechat_api_url.reveal()),
+            ("jira_api_url", self.jira_api_url.reveal()),
+        ]
+        .into_iter()
+        .filter(|(_, url)| !url.is_empty())
+        .filter_map(|(key, url)| check_url(&format!("global.{key}"), url).err())
     }
 }
 
@@ -413,6 +334,10 @@ mod tests {
                 "receivers[1].name: notification config name \"r\" is not unique",
             ),
             ("[{}]", "receivers[0]: missing name in receiver"),
+            (
+                "[{name: r, labels: {name: x}}]",
+                "receivers[0].labels: receiver label \"name\" must match receiver name \"r\", got \"x\"",
+            ),
             (
                 "[{name: r, webhook_configs: [{}]}]",
                 "receivers[0].webhook_configs[0]: one of url or url_file must be configured",
@@ -473,10 +398,73 @@ receivers:
             .map(|one| (one.kind.as_str(), one.index, one.send_resolved))
             .collect();
         assert_eq!(plan, [("webhook", 0, true), ("webhook", 1, false), ("email", 0, false)]);
-        let mail = &checked.receivers[0].emails[0];
-        assert_eq!((mail.host.as_str(), mail.port, mail.implicit_tls), ("mx", 465, true));
-        assert!(mail.require_tls);
-        assert_eq!(mail.password, Some(Source::Inline(Secret::new("hush"))));
+    }
+
+    #[test]
+    fn own_receivers_go_into_those_of_their_name() {
+        let receivers: Vec<Receiver> = check(
+            "{route: {receiver: a}, receivers: [{name: a, webhook_configs: [{url: 'http://a'}]}, \
+             {name: b, labels: {name: b, x: y}, webhook_configs: [{url: 'http://b'}]}]}",
+        )
+        .expect("valid")
+        .receivers;
+        let one = |name: &str| Receiver { name: name.to_owned(), ..receivers[1].clone() };
+        let mut merged = receivers.clone();
+        merge(&mut merged, vec![one("a"), one("c")]);
+        let plans: Vec<_> = merged.iter().map(Receiver::plan).collect();
+        let seen: Vec<_> = plans
+            .iter()
+            .map(|plan| {
+                let places: Vec<_> = plan.integrations.iter().map(|one| one.index).collect();
+                (plan.name.as_str(), places)
+            })
+            .collect();
+        assert_eq!(seen, [("a", vec![0, 1]), ("b", vec![0]), ("c", vec![0])]);
+    }
+
+    #[test]
+    fn own_receivers_are_checked_by_their_own_place() {
+        let file: File = serde_yaml::from_str("{}").expect("reads");
+        let own = |yaml: &str| {
+            let own: Vec<OwnReceiverSettings> = serde_yaml::from_str(yaml).expect("reads");
+            file.check_own(&own, &Allowed::default())
+        };
+        let wrong = own("[{name: a}, {name: a}, {}]").expect_err("wrong");
+        let told: Vec<_> = wrong.iter().map(Problem::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "receivers[1].name: notification config name \"a\" is not unique",
+                "receivers[2]: missing name in receiver"
+            ]
+        );
+        assert!(own("[{name: a}]").is_ok_and(|own| own.receivers.len() == 1));
+    }
+
+    #[test]
+    fn global_settings_that_contradict_each_other_are_refused() {
+        for (global, expected) in [
+            (
+                "{opsgenie_api_key: x, opsgenie_api_key_file: y}",
+                "global: at most one of opsgenie_api_key & opsgenie_api_key_file must be configured",
+            ),
+            (
+                "{slack_app_token: x, slack_api_url: 'https://hooks'}",
+                "global: at most one of slack_app_token/slack_app_token_file & \
+                 slack_api_url/slack_api_url_file must be configured",
+            ),
+            (
+                "{pagerduty_url: 'gopher://x'}",
+                "global.pagerduty_url: unsupported scheme \"gopher\" for URL",
+            ),
+        ] {
+            let yaml =
+                format!("{{global: {global}, route: {{receiver: r}}, receivers: [{{name: r}}]}}");
+            assert_eq!(check(&yaml).expect_err(global), [expected]);
+        }
+        let both = "{slack_app_token: x, slack_api_url: 'https://slack.com/api/chat.postMessage'}";
+        let yaml = format!("{{global: {both}, route: {{receiver: r}}, receivers: [{{name: r}}]}}");
+        assert!(check(&yaml).is_ok());
     }
 
     #[test]

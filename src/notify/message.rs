@@ -49,13 +49,18 @@ pub(super) fn webhook_json(
         group_key: notification.group_key.as_str(),
         truncated_alerts: truncated,
     };
-    // Texts and maps with text keys alone: nothing in it can fail to be written.
-    let json = serde_json::to_string(&form).expect("plain JSON");
+    go_json(&form)
+}
+
+/// A body as Go's encoder writes it, with its escapes and a line end. The form must be one that
+/// has maps with text keys alone and no serializer that fails.
+pub(super) fn go_json(form: &impl Serialize) -> String {
+    let json = serde_json::to_string(form).expect("a form of plain JSON");
     go_escaped(&json)
 }
 
 /// What Go's encoder escapes beyond the need: these characters occur inside strings alone.
-pub(super) fn go_escaped(json: &str) -> String {
+fn go_escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len() + 1);
     for c in json.chars() {
         match c {

@@ -22,12 +22,7 @@ impl Metrics {
         self.count("alertmanager_notifications_total", TOTAL, kind, 0.0);
         self.count("alertmanager_notification_requests_total", REQUESTS, kind, 0.0);
         self.count("alertmanager_notification_requests_failed_total", REQUESTS_FAILED, kind, 0.0);
-        for class in [
-            FailureClass::Client,
-            FailureClass::Server,
-            FailureClass::Deadline,
-            FailureClass::Other,
-        ] {
+        for class in FailureClass::ALL {
             self.count_failed(kind, class, 0.0);
         }
     }
@@ -50,7 +45,7 @@ impl Metrics {
 
     pub(super) fn latency(&self, kind: &str, span: Duration) {
         let name = "alertmanager_notification_latency_seconds";
-        let help = "How long notifications take, retries included.";
+        let help = "How long an attempt to send a notification takes.";
         let labels = [("integration", kind)];
         let bounds = [1.0, 5.0, 10.0, 15.0, 20.0];
         self.registry.histogram(name, help, &labels, &bounds).observe(span.as_secs_f64());

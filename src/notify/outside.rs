@@ -1,9 +1,11 @@
 //! What receivers need of the world, handed in at construction.
 
 use super::config::Source;
+use crate::model::Problem;
 use crate::sys::clock::SharedClock;
 use crate::sys::entropy::Entropy;
-use crate::sys::http::Http;
+use crate::sys::http::{Http, HttpClient};
+use crate::sys::settings::HttpClientSettings;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,9 @@ const FILE_BYTES_MAX: usize = 64 << 10;
 
 /// Reads a file whole.
 pub type ReadFile = Arc<dyn Fn(&Path) -> io::Result<Vec<u8>> + Send + Sync>;
+
+/// Reads one YAML document by the rules of YAML 1.1, with limits; `None` when it is none.
+pub type ReadYaml = Arc<dyn Fn(&str) -> Option<serde_json::Value> + Send + Sync>;
 
 /// The world, as receivers see it.
 #[derive(Clone)]
@@ -26,6 +31,8 @@ pub struct Outside {
     pub entropy: Arc<dyn Entropy>,
     /// Reads secrets and URLs that stand in files, each time they are used.
     pub read_file: ReadFile,
+    /// Reads what the texts of structured fields expand to.
+    pub read_yaml: ReadYaml,
     /// This host's name, for message ids.
     pub hostname: String,
     /// Relative files are looked up here: the folder of the configuration.
@@ -39,12 +46,27 @@ impl fmt::Debug for Outside {
 }
 
 impl Outside {
+    /// A client with these settings; names of files in them are relative to the configuration's
+    /// folder.
+    pub(super) fn client(
+        &self,
+        settings: &HttpClientSettings,
+    ) -> Result<Arc<dyn HttpClient>, Problem> {
+        let made = self.http.client(settings, &self.base);
+        made.map_err(|problem| problem.below("http_config"))
+    }
+
     /// The value, or what stands in its file now.
     pub(super) fn reveal(&self, source: &Source) -> Result<String, String> {
         match source {
             Source::Inline(secret) => Ok(secret.reveal().to_owned()),
             Source::File(path) => self.read_text(path),
         }
+    }
+
+    /// The same without the space around it, which an editor leaves in a file.
+    pub(super) fn reveal_trimmed(&self, source: &Source) -> Result<String, String> {
+        self.reveal(source).map(|text| text.trim().to_owned())
     }
 
     /// The text of a small file; a relative path belongs to the configuration's folder.

@@ -1,46 +1,22 @@
 //! All integrations of the configuration, ready to send, and the loop that tries until the deadline.
 
 use super::config::Receiver;
-use super::email::EmailSender;
 use super::metrics::Metrics;
 use super::outside::Outside;
-use super::retry::{Attempt, Backoff, FailureClass};
+use super::retry::{Attempt, Backoff, End, FailureClass};
+use super::sender::{Job, Sender};
 use super::templates::Templates;
-use super::webhook::WebhookSender;
 use crate::alerts::{Delivery, DeliveryOutcome, IntegrationId};
 use crate::model::Problem;
 use crate::sys::metrics::Registry;
 use futures_util::future::{Either, select};
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::time::Duration;
-
-/// One way of sending.
-#[derive(Debug)]
-enum Sender {
-    Webhook(Box<WebhookSender>),
-    Email(Box<EmailSender>),
-}
-
-impl Sender {
-    async fn attempt(
-        &self,
-        delivery: &Delivery,
-        templates: &Templates,
-        outside: &Outside,
-        time_left: Duration,
-    ) -> Attempt {
-        match self {
-            Self::Webhook(sender) => sender.attempt(delivery, templates, outside, time_left).await,
-            Self::Email(sender) => sender.attempt(delivery, templates, outside, time_left).await,
-        }
-    }
-}
 
 /// Every integration that can send.
 #[derive(Debug)]
 pub struct Receivers {
-    senders: BTreeMap<IntegrationId, Sender>,
+    senders: BTreeMap<IntegrationId, Box<dyn Sender>>,
     templates: Templates,
     outside: Outside,
     metrics: Metrics,
@@ -57,24 +33,18 @@ impl Receivers {
         let mut senders = BTreeMap::new();
         let mut problems = Vec::new();
         for (place, receiver) in receivers.iter().enumerate() {
-            let id = |kind: &str, index| IntegrationId {
-                receiver: receiver.name.clone(),
-                kind: kind.to_owned(),
-                index,
-            };
-            for (index, hook) in (0_u32..).zip(&receiver.webhooks) {
-                match WebhookSender::new(hook, &outside) {
+            for (index, one) in receiver.counted() {
+                let kind = one.kind();
+                match one.sender(&outside) {
                     Ok(sender) => {
-                        senders.insert(id("webhook", index), Sender::Webhook(Box::new(sender)));
+                        let (receiver, kind) = (receiver.name.clone(), kind.to_owned());
+                        senders.insert(IntegrationId { receiver, kind, index }, sender);
                     }
                     Err(problem) => {
-                        let at = format!("receivers[{place}].webhook_configs[{index}].http_config");
+                        let at = format!("receivers[{place}].{kind}_configs[{index}]");
                         problems.push(problem.below(&at));
                     }
                 }
-            }
-            for (index, mail) in (0_u32..).zip(&receiver.emails) {
-                senders.insert(id("email", index), Sender::Email(Box::new(EmailSender::new(mail))));
             }
         }
         let metrics = Metrics::new(registry);
@@ -90,58 +60,84 @@ impl Receivers {
         let started = self.outside.clock.elapsed();
         self.metrics.started(kind);
         let Some(sender) = self.senders.get(&delivery.integration) else {
-            let reason = format!("there is no integration {}", delivery.integration);
             self.metrics.failed(kind, FailureClass::Other);
-            return DeliveryOutcome { error: Some(reason), attempts: 0 };
+            let reason = format!("there is no integration {}", delivery.integration);
+            return DeliveryOutcome::failed(reason);
         };
-        let (attempts, failure) = self.until_deadline(sender, delivery).await;
-        self.metrics.latency(kind, self.outside.clock.elapsed().saturating_sub(started));
-        let error = failure.map(|(reason, class)| {
+        let mut outcome = DeliveryOutcome::default();
+        let failure = self.until_deadline(sender.as_ref(), delivery, &mut outcome).await;
+        outcome.took = self.outside.clock.elapsed().saturating_sub(started);
+        outcome.error = failure.map(|(reason, class)| {
             self.metrics.failed(kind, class);
             reason
         });
-        DeliveryOutcome { error, attempts }
+        outcome
     }
 
+    /// Counts attempts and keeps the last answer in `outcome`; says why none arrived.
     async fn until_deadline(
         &self,
-        sender: &Sender,
+        sender: &dyn Sender,
         delivery: &Delivery,
-    ) -> (u32, Option<(String, FailureClass)>) {
+        outcome: &mut DeliveryOutcome,
+    ) -> Option<(String, FailureClass)> {
         let clock = &self.outside.clock;
-        let kind = delivery.integration.kind.as_str();
         let mut backoff = Backoff::default();
-        let mut attempts: u32 = 0;
         let mut last: Option<(String, FailureClass)> = None;
         loop {
             let time_left = delivery.deadline.saturating_sub(clock.elapsed());
             if time_left.is_zero() {
-                return (attempts, Some(last.unwrap_or_else(over)));
+                return Some(last.unwrap_or_else(over));
             }
-            attempts += 1;
-            let attempt = pin!(sender.attempt(delivery, &self.templates, &self.outside, time_left));
-            let attempt = match select(attempt, clock.sleep_until(delivery.deadline)).await {
-                Either::Left((attempt, _)) => attempt,
-                Either::Right(_) => {
-                    self.metrics.attempt(kind, false);
-                    return (attempts, Some(last.unwrap_or_else(over)));
-                }
+            outcome.attempts += 1;
+            let Some(attempt) = self.attempt(sender, delivery, time_left).await else {
+                return Some(last.unwrap_or_else(over));
             };
-            self.metrics.attempt(kind, attempt == Attempt::Done);
-            let pause = match attempt {
-                Attempt::Done => return (attempts, None),
-                Attempt::Final { reason, class } => return (attempts, Some((reason, class))),
-                Attempt::Retry { reason, class, after } => {
+            let Attempt { end, status, answer, data } = attempt;
+            (outcome.status, outcome.answer) = (status, answer);
+            let pause = match end {
+                End::Done => {
+                    outcome.data = data;
+                    return None;
+                }
+                End::Final { reason, class } => return Some((reason, class)),
+                End::Retry { reason, class, after } => {
                     last = Some((reason, class));
                     after.unwrap_or_else(|| backoff.pause(self.outside.entropy.next_u64()))
                 }
             };
             let next = clock.elapsed().saturating_add(pause);
             if next >= delivery.deadline {
-                return (attempts, Some(last.unwrap_or_else(over)));
+                return Some(last.unwrap_or_else(over));
             }
             clock.sleep_until(next).await;
         }
+    }
+
+    /// Tries once; `None` when the deadline comes first.
+    async fn attempt(
+        &self,
+        sender: &dyn Sender,
+        delivery: &Delivery,
+        time_left: Duration,
+    ) -> Option<Attempt> {
+        let (clock, kind) = (&self.outside.clock, delivery.integration.kind.as_str());
+        let started = clock.elapsed();
+        let job = Job {
+            delivery,
+            rendering: self.templates.for_notification(&delivery.notification, clock.now()),
+            outside: &self.outside,
+            time_left,
+        };
+        let ended = select(sender.attempt(&job), clock.sleep_until(delivery.deadline)).await;
+        let attempt = match ended {
+            Either::Left((attempt, _)) => Some(attempt),
+            Either::Right(_) => None,
+        };
+        self.metrics.latency(kind, clock.elapsed().saturating_sub(started));
+        let arrived = attempt.as_ref().is_some_and(|attempt| attempt.end == End::Done);
+        self.metrics.attempt(kind, arrived);
+        attempt
     }
 
     /// The templates in force.

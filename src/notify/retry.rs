@@ -1,5 +1,6 @@
 //! When a failed attempt is made again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The first pause is about this long.
@@ -7,9 +8,22 @@ const FIRST: Duration = Duration::from_millis(500);
 /// No pause is longer, unless the sink asks for it.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// How one attempt ended, and what the sink said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Attempt {
+    /// Whether it worked.
+    pub(super) end: End,
+    /// The status code of the answer, where answers have one.
+    pub(super) status: Option<u16>,
+    /// The beginning of the answer as it came; empty for none.
+    pub(super) answer: String,
+    /// What the next notification about the group is to know.
+    pub(super) data: BTreeMap<String, String>,
+}
+
 /// How one attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Attempt {
+pub(super) enum End {
     /// The sink has it.
     Done,
     /// It may work later.
@@ -30,6 +44,32 @@ pub(super) enum Attempt {
     },
 }
 
+impl Attempt {
+    fn new(end: End) -> Self {
+        Self { end, status: None, answer: String::new(), data: BTreeMap::new() }
+    }
+
+    /// The sink has it.
+    pub(super) fn done() -> Self {
+        Self::new(End::Done)
+    }
+
+    /// It may work later.
+    pub(super) fn retry(class: FailureClass, reason: impl Into<String>) -> Self {
+        Self::new(End::Retry { reason: reason.into(), class, after: None })
+    }
+
+    /// It will never work.
+    pub(super) fn refused(class: FailureClass, reason: impl Into<String>) -> Self {
+        Self::new(End::Final { reason: reason.into(), class })
+    }
+
+    /// No message can be made of the notification: a template fails, a secret's file is missing.
+    pub(super) fn unsendable(reason: impl Into<String>) -> Self {
+        Self::refused(FailureClass::Other, reason)
+    }
+}
+
 /// Whose fault a failure is, as `alertmanager_notifications_failed_total` counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum FailureClass {
@@ -37,20 +77,51 @@ pub(super) enum FailureClass {
     Client,
     /// The sink is in trouble.
     Server,
+    /// The sink does not know our credentials.
+    Auth,
+    /// The sink gets more than it takes.
+    RateLimited,
     /// The time was over.
     Deadline,
+    /// The delivery was called off; never so here, and counted as 0 since upstream does.
+    Canceled,
     /// Anything else: no connection, a template.
     Other,
 }
 
 impl FailureClass {
+    /// All of them.
+    pub(super) const ALL: [Self; 7] = [
+        Self::Client,
+        Self::Server,
+        Self::Auth,
+        Self::RateLimited,
+        Self::Deadline,
+        Self::Canceled,
+        Self::Other,
+    ];
+
     /// The word of the metric.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Client => "clientError",
             Self::Server => "serverError",
+            Self::Auth => "authError",
+            Self::RateLimited => "rateLimited",
             Self::Deadline => "contextDeadlineExceeded",
+            Self::Canceled => "contextCanceled",
             Self::Other => "other",
+        }
+    }
+
+    /// What a status code tells.
+    pub(super) const fn of_status(status: u16) -> Self {
+        match status {
+            401 | 403 => Self::Auth,
+            429 => Self::RateLimited,
+            400..=499 => Self::Client,
+            500..=599 => Self::Server,
+            _ => Self::Other,
         }
     }
 }
@@ -84,16 +155,22 @@ pub(super) fn retry_after(value: Option<&str>) -> Option<Duration> {
     value?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// What the status of an answer means: 2xx is done, 429 and 5xx may work later, anything else
-/// never will.
-pub(super) fn by_status(status: u16, retry_after: Option<Duration>, body: &str) -> Attempt {
-    let detail = if body.is_empty() { String::new() } else { format!(": {body}") };
+/// What the status of an answer means: 2xx is done, 429, 5xx and what is `retried` beside them
+/// may work later, anything else never will. `detail` is what the sink says about it.
+pub(super) fn by_status(
+    status: u16,
+    retried: &[u16],
+    retry_after: Option<Duration>,
+    detail: &str,
+) -> End {
+    let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
     let reason = format!("unexpected status code {status}{detail}");
+    let class = FailureClass::of_status(status);
     match status {
-        200..=299 => Attempt::Done,
-        429 => Attempt::Retry { reason, class: FailureClass::Client, after: retry_after },
-        500..=599 => Attempt::Retry { reason, class: FailureClass::Server, after: retry_after },
-        _ => Attempt::Final { reason, class: FailureClass::Client },
+        200..=299 => End::Done,
+        429 | 500..=599 => End::Retry { reason, class, after: retry_after },
+        _ if retried.contains(&status) => End::Retry { reason, class, after: retry_after },
+        _ => End::Final { reason, class },
     }
 }
 
@@ -116,17 +193,19 @@ mod tests {
         for (status, expected) in [
             (200, "done"),
             (204, "done"),
-            (301, "final"),
-            (400, "final"),
-            (404, "final"),
-            (429, "retry"),
-            (500, "retry"),
-            (503, "retry"),
+            (301, "final other"),
+            (400, "final clientError"),
+            (401, "final authError"),
+            (404, "final clientError"),
+            (409, "retry clientError"),
+            (429, "retry rateLimited"),
+            (500, "retry serverError"),
+            (503, "retry serverError"),
         ] {
-            let found = match by_status(status, None, "") {
-                Attempt::Done => "done",
-                Attempt::Retry { .. } => "retry",
-                Attempt::Final { .. } => "final",
+            let found = match by_status(status, &[409], None, "") {
+                End::Done => "done".to_owned(),
+                End::Retry { class, .. } => format!("retry {}", class.as_str()),
+                End::Final { class, .. } => format!("final {}", class.as_str()),
             };
             assert_eq!(found, expected, "{status}");
         }

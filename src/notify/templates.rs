@@ -97,6 +97,13 @@ impl Rendering<'_> {
         self.templates.set.render(field, &self.data, &self.functions, Mode::Html, LIMITS)
     }
 
+    /// The same templates and labels of the route over another part of the notification.
+    #[must_use]
+    pub fn over(&self, notification: &Notification) -> Self {
+        let data = template_data(notification, &self.route_labels);
+        Self { data, ..self.clone() }
+    }
+
     /// Labels of the route, expanded.
     pub fn route_labels(&self) -> &Labels {
         &self.route_labels

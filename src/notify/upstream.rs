@@ -5,7 +5,7 @@
 //!
 //! Source: prometheus/prometheus, config/config.go (AlertingConfig), notifier/.
 
-use super::message::{go_escaped, rfc3339};
+use super::message::{go_json, rfc3339};
 use super::opaque::Opaque;
 use super::outside::Outside;
 use crate::model::relabel::{self, Rule};
@@ -329,13 +329,11 @@ impl Upstreams {
         batch: &[Alert],
     ) {
         let forms: Vec<_> = batch.iter().map(AlertForm::new).collect();
-        // Texts and maps with text keys alone: nothing in it can fail to be written.
-        let json = serde_json::to_string(&forms).expect("plain JSON");
         let request = Request {
             method: Method::Post,
             url: endpoint.url.clone(),
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-            body: Bytes::from(go_escaped(&json)),
+            body: Bytes::from(go_json(&forms)),
             timeout: group.timeout.0,
             body_bytes_max: ANSWER_BYTES_MAX,
             unix_socket: None,

@@ -1,14 +1,13 @@
 //! `alertmanager.yml` as written, whole: every key that Alertmanager knows.
 //!
-//! Source: prometheus/alertmanager, config/config.go, config/notifiers.go,
-//! notify/webhook/config.go.
+//! Source: prometheus/alertmanager, config/config.go, config/notifiers.go.
 
+use super::kinds;
 use super::opaque::Opaque;
 use crate::alerts::config::{InhibitSettings, NamedInterval, RouteSettings, null_as_default};
 use crate::model::Labels;
-use crate::sys::settings::{self, HttpClientSettings, Scalar, Secret, Span, TlsSettings};
+use crate::sys::settings::{self, HttpClientSettings, Secret, ShownUrl, Span, TlsSettings};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// `global`.
@@ -54,90 +53,82 @@ pub struct Global {
     /// Whether TLS begins with the connection; by the port when missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smtp_force_implicit_tls: Option<bool>,
-    /// For receivers that are not built.
+    /// Where Slack's web hooks are.
+    #[serde(skip_serializing_if = "Secret::is_empty")]
+    pub slack_api_url: Secret,
+    /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub slack_api_url: Option<Secret>,
-    /// For receivers that are not built.
+    pub slack_api_url_file: Option<PathBuf>,
+    /// The token of Slack's bots.
+    #[serde(skip_serializing_if = "Secret::is_empty")]
+    pub slack_app_token: Secret,
+    /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub slack_api_url_file: Option<Secret>,
-    /// For receivers that are not built.
+    pub slack_app_token_file: Option<PathBuf>,
+    /// Where Slack's bots post.
+    pub slack_app_url: ShownUrl,
+    /// Where PagerDuty takes events.
+    pub pagerduty_url: ShownUrl,
+    /// The key of Opsgenie.
+    #[serde(skip_serializing_if = "Secret::is_empty")]
+    pub opsgenie_api_key: Secret,
+    /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub slack_app_token: Option<Secret>,
-    /// For receivers that are not built.
+    pub opsgenie_api_key_file: Option<PathBuf>,
+    /// Where Opsgenie is.
+    pub opsgenie_api_url: ShownUrl,
+    /// Where Telegram is.
+    pub telegram_api_url: ShownUrl,
+    /// The token of Telegram's bot.
+    #[serde(skip_serializing_if = "Secret::is_empty")]
+    pub telegram_bot_token: Secret,
+    /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub slack_app_token_file: Option<Secret>,
-    /// For receivers that are not built.
+    pub telegram_bot_token_file: Option<PathBuf>,
+    /// Where Mattermost's web hooks are.
+    #[serde(skip_serializing_if = "Secret::is_empty")]
+    pub mattermost_webhook_url: Secret,
+    /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub slack_app_url: Option<Secret>,
-    /// For receivers that are not built.
+    pub mattermost_webhook_url_file: Option<PathBuf>,
+    /// Where Webex is.
+    pub webex_api_url: ShownUrl,
+    /// Where Rocket.Chat is.
+    pub rocketchat_api_url: ShownUrl,
+    /// The token of Rocket.Chat.
+    #[serde(skip_serializing_if = "Secret::is_empty")]
+    pub rocketchat_token: Secret,
+    /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pagerduty_url: Option<Secret>,
-    /// For receivers that are not built.
+    pub rocketchat_token_file: Option<PathBuf>,
+    /// The user of that token.
+    #[serde(skip_serializing_if = "Secret::is_empty")]
+    pub rocketchat_token_id: Secret,
+    /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub opsgenie_api_key: Option<Secret>,
-    /// For receivers that are not built.
+    pub rocketchat_token_id_file: Option<PathBuf>,
+    /// Where VictorOps is.
+    pub victorops_api_url: ShownUrl,
+    /// The key of VictorOps.
+    #[serde(skip_serializing_if = "Secret::is_empty")]
+    pub victorops_api_key: Secret,
+    /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub opsgenie_api_key_file: Option<Secret>,
-    /// For receivers that are not built.
+    pub victorops_api_key_file: Option<PathBuf>,
+    /// Where WeChat is.
+    pub wechat_api_url: ShownUrl,
+    /// The secret of WeChat.
+    #[serde(skip_serializing_if = "Secret::is_empty")]
+    pub wechat_api_secret: Secret,
+    /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub opsgenie_api_url: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub telegram_api_url: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub telegram_bot_token: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub telegram_bot_token_file: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mattermost_webhook_url: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mattermost_webhook_url_file: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub webex_api_url: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rocketchat_api_url: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rocketchat_token: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rocketchat_token_file: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rocketchat_token_id: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rocketchat_token_id_file: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub victorops_api_url: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub victorops_api_key: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub victorops_api_key_file: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wechat_api_url: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wechat_api_secret: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wechat_api_secret_file: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wechat_api_corp_id: Option<Secret>,
-    /// For receivers that are not built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jira_api_url: Option<Secret>,
+    pub wechat_api_secret_file: Option<PathBuf>,
+    /// The corporation's identity at WeChat.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub wechat_api_corp_id: String,
+    /// Where Jira is.
+    #[serde(skip_serializing_if = "ShownUrl::is_empty")]
+    pub jira_api_url: ShownUrl,
 }
 
 impl Default for Global {
@@ -157,260 +148,140 @@ impl Default for Global {
             smtp_require_tls: true,
             smtp_tls_config: None,
             smtp_force_implicit_tls: None,
-            slack_api_url: None,
+            slack_api_url: Secret::default(),
             slack_api_url_file: None,
-            slack_app_token: None,
+            slack_app_token: Secret::default(),
             slack_app_token_file: None,
-            slack_app_url: None,
-            pagerduty_url: None,
-            opsgenie_api_key: None,
+            slack_app_url: ShownUrl::new("https://slack.com/api/chat.postMessage"),
+            pagerduty_url: ShownUrl::new("https://events.pagerduty.com/v2/enqueue"),
+            opsgenie_api_key: Secret::default(),
             opsgenie_api_key_file: None,
-            opsgenie_api_url: None,
-            telegram_api_url: None,
-            telegram_bot_token: None,
+            opsgenie_api_url: ShownUrl::new("https://api.opsgenie.com/"),
+            telegram_api_url: ShownUrl::new("https://api.telegram.org"),
+            telegram_bot_token: Secret::default(),
             telegram_bot_token_file: None,
-            mattermost_webhook_url: None,
+            mattermost_webhook_url: Secret::default(),
             mattermost_webhook_url_file: None,
-            webex_api_url: None,
-            rocketchat_api_url: None,
-            rocketchat_token: None,
+            webex_api_url: ShownUrl::new("https://webexapis.com/v1/messages"),
+            rocketchat_api_url: ShownUrl::new("https://open.rocket.chat/"),
+            rocketchat_token: Secret::default(),
             rocketchat_token_file: None,
-            rocketchat_token_id: None,
+            rocketchat_token_id: Secret::default(),
             rocketchat_token_id_file: None,
-            victorops_api_url: None,
-            victorops_api_key: None,
+            victorops_api_url: ShownUrl::new(
+                "https://alert.victorops.com/integrations/generic/20131114/alert/",
+            ),
+            victorops_api_key: Secret::default(),
             victorops_api_key_file: None,
-            wechat_api_url: None,
-            wechat_api_secret: None,
+            wechat_api_url: ShownUrl::new("https://qyapi.weixin.qq.com/cgi-bin/"),
+            wechat_api_secret: Secret::default(),
             wechat_api_secret_file: None,
-            wechat_api_corp_id: None,
-            jira_api_url: None,
+            wechat_api_corp_id: String::new(),
+            jira_api_url: ShownUrl::default(),
         }
     }
 }
 
-/// One item of `webhook_configs`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct WebhookSettings {
-    /// Whether resolved alerts are told.
-    pub send_resolved: bool,
-    /// How to talk.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub http_config: Option<HttpClientSettings>,
-    /// Where to post; a template.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
-    pub url: Secret,
-    /// A file with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url_file: Option<PathBuf>,
-    /// Alerts in one message; 0 for all.
-    pub max_alerts: u64,
-    /// For one attempt; 0 for no limit of its own.
-    pub timeout: Span,
-    /// A body of one's own: JSON whose texts are templates.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub payload: Option<serde_json::Value>,
-}
-
-impl Default for WebhookSettings {
-    fn default() -> Self {
-        Self {
-            send_resolved: true,
-            http_config: None,
-            url: Secret::default(),
-            url_file: None,
-            max_alerts: 0,
-            timeout: Span::default(),
-            payload: None,
+/// An item of a list of receivers: own fields, then a list for each kind in the order in which a
+/// receiver's integrations are told.
+macro_rules! receiver {
+    (
+        $(#[$about:meta])* pub struct $name:ident { $($own:tt)* }
+        $($(#[$doc:meta])* $field:ident: $kind:ident,)+
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name {
+            $($own)*
+            $(
+                $(#[$doc])*
+                #[serde(
+                    skip_serializing_if = "Vec::is_empty",
+                    deserialize_with = "null_as_default"
+                )]
+                pub $field: Vec<kinds::$kind::Settings>,
+            )+
         }
-    }
-}
 
-/// `threading` of an e-mail receiver.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ThreadingSettings {
-    /// Whether mails of one group hang together.
-    pub enabled: bool,
-    /// `daily` or `none`.
-    pub thread_by_date: String,
-}
-
-impl Default for ThreadingSettings {
-    fn default() -> Self {
-        Self { enabled: false, thread_by_date: "daily".to_owned() }
-    }
-}
-
-/// One item of `email_configs`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EmailSettings {
-    /// Whether resolved alerts are told.
-    pub send_resolved: bool,
-    /// To whom; a template.
-    pub to: String,
-    /// From whom; a template.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub from: String,
-    /// The server, `host:port`.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub smarthost: String,
-    /// The name in the greeting.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub hello: String,
-    /// The user.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub auth_username: String,
-    /// The password of PLAIN and LOGIN.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
-    pub auth_password: Secret,
-    /// A file with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub auth_password_file: Option<PathBuf>,
-    /// The secret of CRAM-MD5.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
-    pub auth_secret: Secret,
-    /// A file with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub auth_secret_file: Option<PathBuf>,
-    /// The identity of PLAIN.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub auth_identity: String,
-    /// Headers; templates.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
-    pub headers: BTreeMap<String, Scalar>,
-    /// The HTML part; a template; none when empty.
-    pub html: String,
-    /// The text part; a template; none when empty.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub text: String,
-    /// Whether mail goes out over TLS alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub require_tls: Option<bool>,
-    /// TLS settings.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls_config: Option<TlsSettings>,
-    /// Whether TLS begins with the connection; by the port when missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub force_implicit_tls: Option<bool>,
-    /// How mails hang together.
-    pub threading: ThreadingSettings,
-}
-
-impl Default for EmailSettings {
-    fn default() -> Self {
-        Self {
-            send_resolved: false,
-            to: String::new(),
-            from: String::new(),
-            smarthost: String::new(),
-            hello: String::new(),
-            auth_username: String::new(),
-            auth_password: Secret::default(),
-            auth_password_file: None,
-            auth_secret: Secret::default(),
-            auth_secret_file: None,
-            auth_identity: String::new(),
-            headers: BTreeMap::new(),
-            html: "{{ template \"email.default.html\" . }}".to_owned(),
-            text: String::new(),
-            require_tls: None,
-            tls_config: None,
-            force_implicit_tls: None,
-            threading: ThreadingSettings::default(),
+        impl $name {
+            /// Kind by kind, what is written.
+            pub(super) fn items(&self) -> Vec<(&'static str, Vec<&dyn kinds::Written>)> {
+                fn erased<T: kinds::Written>(items: &[T]) -> Vec<&dyn kinds::Written> {
+                    items.iter().map(|item| item as &dyn kinds::Written).collect()
+                }
+                vec![$((stringify!($kind), erased(&self.$field)),)+]
+            }
         }
-    }
+    };
 }
 
-/// One item of `receivers`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ReceiverSettings {
-    /// The name that routes use.
-    pub name: String,
-    /// Labels, for the API.
-    #[serde(with = "settings::labels", skip_serializing_if = "Labels::is_empty")]
-    pub labels: Labels,
+receiver! {
+    /// One item of `receivers`.
+    pub struct ReceiverSettings {
+        /// The name that routes use.
+        pub name: String,
+        /// Labels, for the API's filter.
+        #[serde(skip_serializing_if = "Labels::is_empty", with = "settings::labels")]
+        pub labels: Labels,
+    }
     /// Web hooks.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub webhook_configs: Vec<WebhookSettings>,
+    webhook_configs: webhook,
     /// Mail.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub email_configs: Vec<EmailSettings>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub slack_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub pagerduty_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub opsgenie_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub victorops_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub pushover_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub telegram_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub discord_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub msteams_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub msteamsv2_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub mattermost_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub webex_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub sns_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub wechat_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub rocketchat_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub jira_configs: Vec<Opaque>,
-    /// Known, not built.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub incidentio_configs: Vec<Opaque>,
+    email_configs: email,
+    /// PagerDuty.
+    pagerduty_configs: pagerduty,
+    /// Opsgenie.
+    opsgenie_configs: opsgenie,
+    /// WeChat.
+    wechat_configs: wechat,
+    /// Slack.
+    slack_configs: slack,
+    /// VictorOps.
+    victorops_configs: victorops,
+    /// Pushover.
+    pushover_configs: pushover,
+    /// Amazon SNS.
+    sns_configs: sns,
+    /// Telegram.
+    telegram_configs: telegram,
+    /// Discord.
+    discord_configs: discord,
+    /// Webex.
+    webex_configs: webex,
+    /// Microsoft Teams, by the older connectors.
+    msteams_configs: msteams,
+    /// Microsoft Teams, by workflows.
+    msteamsv2_configs: msteamsv2,
+    /// Jira.
+    jira_configs: jira,
+    /// incident.io.
+    incidentio_configs: incidentio,
+    /// Rocket.Chat.
+    rocketchat_configs: rocketchat,
+    /// Mattermost.
+    mattermost_configs: mattermost,
 }
 
-impl ReceiverSettings {
-    /// Kinds that are known and not built, with what is written for them.
-    pub(super) fn unbuilt(&self) -> [(&'static str, &Vec<Opaque>); 16] {
-        [
-            ("slack", &self.slack_configs),
-            ("pagerduty", &self.pagerduty_configs),
-            ("opsgenie", &self.opsgenie_configs),
-            ("victorops", &self.victorops_configs),
-            ("pushover", &self.pushover_configs),
-            ("telegram", &self.telegram_configs),
-            ("discord", &self.discord_configs),
-            ("msteams", &self.msteams_configs),
-            ("msteamsv2", &self.msteamsv2_configs),
-            ("mattermost", &self.mattermost_configs),
-            ("webex", &self.webex_configs),
-            ("sns", &self.sns_configs),
-            ("wechat", &self.wechat_configs),
-            ("rocketchat", &self.rocketchat_configs),
-            ("jira", &self.jira_configs),
-            ("incidentio", &self.incidentio_configs),
-        ]
+receiver! {
+    /// One item of `watchbell.receivers`: ways of telling that Alertmanager does not have, for a
+    /// receiver of `alertmanager.yml`, or for a new one.
+    pub struct OwnReceiverSettings {
+        /// The name that routes use.
+        pub name: String,
     }
+    /// Commands of this host.
+    exec_configs: exec,
+    /// ntfy.
+    ntfy_configs: ntfy,
+    /// Gotify.
+    gotify_configs: gotify,
+    /// Matrix.
+    matrix_configs: matrix,
+    /// Syslog and the journal.
+    syslog_configs: syslog,
+    /// Files of this host.
+    file_configs: file,
 }
 
 /// The whole of `alertmanager.yml`.

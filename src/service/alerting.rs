@@ -3,18 +3,18 @@
 
 use super::revision::Revision;
 use crate::alerts::{
-    AlertDraft, AlertView, Delivery, DeliveryOutcome, Effect, Engine, Event, Moment, Record,
-    SilenceDraft, SilenceError, Table, complete_all,
+    AlertDraft, AlertView, Answer, Changes, Delivery, Effect, Engine, Event, Happening, Moment,
+    Record, SilenceDraft, SilenceError, Table, complete_all,
 };
 use crate::model::{Alert, SilenceId};
 use crate::notify::Receivers;
-use crate::storage::state::{StateDb, StateOp, Table as StateTable};
+use crate::storage::state::{HistoryEntry, StateDb, StateOp, Table as StateTable};
 use crate::sys::clock::SharedClock;
 use crate::sys::entropy::Entropy;
 use crate::sys::metrics::{Cell, Registry};
 use crate::sys::tasks::{self, Shutdown};
 use arc_swap::ArcSwap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -22,6 +22,9 @@ use tokio::sync::watch;
 
 /// A tick at the latest, so that a lost wake-up costs little.
 const TICK_MAX: Duration = Duration::from_secs(60);
+
+/// So much history waits for the disk; beyond it the oldest is dropped.
+const HISTORY_WAITING_MAX: usize = 10_000;
 
 /// What the running engine takes from the world.
 #[derive(Debug)]
@@ -43,6 +46,7 @@ pub(super) struct Alerting {
     /// When the engine wants its next tick, on the monotonic clock.
     wake_at: watch::Sender<Duration>,
     unsaved: Cell,
+    history_dropped: Cell,
 }
 
 #[derive(Debug)]
@@ -51,6 +55,8 @@ struct Inner {
     /// Rows that could not be written: they go with the next transaction. Alerts go out from
     /// memory meanwhile, since a full disk must not silence anybody.
     unwritten: BTreeMap<(Table, String), Option<String>>,
+    /// History that could not be written, the oldest first.
+    unrecorded: VecDeque<HistoryEntry>,
 }
 
 /// Why a silence was not made.
@@ -79,11 +85,17 @@ impl Alerting {
             }
         }
         let help = "Rows of the alert engine that wait for the disk.";
+        let dropped = "Rows of history that were dropped while the disk could not be written.";
         let alerting = Arc::new(Self {
-            inner: Mutex::new(Inner { engine, unwritten: BTreeMap::new() }),
+            inner: Mutex::new(Inner {
+                engine,
+                unwritten: BTreeMap::new(),
+                unrecorded: VecDeque::new(),
+            }),
             receivers: ArcSwap::from_pointee(receivers),
             wake_at: watch::channel(Duration::ZERO).0,
             unsaved: deps.registry.gauge("watchbell_alert_rows_unwritten", help, &[]),
+            history_dropped: deps.registry.counter("watchbell_history_dropped_total", dropped, &[]),
             deps,
         });
         alerting.apply(Event::Restored(records));
@@ -130,7 +142,7 @@ impl Alerting {
         draft: SilenceDraft,
     ) -> Result<SilenceId, SilenceFailure> {
         let new_id = SilenceId::from_random(self.deps.entropy.next_16());
-        self.answered(Event::SilenceSet { draft, new_id })
+        self.silence_answered(Event::SilenceSet { draft, new_id })
     }
 
     /// Ends a silence; durable when this returns.
@@ -138,7 +150,7 @@ impl Alerting {
         self: &Arc<Self>,
         id: SilenceId,
     ) -> Result<SilenceId, SilenceFailure> {
-        self.answered(Event::SilenceExpired(id))
+        self.silence_answered(Event::SilenceExpired(id))
     }
 
     /// Replaces routes and receivers.
@@ -168,9 +180,11 @@ impl Alerting {
         self.view(|engine, now| engine.write_metrics(&self.deps.registry, now));
     }
 
-    fn answered(self: &Arc<Self>, event: Event) -> Result<SilenceId, SilenceFailure> {
+    fn silence_answered(self: &Arc<Self>, event: Event) -> Result<SilenceId, SilenceFailure> {
         let outcome = self.apply(event);
-        let answer = outcome.answer.unwrap_or_else(|| panic!("BUG: a silence without an answer"));
+        let Some(Answer::Silence(answer)) = outcome.answer else {
+            panic!("BUG: a silence without an answer");
+        };
         let id = answer.map_err(SilenceFailure::Refused)?;
         match outcome.not_stored {
             None => Ok(id),
@@ -195,10 +209,10 @@ impl Alerting {
             let effects = inner.engine.step(self.now(), event);
             for effect in effects {
                 match effect {
-                    Effect::Persist(records) => {
-                        outcome.not_stored = self.persist(&mut inner, records);
+                    Effect::Persist(changes) => {
+                        outcome.not_stored = self.persist(&mut inner, changes);
                     }
-                    Effect::SilenceAnswered(answer) => outcome.answer = Some(answer),
+                    Effect::Answered(answer) => outcome.answer = Some(answer),
                     Effect::Deliver(delivery) => deliveries.push(delivery),
                     Effect::AlertRefused(err) => tracing::warn!(%err, "an alert was refused"),
                     Effect::RecordLeftOut(err) => tracing::warn!(%err, "a stored row was left out"),
@@ -216,21 +230,26 @@ impl Alerting {
     }
 
     /// Writes rows, and those that could not be written before; says why when it fails.
-    fn persist(&self, inner: &mut Inner, records: Vec<Record>) -> Option<String> {
+    fn persist(&self, inner: &mut Inner, changes: Changes) -> Option<String> {
+        let Changes { records, happened } = changes;
         let rows = records.into_iter().map(|record| ((record.table, record.key), record.value));
         inner.unwritten.extend(rows);
-        let ops: Vec<StateOp> = inner
-            .unwritten
-            .iter()
-            .map(|((table, key), value)| state_op(*table, key, value.as_deref()))
-            .collect();
+        inner.unrecorded.extend(happened.iter().map(history_entry));
+        let rows = inner.unwritten.iter();
+        let rows = rows.map(|((table, key), value)| state_op(*table, key, value.as_deref()));
+        let history = inner.unrecorded.iter().cloned().map(StateOp::Record);
+        let ops: Vec<StateOp> = rows.chain(history).collect();
         let failure = match self.deps.state.apply(&ops) {
             Ok(()) => {
                 inner.unwritten.clear();
+                inner.unrecorded.clear();
                 None
             }
             Err(err) => {
                 tracing::error!(%err, "alerts go on from memory; their state waits for the disk");
+                let over = inner.unrecorded.len().saturating_sub(HISTORY_WAITING_MAX);
+                inner.unrecorded.drain(..over);
+                self.history_dropped.add(over as f64);
                 Some(err.to_string())
             }
         };
@@ -246,11 +265,11 @@ impl Alerting {
         let name = format!("notify {}", delivery.integration);
         tasks::spawn(name, async move {
             let id = delivery.id;
-            let outcome: DeliveryOutcome = receivers.deliver(&delivery).await;
+            let outcome = receivers.deliver(&delivery).await;
             if let Some(error) = &outcome.error {
                 tracing::warn!(integration = %delivery.integration, error, "a notification failed");
             }
-            let report = move || this.apply(Event::DeliveryFinished { id, outcome });
+            let report = move || this.apply(Event::DeliveriesFinished(vec![(id, outcome)]));
             if tokio::task::spawn_blocking(report).await.is_err() {
                 tracing::error!("the alert engine failed to take a delivery's outcome");
             }
@@ -261,7 +280,7 @@ impl Alerting {
 /// What one step had to say.
 #[derive(Debug, Default)]
 struct Outcome {
-    answer: Option<Result<SilenceId, SilenceError>>,
+    answer: Option<Answer>,
     not_stored: Option<String>,
 }
 
@@ -273,6 +292,20 @@ const fn state_table(table: Table) -> StateTable {
         Table::Log => StateTable::NotificationLog,
         Table::Outbox => StateTable::Outbox,
         Table::Counter => StateTable::Meta,
+        Table::Ack => StateTable::Ack,
+        Table::Watch => StateTable::Watch,
+    }
+}
+
+fn history_entry(happening: &Happening) -> HistoryEntry {
+    let Happening { at, kind, fingerprint, labels, body } = happening;
+    let pairs: BTreeMap<&str, &str> = labels.iter().collect();
+    HistoryEntry {
+        at: *at,
+        kind: (*kind).to_owned(),
+        fingerprint: fingerprint.map(|print| print.to_string()).unwrap_or_default(),
+        labels: serde_json::json!(pairs).to_string(),
+        body: body.to_string(),
     }
 }
 

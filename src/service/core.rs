@@ -17,7 +17,7 @@ use crate::wire::{
     ConfigAnswer, ConfigText, Core, Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert,
     ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, OtlpOutcome,
     PROMETHEUS_VERSION, PostableAlert, PostableSilence, ProbeRequest, PushGroup, QueryData,
-    RangeQuery, RawPush, RawWrite, Readiness, ReceiverName, ReceiverStatus, RelabelSteps,
+    RangeQuery, RawPush, RawWrite, Readiness, ReceiverForm, ReceiverStatus, RelabelSteps,
     RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport,
     StorageStatus, TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TopQueries,
     TsdbStatus, VersionInfo, WalReplay, WatchStatus, WriteOutcome,
@@ -405,10 +405,10 @@ impl Core for Service {
         })
     }
 
-    fn receivers(&self) -> Result<Vec<ReceiverName>, Error> {
-        let name = |name: &str| ReceiverName { name: name.to_owned() };
+    fn receivers(&self, matchers: &[Matcher]) -> Result<Vec<ReceiverForm>, Error> {
         let view = |engine: &crate::alerts::Engine, _| {
-            engine.receivers().iter().map(|plan| name(&plan.name)).collect()
+            let plans = engine.receivers().iter();
+            plans.filter_map(|plan| forms::receiver(plan, matchers)).collect()
         };
         Ok(self.running()?.alerting.view(view))
     }

@@ -423,6 +423,7 @@ impl Service {
             clock: self.world.clock.clone(),
             entropy: self.world.entropy.clone(),
             read_file: Arc::new(|path: &Path| std::fs::read(path)),
+            read_yaml: Arc::new(config::parse_plain_yaml),
             hostname: host_name(),
             base: base.to_owned(),
         }

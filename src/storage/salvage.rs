@@ -123,7 +123,9 @@ fn open_whole(files: &dyn Files, path: &Path) -> Result<Connection> {
     let mut connection = open_database(path, "FULL", STATE_VERSION, &schema())?;
     let look = |connection: &mut Connection| {
         // What a release before did not have; older ones take no notice of it.
-        connection.execute_batch(&Table::PushGroup.schema())?;
+        for table in Table::LATER {
+            connection.execute_batch(&table.schema())?;
+        }
         for table in Table::ALL {
             let sql = format!("SELECT key, value FROM {}", table.name());
             let mut statement = connection.prepare(&sql)?;
@@ -264,7 +266,8 @@ fn is_of_before(old: &Connection, name: &str) -> bool {
         let sql = "SELECT count(*) FROM sqlite_master WHERE name = ?1";
         old.query_row(sql, [name], |row| row.get::<_, i64>(0))
     };
-    name == Table::PushGroup.name() && has(name) == Ok(0) && has(Table::Silence.name()) == Ok(1)
+    let later = Table::LATER.iter().any(|table| table.name() == name);
+    later && has(name) == Ok(0) && has(Table::Silence.name()) == Ok(1)
 }
 
 /// Tables, each with its columns; the first is its key.
@@ -539,7 +542,9 @@ mod tests {
             let mut setting = Setting::new();
             let written = setting.fill();
             let raw = Connection::open(setting.path("state.db")).unwrap();
-            raw.execute_batch("DROP TABLE push_group").unwrap();
+            for table in Table::LATER {
+                raw.execute_batch(&format!("DROP TABLE {}", table.name())).unwrap();
+            }
             drop(raw);
             match damage {
                 "mark" => {
@@ -552,10 +557,14 @@ mod tests {
             }
             let db = setting.open();
             assert_eq!(silences(&db), written);
-            let (table, key, value) = (Table::PushGroup, "k".to_owned(), "{}".to_owned());
-            db.apply(&[StateOp::Put { table, key, value }]).unwrap();
+            for table in Table::LATER {
+                let (key, value) = ("k".to_owned(), "{}".to_owned());
+                db.apply(&[StateOp::Put { table, key, value }]).unwrap();
+            }
             drop(db);
-            assert_eq!(setting.open().load(Table::PushGroup).unwrap().len(), 1);
+            let again = setting.open();
+            assert!(Table::LATER.iter().all(|table| again.load(*table).unwrap().len() == 1));
+            drop(again);
             let told = setting.told();
             assert_eq!(told.len(), usize::from(!damage.is_empty()), "{told:?}");
             assert!(told.iter().all(|text| text.contains("all 305 rows")), "{told:?}");

@@ -41,11 +41,15 @@ pub enum Table {
     Meta,
     /// Pushed groups, by key.
     PushGroup,
+    /// Acknowledgements, by the alert's fingerprint.
+    Ack,
+    /// When an alert that is expected was last seen, by its name.
+    Watch,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Silence,
         Self::NotificationLog,
         Self::Alert,
@@ -54,7 +58,12 @@ impl Table {
         Self::ConfigRevision,
         Self::Meta,
         Self::PushGroup,
+        Self::Ack,
+        Self::Watch,
     ];
+
+    /// Those that databases of earlier releases may lack.
+    pub(super) const LATER: [Self; 3] = [Self::PushGroup, Self::Ack, Self::Watch];
 
     /// What makes the table where it is not there yet: a database of an earlier release has fewer.
     pub(super) fn schema(self) -> String {
@@ -76,6 +85,8 @@ impl Table {
             Self::ConfigRevision => "config_revision",
             Self::Meta => "meta",
             Self::PushGroup => "push_group",
+            Self::Ack => "acknowledgement",
+            Self::Watch => "watch",
         }
     }
 }

@@ -124,6 +124,8 @@ pub struct AlertFilter {
     pub matchers: Vec<Matcher>,
     /// A regular expression on the receiver's name, anchored.
     pub receiver: Option<String>,
+    /// On labels of a receiver, `name` among them: all must match one that the alert goes to.
+    pub receiver_matchers: Vec<Matcher>,
 }
 
 impl Default for AlertFilter {
@@ -136,6 +138,7 @@ impl Default for AlertFilter {
             unprocessed: true,
             matchers: Vec::new(),
             receiver: None,
+            receiver_matchers: Vec::new(),
         }
     }
 }
@@ -145,6 +148,17 @@ impl Default for AlertFilter {
 pub struct ReceiverName {
     /// The name in the configuration.
     pub name: String,
+}
+
+/// A receiver.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReceiverForm {
+    /// The name in the configuration.
+    pub name: String,
+    /// Its labels with its name; left out when it has none of its own, as before Alertmanager
+    /// 0.34.
+    #[serde(default, with = "forms::labels", skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
 }
 
 /// What holds an alert back.

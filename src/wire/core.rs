@@ -1,13 +1,15 @@
 //! The only door to what runs.
 
 use super::{
-    Account, ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus,
-    AlertmanagersAnswer, AlertsAnswer, BuildInfo, Changes, ConfigAnswer, Error, ExemplarQuery,
-    ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery, MetadataEntry,
+    Account, AckRequest, ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus,
+    AlertmanagersAnswer, AlertsAnswer, BuildInfo, Changes, ConfigAnswer, Drill, Error,
+    ExemplarQuery, ExemplarSeries, GettableAlert, GroupingPreview, GroupingRequest, HistoryAnswer,
+    HistoryRequest, ImportAnswer, ImportPart, InstantQuery, IntegrationTest, MetadataEntry,
     MetadataRequest, PostableAlert, PostableSilence, PushGroup, QueryData, RangeQuery, RawPush,
-    ReceiverName, RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
-    StorageReport, TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TopQueries,
-    TsdbStatus, WalReplay, WatchStatus,
+    ReceiverForm, ReceiverTest, RelabelSteps, RouteTest, RouteTestRequest, RulesAnswer,
+    RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetMetadata,
+    TargetMetadataRequest, TargetState, TargetsAnswer, TopQueries, TsdbStatus, WalReplay,
+    WatchStatus,
 };
 use crate::model::{Labels, Matcher, TimeRange};
 use std::any::Any;
@@ -307,8 +309,8 @@ pub trait Core: Send + Sync + fmt::Debug {
 
     /// Alertmanager's status.
     fn alertmanager_status(&self) -> Result<AlertmanagerStatus, Error>;
-    /// Names of the receivers.
-    fn receivers(&self) -> Result<Vec<ReceiverName>, Error>;
+    /// Receivers whose labels, `name` among them, all of `matchers` match.
+    fn receivers(&self, matchers: &[Matcher]) -> Result<Vec<ReceiverForm>, Error>;
     /// Alerts in Alertmanager's view, by fingerprint.
     fn alertmanager_alerts(&self, filter: &AlertFilter) -> Result<Vec<GettableAlert>, Error>;
     /// Takes alerts from outside; the valid ones are kept when others are not.
@@ -323,6 +325,35 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn post_silence(&self, silence: PostableSilence) -> Result<String, Error>;
     /// Ends a silence now; durable when this returns.
     fn expire_silence(&self, id: &str) -> Result<(), Error>;
+
+    /// What happened to alerts, newest first.
+    fn history(&self, _request: &HistoryRequest) -> Result<HistoryAnswer, Error> {
+        Err(Error::not_offered("history of alerts"))
+    }
+    /// Acknowledges alerts, and says how many; durable when this returns.
+    fn acknowledge(&self, _request: &AckRequest) -> Result<usize, Error> {
+        Err(Error::not_offered("acknowledgements"))
+    }
+    /// Takes the acknowledgement of an alert back, in the name of `by`; durable when this returns.
+    fn withdraw_ack(&self, _fingerprint: &str, _by: &str) -> Result<(), Error> {
+        Err(Error::not_offered("acknowledgements"))
+    }
+    /// Sends a message through a receiver, to try it out.
+    fn test_receiver(&self, _test: &ReceiverTest) -> Result<Vec<IntegrationTest>, Error> {
+        Err(Error::not_offered("test of receivers"))
+    }
+    /// Lets an alert go the whole way, marked as a test; the drill's id.
+    fn fire_drill(&self, _drill: &Drill) -> Result<String, Error> {
+        Err(Error::not_offered("fire drill"))
+    }
+    /// The way of a label set through the routing tree.
+    fn route_test(&self, _request: &RouteTestRequest) -> Result<RouteTest, Error> {
+        Err(Error::not_offered("test of routes"))
+    }
+    /// How the alerts of now would be grouped.
+    fn grouping_preview(&self, _request: &GroupingRequest) -> Result<GroupingPreview, Error> {
+        Err(Error::not_offered("preview of groups"))
+    }
 
     /// The queries that run, the oldest first.
     fn active_queries(&self) -> Result<Vec<ActiveQuery>, Error>;

@@ -99,6 +99,11 @@ impl Error {
         Self::new(ErrorKind::NotFound, message)
     }
 
+    /// Something that this server, of whatever make it is, has not.
+    pub fn not_offered(what: &str) -> Self {
+        Self::new(ErrorKind::Unavailable, format!("this server has no {what}"))
+    }
+
     /// Our own failure.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message)

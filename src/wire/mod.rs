@@ -5,6 +5,7 @@
 //!
 //! Never: behaviour.
 
+mod alerting;
 mod alertmanager;
 mod core;
 mod error;
@@ -16,10 +17,15 @@ mod push;
 mod query;
 mod watch;
 
+pub use alerting::{
+    AckRequest, Drill, GroupPreview, GroupingPreview, GroupingRequest, HistoryAnswer,
+    HistoryRequest, HistoryRow, IntegrationTest, OpenGroup, ReceiverTest, RouteFinal, RouteMiss,
+    RouteStep, RouteTest, RouteTestRequest,
+};
 pub use alertmanager::{
     AlertFilter, AlertGroup, AlertmanagerStatus, ClusterStatus, ConfigText, GettableAlert,
-    GettableAlertStatus, MatcherForm, PostableAlert, PostableSilence, ReceiverName, SilenceForm,
-    SilenceStatus, VersionInfo,
+    GettableAlertStatus, MatcherForm, PostableAlert, PostableSilence, ReceiverForm, ReceiverName,
+    SilenceForm, SilenceStatus, VersionInfo,
 };
 pub use core::{
     Answer, Call, Core, Hurry, Kept, OtlpOutcome, ProbeRequest, RawWrite, Readiness, WriteOutcome,

@@ -1,6 +1,7 @@
 //! Alerting as scripts: at this second these alerts arrive, at that one these notifications are
 //! expected. Time is virtual; the expectations follow Alertmanager's documented behavior.
 
+mod ack;
 mod crash;
 mod mail;
 mod outside;

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use watchbell::alerts::{
-    AlertDraft, Delivery, Effect, Engine, Event, Moment, Options, complete_all,
+    AlertDraft, Delivery, DeliveryOutcome, Effect, Engine, Event, Moment, Options, complete_all,
 };
 use watchbell::model::{Labels, Problem, Timestamp};
-use watchbell::notify::Outside;
 use watchbell::notify::config::File;
+use watchbell::notify::{Outside, Receivers, Templates};
 use watchbell::sys::clock::{Clock as _, SharedClock};
-use watchbell::sys::http::{Http, HttpClient, Pending, Request, Response};
+use watchbell::sys::http::{Http, HttpClient, Method, Pending, Request, Response};
 use watchbell::sys::metrics::Registry;
 use watchbell::sys::settings::HttpClientSettings;
 use watchbell::sys::sim::{SeededEntropy, VirtualClock};
@@ -24,6 +24,7 @@ const START: Timestamp = Timestamp::from_millis(1_704_067_200_000);
 /// A request that was made.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
+    pub(crate) method: Method,
     pub(crate) url: String,
     pub(crate) body: String,
     pub(crate) at: Duration,
@@ -37,10 +38,10 @@ impl Sent {
     }
 }
 
-/// Answers with a list of statuses, the last one for ever.
+/// Gives a list of answers, the last one for ever.
 #[derive(Clone, Debug)]
 pub(crate) struct FakeHttp {
-    statuses: Vec<u16>,
+    answers: Vec<Response>,
     retry_after: Option<u64>,
     sent: Arc<Mutex<Vec<Sent>>>,
     clock: VirtualClock,
@@ -48,8 +49,19 @@ pub(crate) struct FakeHttp {
 
 impl FakeHttp {
     pub(crate) fn answering(statuses: &[u16]) -> Self {
+        Self::saying(&statuses.iter().map(|status| (*status, "", "")).collect::<Vec<_>>())
+    }
+
+    /// Answers with status, content type and body.
+    pub(crate) fn saying(answers: &[(u16, &str, &str)]) -> Self {
+        let answer = |(status, content_type, body): &(u16, &str, &str)| Response {
+            status: *status,
+            headers: vec![("content-type".to_owned(), (*content_type).to_owned())],
+            body: (*body).to_owned().into(),
+            ..Response::default()
+        };
         Self {
-            statuses: statuses.to_vec(),
+            answers: answers.iter().map(answer).collect(),
             retry_after: None,
             sent: Arc::default(),
             clock: VirtualClock::at(START),
@@ -75,19 +87,17 @@ impl Http for FakeHttp {
 impl HttpClient for FakeHttp {
     fn send(&self, request: Request) -> Pending<'_> {
         let mut sent = self.sent.lock().expect("not poisoned");
-        let place = sent.len().min(self.statuses.len() - 1);
+        let place = sent.len().min(self.answers.len() - 1);
         sent.push(Sent {
+            method: request.method,
             url: request.url,
             body: String::from_utf8(request.body.to_vec()).expect("text"),
             at: self.clock.elapsed(),
             headers: request.headers,
         });
         let after = self.retry_after.map(|seconds| ("retry-after".to_owned(), seconds.to_string()));
-        let answer = Response {
-            status: self.statuses.get(place).copied().expect("at least one status"),
-            headers: after.into_iter().collect(),
-            ..Response::default()
-        };
+        let mut answer = self.answers.get(place).cloned().expect("at least one answer");
+        answer.headers.extend(after);
         Box::pin(std::future::ready(Ok(answer)))
     }
 }
@@ -112,6 +122,7 @@ pub(crate) fn outside_at(http: FakeHttp, clock: SharedClock) -> Outside {
             }
             Ok(format!("http://from-file{shown}\n").into_bytes())
         }),
+        read_yaml: Arc::new(watchbell::config::parse_plain_yaml),
         hostname: "bell".to_owned(),
         base: "/etc/watchbell".into(),
     }
@@ -130,15 +141,30 @@ pub(crate) fn drive<F: Future>(clock: &VirtualClock, future: F) -> F::Output {
     panic!("it never ends");
 }
 
-/// A delivery about a firing and a resolved alert, made by an engine.
+/// Gives one delivery to the first integration of `kind` of the receiver `team`, against scripted
+/// answers; each pause passes at once.
+pub(crate) fn run(receiver: &str, kind: &str, http: &FakeHttp) -> (DeliveryOutcome, Registry) {
+    let yaml = format!("{{route: {{receiver: team}}, receivers: [{receiver}]}}");
+    let file: File = serde_yaml::from_str(&yaml).expect("reads");
+    let checked = file.check(&Options::default()).expect("valid");
+    let registry = Registry::new();
+    let (outside, clock) = outside(http.clone());
+    let templates = Templates::new(&[(
+        "own.tmpl".to_owned(),
+        "{{ define \"own\" }}own {{ .CommonLabels.alertname }}{{ end }}".to_owned(),
+    )])
+    .expect("templates");
+    let (receivers, problems) = Receivers::new(&checked.receivers, templates, outside, &registry);
+    assert_eq!(problems, []);
+    let outcome = drive(&clock, receivers.deliver(&delivery("team", kind)));
+    (outcome, registry)
+}
+
+/// A delivery about two firing alerts, made by an engine.
 pub(crate) fn delivery(receiver: &str, kind: &str) -> Delivery {
     let yaml = format!(
         "{{route: {{receiver: {receiver}, group_by: [alertname], group_wait: 0s, group_interval: 30s}}, \
-          receivers: [{{name: {receiver}, {kind}_configs: [{body}]}}]}}",
-        body = match kind {
-            "webhook" => "{url: 'http://x'}",
-            _ => "{to: a@b, from: c@d, smarthost: 'x:25'}",
-        }
+          receivers: [{{name: {receiver}, webhook_configs: [{{url: 'http://x'}}]}}]}}"
     );
     let file: File = serde_yaml::from_str(&yaml).expect("reads");
     let options = Options { external_url: "http://am".to_owned(), ..Options::default() };
@@ -158,7 +184,9 @@ pub(crate) fn delivery(receiver: &str, kind: &str) -> Delivery {
         Effect::Deliver(delivery) => Some(*delivery),
         _ => None,
     });
-    found.expect("it is told at once")
+    let mut delivery = found.expect("it is told at once");
+    delivery.integration.kind = kind.to_owned();
+    delivery
 }
 
 /// The sum of all series of a metric.

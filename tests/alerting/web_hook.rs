@@ -1,28 +1,12 @@
 //! The web hook as a sink sees it: body, headers, attempts.
 
-use crate::outside::{FakeHttp, delivery, outside, registry_value};
+use crate::outside::{FakeHttp, registry_value};
 use std::time::Duration;
-use watchbell::alerts::Options;
-use watchbell::notify::config::File;
-use watchbell::notify::{Receivers, Templates};
+use watchbell::sys::http::Method;
 use watchbell::sys::metrics::Registry;
 
-/// Runs one delivery of this receiver against scripted answers; each pause passes at once.
 fn run(receiver: &str, http: &FakeHttp) -> (Option<String>, u32, Registry) {
-    let yaml = format!("{{route: {{receiver: team}}, receivers: [{receiver}]}}");
-    let file: File = serde_yaml::from_str(&yaml).expect("reads");
-    let checked = file.check(&Options::default()).expect("valid");
-    let registry = Registry::new();
-    let (outside, clock) = outside(http.clone());
-    let templates = Templates::new(&[(
-        "own.tmpl".to_owned(),
-        "{{ define \"own\" }}own {{ .CommonLabels.alertname }}{{ end }}".to_owned(),
-    )])
-    .expect("templates");
-    let (receivers, problems) = Receivers::new(&checked.receivers, templates, outside, &registry);
-    assert_eq!(problems, []);
-    let delivery = delivery("team", "webhook");
-    let outcome = crate::outside::drive(&clock, receivers.deliver(&delivery));
+    let (outcome, registry) = crate::outside::run(receiver, "webhook", http);
     (outcome.error, outcome.attempts, registry)
 }
 
@@ -38,6 +22,7 @@ fn the_body_is_version_4_and_the_key_is_the_same_in_each_attempt() {
     assert_eq!(keys.first(), keys.last());
     assert!(keys.first().is_some_and(|key| key.ends_with("-1")), "{keys:?}");
     let first = sent.first().expect("sent");
+    assert_eq!(first.method, Method::Post);
     assert_eq!(first.header("content-type"), "application/json");
     let body: serde_json::Value = serde_json::from_str(&first.body).expect("JSON");
     let keys: Vec<_> = body.as_object().expect("an object").keys().map(String::as_str).collect();
@@ -79,6 +64,18 @@ fn what_is_final_is_not_tried_again_and_what_is_not_is_tried_until_the_deadline(
 }
 
 #[test]
+fn the_last_answer_is_kept_for_people() {
+    let answers = [(503, "", "later"), (400, "text/plain", " no such\nroom ")];
+    let (outcome, _) = crate::outside::run(HOOK, "webhook", &FakeHttp::saying(&answers));
+    assert_eq!((outcome.status, outcome.answer.as_str()), (Some(400), "no such\nroom"));
+    assert_eq!(outcome.error.as_deref(), Some("unexpected status code 400: no such\nroom"));
+    assert!(outcome.took > Duration::ZERO, "a pause lies between the attempts");
+    let long = "x".repeat(300);
+    let (outcome, _) = crate::outside::run(HOOK, "webhook", &FakeHttp::saying(&[(200, "", &long)]));
+    assert_eq!((outcome.status, outcome.answer.len()), (Some(200), 200));
+}
+
+#[test]
 fn a_sink_that_asks_to_wait_is_given_its_time() {
     let http = FakeHttp::answering(&[429, 200]).retry_after(7);
     let (error, attempts, _) = run(HOOK, &http);
@@ -98,14 +95,14 @@ fn urls_and_payloads_are_templates() {
       webhook_configs:
       - url: 'http://sink/{{ .GroupLabels.alertname }}'
         max_alerts: 1
-        payload: {text: '{{ template "own" . }} {{ len .Alerts }}', n: [1, true, '{{ .Status }}']}
+        payload: {text: '{{ template "own" . }} {{ len .Alerts }}', n: [1, '{{ len .Alerts }}', '{{ .Status }}']}
 "#;
     let (error, _, _) = run(&format!("{{{}}}", inline(receiver)), &http);
     assert_eq!(error, None);
     let sent = http.sent();
     let first = sent.first().expect("sent");
     assert_eq!(first.url, "http://sink/X");
-    assert_eq!(first.body, "{\"n\":[1,true,\"firing\"],\"text\":\"own X 1\"}\n");
+    assert_eq!(first.body, "{\"n\":[1,1,\"firing\"],\"text\":\"own X 1\"}\n");
 }
 
 #[test]

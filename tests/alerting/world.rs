@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use watchbell::alerts::{
-    AlertDraft, Config, Delivery, DeliveryOutcome, Effect, Engine, Event, Moment, Options, Record,
-    SilenceDraft, SilenceError, Table, complete_all,
+    AlertDraft, Answer, Changes, Config, Delivery, DeliveryOutcome, Effect, Engine, Event,
+    Happening, Moment, Options, Record, SilenceDraft, Table, complete_all,
 };
 use watchbell::model::{AlertStatus, Labels, SilenceId, Timestamp};
 use watchbell::notify::config::File;
@@ -47,7 +47,11 @@ pub(crate) struct World {
     pub(crate) hanging: BTreeSet<String>,
     pub(crate) open: Vec<Delivery>,
     wake: Option<Duration>,
-    answers: Vec<Result<SilenceId, SilenceError>>,
+    pub(crate) answers: Vec<Answer>,
+    /// What sinks leave behind for the next notification.
+    pub(crate) left_behind: BTreeMap<String, String>,
+    /// What went into the history.
+    pub(crate) happened: Vec<Happening>,
     silences_made: u128,
 }
 
@@ -67,6 +71,8 @@ impl World {
             open: Vec::new(),
             wake: None,
             answers: Vec::new(),
+            left_behind: BTreeMap::new(),
+            happened: Vec::new(),
             silences_made: 0,
         }
     }
@@ -120,12 +126,19 @@ impl World {
         };
         let new_id = SilenceId::from_random(self.silences_made.to_be_bytes());
         self.step(Event::SilenceSet { draft, new_id });
-        self.answers.pop().expect("an answer").expect("accepted")
+        self.silence_answer()
     }
 
     pub(crate) fn expire(&mut self, id: &SilenceId) {
         self.step(Event::SilenceExpired(id.clone()));
-        self.answers.pop().expect("an answer").expect("expired");
+        self.silence_answer();
+    }
+
+    fn silence_answer(&mut self) -> SilenceId {
+        match self.answers.pop() {
+            Some(Answer::Silence(Ok(id))) => id,
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) fn reload(&mut self, yaml: &str) {
@@ -144,8 +157,8 @@ impl World {
         self.wake = None;
         for effect in effects.into_iter().take(count) {
             match effect {
-                Effect::Persist(records) => self.store(records),
-                Effect::SilenceAnswered(answer) => self.answers.push(answer),
+                Effect::Persist(changes) => self.store(changes),
+                Effect::Answered(answer) => self.answers.push(answer),
                 Effect::Deliver(delivery) => sent.push(*delivery),
                 Effect::WakeAt(at) => self.wake = Some(at),
                 Effect::Changed => {}
@@ -158,8 +171,9 @@ impl World {
         }
     }
 
-    fn store(&mut self, records: Vec<Record>) {
-        for record in records {
+    fn store(&mut self, changes: Changes) {
+        self.happened.extend(changes.happened);
+        for record in changes.records {
             let key = (record.table, record.key);
             match record.value {
                 Some(value) => self.rows.insert(key, value),
@@ -204,8 +218,9 @@ impl World {
 
     pub(crate) fn report(&mut self, delivery: &Delivery, failed: bool) {
         let error = failed.then(|| "unexpected status code 500".to_owned());
-        let outcome = DeliveryOutcome { error, attempts: 1 };
-        self.step(Event::DeliveryFinished { id: delivery.id, outcome });
+        let data = self.left_behind.clone();
+        let outcome = DeliveryOutcome { error, attempts: 1, data, ..DeliveryOutcome::default() };
+        self.step(Event::DeliveriesFinished(vec![(delivery.id, outcome)]));
     }
 
     /// Lets time pass up to this second of the script, waking the engine when it wants to be.

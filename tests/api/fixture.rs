@@ -582,8 +582,8 @@ impl Core for Fixture {
         })
     }
 
-    fn receivers(&self) -> Result<Vec<ReceiverName>, Error> {
-        Ok(vec![ReceiverName { name: "def".to_owned() }])
+    fn receivers(&self, _: &[Matcher]) -> Result<Vec<ReceiverForm>, Error> {
+        Ok(vec![ReceiverForm { name: "def".to_owned(), labels: Labels::empty() }])
     }
 
     fn alertmanager_alerts(&self, filter: &AlertFilter) -> Result<Vec<GettableAlert>, Error> {

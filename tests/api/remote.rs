@@ -179,7 +179,7 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         ("wipe", format!("{:?}", core.wipe_push())),
         ("compact", format!("{:?}", core.compact())),
         ("am status", format!("{:?}", core.alertmanager_status())),
-        ("receivers", format!("{:?}", core.receivers())),
+        ("receivers", format!("{:?}", core.receivers(&[]))),
         ("am alerts", format!("{:?}", core.alertmanager_alerts(&filter))),
         ("post alerts", format!("{:?}", core.post_alerts(vec![alert]))),
         ("groups", format!("{:?}", core.alert_groups(&AlertFilter::default()))),

@@ -576,7 +576,7 @@ impl Core for World {
         Err(Error::not_found("not in this world"))
     }
 
-    fn receivers(&self) -> Result<Vec<ReceiverName>, Error> {
+    fn receivers(&self, _: &[Matcher]) -> Result<Vec<ReceiverForm>, Error> {
         self.up(Vec::new())
     }
 

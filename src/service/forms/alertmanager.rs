@@ -1,10 +1,10 @@
 //! Alerts, groups and silences as Alertmanager's API lists them, and what it is sent.
 
-use crate::alerts::{AlertDraft, AlertView, GroupView, SilenceDraft, SilenceView};
-use crate::model::{MatchOp, Matcher, Regex, SilenceId};
+use crate::alerts::{AlertDraft, AlertView, GroupView, ReceiverPlan, SilenceDraft, SilenceView};
+use crate::model::{Labels, MatchOp, Matcher, Regex, SilenceId};
 use crate::wire::{
     AlertFilter, AlertGroup, Error, GettableAlert, GettableAlertStatus, MatcherForm, PostableAlert,
-    PostableSilence, ReceiverName, SilenceForm, SilenceStatus,
+    PostableSilence, ReceiverForm, ReceiverName, SilenceForm, SilenceStatus,
 };
 
 /// Whether the filter lets this alert through; `receiver` is compiled once for a whole list.
@@ -22,6 +22,19 @@ pub(in crate::service) fn wants(
         && (filter.muted || quiet.muted_by.is_empty())
         && filter.matchers.iter().all(|matcher| matcher.matches(&view.alert.labels))
         && receiver.is_none_or(|regex| view.receivers.iter().any(|name| regex.is_match(name)))
+}
+
+/// One receiver, if all of `matchers` match its labels, of which its name is one.
+pub(in crate::service) fn receiver(
+    plan: &ReceiverPlan,
+    matchers: &[Matcher],
+) -> Option<ReceiverForm> {
+    let mut labels = plan.labels.to_builder();
+    labels.set("name", plan.name.as_str());
+    let labels = labels.build();
+    let wanted = matchers.iter().all(|matcher| matcher.matches(&labels));
+    let shown = if plan.labels.is_empty() { Labels::empty() } else { labels };
+    wanted.then(|| ReceiverForm { name: plan.name.clone(), labels: shown })
 }
 
 /// One alert.

@@ -211,6 +211,11 @@ pub fn url_without_password(url: &str) -> String {
 pub struct ShownUrl(String);
 
 impl ShownUrl {
+    /// A URL with this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// All of it, for the one use it is meant for.
     pub fn reveal(&self) -> &str {
         &self.0

@@ -2,21 +2,20 @@
 //!
 //! Source: prometheus/alertmanager, notify/email/email.go.
 
-use super::config::{Email, Threading};
-use super::outside::Outside;
-use super::retry::{Attempt, FailureClass};
 use super::smtp;
-use super::templates::{Rendering, Templates};
+use super::{Email, Threading};
 use crate::alerts::Delivery;
 use crate::model::Timestamp;
+use crate::notify::outside::Outside;
+use crate::notify::retry::Attempt;
+use crate::notify::sender::{Job, Sender, Trying};
+use crate::notify::templates::Rendering;
 use jiff::fmt::rfc2822;
 use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailboxes, MultiPart, SinglePart};
 use lettre::{Address, Message};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// A message as it goes out.
 #[derive(Clone, Debug)]
@@ -31,50 +30,42 @@ pub(super) struct EmailSender {
     settings: Email,
 }
 
+impl Sender for EmailSender {
+    fn attempt<'a>(&'a self, job: &'a Job<'a>) -> Trying<'a> {
+        Box::pin(async move {
+            match self.compose(job) {
+                Ok(mail) => smtp::send(&self.settings, &mail, job.outside, job.time_left).await,
+                Err(reason) => Attempt::unsendable(reason),
+            }
+        })
+    }
+}
+
 impl EmailSender {
     pub(super) fn new(settings: &Email) -> Self {
         Self { settings: settings.clone() }
     }
 
-    /// Sends the delivery once.
-    pub(super) async fn attempt(
-        &self,
-        delivery: &Delivery,
-        templates: &Templates,
-        outside: &Outside,
-        time_left: Duration,
-    ) -> Attempt {
-        match self.compose(delivery, templates, outside) {
-            Ok(mail) => smtp::send(&self.settings, &mail, outside, time_left).await,
-            Err(reason) => Attempt::Final { reason, class: FailureClass::Other },
-        }
-    }
-
     /// The whole message. The same delivery gives the same message, but for its date.
-    pub(super) fn compose(
-        &self,
-        delivery: &Delivery,
-        templates: &Templates,
-        outside: &Outside,
-    ) -> Result<Mail, String> {
+    fn compose(&self, job: &Job<'_>) -> Result<Mail, String> {
+        let Job { delivery, rendering, outside, .. } = job;
         let settings = &self.settings;
         let now = outside.clock.now();
-        let rendering = templates.for_notification(&delivery.notification, now);
-        let from = addresses(&rendering, "from", &settings.from)?;
+        let from = addresses(rendering, "from", &settings.from)?;
         let [sender] = from.as_slice() else {
             let found = from.len();
             return Err(format!("must be exactly one 'from' address (got: {found})"));
         };
-        let to = addresses(&rendering, "to", &settings.to)?;
+        let to = addresses(rendering, "to", &settings.to)?;
         let envelope = Envelope::new(Some(sender.clone()), to)
             .map_err(|err| format!("parse addresses: {err}"))?;
         let mut builder = Message::builder().envelope(envelope.clone());
-        for (name, value) in self.headers(delivery, &rendering, outside, now)? {
+        for (name, value) in self.headers(delivery, rendering, outside, now)? {
             let name = HeaderName::new_from_ascii(name.clone())
                 .map_err(|_| format!("{name:?} is no name of a header"))?;
             builder = builder.raw_header(HeaderValue::new(name, one_line(&value)));
         }
-        let body = self.body(delivery, &rendering)?;
+        let body = self.body(delivery, rendering)?;
         let message = builder.multipart(body).map_err(|err| format!("compose mail: {err}"))?;
         Ok(Mail { envelope, bytes: message.formatted() })
     }
@@ -163,9 +154,9 @@ fn thread_root(threading: Threading, delivery: &Delivery, now: Timestamp) -> Opt
             .strftime("%Y-%m-%d")
             .to_string(),
     };
-    let digest: [u8; 32] = Sha256::digest(delivery.notification.group_key.as_str()).into();
-    let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    Some(format!("<alert-{hash}-{by}@alertmanager>"))
+    let hash = delivery.notification.group_key.hash();
+    let head = hash.get(..16).unwrap_or_default();
+    Some(format!("<alert-{head}-{by}@alertmanager>"))
 }
 
 fn rfc2822_date(now: Timestamp) -> Result<String, String> {

@@ -2,10 +2,11 @@
 //!
 //! Source: prometheus/alertmanager, notify/email/email.go; RFC 5321, RFC 4954, RFC 2195.
 
-use super::config::{Email, Source};
-use super::email::Mail;
-use super::outside::Outside;
-use super::retry::{Attempt, FailureClass};
+use super::Email;
+use super::compose::Mail;
+use crate::notify::config::Source;
+use crate::notify::outside::Outside;
+use crate::notify::retry::{Attempt, FailureClass};
 use crate::sys::settings::TlsSettings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -38,11 +39,9 @@ pub(super) async fn send(
     time_left: Duration,
 ) -> Attempt {
     match try_send(settings, mail, outside, time_left).await {
-        Ok(()) => Attempt::Done,
-        Err(Failure::Retry(reason)) => {
-            Attempt::Retry { reason, class: FailureClass::Other, after: None }
-        }
-        Err(Failure::Final(reason)) => Attempt::Final { reason, class: FailureClass::Client },
+        Ok(()) => Attempt::done(),
+        Err(Failure::Retry(reason)) => Attempt::retry(FailureClass::Other, reason),
+        Err(Failure::Final(reason)) => Attempt::refused(FailureClass::Client, reason),
     }
 }
 
@@ -124,7 +123,7 @@ async fn authenticate(
         return Ok(());
     }
     let reveal = |source: &Option<Source>| match source {
-        Some(source) => outside.reveal(source).map(|text| text.trim().to_owned()),
+        Some(source) => outside.reveal_trimmed(source),
         None => Ok(String::new()),
     };
     let password = reveal(&settings.password).map_err(Failure::Retry)?;

@@ -1,0 +1,108 @@
+//! The kinds of receivers, a file each.
+//!
+//! Each file holds its `Settings`, the item of a `*_configs` list as it is written, which `check`
+//! turns into an `Integration`, which makes what sends. `webhook.rs` is the one to read first.
+//! What they share stands a folder above: `sender.rs` (the traits), `post.rs` (HTTP), `retry.rs`
+//! (what an attempt ended in), `truncate.rs`, `deep.rs`.
+//!
+//! Never: trying again, waiting, deciding whether or to whom.
+
+pub(super) mod discord;
+pub(super) mod email;
+pub(super) mod exec;
+pub(super) mod file;
+pub(super) mod gotify;
+pub(super) mod incidentio;
+pub(super) mod jira;
+pub(super) mod matrix;
+pub(super) mod mattermost;
+pub(super) mod msteams;
+pub(super) mod msteamsv2;
+pub(super) mod ntfy;
+pub(super) mod opsgenie;
+pub(super) mod pagerduty;
+pub(super) mod pushover;
+pub(super) mod rocketchat;
+pub(super) mod slack;
+pub(super) mod sns;
+pub(super) mod syslog;
+pub(super) mod telegram;
+pub(super) mod victorops;
+pub(super) mod webex;
+pub(super) mod webhook;
+pub(super) mod wechat;
+
+use super::config::{Allowed, Global};
+use super::sender::Made;
+use crate::model::Problem;
+use crate::sys::settings::HttpClientSettings;
+
+/// What items are checked against.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context<'a> {
+    /// Defaults of `alertmanager.yml`.
+    pub(super) global: &'a Global,
+    /// What the site allows receivers on this host to do.
+    #[expect(dead_code, reason = "commands and files are not built yet")]
+    pub(super) allowed: &'a Allowed,
+}
+
+impl Context<'_> {
+    /// How an item with this `http_config` talks.
+    pub(super) fn http(
+        &self,
+        at: &str,
+        own: Option<&HttpClientSettings>,
+    ) -> Result<HttpClientSettings, Problem> {
+        let http = own.or(self.global.http_config.as_ref()).cloned().unwrap_or_default();
+        http.check(&format!("{at}.http_config"))?;
+        Ok(http)
+    }
+}
+
+/// One item of a `*_configs` list, as written.
+pub(super) trait Written {
+    /// The item, checked, with the global defaults; `at` is its place. `None` for a kind that is
+    /// known and not built.
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem>;
+}
+
+/// Whether a URL is one that upstream takes. One with templates is checked once it is expanded,
+/// and `<secret>` is what a configuration that was shown holds.
+pub(super) fn check_url(at: &str, url: &str) -> Result<(), Problem> {
+    if url.contains("{{") || url == "<secret>" {
+        return Ok(());
+    }
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", ""));
+    if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) {
+        return Err(Problem::new(at, format!("unsupported scheme {scheme:?} for URL")));
+    }
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if host.rsplit('@').next().unwrap_or_default().is_empty() {
+        return Err(Problem::new(at, "missing host for URL"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_as_upstream_takes_them() {
+        for (url, wrong) in [
+            ("http://x", None),
+            ("HTTPS://u:p@x:1/y?z#a", None),
+            ("{{ .ExternalURL }}", None),
+            ("<secret>", None),
+            ("ftp://x", Some("unsupported scheme \"ftp\" for URL")),
+            ("x", Some("unsupported scheme \"\" for URL")),
+            ("http://", Some("missing host for URL")),
+            ("http:///path", Some("missing host for URL")),
+            ("https://u@/path", Some("missing host for URL")),
+        ] {
+            let found = check_url("at", url).err().map(|problem| problem.message);
+            assert_eq!(found.as_deref(), wrong, "{url}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Opsgenie: known and not built, so that it is read, skipped and warned of.
+
+use crate::notify::opaque::Opaque;
+
+/// One item of `opsgenie_configs`.
+pub(in crate::notify) type Settings = Opaque;

@@ -1,0 +1,6 @@
+//! WeChat: known and not built, so that it is read, skipped and warned of.
+
+use crate::notify::opaque::Opaque;
+
+/// One item of `wechat_configs`.
+pub(in crate::notify) type Settings = Opaque;

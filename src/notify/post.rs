@@ -1,0 +1,158 @@
+//! Talking to a sink over HTTP: the request with the headers that all kinds send, and what its
+//! answer means.
+//!
+//! Source: prometheus/alertmanager, notify/util.go (PostJSON, Retrier).
+
+use super::message::go_json;
+use super::retry::{Attempt, End, FailureClass, by_status, retry_after};
+use super::sender::Job;
+use crate::model::duration;
+use crate::sys::http::{HttpClient, HttpError, Method, Request, Response};
+use bytes::Bytes;
+use serde::Serialize;
+use std::time::Duration;
+
+/// Of an answer nothing is needed but a few words.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// So much of it is kept for people.
+const ANSWER_CHARS_MAX: usize = 200;
+
+/// A request to a sink. Every one has the user agent and the key of its delivery.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    /// The verb.
+    pub(super) method: Method,
+    /// The whole URL.
+    pub(super) url: String,
+    /// Headers of its own, names in lower case.
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// The body; empty for none.
+    pub(super) body: String,
+    /// For this attempt, when it has a limit of its own.
+    pub(super) timeout: Option<Duration>,
+}
+
+impl Call {
+    /// A POST of JSON in Go's spelling.
+    pub(super) fn json(url: impl Into<String>, body: &impl Serialize) -> Self {
+        Self::json_text(url, go_json(body))
+    }
+
+    /// A POST of JSON that is written already.
+    pub(super) fn json_text(url: impl Into<String>, body: String) -> Self {
+        Self {
+            method: Method::Post,
+            url: url.into(),
+            headers: vec![("content-type", "application/json".to_owned())],
+            body,
+            timeout: None,
+        }
+    }
+
+    /// Sends it once.
+    ///
+    /// # Errors
+    /// The attempt that has failed without an answer.
+    pub(super) async fn send(
+        self,
+        client: &dyn HttpClient,
+        job: &Job<'_>,
+    ) -> Result<Answered, Attempt> {
+        let own = self.timeout.filter(|timeout| *timeout < job.time_left);
+        let common = [
+            ("user-agent", format!("Alertmanager/{}", env!("CARGO_PKG_VERSION"))),
+            ("idempotency-key", job.delivery.idempotency_key()),
+        ];
+        let headers = self.headers.into_iter().chain(common);
+        let request = Request {
+            method: self.method,
+            url: self.url,
+            headers: headers.map(|(name, value)| (name.to_owned(), value)).collect(),
+            body: Bytes::from(self.body),
+            timeout: own.unwrap_or(job.time_left),
+            body_bytes_max: ANSWER_BYTES_MAX,
+            unix_socket: None,
+        };
+        match (client.send(request).await, own) {
+            (Ok(answer), _) => Ok(Answered::new(&answer)),
+            (Err(HttpError::Timeout), Some(own)) => {
+                let kind = &job.delivery.integration.kind;
+                let own = duration::format(own);
+                let text =
+                    format!("{}: configured {kind} timeout reached ({own})", HttpError::Timeout);
+                Err(Attempt::retry(FailureClass::Deadline, text))
+            }
+            (Err(err), _) => Err(by_error(&err)),
+        }
+    }
+}
+
+/// Posts JSON once, with nothing special about it.
+///
+/// # Errors
+/// As `Call::send`.
+#[expect(dead_code, reason = "the kinds that need it are not built yet")]
+pub(super) async fn post_json(
+    client: &dyn HttpClient,
+    url: impl Into<String>,
+    body: &impl Serialize,
+    job: &Job<'_>,
+) -> Result<Answered, Attempt> {
+    Call::json(url, body).send(client, job).await
+}
+
+/// What a sink answered.
+#[derive(Clone, Debug)]
+pub(super) struct Answered {
+    /// The status code.
+    pub(super) status: u16,
+    /// The header `Content-Type`; empty for none.
+    #[expect(dead_code, reason = "the kinds that need it are not built yet")]
+    pub(super) content_type: String,
+    /// The body, at most 64 KiB; what is no UTF-8 in it is replaced.
+    pub(super) body: String,
+    retry_after: Option<Duration>,
+}
+
+impl Answered {
+    fn new(answer: &Response) -> Self {
+        Self {
+            status: answer.status,
+            content_type: answer.header("content-type").unwrap_or_default().to_owned(),
+            body: String::from_utf8_lossy(&answer.body).into_owned(),
+            retry_after: retry_after(answer.header("retry-after")),
+        }
+    }
+
+    /// The beginning of the body, for people.
+    pub(super) fn head(&self) -> String {
+        self.body.trim().chars().take(ANSWER_CHARS_MAX).collect()
+    }
+
+    /// What its status means; `retried` are codes that may work later beside 429 and 5xx.
+    pub(super) fn by_status(&self, retried: &[u16]) -> Attempt {
+        self.by_status_saying(retried, &self.head())
+    }
+
+    /// The same with another detail than the body's beginning.
+    pub(super) fn by_status_saying(&self, retried: &[u16], detail: &str) -> Attempt {
+        self.ended(by_status(self.status, retried, self.retry_after, detail))
+    }
+
+    /// An end that the body decides, with this answer to show.
+    pub(super) fn ended(&self, end: End) -> Attempt {
+        Attempt { status: Some(self.status), answer: self.head(), end, ..Attempt::done() }
+    }
+}
+
+/// What it means that there is no answer.
+fn by_error(err: &HttpError) -> Attempt {
+    let reason = err.to_string();
+    match err {
+        HttpError::Timeout => Attempt::retry(FailureClass::Deadline, reason),
+        HttpError::Connect(_) | HttpError::Broken(_) => Attempt::retry(FailureClass::Other, reason),
+        // The sink has the message; only its answer is too long to be of interest.
+        HttpError::TooLarge { .. } => Attempt::done(),
+        HttpError::Invalid(_) => Attempt::unsendable(reason),
+    }
+}
