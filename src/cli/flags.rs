@@ -1,5 +1,6 @@
 //! The table of commands and flags; help, completions and the flags page come from it.
 
+use super::check::CheckKind;
 use crate::ingest::config::ScrapeProtocol;
 use crate::ingest::limits::SafetyLimits;
 use crate::model::duration;
@@ -163,7 +164,11 @@ pub(super) enum Command {
         after_help = "Examples:\n  watchbell check config prometheus.yml\n  watchbell check rules \
                             rules/*.yml\n  watchbell check alertmanager alertmanager.yml"
     )]
-    Check(CheckFlags),
+    Check {
+        /// What kind of file
+        #[command(subcommand)]
+        kind: CheckKind,
+    },
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  watchbell completions bash > /etc/bash_completion.d/watchbell"
@@ -174,7 +179,11 @@ pub(super) enum Command {
     },
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+/// A flag that is a span of time.
+///
+/// # Errors
+/// The text is none.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     duration::parse(text)
 }
 
@@ -713,37 +722,6 @@ pub(super) struct FsckFlags {
     /// How the answer looks
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     pub output: StatusForm,
-}
-
-/// Flags of `watchbell check`.
-#[derive(Clone, Debug, Args)]
-pub(super) struct CheckFlags {
-    /// What kind of file
-    #[command(subcommand)]
-    pub kind: CheckKind,
-}
-
-/// What kind of file is checked.
-#[derive(Clone, Debug, Subcommand)]
-pub(super) enum CheckKind {
-    /// prometheus.yml, with the rule files that it names
-    Config {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// Rule files
-    Rules {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// alertmanager.yml
-    Alertmanager {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ enum Status {
     Fine,
     /// The thing asked about is wrong: a check failed, a query errored.
     Wrong,
+    /// A status that the command's help explains.
+    Own(u8),
 }
 
 /// Runs the command that the arguments name.
@@ -48,6 +50,7 @@ pub fn run(args: Vec<String>) -> ExitCode {
     match dispatch(cli, &meaningless) {
         Ok(Status::Fine) => ExitCode::SUCCESS,
         Ok(Status::Wrong) => ExitCode::from(1),
+        Ok(Status::Own(status)) => ExitCode::from(status),
         Err(err) if is_closed_pipe(&err) => ExitCode::SUCCESS,
         Err(err) => {
             let text = format!("{err:#}");
@@ -72,7 +75,7 @@ fn dispatch(cli: Cli, meaningless: &[String]) -> anyhow::Result<Status> {
         Some(Command::Import { kind }) => history::run(&kind),
         Some(Command::Storage { question }) => store::run(&question),
         Some(Command::Fsck(flags)) => fsck::run(&flags),
-        Some(Command::Check(flags)) => check::run(&flags.kind),
+        Some(Command::Check { kind }) => check::run(&kind),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "watchbell", &mut text);

@@ -13,12 +13,15 @@ mod file;
 mod groups;
 mod load;
 mod probing;
+mod scalar;
 mod yaml;
 
 pub use alertmanager::{Alertmanager, load_alertmanager};
-pub use check::{check_alertmanager, check_config, check_rules};
+pub use check::{
+    CheckOptions, Lint, Report, check_alertmanager, check_config, check_rules, check_rules_text,
+};
 pub use error::{Error, Located};
-pub use file::Source;
+pub use file::{Source, Unknown};
 pub use groups::parse_target_groups;
 pub use load::{Config, LoadedGroup, Sources, load};
 pub use yaml::Position;

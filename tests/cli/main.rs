@@ -1,5 +1,6 @@
 //! The binary from outside: arguments in; standard output, standard error and exit status out.
 
+mod check;
 mod query;
 mod scrape;
 
