@@ -13,6 +13,7 @@ mod file;
 mod groups;
 mod load;
 mod probing;
+mod routing;
 mod scalar;
 mod yaml;
 
@@ -24,4 +25,5 @@ pub use error::{Error, Located};
 pub use file::{Source, Unknown};
 pub use groups::parse_target_groups;
 pub use load::{Config, LoadedGroup, Sources, load};
+pub use routing::routing;
 pub use yaml::Position;
