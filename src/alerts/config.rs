@@ -7,9 +7,9 @@
 use super::inhibit::InhibitRule;
 use super::matchers::{self, Mode};
 use super::mute::{IntervalSettings, TimeInterval};
-use super::notification::ReceiverPlan;
+pub use super::notification::ReceiverPlan;
 use super::route::{GroupBy, Route};
-use crate::model::{MatchOp, Matcher, Problem, is_legacy_label_name, nearest_name};
+use crate::model::{MatchOp, Matcher, Problem, Timestamp, is_legacy_label_name, nearest_name};
 use crate::sys::settings::{Scalar, Span};
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
@@ -211,6 +211,19 @@ impl Config {
     /// The receiver of this name.
     pub fn receiver(&self, name: &str) -> Option<&ReceiverPlan> {
         self.receivers.iter().find(|receiver| receiver.name == name)
+    }
+
+    /// Names of the intervals that keep a route quiet at this time.
+    pub fn quiet_by(&self, route: &Route, at: Timestamp) -> Vec<String> {
+        let holds = |name: &&String| {
+            let found = self.time_intervals.get(*name);
+            found.is_some_and(|list| list.iter().any(|interval| interval.contains(at)))
+        };
+        let active = &route.active_intervals;
+        if !active.is_empty() && !active.iter().any(|name| holds(&name)) {
+            return active.clone();
+        }
+        route.mute_intervals.iter().filter(holds).cloned().collect()
     }
 }
 

@@ -724,15 +724,7 @@ impl Engine {
 
     /// Names of the intervals that keep a route quiet at this time.
     pub(super) fn quiet_by(&self, route: &Route, now: Timestamp) -> Vec<String> {
-        let holds = |name: &&String| {
-            let found = self.config.time_intervals.get(*name);
-            found.is_some_and(|list| list.iter().any(|interval| interval.contains(now)))
-        };
-        let active = &route.active_intervals;
-        if !active.is_empty() && !active.iter().any(|name| holds(&name)) {
-            return active.clone();
-        }
-        route.mute_intervals.iter().filter(holds).cloned().collect()
+        self.config.quiet_by(route, now)
     }
 
     pub(super) fn inhibited_by(&self, alert: &Alert, now: Timestamp) -> Option<Fingerprint> {

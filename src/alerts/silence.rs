@@ -109,7 +109,8 @@ impl SilenceDraft {
                 format!("invalid silence: invalid label matcher {place}: invalid label name \"\"");
             return Err(SilenceError::Invalid(text));
         }
-        if self.matchers.iter().all(Matcher::matches_empty) {
+        // Upstream counts `!=` and `!~` as not matching it, whatever their value.
+        if self.matchers.iter().all(|one| one.op().is_positive() && one.matches_empty()) {
             return invalid(
                 "invalid silence: at least one matcher must not match the empty string",
             );
@@ -293,7 +294,9 @@ mod tests {
         ] {
             assert!(matches!(draft.check(at(0)), Err(SilenceError::Invalid(_))), "{name}");
         }
-        assert_eq!(draft(r#"{a=~".*",b="x"}"#, 0, 10).check(at(0)), Ok(()));
+        for matchers in [r#"{a=~".*",b="x"}"#, "a!=b", "a!~b"] {
+            assert_eq!(draft(matchers, 0, 10).check(at(0)), Ok(()), "{matchers}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::answer::{json, success};
 use super::message::Response;
 use super::params::invalid;
 use super::route::Asked;
-use crate::model::{Labels, Matcher};
+use crate::model::Labels;
 use crate::wire::{Error, MatcherForm, RuleKind, RulesRequest, TargetState, TargetsAnswer};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -197,13 +197,7 @@ pub(super) fn watch_matchers(asked: &Asked) -> Result<Response, Error> {
             return Err(Error::bad_data("no selector and no filter parameter provided"));
         }
     };
-    let form = |matcher: &Matcher| MatcherForm {
-        name: matcher.name().to_owned(),
-        value: matcher.value().to_owned(),
-        is_regex: matcher.op().is_regex(),
-        is_equal: matcher.op().is_positive(),
-    };
-    Ok(success(found.iter().map(form).collect::<Vec<_>>()))
+    Ok(success(found.iter().map(MatcherForm::from).collect::<Vec<_>>()))
 }
 
 /// Versions without the envelope, as `/version` has them.

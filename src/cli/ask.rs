@@ -185,9 +185,14 @@ fn hint(
     if !found.is_empty() && !hints::grouping_labels(&parsed).iter().any(lacks) {
         return Ok(());
     }
-    // The answer is right without them, and a server may not tell its names.
-    let hints = hints::hints(&parsed, &Known { core, call }, range).unwrap_or_default();
+    let hints = hints(core, call, expr, range);
     hints.iter().try_for_each(|hint| writeln!(io::stderr(), "hint: {}", printable(hint)))
+}
+
+/// Why an expression may answer nothing, of any server; none when it does not tell its names.
+pub(super) fn hints(core: &dyn Core, call: &Call, expr: &str, range: TimeRange) -> Vec<String> {
+    let Ok(parsed) = syntax::parse(expr, &Features::ALL) else { return Vec::new() };
+    hints::hints(&parsed, &Known { core, call }, range).unwrap_or_default()
 }
 
 fn values(data: &QueryData, form: OutputForm) -> anyhow::Result<Status> {
@@ -272,7 +277,10 @@ fn millis(span: Duration) -> i64 {
 }
 
 /// RFC 3339, seconds since the epoch, or a span before `now`.
-fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+///
+/// # Errors
+/// It is none of them.
+pub(super) fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Timestamp::from_seconds(seconds).context("the time is out of range");
     }

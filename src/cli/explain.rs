@@ -92,7 +92,11 @@ fn notes(node: &ExplainNode) -> Vec<String> {
     notes
 }
 
-fn closest(limit: &ExplainLimit, out: &mut dyn Write) -> io::Result<()> {
+/// Prints the limit of a comparison and the series that are nearest to it.
+///
+/// # Errors
+/// The output is closed.
+pub(super) fn closest(limit: &ExplainLimit, out: &mut dyn Write) -> io::Result<()> {
     let (op, right) = (&limit.limit.op, printable(&limit.limit.right));
     let value =
         limit.limit.value.map(value_text::plain).filter(|value| *value != limit.limit.right);

@@ -1,5 +1,11 @@
 //! The table of commands and flags; help, completions and the flags page come from it.
 
+use super::alerts::{AlertsFlags, WhichFlags};
+use super::check::CheckKind;
+use super::receivers::ReceiversFlags;
+use super::routes::RoutesQuestion;
+use super::rules::RulesFlags;
+use super::silence::SilenceQuestion;
 use crate::ingest::config::ScrapeProtocol;
 use crate::ingest::limits::SafetyLimits;
 use crate::model::duration;
@@ -158,12 +164,57 @@ pub(super) enum Command {
                       Exit status: 0 all whole, 1 something is damaged."
     )]
     Fsck(FsckFlags),
+    /// Look at alerts; without a word more, list them
+    #[command(
+        after_help = "Examples:\n  watchbell alerts\n  watchbell alerts severity=critical -o \
+                            json\n  watchbell alerts list DiskFull --state all\n  watchbell alerts \
+                            show 5f3759df\n\nExit status of the list: 0 nothing fires, 1 something \
+                            does, 2 something critical does, 3 nobody can tell, 64 a wrong flag."
+    )]
+    Alerts(Box<AlertsFlags>),
+    /// Say why an alert was told, was not, or does not fire
+    #[command(after_help = super::alerts::WHY_HELP)]
+    Why(WhichFlags),
+    /// Make, list, lengthen and end silences
+    #[command(
+        after_help = "Examples:\n  watchbell silence add DiskFull instance=db-1 -d 2h -c 'disk swap'\n  \
+                      watchbell silence list\n  watchbell silence expire $(watchbell silence list \
+                      -q DiskFull)"
+    )]
+    Silence {
+        /// What is done
+        #[command(subcommand)]
+        question: SilenceQuestion,
+    },
+    /// Look at the routing tree, and try it
+    #[command(
+        after_help = "Examples:\n  watchbell routes show\n  watchbell routes test severity=critical \
+                      team=db\n  watchbell routes test --config.file alertmanager.yml --tree a=b"
+    )]
+    Routes {
+        /// What is asked
+        #[command(subcommand)]
+        question: RoutesQuestion,
+    },
+    /// Look at who is told, and whether it works; without a word more, list them
+    #[command(after_help = "Examples:\n  watchbell receivers\n  watchbell receivers list -o json")]
+    Receivers(ReceiversFlags),
+    /// Look at the rules that run; without a word more, list them
+    #[command(
+        after_help = "Examples:\n  watchbell rules\n  watchbell rules --failing\n  watchbell rules \
+                      list --type alert --group node -o json"
+    )]
+    Rules(RulesFlags),
     /// Check files before they are used
     #[command(
         after_help = "Examples:\n  watchbell check config prometheus.yml\n  watchbell check rules \
                             rules/*.yml\n  watchbell check alertmanager alertmanager.yml"
     )]
-    Check(CheckFlags),
+    Check {
+        /// What kind of file
+        #[command(subcommand)]
+        kind: CheckKind,
+    },
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  watchbell completions bash > /etc/bash_completion.d/watchbell"
@@ -174,7 +225,11 @@ pub(super) enum Command {
     },
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+/// A flag that is a span of time.
+///
+/// # Errors
+/// The text is none.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     duration::parse(text)
 }
 
@@ -713,37 +768,6 @@ pub(super) struct FsckFlags {
     /// How the answer looks
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     pub output: StatusForm,
-}
-
-/// Flags of `watchbell check`.
-#[derive(Clone, Debug, Args)]
-pub(super) struct CheckFlags {
-    /// What kind of file
-    #[command(subcommand)]
-    pub kind: CheckKind,
-}
-
-/// What kind of file is checked.
-#[derive(Clone, Debug, Subcommand)]
-pub(super) enum CheckKind {
-    /// prometheus.yml, with the rule files that it names
-    Config {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// Rule files
-    Rules {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// alertmanager.yml
-    Alertmanager {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
 }
 
 #[cfg(test)]

@@ -4,21 +4,28 @@
 //!
 //! Never: behaviour of its own beyond asking and printing.
 
+mod alerts;
 mod ask;
 mod check;
 mod explain;
 mod flags;
 mod fsck;
 mod history;
+mod matchers;
 mod output;
 mod probe;
+mod receivers;
+mod routes;
+mod rules;
 mod scrape;
 mod serve;
 mod server;
+mod silence;
 mod store;
 mod targets;
 mod teller;
 mod tui;
+mod why;
 
 use clap::{CommandFactory as _, Parser as _};
 use flags::{Cli, Command};
@@ -32,27 +39,42 @@ enum Status {
     Fine,
     /// The thing asked about is wrong: a check failed, a query errored.
     Wrong,
+    /// A status that the command's help explains.
+    Own(u8),
 }
+
+/// An argument that cannot be used, though the table of flags took it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// A wrong flag or argument.
+const USAGE: u8 = 2;
 
 /// Runs the command that the arguments name.
 pub fn run(args: Vec<String>) -> ExitCode {
     let (args, meaningless) = flags::without_meaningless(args);
+    let usage = match args.get(1).map(String::as_str) {
+        Some("alerts" | "why") => alerts::USAGE,
+        Some(_) | None => USAGE,
+    };
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(err) => {
             // Help and version are answers on standard output; the rest is a usage error.
             let _ = err.print();
-            return ExitCode::from(if err.use_stderr() { 2 } else { 0 });
+            return ExitCode::from(if err.use_stderr() { usage } else { 0 });
         }
     };
     match dispatch(cli, &meaningless) {
         Ok(Status::Fine) => ExitCode::SUCCESS,
         Ok(Status::Wrong) => ExitCode::from(1),
+        Ok(Status::Own(status)) => ExitCode::from(status),
         Err(err) if is_closed_pipe(&err) => ExitCode::SUCCESS,
         Err(err) => {
             let text = format!("{err:#}");
             let _ = writeln!(std::io::stderr(), "watchbell: {text}");
-            ExitCode::from(1)
+            ExitCode::from(if err.is::<Usage>() { USAGE } else { 1 })
         }
     }
 }
@@ -72,7 +94,13 @@ fn dispatch(cli: Cli, meaningless: &[String]) -> anyhow::Result<Status> {
         Some(Command::Import { kind }) => history::run(&kind),
         Some(Command::Storage { question }) => store::run(&question),
         Some(Command::Fsck(flags)) => fsck::run(&flags),
-        Some(Command::Check(flags)) => check::run(&flags.kind),
+        Some(Command::Alerts(flags)) => alerts::run(&flags),
+        Some(Command::Why(flags)) => alerts::run_why(&flags),
+        Some(Command::Silence { question }) => silence::run(&question),
+        Some(Command::Routes { question }) => routes::run(&question),
+        Some(Command::Receivers(flags)) => receivers::run(&flags),
+        Some(Command::Rules(flags)) => rules::run(&flags),
+        Some(Command::Check { kind }) => check::run(&kind),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "watchbell", &mut text);

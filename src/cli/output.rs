@@ -171,8 +171,14 @@ fn csv(data: &QueryData, out: &mut dyn Write) -> io::Result<()> {
     })
 }
 
-/// One record of CSV; a field is quoted where RFC 4180 wants it.
-fn record<'a>(fields: impl Iterator<Item = &'a str>, out: &mut dyn Write) -> io::Result<()> {
+/// Prints one record of CSV; a field is quoted where RFC 4180 wants it.
+///
+/// # Errors
+/// The output is closed.
+pub(super) fn record<'a>(
+    fields: impl Iterator<Item = &'a str>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut line = String::new();
     for (place, field) in fields.enumerate() {
         if place > 0 {
@@ -194,22 +200,43 @@ fn table(data: &QueryData, out: &mut dyn Write) -> io::Result<()> {
         QueryData::Vector(_) | QueryData::Matrix(_) => None,
         QueryData::Scalar(..) | QueryData::String(..) => Some(data.type_name()),
     };
-    let mut rows: Vec<[String; 3]> = Vec::new();
+    let mut rows: Vec<Vec<String>> = Vec::new();
     each_sample(data, &mut |labels, time, value| {
         let series = kind.map_or_else(|| series_text(labels), str::to_owned);
-        rows.push([series, time, printable(&value).to_string()]);
+        rows.push(vec![series, time, value]);
         Ok(())
     })?;
+    columns(&["SERIES", "TIME", "VALUE"], &rows, out)
+}
+
+/// Prints rows in columns below a heading; nothing when there are none.
+///
+/// # Errors
+/// The output is closed.
+pub(super) fn columns(
+    heading: &[&str],
+    rows: &[Vec<String>],
+    out: &mut dyn Write,
+) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    rows.insert(0, ["SERIES", "TIME", "VALUE"].map(str::to_owned));
-    let wide = |of: fn(&[String; 3]) -> &String| rows.iter().map(|row| of(row).width()).max();
-    let series_wide = wide(|[series, _, _]| series).unwrap_or(0);
-    let time_wide = wide(|[_, time, _]| time).unwrap_or(0);
-    for [series, time, value] in &rows {
-        let blanks = series_wide.saturating_sub(series.width());
-        writeln!(out, "{series}{:blanks$}  {time:time_wide$}  {value}", "")?;
+    let shown = |cells: &[String]| -> Vec<String> {
+        cells.iter().map(|cell| printable(cell).to_string()).collect()
+    };
+    let heading: Vec<String> = heading.iter().map(|&cell| cell.to_owned()).collect();
+    let rows: Vec<_> = [&heading].into_iter().chain(rows).map(|row| shown(row)).collect();
+    let wide = |place: usize| {
+        rows.iter().filter_map(|row| row.get(place)).map(|cell| cell.width()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heading.len()).map(wide).collect();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let blanks = width.saturating_sub(cell.width()) + 2;
+            line.push_str(&format!("{cell}{:blanks$}", ""));
+        }
+        writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
 }

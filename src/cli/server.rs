@@ -22,6 +22,19 @@ pub(super) fn connect(choice: &ServerChoice) -> anyhow::Result<Arc<dyn Core>> {
     remote(&address, alertmanager)
 }
 
+/// As `connect`; an Alertmanager that is named alone is asked without a server beside it.
+pub(super) fn connect_alerting(choice: &ServerChoice) -> anyhow::Result<Arc<dyn Core>> {
+    match (&choice.url, &choice.alertmanager) {
+        (None, Some(url)) => remote(checked(url)?, Some(checked(url)?)),
+        (_, _) => connect(choice),
+    }
+}
+
+/// Whether an Alertmanager is named alone.
+pub(super) fn is_alertmanager(choice: &ServerChoice) -> bool {
+    choice.url.is_none() && choice.alertmanager.is_some()
+}
+
 /// A connection to the server at this URL.
 pub(super) fn at(url: &str) -> anyhow::Result<Arc<dyn Core>> {
     remote(checked(url)?, None)

@@ -111,7 +111,7 @@ impl Remote {
         match self.kind()? {
             Kind::Watchbell => Ok(self.prometheus.below("/alertmanager")),
             Kind::Foreign => {
-                let text = "no Alertmanager is known; name it with --alertmanager.url";
+                let text = "no Alertmanager is known; name it with --alertmanager";
                 Err(Error::new(ErrorKind::Unavailable, text))
             }
         }
@@ -658,8 +658,13 @@ impl Core for Remote {
         if self.kind()? == Kind::Watchbell {
             return self.get("/api/v1/watchbell/alerts", Params::default());
         }
-        let rules = self.rules(&RulesRequest::default())?;
-        // A Prometheus without a known Alertmanager still has its own half.
+        // A Prometheus without a known Alertmanager still has its own half, and the reverse.
+        let rules = match self.rules(&RulesRequest::default()) {
+            Err(err) if self.alertmanager.is_some() && err.kind == ErrorKind::NotFound => {
+                RulesAnswer::default()
+            }
+            answer => answer?,
+        };
         let sent = match &self.alertmanager {
             Some(_) => self.alertmanager_alerts(&AlertFilter::default())?,
             None => Vec::new(),

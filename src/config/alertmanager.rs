@@ -2,7 +2,7 @@
 
 use super::alerting::Own;
 use super::error::Error;
-use super::file::Source;
+use super::file::{Source, Unknown};
 use super::load::read;
 use crate::alerts::config::{Config as AlertConfig, Options};
 use crate::model::Problem;
@@ -58,14 +58,18 @@ fn from_text(
     own: Option<&Own<'_>>,
     options: &Options,
 ) -> Result<Alertmanager, Error> {
-    let source = Source::parse(file, text)?;
-    let settings: File = source.typed()?;
+    let mut source = Source::parse(file, text)?;
+    let (settings, mut faults) = source.draft::<File>(Unknown::Refused)?;
     let base = file.parent().unwrap_or(Path::new(""));
     let place = |problem: &Problem| source.place_one(problem).to_string();
-    composed(&settings, base, own, options, place).map_err(|faults| match faults {
-        Faults::Settings(problems) => Error { faults: source.place(problems) },
-        Faults::Files(err) => err,
-    })
+    let composed = composed(&settings, base, own, options, place);
+    match composed {
+        Ok(config) if faults.is_empty() => return Ok(config),
+        Ok(_) => {}
+        Err(Faults::Settings(problems)) => faults.extend(source.place(problems)),
+        Err(Faults::Files(err)) => faults.extend(err.faults),
+    }
+    Err(Error::of(faults))
 }
 
 /// What is wrong with the settings, or with the files that they name.

@@ -127,6 +127,20 @@ impl Document {
         Labels::from_pairs(labels.map(|(name, value)| (name.clone(), expand(&value.0))))
     }
 
+    /// Whether names of metrics and labels are held to the classic grammar.
+    pub(super) fn has_legacy_names(&self) -> bool {
+        self.global.metric_name_validation_scheme.as_deref() == Some("legacy")
+    }
+
+    /// Takes out what names other files.
+    pub(super) fn forget_files(&mut self) {
+        self.rule_files.clear();
+        self.scrape_config_files.clear();
+        self.watchbell.probing.config_file = None;
+        let alertmanager = &mut self.watchbell.alertmanager;
+        alertmanager.take_if(|choice| matches!(choice, AlertmanagerChoice::Path(_)));
+    }
+
     /// Sections that are known and have no effect here.
     pub(super) fn not_built(&self) -> Vec<String> {
         let sections = [

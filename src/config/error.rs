@@ -48,6 +48,25 @@ impl Error {
     pub fn one(fault: Located) -> Self {
         Self { faults: vec![fault] }
     }
+
+    /// The error of these faults, which must not be none: by file in the order in which files come
+    /// up, then by place; each once.
+    pub fn of(faults: Vec<Located>) -> Self {
+        let mut files: Vec<PathBuf> = Vec::new();
+        for fault in &faults {
+            if !files.contains(&fault.file) {
+                files.push(fault.file.clone());
+            }
+        }
+        let mut faults = faults;
+        // What has no place is about the whole file, or ends its list.
+        faults.sort_by_cached_key(|fault| {
+            let file = files.iter().position(|file| *file == fault.file);
+            (file, fault.at.is_none(), fault.at)
+        });
+        faults.dedup();
+        Self { faults }
+    }
 }
 
 impl fmt::Display for Error {

@@ -7,14 +7,14 @@ use super::alerting::Own;
 use super::alertmanager::{self, Alertmanager, Faults};
 use super::document::{AlertmanagerChoice, Document, Pack};
 use super::error::{Error, Located};
-use super::file::Source;
+use super::file::{Source, Unknown};
 use super::probing;
 use crate::alerts::config::Options as AlertOptions;
 use crate::ingest::config::{Checked, HostOptions, OtlpSettings, Probing, check as check_jobs};
 use crate::model::{Labels, Problem};
 use crate::notify::config::Alerting;
 use crate::promql::config::Features;
-use crate::rules::config::{RuleFile, RuleGroup, check_with};
+use crate::rules::config::{RuleFile, RuleGroup, RuleLanguage, check_with};
 use crate::storage::config::StorageSettings;
 use crate::sys::glob;
 use std::collections::BTreeSet;
@@ -37,6 +37,10 @@ pub struct Sources {
     pub alerts: AlertOptions,
     /// What of PromQL rules may use.
     pub features: Features,
+    /// What becomes of fields of rule files that are not known.
+    pub unknown_in_rules: Unknown,
+    /// Whether other files that `prometheus.yml` names are left unread.
+    pub one_file: bool,
 }
 
 /// A group of rules and where it comes from.
@@ -98,11 +102,13 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
         Some(file) => (file.clone(), read(file)?),
         None => (PathBuf::from("(built in)"), DEFAULT.to_owned()),
     };
-    let source = Source::parse(&name, &text)?;
-    let document: Document = source.typed()?;
+    let mut source = Source::parse(&name, &text)?;
+    let (mut document, faults) = source.draft::<Document>(Unknown::Refused)?;
+    if sources.one_file {
+        document.forget_files();
+    }
     let base = name.parent().unwrap_or(Path::new("")).to_owned();
-    let mut loader =
-        Loader { sources, source: &source, base, faults: Vec::new(), notes: Vec::new() };
+    let mut loader = Loader { sources, source: &source, base, faults, notes: Vec::new() };
     let mut taken = BTreeSet::new();
     let jobs = loader.jobs(&document, &mut taken);
     let probing = loader.probing(&document, &taken);
@@ -119,7 +125,7 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
     let (Some(jobs), Some(probing), Some(otlp), Some(alerting), Some(alertmanager), true) =
         (jobs, probing, otlp, alerting, alertmanager, faults.is_empty())
     else {
-        return Err(Error { faults });
+        return Err(Error::of(faults));
     };
     notes.extend(alertmanager.notes.iter().cloned());
     let global = &document.global;
@@ -146,19 +152,36 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
     })
 }
 
+/// How rule files are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RuleReading {
+    /// Their language.
+    pub language: RuleLanguage,
+    /// What becomes of fields that are not known.
+    pub unknown: Unknown,
+}
+
 /// Reads and checks one rule file.
 ///
 /// # Errors
 /// Every fault of the file.
-pub(super) fn load_rules(file: &Path, features: &Features) -> Result<RuleFile, Error> {
-    checked_rules(file, &read(file)?, features)
+pub(super) fn load_rules(file: &Path, reading: &RuleReading) -> Result<RuleFile, Error> {
+    checked_rules(file, &read(file)?, reading).map(|(_, rules)| rules)
 }
 
-fn checked_rules(file: &Path, text: &str, features: &Features) -> Result<RuleFile, Error> {
-    let source = Source::parse(file, text)?;
-    let rules: RuleFile = source.typed()?;
-    let problems = check_with(&rules, features);
-    if problems.is_empty() { Ok(rules) } else { Err(Error { faults: source.place(problems) }) }
+/// Checks the text of a rule file.
+///
+/// # Errors
+/// Every fault of the text.
+pub(super) fn checked_rules(
+    file: &Path,
+    text: &str,
+    reading: &RuleReading,
+) -> Result<(Source, RuleFile), Error> {
+    let mut source = Source::parse(file, text)?;
+    let (rules, mut faults) = source.draft::<RuleFile>(reading.unknown)?;
+    faults.extend(source.place(check_with(&rules, &reading.language)));
+    if faults.is_empty() { Ok((source, rules)) } else { Err(Error::of(faults)) }
 }
 
 /// The text of a file.
@@ -183,8 +206,8 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn fault(&mut self, problem: &Problem) {
-        self.faults.push(self.source.place_one(problem));
+    fn fault(&mut self, problem: Problem) {
+        self.faults.extend(self.source.place(vec![problem]));
     }
 
     /// A place and a sentence, for what is known and has no effect.
@@ -250,9 +273,12 @@ impl Loader<'_> {
 
     fn groups(&mut self, document: &Document) -> Vec<LoadedGroup> {
         let mut found = Vec::new();
+        let (features, unknown) = (self.sources.features, self.sources.unknown_in_rules);
+        let language = RuleLanguage { features, legacy_names: document.has_legacy_names() };
+        let reading = RuleReading { language, unknown };
         for pattern in &document.rule_files {
             for file in glob::expand(&self.base.join(pattern)) {
-                match load_rules(&file, &self.sources.features) {
+                match load_rules(&file, &reading) {
                     Ok(rules) => add_groups(&mut found, &file.display().to_string(), rules),
                     Err(err) => self.faults.extend(err.faults),
                 }
@@ -260,8 +286,8 @@ impl Loader<'_> {
         }
         for pack in &document.watchbell.packs {
             let name = format!("(built in) {}", pack.name());
-            match checked_rules(Path::new(&name), pack.text(), &self.sources.features) {
-                Ok(rules) => add_groups(&mut found, &name, rules),
+            match checked_rules(Path::new(&name), pack.text(), &reading) {
+                Ok((_, rules)) => add_groups(&mut found, &name, rules),
                 Err(err) => self.faults.extend(err.faults),
             }
         }
@@ -273,11 +299,10 @@ impl Loader<'_> {
         if let Some(problem) = settings.without_effect() {
             self.note(&problem.below("otlp"));
         }
-        let scheme = document.global.metric_name_validation_scheme.as_deref();
-        match settings.check(scheme == Some("legacy")) {
+        match settings.check(document.has_legacy_names()) {
             Ok(settings) => Some(settings),
             Err(problems) => {
-                problems.into_iter().for_each(|problem| self.fault(&problem.below("otlp")));
+                problems.into_iter().for_each(|problem| self.fault(problem.below("otlp")));
                 None
             }
         }
@@ -289,7 +314,7 @@ impl Loader<'_> {
             Ok(options) => section.on.then_some(options),
             Err(problems) => {
                 for problem in problems {
-                    self.fault(&problem.below("watchbell.host_metrics"));
+                    self.fault(problem.below("watchbell.host_metrics"));
                 }
                 None
             }
@@ -306,7 +331,7 @@ impl Loader<'_> {
             }
             Err(problems) => {
                 for problem in problems {
-                    self.fault(&problem.below("alerting"));
+                    self.fault(problem.below("alerting"));
                 }
                 None
             }
@@ -323,7 +348,7 @@ impl Loader<'_> {
             (Some(_), Some(_)) => {
                 let text =
                     "--alertmanager.config-file and watchbell.alertmanager are both set; keep one";
-                self.fault(&Problem::new("watchbell.alertmanager", text));
+                self.fault(Problem::new("watchbell.alertmanager", text));
                 return None;
             }
             (Some(file), None) => alertmanager::load_with(file, &own, options),

@@ -15,13 +15,18 @@ mod groups;
 mod load;
 mod plain_yaml;
 mod probing;
+mod routing;
+mod scalar;
 mod yaml;
 
 pub use alertmanager::{Alertmanager, load_alertmanager};
-pub use check::{check_alertmanager, check_config, check_rules};
+pub use check::{
+    CheckOptions, Lint, Report, check_alertmanager, check_config, check_rules, check_rules_text,
+};
 pub use error::{Error, Located};
-pub use file::Source;
+pub use file::{Source, Unknown};
 pub use groups::parse_target_groups;
 pub use load::{Config, LoadedGroup, Sources, load};
 pub use plain_yaml::parse_plain_yaml;
+pub use routing::routing;
 pub use yaml::Position;

@@ -4,6 +4,7 @@
 //! about a path is turned into line and column with the table kept here. Size, depth and the bytes
 //! that aliases expand to are bounded, since a rule file may come from elsewhere.
 
+use super::scalar::Style;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_yaml::{Mapping, Value};
 use std::collections::{BTreeMap, HashMap};
@@ -44,6 +45,8 @@ pub(super) struct Document {
     keys: HashMap<String, Position>,
     /// The text of a plain scalar, as written.
     plain: HashMap<String, String>,
+    /// How the scalars are written that are not plain.
+    styles: HashMap<String, Style>,
 }
 
 impl Document {
@@ -61,6 +64,35 @@ impl Document {
     pub(super) fn plain_text(&self, path: &str) -> Option<&str> {
         self.plain.get(path).map(String::as_str)
     }
+
+    /// How the scalar at `path` is written; `None` when there is none.
+    pub(super) fn style(&self, path: &str) -> Option<Style> {
+        let plain = || self.plain.contains_key(path).then_some(Style::Plain);
+        self.styles.get(path).copied().or_else(plain)
+    }
+
+    /// Whether something stands at exactly this path.
+    pub(super) fn holds(&self, path: &str) -> bool {
+        self.values.contains_key(path)
+    }
+
+    /// What stands at `from` is spoken of as `to` from now on, with all that stands below it.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        renamed(&mut self.values, from, to);
+        renamed(&mut self.keys, from, to);
+        renamed(&mut self.plain, from, to);
+        renamed(&mut self.styles, from, to);
+    }
+}
+
+fn renamed<T: Clone>(table: &mut HashMap<String, T>, from: &str, to: &str) {
+    let new = |(path, value): (&String, &T)| {
+        let rest = path.strip_prefix(from)?;
+        let whole = rest.is_empty() || rest.starts_with(['.', '[']);
+        whole.then(|| (format!("{to}{rest}"), value.clone()))
+    };
+    let more: Vec<_> = table.iter().filter_map(new).collect();
+    table.extend(more);
 }
 
 /// Reads one document.
@@ -92,8 +124,18 @@ fn start_of(span: Span) -> Position {
     Position { line: span.start.line(), column: span.start.col() + 1 }
 }
 
+const fn style_of(style: ScalarStyle) -> Style {
+    match style {
+        ScalarStyle::Plain => Style::Plain,
+        ScalarStyle::SingleQuoted => Style::SingleQuoted,
+        ScalarStyle::DoubleQuoted => Style::DoubleQuoted,
+        ScalarStyle::Literal => Style::Literal,
+        ScalarStyle::Folded => Style::Folded,
+    }
+}
+
 /// The path of the element above: `a.b[2]` -> `a.b` -> `a` -> the root.
-fn parent(path: &str) -> Option<&str> {
+pub(super) fn parent(path: &str) -> Option<&str> {
     let at = path.rfind(['.', '['])?;
     path.get(..at)
 }
@@ -139,7 +181,7 @@ impl Builder {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let tagged = tag.as_ref().is_some_and(|tag| tag.suffix == "str");
-                self.scalar(&text, style == ScalarStyle::Plain && !tagged, anchor, at)?;
+                self.scalar(&text, style_of(style), tagged, anchor, at)?;
             }
             Event::SequenceStart(anchor, _) => {
                 let path = self.enter(at)?;
@@ -205,7 +247,8 @@ impl Builder {
     fn scalar(
         &mut self,
         text: &str,
-        plain: bool,
+        style: Style,
+        tagged: bool,
         anchor: usize,
         at: Position,
     ) -> Result<(), Fault> {
@@ -221,9 +264,12 @@ impl Builder {
         }
         let path = self.next_path();
         self.document.values.insert(path.clone(), at);
+        let plain = style == Style::Plain && !tagged;
         let value = if plain { resolve(text) } else { Value::String(text.to_owned()) };
         if plain {
             self.document.plain.insert(path, text.to_owned());
+        } else {
+            self.document.styles.insert(path, style);
         }
         self.place(value, anchor, at)
     }

@@ -4,18 +4,28 @@
 
 use super::alert::PREAMBLE;
 use super::config::{RuleConfig, RuleFile, RuleGroup};
-use crate::model::{METRIC_NAME, Problem, Timestamp};
+use crate::model::{METRIC_NAME, Problem, Timestamp, is_legacy_label_name, is_legacy_metric_name};
 use crate::promql::syntax::{self, Features};
 use crate::template::{RuleContext, Template, TemplateError, rule_functions};
 use std::collections::BTreeSet;
 
-/// Every fault for which the file must not be used, with the stable language of PromQL.
-pub fn check(file: &RuleFile) -> Vec<Problem> {
-    check_with(file, &Features::default())
+/// The language of rule files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleLanguage {
+    /// What of PromQL beyond the stable language is allowed.
+    pub features: Features,
+    /// Whether names of metrics and labels are held to the classic grammar:
+    /// `metric_name_validation_scheme: legacy`.
+    pub legacy_names: bool,
 }
 
-/// As `check`, with what of PromQL beyond the stable language is allowed.
-pub fn check_with(file: &RuleFile, features: &Features) -> Vec<Problem> {
+/// Every fault for which the file must not be used, with the stable language of PromQL.
+pub fn check(file: &RuleFile) -> Vec<Problem> {
+    check_with(file, &RuleLanguage::default())
+}
+
+/// As `check`, in this language.
+pub fn check_with(file: &RuleFile, language: &RuleLanguage) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut names = BTreeSet::new();
     for (place, group) in file.groups.iter().enumerate() {
@@ -26,34 +36,58 @@ pub fn check_with(file: &RuleFile, features: &Features) -> Vec<Problem> {
             let text = format!("group name {:?} is repeated in the same file", group.name);
             problems.push(Problem::new(format!("{at}.name"), text));
         }
-        problems.extend(check_group(group, features).into_iter().map(|problem| problem.below(&at)));
+        problems.extend(language.group(group).into_iter().map(|problem| problem.below(&at)));
     }
     problems
 }
 
-/// What works and is hardly meant: the same rule twice, an alert that is a new one each time.
-pub fn lint(file: &RuleFile) -> Vec<Problem> {
+/// Rules with the name and the labels of one before: where both yield, one result is refused.
+pub fn duplicates(file: &RuleFile) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen = BTreeSet::new();
-    for (place, group) in file.groups.iter().enumerate() {
-        for (number, rule) in group.rules.iter().enumerate() {
-            let at = format!("groups[{place}].rules[{number}]");
-            let labels = group.labels_of(rule);
-            if !rule.alert.is_empty() {
-                let volatile = labels.iter().filter(|(_, text)| uses_value(text));
-                for (name, _) in volatile {
-                    let text = "the label holds the value, so that each new value makes a new \
-                                alert; use an annotation";
-                    problems.push(Problem::new(format!("{at}.labels.{name}"), text));
-                }
-            }
-            if !seen.insert((rule.name().to_owned(), labels)) {
-                let text = format!("{:?} with the same labels is there already", rule.name());
-                problems.push(Problem::new(at, text));
-            }
+    for (at, group, rule) in all_rules(file) {
+        let labels = group.labels_of(rule);
+        let shown: Vec<_> = labels.iter().map(|(name, text)| format!("{name}={text:?}")).collect();
+        let text = format!(
+            "duplicate rule: {}{{{}}} is there already; might cause inconsistency while recording \
+             expressions",
+            rule.name(),
+            shown.join(", ")
+        );
+        if !seen.insert((rule.name(), labels)) {
+            problems.push(Problem::new(at, text));
         }
     }
     problems
+}
+
+/// Labels of alerts that hold the value: an alert with such a label is a new one each time.
+pub fn volatile_labels(file: &RuleFile) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (at, group, rule) in all_rules(file) {
+        if rule.alert.is_empty() {
+            continue;
+        }
+        for (name, _) in group.labels_of(rule).iter().filter(|(_, text)| uses_value(text)) {
+            let text = format!(
+                "label {name:?} holds the value, so that each new value makes a new alert; use an \
+                 annotation"
+            );
+            // One of the group's labels is told at each alert that has it.
+            let own = rule.labels.contains_key(name);
+            let at = if own { format!("{at}.labels.{name}") } else { at.clone() };
+            problems.push(Problem::new(at, text));
+        }
+    }
+    problems
+}
+
+/// All rules with their paths and groups.
+fn all_rules(file: &RuleFile) -> impl Iterator<Item = (String, &RuleGroup, &RuleConfig)> {
+    file.groups.iter().enumerate().flat_map(|(place, group)| {
+        let rules = group.rules.iter().enumerate();
+        rules.map(move |(number, rule)| (format!("groups[{place}].rules[{number}]"), group, rule))
+    })
 }
 
 /// Parses a text of an alerting rule with the short names that such texts have.
@@ -64,94 +98,97 @@ pub(super) fn parse_template(alert: &str, text: &str) -> Result<Template, Templa
     Template::parse(&name, &format!("{PREAMBLE}{text}"), &rule_functions(ctx))
 }
 
-fn check_group(group: &RuleGroup, features: &Features) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    if group.interval.is_some_and(|interval| interval.0.is_zero()) {
-        let text = "interval 0s is not allowed; leave it out for the global interval";
-        problems.push(Problem::new("interval", text));
-    }
-    for name in group.labels.keys() {
-        problems.extend(check_label(name));
-    }
-    for (place, rule) in group.rules.iter().enumerate() {
-        let at = format!("rules[{place}]");
-        problems.extend(check_rule(rule, features).into_iter().map(|problem| problem.below(&at)));
-    }
-    problems
-}
-
-fn check_rule(rule: &RuleConfig, features: &Features) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    match (rule.record.is_empty(), rule.alert.is_empty()) {
-        (false, false) => {
-            problems.push(Problem::new("", "only one of 'record' and 'alert' must be set"));
+impl RuleLanguage {
+    fn group(&self, group: &RuleGroup) -> Vec<Problem> {
+        let mut problems: Vec<_> =
+            group.labels.keys().filter_map(|name| self.label("labels", name)).collect();
+        for (place, rule) in group.rules.iter().enumerate() {
+            let at = format!("rules[{place}]");
+            problems.extend(self.rule(rule).into_iter().map(|problem| problem.below(&at)));
         }
-        (true, true) => problems.push(Problem::new("", "one of 'record' or 'alert' must be set")),
-        (true, false) | (false, true) => {}
+        problems
     }
-    problems.extend(check_expression(&rule.expr, features));
-    for name in rule.labels.keys() {
-        problems.extend(check_label(name));
-    }
-    if rule.record.is_empty() {
-        problems.extend(check_texts(rule));
-    } else {
-        problems.extend(check_recording(rule));
-    }
-    problems
-}
 
-fn check_expression(text: &str, features: &Features) -> Option<Problem> {
-    if text.trim().is_empty() {
-        return Some(Problem::new("expr", "field 'expr' must be set in rule"));
-    }
-    let err = syntax::parse(text, features).err()?;
-    let message = format!("could not parse expression: {err}");
-    Some(Problem { offset: Some(err.span.start), ..Problem::new("expr", message) })
-}
-
-fn check_recording(rule: &RuleConfig) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut refuse = |there: bool, field: &str| {
-        if there {
-            let text = format!("invalid field '{field}' in recording rule");
-            problems.push(Problem::new(field, text));
-        }
-    };
-    refuse(!rule.annotations.is_empty(), "annotations");
-    refuse(rule.hold.is_some_and(|hold| !hold.0.is_zero()), "for");
-    refuse(rule.keep_firing_for.is_some_and(|keep| !keep.0.is_zero()), "keep_firing_for");
-    if rule.record.contains(['{', '}']) {
-        let text = format!(
-            "braces present in the recording rule name; should it be in expr?: {}",
-            rule.record
-        );
-        problems.push(Problem::new("record", text));
-    }
-    problems
-}
-
-fn check_label(name: &str) -> Option<Problem> {
-    let wrong = name.is_empty() || name == METRIC_NAME;
-    wrong.then(|| Problem::new("labels", format!("invalid label name: {name}")))
-}
-
-fn check_texts(rule: &RuleConfig) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (what, field, texts) in
-        [("label", "labels", &rule.labels), ("annotation", "annotations", &rule.annotations)]
-    {
-        for (name, text) in texts {
-            if field == "annotations" && name.is_empty() {
-                problems.push(Problem::new(field, "invalid annotation name: "));
+    fn rule(&self, rule: &RuleConfig) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        match (rule.record.is_empty(), rule.alert.is_empty()) {
+            (false, false) => {
+                problems.push(Problem::new("", "only one of 'record' and 'alert' must be set"));
             }
-            if let Err(err) = parse_template(&rule.alert, &text.0) {
-                let at = format!("{field}.{name}");
-                problems.push(Problem::new(at, format!("{what} {name:?}: {err}")));
+            (true, true) => {
+                problems.push(Problem::new("", "one of 'record' or 'alert' must be set"));
+            }
+            (true, false) | (false, true) => {}
+        }
+        problems.extend(self.expression(&rule.expr));
+        problems.extend(rule.labels.keys().filter_map(|name| self.label("labels", name)));
+        if rule.record.is_empty() {
+            problems.extend(self.texts(rule));
+        } else {
+            problems.extend(self.recording(rule));
+        }
+        problems
+    }
+
+    fn expression(&self, text: &str) -> Option<Problem> {
+        if text.trim().is_empty() {
+            return Some(Problem::new("expr", "field 'expr' must be set in rule"));
+        }
+        let err = syntax::parse(text, &self.features).err()?;
+        let help = err.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        let message = format!("could not parse expression: {err}{help}");
+        Some(Problem { offset: Some(err.span.start), ..Problem::new("expr", message) })
+    }
+
+    fn recording(&self, rule: &RuleConfig) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut refuse = |there: bool, field: &str| {
+            if there {
+                let text = format!("invalid field '{field}' in recording rule");
+                problems.push(Problem::new(field, text));
+            }
+        };
+        refuse(!rule.annotations.is_empty(), "annotations");
+        refuse(rule.hold.is_some_and(|hold| !hold.0.is_zero()), "for");
+        refuse(rule.keep_firing_for.is_some_and(|keep| !keep.0.is_zero()), "keep_firing_for");
+        let name = &rule.record;
+        if name.contains(['{', '}']) {
+            let text =
+                format!("braces present in the recording rule name; should it be in expr?: {name}");
+            problems.push(Problem::new("record", text));
+        } else if self.legacy_names && !is_legacy_metric_name(name) {
+            let text = format!("invalid recording rule name: {name}");
+            problems.push(Problem::new("record", text));
+        }
+        problems
+    }
+
+    fn label(&self, field: &str, name: &str) -> Option<Problem> {
+        let wrong = name == METRIC_NAME || !self.is_name(name);
+        wrong.then(|| Problem::new(field, format!("invalid label name: {name}")))
+    }
+
+    fn is_name(&self, name: &str) -> bool {
+        if self.legacy_names { is_legacy_label_name(name) } else { !name.is_empty() }
+    }
+
+    fn texts(&self, rule: &RuleConfig) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (what, field, texts) in
+            [("label", "labels", &rule.labels), ("annotation", "annotations", &rule.annotations)]
+        {
+            for (name, text) in texts {
+                if field == "annotations" && !self.is_name(name) {
+                    problems.push(Problem::new(field, format!("invalid annotation name: {name}")));
+                }
+                if let Err(err) = parse_template(&rule.alert, &text.0) {
+                    let at = format!("{field}.{name}");
+                    problems.push(Problem::new(at, format!("{what} {name:?}: {err}")));
+                }
             }
         }
+        problems
     }
-    problems
 }
 
 /// Whether the text of a label has the value of the alert in it.
@@ -222,7 +259,7 @@ mod tests {
 
     #[test]
     fn names_of_groups_are_unique_and_not_empty() {
-        let text = "groups: [{name: a}, {name: ''}, {name: a, interval: 0s}]";
+        let text = "groups: [{name: a}, {name: ''}, {name: a}]";
         let file: RuleFile = serde_yaml::from_str(text).expect("a file");
         let found: Vec<_> = check(&file).iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -230,16 +267,55 @@ mod tests {
             [
                 "groups[1]: group name must not be empty; give it a name",
                 "groups[2].name: group name \"a\" is repeated in the same file",
-                "groups[2].interval: interval 0s is not allowed; leave it out for the global interval",
             ]
         );
     }
 
     #[test]
-    fn t28_a_label_with_the_value_and_a_rule_twice_are_linted() {
-        let rules = "{alert: a, expr: up, labels: {l: '{{ $value }}'}}, {record: r, expr: up}, \
-                     {record: r, expr: down}, {record: r, expr: up, labels: {x: y}}";
-        let found: Vec<_> = lint(&file(rules)).iter().map(|problem| problem.at.clone()).collect();
-        assert_eq!(found, ["groups[0].rules[0].labels.l", "groups[0].rules[2]"]);
+    fn t28_a_label_with_the_value_is_told() {
+        let rules = "{alert: a, expr: up, labels: {l: '{{ $value }}'}}, \
+                     {record: b, expr: up, labels: {l: '{{ $value }}'}}";
+        let found: Vec<_> = volatile_labels(&file(rules)).into_iter().map(|one| one.at).collect();
+        assert_eq!(found, ["groups[0].rules[0].labels.l"]);
+        let text =
+            "groups: [{name: g, labels: {l: '{{ .Value }}'}, rules: [{alert: a, expr: up}]}]";
+        let of_group: RuleFile = serde_yaml::from_str(text).expect("a file");
+        let found: Vec<_> = volatile_labels(&of_group).into_iter().map(|one| one.at).collect();
+        assert_eq!(found, ["groups[0].rules[0]"]);
+    }
+
+    #[test]
+    fn a_rule_twice_is_told_at_each_repetition() {
+        // promtool 2.42: an empty label is one, and an alert may repeat a recorded name.
+        let rules = "{record: r, expr: up}, {record: r, expr: down}, \
+                     {record: r, expr: up, labels: {x: y}}, {record: r, expr: up, labels: {x: ''}}, \
+                     {alert: r, expr: up}";
+        let found: Vec<_> = duplicates(&file(rules)).into_iter().map(|one| one.at).collect();
+        assert_eq!(found, ["groups[0].rules[1]", "groups[0].rules[4]"]);
+    }
+
+    #[test]
+    fn the_classic_grammar_holds_where_it_is_asked_for() {
+        // Source: prometheus, model/rulefmt/rulefmt.go, with model.LegacyValidation.
+        let rules = "{record: 'a.b', expr: up}, {alert: a, expr: up, labels: {'l.m': x}, \
+                     annotations: {'é': x}}";
+        assert_eq!(check(&file(rules)), []);
+        let legacy = RuleLanguage { legacy_names: true, ..RuleLanguage::default() };
+        let found = check_with(&file(rules), &legacy);
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                "groups[0].rules[0].record: invalid recording rule name: a.b",
+                "groups[0].rules[1].labels: invalid label name: l.m",
+                "groups[0].rules[1].annotations: invalid annotation name: é",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_expression_comes_with_what_to_write_instead() {
+        let found = &check(&file("{record: a, expr: 'rat(up[5m])'}"))[0];
+        assert!(found.message.ends_with("; did you mean rate?"), "{found}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: prometheus, model/rulefmt/rulefmt.go.
 
-pub use super::check::check_with;
+pub use super::check::{RuleLanguage, check_with, duplicates, volatile_labels};
 
 use crate::sys::settings::{Scalar, Span};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -24,8 +24,8 @@ pub struct RuleGroup {
     /// Its name, unique in the file.
     #[serde(deserialize_with = "text")]
     pub name: String,
-    /// Time between evaluations; the global `evaluation_interval` when missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Time between evaluations; the global `evaluation_interval` when missing or zero.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_time")]
     pub interval: Option<Span>,
     /// The most series or alerts that a rule may yield; 0 is any number.
     #[serde(skip_serializing_if = "is_zero")]
@@ -96,6 +96,11 @@ where
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }
 
+/// No time at all is a missing one, as in Prometheus.
+fn some_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Span>, D::Error> {
+    Ok(Option::<Span>::deserialize(from)?.filter(|span| !span.0.is_zero()))
+}
+
 fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Ok(Scalar::deserialize(from)?.0)
 }
@@ -118,6 +123,15 @@ mod tests {
         let labels: Vec<_> = group.labels_of(rule).into_iter().collect();
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         assert_eq!(labels, [pair("level", "2"), pair("team", "a")]);
+    }
+
+    #[test]
+    fn an_interval_of_nothing_is_the_global_one() {
+        let file: RuleFile =
+            serde_yaml::from_str("groups: [{name: g, interval: 0s, query_offset: 0s}]")
+                .expect("valid");
+        let group = &file.groups[0];
+        assert_eq!((group.interval, group.query_offset), (None, Some(Span::seconds(0))));
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod rule;
 mod state;
 mod view;
 
-pub use check::{check, check_with, lint};
+pub use check::{RuleLanguage, check, check_with};
 pub use error::RuleError;
 pub use group::{Context, Evaluation, Group, RuleFailure};
 pub use query::{Querier, QuerySample};

@@ -154,6 +154,11 @@ impl AlertView {
         matches!(self.row.state, AlertState::Firing | AlertState::KeepFiring)
     }
 
+    /// How long it is in its state.
+    pub(crate) fn age(&self, now: Timestamp) -> String {
+        self.since.map_or_else(String::new, |since| fmt::since(now, since))
+    }
+
     /// What was sent for it, or what it waits for.
     pub(crate) fn notified(&self, now: Timestamp) -> String {
         let row = &self.row;

@@ -11,6 +11,7 @@ mod backend;
 mod data;
 mod error;
 mod event;
+mod explain;
 mod filter;
 mod fmt;
 mod keys;
@@ -25,9 +26,12 @@ mod theme;
 mod update;
 mod widgets;
 
+pub(crate) use data::{AlertView, Alerts, Severity, state_word};
 pub use error::Error;
+pub(crate) use explain::{Around, Explanation, Step, Told, explain};
+pub(crate) use fmt::seconds as seconds_text;
 pub use keys::Key;
-pub use options::{CharsetChoice, ColorChoice, Exit, Options, ScreenName};
+pub use options::{CharsetChoice, ColorChoice, Exit, Options, ScreenName, login};
 pub use plain::{Session, once};
 pub use plot::{Plot, width};
 

@@ -171,12 +171,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults; the login is that of `SUDO_USER`, then `LOGNAME`, then `USER`.
+    /// The defaults.
     pub fn new(clock: SharedClock) -> Self {
-        let login = ["SUDO_USER", "LOGNAME", "USER"]
-            .into_iter()
-            .filter_map(|name| std::env::var(name).ok())
-            .find(|value| !value.is_empty());
         Self {
             in_process: false,
             read_only: false,
@@ -186,10 +182,19 @@ impl Options {
             utc: false,
             charset: CharsetChoice::default(),
             color: ColorChoice::default(),
-            login: login.unwrap_or_else(|| "unknown".to_owned()),
+            login: login(),
             clock,
         }
     }
+}
+
+/// Who makes silences when nobody is named: that of `SUDO_USER`, then `LOGNAME`, then `USER`.
+pub fn login() -> String {
+    let login = ["SUDO_USER", "LOGNAME", "USER"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty());
+    login.unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// How the user left.

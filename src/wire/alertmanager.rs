@@ -3,8 +3,9 @@
 //! Source: prometheus/alertmanager, api/v2/openapi.yaml.
 
 use super::forms;
-use crate::model::{Labels, Matcher, Timestamp};
+use crate::model::{Labels, Matcher, Timestamp, value_text};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A matcher in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,30 @@ pub struct MatcherForm {
 
 fn yes() -> bool {
     true
+}
+
+impl From<&Matcher> for MatcherForm {
+    fn from(matcher: &Matcher) -> Self {
+        Self {
+            name: matcher.name().to_owned(),
+            value: matcher.value().to_owned(),
+            is_regex: matcher.op().is_regex(),
+            is_equal: matcher.op().is_positive(),
+        }
+    }
+}
+
+impl fmt::Display for MatcherForm {
+    /// `name=~"value"`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let op = match (self.is_equal, self.is_regex) {
+            (true, false) => "=",
+            (false, false) => "!=",
+            (true, true) => "=~",
+            (false, true) => "!~",
+        };
+        write!(f, "{}{op}{}", self.name, value_text::quoted(&self.value))
+    }
 }
 
 /// Whether a silence acts.

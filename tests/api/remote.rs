@@ -307,7 +307,7 @@ fn without_an_alertmanager_its_questions_say_how_to_name_one() {
     let http = prometheus();
     let remote = foreign(&http, None);
     let err = remote.silences(&[]).expect_err("none is known");
-    assert!(err.message.contains("--alertmanager.url"), "{err}");
+    assert!(err.message.contains("--alertmanager"), "{err}");
     assert_eq!(remote.alert_rows().expect("its own half").len(), 1);
 }
 

@@ -1,7 +1,15 @@
 //! The binary from outside: arguments in; standard output, standard error and exit status out.
 
+mod alerts;
+mod check;
+#[path = "../service/programs.rs"]
+#[expect(dead_code, reason = "only the service's tests run agents and Prometheus")]
+mod programs;
 mod query;
+mod routes;
 mod scrape;
+mod served;
+mod silence;
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,6 +26,11 @@ fn watchbell(args: &[&str]) -> Output {
         .current_dir(nowhere.path())
         .output()
         .expect("the binary runs")
+}
+
+/// The arguments with those that name a server.
+fn with<'a>(server: &[&'a str], args: &[&'a str]) -> Vec<&'a str> {
+    [args, server].concat()
 }
 
 fn text(bytes: &[u8]) -> String {

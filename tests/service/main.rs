@@ -6,6 +6,7 @@ mod host;
 mod live;
 mod probe_servers;
 mod probing;
+mod programs;
 mod protobuf;
 mod pushgateway;
 mod pushing;

@@ -64,6 +64,18 @@ impl Features {
         extended_ranges: true,
         fill_modifiers: true,
     };
+
+    /// What names of `--enable-feature` switch on beside what is on by default; names of other
+    /// features change nothing.
+    pub fn named<S: AsRef<str>>(names: &[S]) -> Self {
+        let has = |name: &str| names.iter().any(|one| one.as_ref() == name);
+        Self {
+            experimental_functions: has("promql-experimental-functions"),
+            duration_expressions: true,
+            extended_ranges: has("promql-extended-range-selectors"),
+            fill_modifiers: has("promql-binop-fill-modifiers"),
+        }
+    }
 }
 
 impl Default for Features {

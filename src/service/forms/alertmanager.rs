@@ -81,21 +81,12 @@ pub(in crate::service) fn silence_form(view: &SilenceView) -> SilenceForm {
         id: silence.id.to_string(),
         status: SilenceStatus { state: view.state.as_str().to_owned() },
         updated_at: silence.updated_at,
-        matchers: silence.matchers.iter().map(matcher_form).collect(),
+        matchers: silence.matchers.iter().map(MatcherForm::from).collect(),
         starts_at: silence.starts_at,
         ends_at: silence.ends_at,
         created_by: silence.created_by.clone(),
         comment: silence.comment.clone(),
         annotations: silence.annotations.clone(),
-    }
-}
-
-fn matcher_form(matcher: &Matcher) -> MatcherForm {
-    MatcherForm {
-        name: matcher.name().to_owned(),
-        value: matcher.value().to_owned(),
-        is_regex: matcher.op().is_regex(),
-        is_equal: matcher.op().is_positive(),
     }
 }
 

@@ -30,19 +30,9 @@ pub(super) fn current(model: &Model) -> Option<&SilenceForm> {
     rows.get(model.silences.selected.min(rows.len().saturating_sub(1))).copied()
 }
 
-fn matcher_text(form: &MatcherForm) -> String {
-    let op = match (form.is_equal, form.is_regex) {
-        (true, false) => "=",
-        (false, false) => "!=",
-        (true, true) => "=~",
-        (false, true) => "!~",
-    };
-    format!("{}{op}{}", form.name, crate::model::value_text::quoted(&form.value))
-}
-
 /// `a="b", c=~"d"`.
 pub(super) fn matchers_text(forms: &[MatcherForm]) -> String {
-    forms.iter().map(matcher_text).collect::<Vec<_>>().join(", ")
+    forms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether matchers hold for an alert; one that cannot be compiled holds for none.
@@ -69,7 +59,7 @@ pub(super) fn reach<'a>(model: &'a Model, forms: &[MatcherForm]) -> Vec<&'a Aler
 /// The silence as a command for Alertmanager's tool.
 pub(super) fn amtool(silence: &SilenceForm) -> String {
     let quote = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
-    let matchers: Vec<_> = silence.matchers.iter().map(|one| quote(&matcher_text(one))).collect();
+    let matchers: Vec<_> = silence.matchers.iter().map(|one| quote(&one.to_string())).collect();
     format!(
         "amtool silence add --author {} --comment {} --start {} --end {} {}",
         quote(&silence.created_by),

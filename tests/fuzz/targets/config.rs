@@ -3,12 +3,14 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
-use watchbell::config::Source;
+use watchbell::config::{Source, Unknown};
 use watchbell::rules::config::RuleFile;
 
 fuzz_target!(|text: &str| {
-    let Ok(source) = Source::parse(Path::new("rules.yml"), text) else { return };
-    if let Ok(rules) = source.typed::<RuleFile>() {
+    let Ok(mut source) = Source::parse(Path::new("rules.yml"), text) else { return };
+    let taken = source.typed::<RuleFile>().is_ok();
+    if let Ok((rules, faults)) = source.draft::<RuleFile>(Unknown::Refused) {
+        assert_eq!(taken, faults.is_empty());
         let _ = source.place(watchbell::rules::check(&rules));
     }
 });
