@@ -24,7 +24,7 @@ mod view;
 pub use check::{check, check_with, lint};
 pub use error::RuleError;
 pub use group::{Context, Evaluation, Group, RuleFailure};
-pub use query::{Querier, QuerySample};
+pub use query::{Querier, QuerySample, answer};
 pub use view::{ActiveAlert, AlertPhase, GroupView, Health, RuleKindView, RuleView};
 
 #[cfg(test)]

@@ -447,7 +447,7 @@ impl Service {
             bytes_max: query_bytes(self.options.query_bytes, memory::limit_bytes()),
             evaluation_interval: config.evaluation_interval,
             cores: std::thread::available_parallelism().map_or(1, NonZero::get),
-            features: features(&self.options),
+            features: promql::Features::named(&self.options.features),
             delayed_name_removal: has_feature(&self.options, "promql-delayed-name-removal"),
             start_timestamps: has_feature(&self.options, "use-start-timestamps"),
             ..promql::Config::default()
@@ -485,21 +485,12 @@ fn sources(options: &Options) -> Sources {
         config_file: options.config_file.clone(),
         alertmanager_file: options.alertmanager_file.clone(),
         alerts: alert_options(options),
-        features: features(options),
+        features: promql::Features::named(&options.features),
     }
 }
 
 pub(super) fn has_feature(options: &Options, name: &str) -> bool {
     options.features.iter().any(|feature| feature == name)
-}
-
-fn features(options: &Options) -> promql::Features {
-    promql::Features {
-        experimental_functions: has_feature(options, "promql-experimental-functions"),
-        duration_expressions: true,
-        extended_ranges: has_feature(options, "promql-extended-range-selectors"),
-        fill_modifiers: has_feature(options, "promql-binop-fill-modifiers"),
-    }
 }
 
 fn alert_options(options: &Options) -> alerts::Options {

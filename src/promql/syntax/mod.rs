@@ -29,6 +29,7 @@ pub use ast::{
 };
 pub use error::{ParseError, Place};
 pub use functions::{Function, Signature, function_names, signature_of};
+pub use literal::number as parse_number;
 pub use offered::Offered;
 pub use parse::{parse, parse_selector, parse_series};
 pub use token::is_keyword;
@@ -64,6 +65,18 @@ impl Features {
         extended_ranges: true,
         fill_modifiers: true,
     };
+
+    /// What names of `--enable-feature` switch on beside what is on by default; names of other
+    /// features change nothing.
+    pub fn named<S: AsRef<str>>(names: &[S]) -> Self {
+        let has = |name: &str| names.iter().any(|one| one.as_ref() == name);
+        Self {
+            experimental_functions: has("promql-experimental-functions"),
+            duration_expressions: true,
+            extended_ranges: has("promql-extended-range-selectors"),
+            fill_modifiers: has("promql-binop-fill-modifiers"),
+        }
+    }
 }
 
 impl Default for Features {
