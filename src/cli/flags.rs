@@ -164,6 +164,12 @@ pub(super) enum Command {
                             rules/*.yml\n  watchbell check alertmanager alertmanager.yml"
     )]
     Check(CheckFlags),
+    /// Run unit tests
+    Test {
+        /// Of what
+        #[command(subcommand)]
+        kind: super::test_rules::TestKind,
+    },
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  watchbell completions bash > /etc/bash_completion.d/watchbell"

@@ -18,6 +18,7 @@ mod server;
 mod store;
 mod targets;
 mod teller;
+mod test_rules;
 mod tui;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -73,6 +74,7 @@ fn dispatch(cli: Cli, meaningless: &[String]) -> anyhow::Result<Status> {
         Some(Command::Storage { question }) => store::run(&question),
         Some(Command::Fsck(flags)) => fsck::run(&flags),
         Some(Command::Check(flags)) => check::run(&flags.kind),
+        Some(Command::Test { kind }) => test_rules::run(&kind),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "watchbell", &mut text);

@@ -20,5 +20,5 @@ pub use check::{check_alertmanager, check_config, check_rules};
 pub use error::{Error, Located};
 pub use file::Source;
 pub use groups::parse_target_groups;
-pub use load::{Config, LoadedGroup, Sources, load};
+pub use load::{Config, LoadedGroup, Sources, UnitTests, load, load_unit_tests};
 pub use yaml::Position;

@@ -3,6 +3,7 @@
 //! Source: prometheus, model/rulefmt/rulefmt.go.
 
 pub use super::check::check_with;
+pub use super::unittest::UnitTestFile;
 
 use crate::sys::settings::{Scalar, Span};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -88,7 +89,7 @@ fn is_zero(value: &u64) -> bool {
 }
 
 /// A key without a value is a missing key.
-fn or_default<'de, D, T>(from: D) -> Result<T, D::Error>
+pub(super) fn or_default<'de, D, T>(from: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
@@ -96,7 +97,7 @@ where
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }
 
-fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Ok(Scalar::deserialize(from)?.0)
 }
 

@@ -1,6 +1,7 @@
 //! The binary from outside: arguments in; standard output, standard error and exit status out.
 
 mod query;
+mod rules;
 mod scrape;
 
 use std::fs;
