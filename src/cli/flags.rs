@@ -215,6 +215,12 @@ pub(super) enum Command {
         #[command(subcommand)]
         kind: CheckKind,
     },
+    /// Run unit tests
+    Test {
+        /// Of what
+        #[command(subcommand)]
+        kind: super::test_rules::TestKind,
+    },
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  watchbell completions bash > /etc/bash_completion.d/watchbell"

@@ -24,6 +24,7 @@ mod silence;
 mod store;
 mod targets;
 mod teller;
+mod test_rules;
 mod tui;
 mod why;
 
@@ -101,6 +102,7 @@ fn dispatch(cli: Cli, meaningless: &[String]) -> anyhow::Result<Status> {
         Some(Command::Receivers(flags)) => receivers::run(&flags),
         Some(Command::Rules(flags)) => rules::run(&flags),
         Some(Command::Check { kind }) => check::run(&kind),
+        Some(Command::Test { kind }) => test_rules::run(&kind),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "watchbell", &mut text);

@@ -14,7 +14,7 @@ use crate::ingest::config::{Checked, HostOptions, OtlpSettings, Probing, check a
 use crate::model::{Labels, Problem};
 use crate::notify::config::Alerting;
 use crate::promql::config::Features;
-use crate::rules::config::{RuleFile, RuleGroup, RuleLanguage, check_with};
+use crate::rules::config::{RuleFile, RuleGroup, RuleLanguage, UnitTestFile, check_with};
 use crate::storage::config::StorageSettings;
 use crate::sys::glob;
 use std::collections::BTreeSet;
@@ -167,6 +167,57 @@ pub(super) struct RuleReading {
 /// Every fault of the file.
 pub(super) fn load_rules(file: &Path, reading: &RuleReading) -> Result<RuleFile, Error> {
     checked_rules(file, &read(file)?, reading).map(|(_, rules)| rules)
+}
+
+/// A file of unit tests with the rules that it is about.
+#[derive(Clone, Debug)]
+pub struct UnitTests {
+    /// The file as written.
+    pub file: UnitTestFile,
+    /// The groups of its rule files, in the order of the files.
+    pub groups: Vec<LoadedGroup>,
+    /// What is hardly meant.
+    pub notes: Vec<String>,
+    /// Tells where in the file something stands.
+    pub source: Source,
+}
+
+/// Reads a file of unit tests and its rule files.
+///
+/// # Errors
+/// Every fault of the files. What is wrong with one test is told when it runs.
+pub fn load_unit_tests(
+    file: &Path,
+    features: &Features,
+    unknown: Unknown,
+) -> Result<UnitTests, Error> {
+    let language = RuleLanguage { features: *features, ..RuleLanguage::default() };
+    let reading = RuleReading { language, unknown };
+    let mut source = Source::parse(file, &read(file)?)?;
+    let (tests, mut faults) = source.draft::<UnitTestFile>(Unknown::Refused)?;
+    faults.extend(source.place(tests.check()));
+    let (mut groups, mut notes, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let base = file.parent().unwrap_or(Path::new(""));
+    for (place, pattern) in tests.rule_files.iter().enumerate() {
+        let mut files = glob::expand(&base.join(pattern));
+        files.retain(|file| file.exists());
+        if files.is_empty() {
+            let text = format!("no file matches the pattern {pattern}");
+            notes.push(source.note(&Problem::new(format!("rule_files[{place}]"), text)));
+        }
+        // A file that two patterns find counts once.
+        files.retain(|file| seen.insert(file.clone()));
+        for file in files {
+            match load_rules(&file, &reading) {
+                Ok(rules) => add_groups(&mut groups, &file.display().to_string(), rules),
+                Err(err) => faults.extend(err.faults),
+            }
+        }
+    }
+    match faults.is_empty() {
+        true => Ok(UnitTests { file: tests, groups, notes, source }),
+        false => Err(Error::of(faults)),
+    }
 }
 
 /// Checks the text of a rule file.

@@ -1,6 +1,6 @@
 //! Prometheus durations as text: `1h30m`, `15s`, `2w`.
 //!
-//! Source: prometheus/common, model/time.go (ParseDuration, String).
+//! Source: prometheus/common, model/time.go (ParseDuration, String); Go, time (Duration.String).
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -75,6 +75,21 @@ pub fn format(duration: Duration) -> String {
     text
 }
 
+/// Writes a duration of whole milliseconds the way Go does: `1m0s`.
+pub fn go_text(duration: Duration) -> String {
+    let (whole, nanos) = (duration.as_secs(), duration.subsec_nanos());
+    if whole == 0 && nanos != 0 {
+        return format!("{}ms", duration.as_millis());
+    }
+    let seconds = (duration - Duration::from_secs(whole - whole % 60)).as_secs_f64();
+    let seconds = if nanos == 0 { (whole % 60).to_string() } else { seconds.to_string() };
+    match (whole / 3600, whole / 60 % 60) {
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m{seconds}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +120,20 @@ mod tests {
         for text in ["", "1", "-1s", "1.5h", "1m1h", "1h1h", " 1s", "1", "1year", "99999999y", "s"]
         {
             assert!(parse(text).is_err(), "{text:?} was taken");
+        }
+    }
+    #[test]
+    fn durations_are_spelled_as_go_spells_them() {
+        for (millis, text) in [
+            (0, "0s"),
+            (500, "500ms"),
+            (1_500, "1.5s"),
+            (15_000, "15s"),
+            (60_000, "1m0s"),
+            (90_000, "1m30s"),
+            (3_600_000, "1h0m0s"),
+        ] {
+            assert_eq!(go_text(Duration::from_millis(millis)), text);
         }
     }
 }

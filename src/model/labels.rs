@@ -234,20 +234,31 @@ impl PartialOrd for Labels {
 /// `{a="1", b="2"}`, with Go's quoting of values, as in error texts and group keys.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("{")?;
-        for (place, (name, value)) in self.iter().enumerate() {
-            if place > 0 {
-                f.write_str(", ")?;
-            }
-            if is_legacy_label_name(name) {
-                write!(f, "{name}=")?;
-            } else {
-                write!(f, "{}=", super::value_text::quoted(name))?;
-            }
-            f.write_str(&super::value_text::quoted(value))?;
-        }
-        f.write_str("}")
+        write_braced(f, self)
     }
+}
+
+/// Writes pairs as `Labels` displays them, for sets in which a value may be empty.
+///
+/// # Errors
+/// Those of the formatter.
+pub fn write_braced<'a>(
+    f: &mut fmt::Formatter<'_>,
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> fmt::Result {
+    f.write_str("{")?;
+    for (place, (name, value)) in pairs.into_iter().enumerate() {
+        if place > 0 {
+            f.write_str(", ")?;
+        }
+        if is_legacy_label_name(name) {
+            write!(f, "{name}=")?;
+        } else {
+            write!(f, "{}=", super::value_text::quoted(name))?;
+        }
+        f.write_str(&super::value_text::quoted(value))?;
+    }
+    f.write_str("}")
 }
 
 impl fmt::Debug for Labels {

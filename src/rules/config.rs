@@ -3,6 +3,7 @@
 //! Source: prometheus, model/rulefmt/rulefmt.go.
 
 pub use super::check::{RuleLanguage, check_with, duplicates, volatile_labels};
+pub use super::unittest::UnitTestFile;
 
 use crate::sys::settings::{Scalar, Span};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -88,7 +89,7 @@ fn is_zero(value: &u64) -> bool {
 }
 
 /// A key without a value is a missing key.
-fn or_default<'de, D, T>(from: D) -> Result<T, D::Error>
+pub(super) fn or_default<'de, D, T>(from: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
@@ -101,7 +102,7 @@ fn some_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Span>, D::Erro
     Ok(Option::<Span>::deserialize(from)?.filter(|span| !span.0.is_zero()))
 }
 
-fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Ok(Scalar::deserialize(from)?.0)
 }
 

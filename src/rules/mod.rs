@@ -4,6 +4,8 @@
 //! and what must survive a restart. Start reading at `group.rs` (one evaluation), then `alert.rs`
 //! (the life of an alert) and `record.rs`.
 //!
+//! `unittest` runs groups over given samples and compares what comes out.
+//!
 //! A `Group` decides and holds no task: `service` calls it when its time has come, carries the
 //! alerts on and keeps the records.
 //!
@@ -19,12 +21,13 @@ mod query;
 mod record;
 mod rule;
 mod state;
+pub mod unittest;
 mod view;
 
 pub use check::{RuleLanguage, check, check_with};
 pub use error::RuleError;
 pub use group::{Context, Evaluation, Group, RuleFailure};
-pub use query::{Querier, QuerySample};
+pub use query::{Querier, QuerySample, answer};
 pub use view::{ActiveAlert, AlertPhase, GroupView, Health, RuleKindView, RuleView};
 
 #[cfg(test)]

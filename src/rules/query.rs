@@ -1,6 +1,7 @@
 //! How rules ask for data.
 
 use crate::model::{Labels, Timestamp};
+use crate::promql::Value;
 use std::fmt;
 
 pub use crate::template::QuerySample;
@@ -13,6 +14,25 @@ pub trait Querier: Send + Sync + fmt::Debug {
     /// # Errors
     /// A sentence: why there is no answer.
     fn instant(&self, query: &str, at: Timestamp) -> Result<Vec<QuerySample>, String>;
+}
+
+/// What a rule makes of a query's value.
+///
+/// # Errors
+/// It is neither a vector nor a scalar.
+pub fn answer(value: Value) -> Result<Vec<QuerySample>, String> {
+    match value {
+        Value::Vector(samples) => Ok(samples
+            .into_iter()
+            .map(|sample| QuerySample { labels: sample.metric, value: sample.value })
+            .collect()),
+        Value::Scalar(sample) => {
+            Ok(vec![QuerySample { labels: Labels::empty(), value: sample.value }])
+        }
+        Value::String(..) | Value::Matrix(_) => {
+            Err("rule result is not a vector or scalar".to_owned())
+        }
+    }
 }
 
 /// Labels without the metric's name, as alerts have them.

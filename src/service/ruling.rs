@@ -8,8 +8,7 @@ use super::revision::Revision;
 use crate::config::LoadedGroup;
 use crate::model::relabel::{self, Outcome, Rule};
 use crate::model::{Alert, Timestamp};
-use crate::promql::Value;
-use crate::rules::{Context, Evaluation, Group, GroupView, Querier, QuerySample};
+use crate::rules::{Context, Evaluation, Group, GroupView, Querier, QuerySample, answer};
 use crate::storage::append::SharedAppender;
 use crate::storage::state::{StateDb, StateOp, Table};
 use crate::sys::clock::SharedClock;
@@ -307,17 +306,6 @@ impl Querier for RuleQuerier {
         let group = RuleGroup { file: &self.view.file, name: &self.view.name };
         let output = self.queries.rule(query, at, RULE_TIMEOUT, group);
         let output = output.map_err(|err| err.to_string())?;
-        match output.value {
-            Value::Vector(samples) => Ok(samples
-                .into_iter()
-                .map(|sample| QuerySample { labels: sample.metric, value: sample.value })
-                .collect()),
-            Value::Scalar(sample) => {
-                Ok(vec![QuerySample { labels: crate::model::Labels::empty(), value: sample.value }])
-            }
-            Value::String(..) | Value::Matrix(_) => {
-                Err("rule result is not a vector or scalar".to_owned())
-            }
-        }
+        answer(output.value)
     }
 }

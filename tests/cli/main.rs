@@ -7,6 +7,7 @@ mod check;
 mod programs;
 mod query;
 mod routes;
+mod rules;
 mod scrape;
 mod served;
 mod silence;

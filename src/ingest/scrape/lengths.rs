@@ -1,6 +1,7 @@
 //! How long the time between two scrapes really was: `prometheus_target_interval_length_seconds`,
 //! which dashboards read as quantiles for each configured interval.
 
+use crate::model::duration::go_text;
 use crate::sys::metrics::{Quantiles, Registry};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -37,39 +38,10 @@ impl Lengths {
     }
 }
 
-/// The interval as Go prints it, `1m0s`: that is the label's text.
-fn go_text(interval: Duration) -> String {
-    let (whole, nanos) = (interval.as_secs(), interval.subsec_nanos());
-    if whole == 0 {
-        return format!("{}ms", interval.as_millis());
-    }
-    let seconds = (interval - Duration::from_secs(whole - whole % 60)).as_secs_f64();
-    let seconds = if nanos == 0 { (whole % 60).to_string() } else { seconds.to_string() };
-    match (whole / 3600, whole / 60 % 60) {
-        (0, 0) => format!("{seconds}s"),
-        (0, minutes) => format!("{minutes}m{seconds}s"),
-        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sys::metrics::FamilySample;
-
-    #[test]
-    fn intervals_are_spelled_as_go_spells_them() {
-        for (millis, text) in [
-            (500, "500ms"),
-            (1_500, "1.5s"),
-            (15_000, "15s"),
-            (60_000, "1m0s"),
-            (90_000, "1m30s"),
-            (3_600_000, "1h0m0s"),
-        ] {
-            assert_eq!(go_text(Duration::from_millis(millis)), text);
-        }
-    }
 
     #[test]
     fn quantiles_are_those_of_recent_lengths() {

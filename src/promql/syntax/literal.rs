@@ -2,8 +2,8 @@
 
 use crate::model::duration;
 
-/// The value of a number token: Go's integers of any base, else a Go float.
-pub(super) fn number(text: &str) -> Option<f64> {
+/// The value of a number token, which has no sign: Go's integers of any base, else a Go float.
+pub fn number(text: &str) -> Option<f64> {
     let plain: String = text.chars().filter(|c| *c != '_').collect();
     let lower = plain.to_ascii_lowercase();
     if let Some(hex) = lower.strip_prefix("0x") {

@@ -29,6 +29,7 @@ pub use ast::{
 };
 pub use error::{ParseError, Place};
 pub use functions::{Function, Signature, function_names, signature_of};
+pub use literal::number as parse_number;
 pub use offered::Offered;
 pub use parse::{parse, parse_selector, parse_series};
 pub use token::is_keyword;
