@@ -99,6 +99,7 @@ pub(super) fn rules(asked: &Asked) -> Result<Response, Error> {
         exclude_alerts: exclude_alerts.unwrap_or(false),
         // Ours alone: clients that compare answers with Prometheus' do not ask.
         limits: params.get("watchbell_limits") == Some("true"),
+        evaluations: params.get("watchbell_evaluations") == Some("true"),
     };
     Ok(success(asked.core().rules(&request)?))
 }

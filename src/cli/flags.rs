@@ -325,10 +325,10 @@ pub(super) struct ServerFlags {
     /// The longest outage over which `for` counts on
     #[arg(long = "rules.alert.for-outage-tolerance", value_name = "TIME", default_value = "1h", value_parser = span)]
     pub outage_tolerance: Duration,
-    /// The shortest `for` that Prometheus restores; here every `for` is
+    /// The shortest `for` that is looked up in the store where no record of the alert is left
     #[arg(long = "rules.alert.for-grace-period", value_name = "TIME", default_value = "10m", value_parser = span)]
     pub grace_period: Duration,
-    /// Rule groups that are evaluated at a time
+    /// Quick rule groups that are evaluated at a time; slow ones have a lane of their own
     #[arg(long = "rules.max-concurrent-evals", value_name = "COUNT", default_value_t = 4)]
     pub rule_concurrency: usize,
     /// The longest answer of a target, decompressed

@@ -47,6 +47,7 @@ pub(super) fn settings(
         query_bytes: flags.query_bytes,
         resend_delay: flags.resend_delay,
         outage_tolerance: flags.outage_tolerance,
+        grace_period: flags.grace_period,
         rule_concurrency: flags.rule_concurrency.max(1),
         data_retention: flags.data_retention,
         limits: flags.limits(),

@@ -371,8 +371,10 @@ impl Core for Remote {
         });
         let exclude = request.exclude_alerts.then(|| "true".to_owned());
         let limits = request.limits.then(|| "true".to_owned());
+        let evaluations = request.evaluations.then(|| "true".to_owned());
         let mut params = Params::default().maybe("type", kind).maybe("exclude_alerts", exclude);
         params = params.maybe("watchbell_limits", limits);
+        params = params.maybe("watchbell_evaluations", evaluations);
         for (name, list) in [
             ("rule_name[]", &request.rule_names),
             ("rule_group[]", &request.rule_groups),

@@ -5,8 +5,9 @@
 use super::config::RuleConfig;
 use super::error::RuleError;
 use super::query::{QuerySample, unnamed};
-use super::view::{ActiveAlert, AlertPhase};
-use crate::model::{Alert, Labels, METRIC_NAME, Timestamp};
+use super::recall::Recall;
+use super::view::{ActiveAlert, AlertChange, AlertPhase, Turn};
+use crate::model::{Alert, Labels, LabelsBuilder, METRIC_NAME, Matcher, Timestamp};
 use crate::template::{Functions, Limits, Map, Record, Template, TemplateError, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +18,9 @@ const RESOLVED_KEPT: Duration = Duration::from_secs(15 * 60);
 /// What every template of a rule begins with, so that the short names exist.
 pub(super) const PREAMBLE: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}\
                                    {{$externalURL := .ExternalURL}}{{$value := .Value}}";
+
+/// The series that tells since when an alert's condition holds.
+const FOR_STATE: &str = "ALERTS_FOR_STATE";
 
 /// The alerting half of a rule.
 #[derive(Debug)]
@@ -29,8 +33,11 @@ pub(super) struct Alerting {
     labels: Vec<(String, Text)>,
     annotations: Vec<(String, Text)>,
     annotations_written: Labels,
+    labels_written: Labels,
     /// By labels: those are an alert's identity.
     pub(super) alerts: BTreeMap<Labels, AlertState>,
+    /// What the store remembers of alerts of which the state was lost.
+    recall: Option<Recall>,
 }
 
 /// A text of the rule file.
@@ -56,6 +63,8 @@ pub(super) struct AlertState {
     pub(super) phase: Phase,
     /// When it was last sent on.
     pub(super) last_sent: Option<Timestamp>,
+    /// How far it had come when that was last told as a change.
+    pub(super) told: AlertPhase,
 }
 
 /// How far an alert has come.
@@ -109,7 +118,9 @@ impl Alerting {
             annotations_written: Labels::from_pairs(
                 config.annotations.iter().map(|(key, text)| (key, text.0.as_str())),
             ),
+            labels_written: Labels::from_pairs(labels),
             alerts: BTreeMap::new(),
+            recall: None,
             name,
         }
     }
@@ -117,18 +128,21 @@ impl Alerting {
     /// Takes over the alerts of the same rule of an older configuration.
     pub(super) fn adopt(&mut self, old: Alerting) {
         self.alerts = old.alerts;
+        self.recall = old.recall;
     }
 
     /// Brings the alerts to the state that `result` asks for, and returns the series that show it.
+    /// What changed is added to `changes`.
     ///
     /// # Errors
     /// Two alerts got the same labels: nothing changes. More alerts than the limit: all are
-    /// forgotten, without a word to anybody.
+    /// forgotten, without a word to anybody who is notified.
     pub(super) fn step(
         &mut self,
         moment: Moment,
         result: &[QuerySample],
         expansion: &Expansion<'_>,
+        changes: &mut Vec<AlertChange>,
     ) -> Result<Vec<(Labels, f64)>, RuleError> {
         let seen = self.expand_all(moment.at, result, expansion)?;
         for (labels, new) in &seen {
@@ -142,21 +156,107 @@ impl Alerting {
                 }
             }
         }
+        self.recall_active(moment.at);
         let (hold, keep) = (self.hold, self.keep_firing_for);
+        let teller = Teller { rule: &self.name, external_labels: expansion.external_labels };
         self.alerts.retain(|labels, alert| {
             if seen.contains_key(labels) {
                 alert.holds(moment.at, hold);
-                true
-            } else {
-                alert.is_gone(moment.at, hold, keep)
+                return true;
             }
+            let is_kept = alert.is_gone(moment.at, hold, keep);
+            if !is_kept && alert.told == AlertPhase::Pending {
+                changes.push(teller.change(Turn::PendingEnded, labels, alert));
+            }
+            is_kept
         });
         let active = self.alerts.values().filter(|alert| alert.is_active()).count();
         if moment.limit > 0 && u64::try_from(active).unwrap_or(u64::MAX) > moment.limit {
-            self.alerts.clear();
+            changes.extend(self.forget(expansion.external_labels));
             return Err(RuleError::Limit { limit: moment.limit, found: active, what: "alerts" });
         }
+        self.tell(expansion.external_labels, changes);
         Ok(self.series())
+    }
+
+    /// Whether an alert has been pending for as long as `for` asks.
+    pub(super) fn has_due(&self, at: Timestamp) -> bool {
+        self.alerts.values().any(|alert| alert.is_due(at, self.hold))
+    }
+
+    /// Fires the pending alerts whose time has come and that `result` shows; all else stays as it
+    /// is. Returns and adds to `changes` as `step` does.
+    ///
+    /// # Errors
+    /// Two alerts got the same labels: nothing changes.
+    pub(super) fn fire_due(
+        &mut self,
+        at: Timestamp,
+        result: &[QuerySample],
+        expansion: &Expansion<'_>,
+        changes: &mut Vec<AlertChange>,
+    ) -> Result<Vec<(Labels, f64)>, RuleError> {
+        let hold = self.hold;
+        for (labels, new) in self.expand_all(at, result, expansion)? {
+            if let Some(alert) = self.alerts.get_mut(&labels).filter(|one| one.is_due(at, hold)) {
+                (alert.value, alert.annotations) = (new.value, new.annotations);
+                alert.holds(at, hold);
+            }
+        }
+        self.tell(expansion.external_labels, changes);
+        Ok(self.series())
+    }
+
+    /// Forgets all alerts; returns what that changes.
+    pub(super) fn forget(&mut self, external_labels: &Labels) -> Vec<AlertChange> {
+        let teller = Teller { rule: &self.name, external_labels };
+        let alerts = std::mem::take(&mut self.alerts);
+        let known = alerts.iter().filter(|(_, alert)| alert.told >= AlertPhase::Pending);
+        known.map(|(labels, alert)| teller.change(Turn::Forgotten, labels, alert)).collect()
+    }
+
+    /// What selects the series in which the store remembers this rule's alerts.
+    pub(super) fn memory(&self) -> Vec<Matcher> {
+        let fixed = self.labels.iter().filter_map(|(name, text)| match text {
+            Text::Fixed(value) => Some(Matcher::equal(name, value)),
+            Text::Template(_) | Text::Broken(_) => None,
+        });
+        let own = [(METRIC_NAME, FOR_STATE), ("alertname", &self.name)];
+        own.into_iter().map(|(name, value)| Matcher::equal(name, value)).chain(fixed).collect()
+    }
+
+    /// Alerts that appear soon go on as the store remembers them.
+    pub(super) fn remember(&mut self, recall: Recall) {
+        self.recall = Some(recall);
+    }
+
+    fn recall_active(&mut self, at: Timestamp) {
+        let Some(mut recall) = self.recall.take() else { return };
+        for (labels, alert) in self.alerts.iter_mut().filter(|(_, alert)| alert.is_active()) {
+            let series = series_labels(&self.labels_written, &self.name, labels).build();
+            if let Some(active_at) = recall.active_since(&series, at, self.hold) {
+                alert.active_at = active_at;
+            }
+        }
+        self.recall = recall.after_evaluation();
+    }
+
+    /// Adds what was not told yet of alerts that are still known.
+    fn tell(&mut self, external_labels: &Labels, changes: &mut Vec<AlertChange>) {
+        let teller = Teller { rule: &self.name, external_labels };
+        for (labels, alert) in &mut self.alerts {
+            let phase = alert.phase.view();
+            if phase == alert.told {
+                continue;
+            }
+            let turn = match phase {
+                AlertPhase::Firing => Turn::Firing,
+                AlertPhase::Pending => Turn::Pending,
+                AlertPhase::Inactive | AlertPhase::Unknown => Turn::Resolved,
+            };
+            changes.push(teller.change(turn, labels, alert));
+            alert.told = phase;
+        }
     }
 
     /// The alerts that must be sent now, marked as sent.
@@ -228,6 +328,7 @@ impl Alerting {
                 active_at: at,
                 phase: Phase::Pending,
                 last_sent: None,
+                told: AlertPhase::Inactive,
             };
             if alerts.insert(labels.build(), alert).is_some() {
                 return Err(RuleError::Duplicate { kind: "alert" });
@@ -240,8 +341,8 @@ impl Alerting {
     fn series(&self) -> Vec<(Labels, f64)> {
         let mut out = Vec::new();
         for (labels, alert) in self.alerts.iter().filter(|(_, alert)| alert.is_active()) {
-            let mut named = labels.to_builder();
-            named.set(METRIC_NAME, "ALERTS_FOR_STATE");
+            let mut named = series_labels(&self.labels_written, &self.name, labels);
+            named.set(METRIC_NAME, FOR_STATE);
             let since = alert.active_at.as_millis().div_euclid(1000);
             out.push((named.build(), since as f64));
             named.set(METRIC_NAME, "ALERTS").set("alertstate", alert.phase.view().as_str());
@@ -267,6 +368,11 @@ pub(super) struct Sending<'a> {
 }
 
 impl AlertState {
+    /// Whether it has been pending for as long as `hold`.
+    fn is_due(&self, at: Timestamp, hold: Duration) -> bool {
+        self.phase == Phase::Pending && at.since(self.active_at) >= hold
+    }
+
     fn is_active(&self) -> bool {
         !matches!(self.phase, Phase::Resolved { .. })
     }
@@ -334,7 +440,8 @@ impl AlertState {
 }
 
 impl Phase {
-    fn view(self) -> AlertPhase {
+    /// The phase as it is shown.
+    pub(super) const fn view(self) -> AlertPhase {
         match self {
             Self::Pending => AlertPhase::Pending,
             Self::Firing { .. } => AlertPhase::Firing,
@@ -395,6 +502,35 @@ fn template_data(sample: &QuerySample, expansion: &Expansion<'_>) -> Value {
             ("Value", "Value", Value::Float(sample.value)),
         ],
     ))
+}
+
+/// What changes of a rule's alerts have in common.
+struct Teller<'a> {
+    rule: &'a str,
+    external_labels: &'a Labels,
+}
+
+impl Teller<'_> {
+    fn change(&self, turn: Turn, labels: &Labels, alert: &AlertState) -> AlertChange {
+        AlertChange {
+            turn,
+            rule: self.rule.to_owned(),
+            labels: with_external(labels, self.external_labels),
+            value: alert.value,
+            active_at: alert.active_at,
+        }
+    }
+}
+
+/// Labels of an alert's series but for the name. Where the alert lost a label, because its text
+/// expanded to nothing, the text itself stands, as in Prometheus.
+fn series_labels(written: &Labels, name: &str, labels: &Labels) -> LabelsBuilder {
+    let mut builder = written.to_builder();
+    for (name, value) in labels {
+        builder.set(name, value);
+    }
+    builder.set("alertname", name);
+    builder
 }
 
 /// The labels with those of the server where the alert has none of its own.

@@ -34,4 +34,7 @@ pub enum RuleError {
         /// Why the first one was.
         reason: &'static str,
     },
+    /// A fault of ours.
+    #[error("the evaluation panicked; the log says where")]
+    Panicked,
 }

@@ -1,28 +1,24 @@
-//! A group of rules: when it is due, one evaluation of it, and what stays of it over reloads and
-//! restarts.
+//! A group of rules: when it is due, and what stays of it over evaluations, reloads and restarts.
 //!
 //! Source: prometheus, rules/group.go.
 
-use super::alert::{Expansion, Moment, Sending};
 use super::config::RuleGroup;
+use super::depend::{self, Slots};
 use super::error::RuleError;
+use super::evaluation::{Done, Evaluation, Evaluator, RuleFailure, marker};
 use super::metrics::GroupMetrics;
 use super::query::Querier;
-use super::record;
+use super::recall::Recall;
 use super::rule::{Kind, Rule, Written};
 use super::state::{self, Mark};
-use super::view::{AlertPhase, GroupView, Health, RuleKindView, RuleView};
-use crate::model::{Alert, Fingerprint, Labels, Timestamp, stale_nan};
-use crate::storage::append::{Appender, Commit, Committed};
+use super::view::{AlertChange, AlertPhase, GroupView, RuleKindView, RuleView};
+use crate::model::{Fingerprint, Labels, TimeRange, Timestamp};
+use crate::storage::append::{Appender, Commit};
 use crate::sys::clock::Clock;
 use crate::sys::metrics::Registry;
-use crate::template::{RuleContext, rule_functions, table_link};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
-
-/// Queries that one expansion of a template may run: reliability.md section 3.
-const TEMPLATE_QUERIES_MAX: usize = 16;
 
 /// What all groups share.
 #[derive(Clone, Debug)]
@@ -33,12 +29,32 @@ pub struct Context {
     pub query_offset: Duration,
     /// How often an alert is sent again while nothing changes.
     pub resend_delay: Duration,
+    /// How much of the time in which nobody evaluated counts towards `for`.
+    pub outage_tolerance: Duration,
+    /// An alert that the store alone remembers, and that did not fire, waits at least so long; one
+    /// with a shorter `for` is not looked up.
+    pub grace_period: Duration,
     /// `global.external_labels`.
     pub external_labels: Labels,
     /// Under which URL people reach the server, without a slash at the end.
     pub external_url: String,
     /// Where the metrics of groups go.
     pub registry: Registry,
+    /// Threads for rules that do not depend on each other; without them rules go in turn.
+    pub slots: Option<Arc<Slots>>,
+}
+
+impl Context {
+    /// Whether a group evaluates the same way under both.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let key = |one: &Self| {
+            let times = (one.interval, one.query_offset, one.resend_delay);
+            (times, one.outage_tolerance, one.grace_period)
+        };
+        key(self) == key(other)
+            && self.external_labels == other.external_labels
+            && self.external_url == other.external_url
+    }
 }
 
 /// A group of rules.
@@ -53,37 +69,17 @@ pub struct Group {
     query_offset: Duration,
     limit: u64,
     rules: Vec<Rule>,
+    /// Places of rules that may be evaluated at the same time.
+    batches: Vec<Vec<usize>>,
     evaluation_time: Duration,
     last_evaluation: Option<Timestamp>,
     /// Series of rules that are gone: they get a marker with the next evaluation.
     orphans: Written,
+    /// Changes that the next evaluation tells: of the alerts of rules that are gone.
+    untold: Vec<AlertChange>,
     /// The records that the caller holds.
     saved: BTreeMap<String, Mark>,
     metrics: GroupMetrics,
-}
-
-/// What an evaluation asks of the caller.
-#[derive(Clone, Debug, Default)]
-pub struct Evaluation {
-    /// Alerts to send on: firing ones and resolved ones, with external labels.
-    pub alerts: Vec<Alert>,
-    /// Records to keep, or to delete where there is no text.
-    pub records: Vec<(String, Option<String>)>,
-    /// Rules that failed.
-    pub failures: Vec<RuleFailure>,
-    /// Samples that the rules yielded.
-    pub samples: usize,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// A rule that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleFailure {
-    /// The rule's name.
-    pub rule: String,
-    /// Why.
-    pub error: RuleError,
 }
 
 impl Group {
@@ -95,6 +91,8 @@ impl Group {
         let metrics = GroupMetrics::new(&ctx.registry, &format!("{file};{}", config.name));
         metrics.interval.set(interval.as_secs_f64());
         metrics.rules.set(config.rules.len() as f64);
+        let rules: Vec<Rule> = config.rules.iter().map(|rule| Rule::new(config, rule)).collect();
+        let batches = ctx.slots.as_ref().map(|_| depend::batches(&rules));
         Self {
             name: config.name.clone(),
             file: file.to_owned(),
@@ -104,10 +102,12 @@ impl Group {
             interval: interval.max(Duration::from_millis(1)),
             query_offset: config.query_offset.map_or(ctx.query_offset, |span| span.0),
             limit: config.limit,
-            rules: config.rules.iter().map(|rule| Rule::new(config, rule)).collect(),
+            rules,
+            batches: batches.unwrap_or_default(),
             evaluation_time: Duration::ZERO,
             last_evaluation: None,
             orphans: Written::new(),
+            untold: Vec::new(),
             saved: BTreeMap::new(),
             metrics,
         }
@@ -143,6 +143,18 @@ impl Group {
         now.plus_millis(interval - since_slot)
     }
 
+    /// The newest slot up to `now` that is behind the last evaluation: one that is still owed.
+    /// `None` when there is none, or when there was no evaluation before.
+    pub fn missed_slot(&self, now: Timestamp) -> Option<Timestamp> {
+        let newest = self.next_after(now).minus(self.interval);
+        self.last_evaluation.filter(|last| *last < newest).map(|_| newest)
+    }
+
+    /// When it was last evaluated, by this process or an earlier one.
+    pub fn last_evaluation(&self) -> Option<Timestamp> {
+        self.last_evaluation
+    }
+
     /// The slot after the one at `evaluated`, given that it is `now`: whole slots that were
     /// overrun are skipped and counted.
     pub fn next_slot(&mut self, evaluated: Timestamp, now: Timestamp) -> Timestamp {
@@ -157,6 +169,9 @@ impl Group {
 
     /// Evaluates all rules in order, at `at`. Each rule's output is a commit of its own, visible
     /// to the rules after it.
+    ///
+    /// It ends early once the querier says that it is over, and does not count as an evaluation
+    /// then.
     pub fn evaluate(
         &mut self,
         at: Timestamp,
@@ -166,49 +181,118 @@ impl Group {
         clock: &dyn Clock,
     ) -> Evaluation {
         let started = clock.elapsed();
-        let mut evaluation = Evaluation::default();
         self.metrics.iterations.inc();
-        let mut rules = std::mem::take(&mut self.rules);
-        for rule in &mut rules {
-            let rule_started = clock.elapsed();
-            self.metrics.evaluations.inc();
-            let outcome = self.evaluate_rule(rule, at, ctx, querier, appender, &mut evaluation);
-            rule.evaluation_time = clock.elapsed().saturating_sub(rule_started);
-            rule.last_evaluation = Some(at);
-            self.metrics.rule_took(rule.evaluation_time);
-            self.conclude(rule, outcome, &mut evaluation);
+        let mut evaluation =
+            Evaluation { changes: std::mem::take(&mut self.untold), ..Evaluation::default() };
+        let batches = std::mem::take(&mut self.batches);
+        let (rules, evaluator) = self.evaluator(at, ctx, (querier, appender, clock));
+        let done = match &ctx.slots {
+            Some(slots) => evaluator.in_batches(rules, &batches, slots),
+            None => evaluator.in_turn(rules),
+        };
+        self.batches = batches;
+        let is_whole = done.len() == self.rules.len();
+        let rules_took = done.iter().map(Done::took).sum();
+        done.into_iter().for_each(|done| evaluation.add(done));
+        if is_whole {
+            self.mark_orphans(at, appender);
+            self.last_evaluation = Some(at);
         }
-        self.rules = rules;
-        self.mark_orphans(at, appender);
-        self.last_evaluation = Some(at);
-        evaluation.records = self.changed_records(at);
+        evaluation.records = self.changed_records();
         evaluation.took = clock.elapsed().saturating_sub(started);
         self.evaluation_time = evaluation.took;
-        self.metrics.group_took(evaluation.took);
+        self.metrics.group_took(evaluation.took, rules_took);
         self.metrics.last_evaluation.set(at.as_seconds());
         self.metrics.last_samples.set(evaluation.samples as f64);
         evaluation
     }
 
+    /// After a restart: fires the alerts whose `for` ended in a slot that nobody evaluated, if
+    /// their conditions still hold at `at`. Nothing else changes, and it does not count as an
+    /// evaluation.
+    pub fn catch_up(
+        &mut self,
+        at: Timestamp,
+        ctx: &Context,
+        querier: &dyn Querier,
+        appender: &dyn Appender,
+        clock: &dyn Clock,
+    ) -> Evaluation {
+        let started = clock.elapsed();
+        let mut evaluation = Evaluation::default();
+        let (rules, evaluator) = self.evaluator(at, ctx, (querier, appender, clock));
+        for rule in rules {
+            evaluation.add(evaluator.catch_up(rule));
+        }
+        evaluation.records = self.changed_records();
+        evaluation.took = clock.elapsed().saturating_sub(started);
+        evaluation
+    }
+
+    /// Looks up in the store what is known of alerts, for a group without records: before its
+    /// first evaluation, since that writes the same series. Alerts that appear in the first two
+    /// evaluations go on where they were. Returns the rules for which the store did not answer.
+    pub fn recall(
+        &mut self,
+        now: Timestamp,
+        ctx: &Context,
+        querier: &dyn Querier,
+        clock: &dyn Clock,
+    ) -> Vec<RuleFailure> {
+        let started = clock.elapsed();
+        let mut failures = Vec::new();
+        let oldest = now.minus(ctx.outage_tolerance);
+        let range = TimeRange::new(oldest, now).unwrap_or(TimeRange::at(now));
+        for rule in &mut self.rules {
+            let name = &rule.name;
+            let Kind::Alerting(alerting) = &mut rule.kind else { continue };
+            if alerting.hold < ctx.grace_period {
+                continue;
+            }
+            match querier.newest(&alerting.memory(), range) {
+                Ok(newest) => alerting.remember(Recall::new(newest, ctx.grace_period)),
+                Err(text) => {
+                    let error = RuleError::Query(text);
+                    failures.push(RuleFailure { rule: name.clone(), error });
+                }
+            }
+        }
+        self.metrics.last_restore.set(clock.elapsed().saturating_sub(started).as_secs_f64());
+        failures
+    }
+
     /// Takes over what is remembered about the group of the same key before a reload: rules are
     /// paired by name and labels, equal ones in order.
-    pub fn adopt(&mut self, old: Group) {
+    pub fn adopt(&mut self, old: Group, ctx: &Context) {
         self.evaluation_time = old.evaluation_time;
         self.last_evaluation = old.last_evaluation;
         self.orphans = old.orphans;
+        self.untold = old.untold;
         self.saved = old.saved;
-        let mut left: Vec<Option<Rule>> = old.rules.into_iter().map(Some).collect();
+        let mut left: BTreeMap<Fingerprint, VecDeque<Rule>> = BTreeMap::new();
+        for rule in old.rules {
+            left.entry(rule.identity()).or_default().push_back(rule);
+        }
         for rule in &mut self.rules {
-            let same = |old: &&mut Option<Rule>| {
-                old.as_ref().is_some_and(|old| old.identity() == rule.identity())
-            };
-            if let Some(old) = left.iter_mut().find(same).and_then(Option::take) {
+            if let Some(old) = left.get_mut(&rule.identity()).and_then(VecDeque::pop_front) {
                 rule.adopt(old);
             }
         }
-        for rule in left.into_iter().flatten() {
+        for mut rule in left.into_values().flatten() {
+            let alerting = rule.alerting_mut();
+            let forgotten = alerting.map(|alerting| alerting.forget(&ctx.external_labels));
+            self.untold.extend(forgotten.unwrap_or_default());
             self.orphans.extend(rule.written);
         }
+    }
+
+    /// Forgets all alerts of a group that is gone for good; returns what that changes.
+    pub fn forget_alerts(&mut self, ctx: &Context) -> Vec<AlertChange> {
+        let mut changes = std::mem::take(&mut self.untold);
+        for alerting in self.rules.iter_mut().filter_map(Rule::alerting_mut) {
+            changes.extend(alerting.forget(&ctx.external_labels));
+        }
+        changes
     }
 
     /// What to write two intervals after the group was removed at `stopped`: the end of its
@@ -233,9 +317,6 @@ impl Group {
 
     /// All records as they should be kept now.
     pub fn saved(&self) -> Vec<(String, String)> {
-        let group = self.last_evaluation.map(|last| {
-            (self.record_key.clone(), state::group_record(&self.file, &self.name, last))
-        });
         let alerts = self.numbered().flat_map(|(number, rule)| {
             let identity = rule.identity();
             let alerts = rule.alerting().into_iter().flat_map(|alerting| &alerting.alerts);
@@ -246,11 +327,11 @@ impl Group {
                 )
             })
         });
-        group.into_iter().chain(alerts).collect()
+        self.own_record().into_iter().chain(alerts).collect()
     }
 
     /// Puts the alerts of `records` back, before the first evaluation. Of the time since the last
-    /// evaluation at most an hour counts towards `for` and `keep_firing_for`.
+    /// evaluation at most `counted` counts towards `for` and `keep_firing_for`.
     ///
     /// Records of other groups are passed over. Returns keys of this group's records that belong
     /// to no rule any more, to be deleted.
@@ -258,10 +339,12 @@ impl Group {
         &mut self,
         records: impl IntoIterator<Item = (&'r str, &'r str)> + Clone,
         now: Timestamp,
+        counted: Duration,
     ) -> Vec<String> {
         let own = self.record_key.clone();
         let mut group_records = records.clone().into_iter().filter(|(key, _)| *key == own);
-        let last = group_records.find_map(|(_, json)| state::read_group(json));
+        self.last_evaluation = group_records.find_map(|(_, json)| state::read_group(json));
+        let downtime = self.last_evaluation.map_or(Duration::ZERO, |last| now.since(last));
         let rules: BTreeMap<String, usize> = self
             .numbered()
             .enumerate()
@@ -278,7 +361,7 @@ impl Group {
                 .and_then(Rule::alerting_mut);
             match (alerting, state::read_alert(json)) {
                 (Some(alerting), Some((labels, mut alert))) => {
-                    state::shift(&mut alert, last.unwrap_or(now), now);
+                    state::shift(&mut alert, downtime, counted);
                     self.saved.insert(key.to_owned(), state::mark(&alert));
                     alerting.alerts.insert(labels, alert);
                 }
@@ -301,86 +384,25 @@ impl Group {
         }
     }
 
-    fn evaluate_rule(
-        &self,
-        rule: &mut Rule,
+    /// The rules, and what evaluates each of them at `at`.
+    fn evaluator<'a>(
+        &'a mut self,
         at: Timestamp,
-        ctx: &Context,
-        querier: &dyn Querier,
-        appender: &dyn Appender,
-        evaluation: &mut Evaluation,
-    ) -> Result<(), RuleError> {
-        let sampled_at = at.minus(self.query_offset);
-        let result = querier.instant(&rule.expr, sampled_at).map_err(RuleError::Query)?;
-        let series = match &mut rule.kind {
-            Kind::Recording => record::apply(&rule.name, &rule.labels, self.limit, &result)?,
-            Kind::Alerting(alerting) => {
-                let moment = Moment { at, limit: self.limit };
-                let series = self.with_expansion(at, ctx, querier, |expansion| {
-                    alerting.step(moment, &result, expansion)
-                })?;
-                let sending = Sending {
-                    at,
-                    resend_delay: ctx.resend_delay,
-                    interval: self.interval,
-                    external_labels: &ctx.external_labels,
-                    generator_url: &format!("{}{}", ctx.external_url, table_link(&rule.query)),
-                };
-                evaluation.alerts.extend(alerting.due(&sending));
-                series
-            }
+        ctx: &'a Context,
+        (querier, appender, clock): (&'a dyn Querier, &'a dyn Appender, &'a dyn Clock),
+    ) -> (&'a mut [Rule], Evaluator<'a>) {
+        let evaluator = Evaluator {
+            at,
+            sampled_at: at.minus(self.query_offset),
+            limit: self.limit,
+            interval: self.interval,
+            ctx,
+            metrics: &self.metrics,
+            querier,
+            appender,
+            clock,
         };
-        evaluation.samples += series.len();
-        write(rule, series, sampled_at, appender)
-    }
-
-    /// Calls `step` with the template functions of this evaluation.
-    fn with_expansion<T>(
-        &self,
-        at: Timestamp,
-        ctx: &Context,
-        querier: &dyn Querier,
-        step: impl FnOnce(&Expansion<'_>) -> T,
-    ) -> T {
-        let queries = AtomicUsize::new(0);
-        let query = |text: &str| {
-            if queries.fetch_add(1, Ordering::Relaxed) >= TEMPLATE_QUERIES_MAX {
-                return Err(format!("more than {TEMPLATE_QUERIES_MAX} queries in one template"));
-            }
-            querier.instant(text, at)
-        };
-        let functions =
-            rule_functions(RuleContext { query: &query, now: at, external_url: &ctx.external_url });
-        step(&Expansion {
-            functions: &functions,
-            external_labels: &ctx.external_labels,
-            external_url: &ctx.external_url,
-            begin: &|| queries.store(0, Ordering::Relaxed),
-            count: &|failed| {
-                self.metrics.expansions.inc();
-                self.metrics.expansion_failures.add(if failed { 1.0 } else { 0.0 });
-            },
-        })
-    }
-
-    fn conclude(
-        &self,
-        rule: &mut Rule,
-        outcome: Result<(), RuleError>,
-        evaluation: &mut Evaluation,
-    ) {
-        match outcome {
-            Ok(()) => {
-                rule.health = Health::Ok;
-                rule.last_error.clear();
-            }
-            Err(error) => {
-                rule.health = Health::Err;
-                rule.last_error = error.to_string();
-                self.metrics.failures.inc();
-                evaluation.failures.push(RuleFailure { rule: rule.name.clone(), error });
-            }
-        }
+        (&mut self.rules, evaluator)
     }
 
     /// Ends the series of rules that a reload removed. A refusal is no fault: another rule may
@@ -398,9 +420,9 @@ impl Group {
     }
 
     /// What of the records differs from what the caller holds.
-    fn changed_records(&mut self, at: Timestamp) -> Vec<(String, Option<String>)> {
-        let group = state::group_record(&self.file, &self.name, at);
-        let mut changed = vec![(self.record_key.clone(), Some(group))];
+    fn changed_records(&mut self) -> Vec<(String, Option<String>)> {
+        let own = self.own_record();
+        let mut changed: Vec<_> = own.into_iter().map(|(key, json)| (key, Some(json))).collect();
         let mut marks = BTreeMap::new();
         for (number, rule) in self.numbered() {
             let identity = rule.identity();
@@ -420,6 +442,11 @@ impl Group {
         changed
     }
 
+    fn own_record(&self) -> Option<(String, String)> {
+        let last = self.last_evaluation?;
+        Some((self.record_key.clone(), state::group_record(&self.file, &self.name, last)))
+    }
+
     /// The rules, each with its number among equal ones before it.
     fn numbered(&self) -> impl Iterator<Item = (usize, &Rule)> {
         let mut counts: BTreeMap<Fingerprint, usize> = BTreeMap::new();
@@ -429,45 +456,6 @@ impl Group {
             (*count - 1, rule)
         })
     }
-}
-
-/// Writes a rule's series and the ends of those that are no longer there, as one commit.
-fn write(
-    rule: &mut Rule,
-    series: Vec<(Labels, f64)>,
-    ts: Timestamp,
-    appender: &dyn Appender,
-) -> Result<(), RuleError> {
-    let count = series.len();
-    let now: Written = series.iter().map(|(labels, _)| labels.clone()).collect();
-    let vanished = rule.written.difference(&now).map(|labels| marker(labels, ts));
-    let samples = series.into_iter().map(|(labels, value)| (labels, ts, value));
-    let commit = Commit::of(samples.chain(vanished));
-    if commit.samples.is_empty() {
-        rule.written = now;
-        return Ok(());
-    }
-    let done = appender.commit(&commit).map_err(|err| RuleError::Append(err.to_string()))?;
-    rule.written = accepted(&commit, &done, count);
-    let refused = done.refused.iter().filter(|(place, _)| *place < count);
-    match refused.clone().next() {
-        None => Ok(()),
-        Some((_, reason)) => {
-            Err(RuleError::Refused { count: refused.count(), reason: reason.as_str() })
-        }
-    }
-}
-
-/// The series among the first `count` samples that the store took.
-fn accepted(commit: &Commit, done: &Committed, count: usize) -> Written {
-    let refused: BTreeSet<usize> = done.refused.iter().map(|(place, _)| *place).collect();
-    let taken = (0..count).filter(|place| !refused.contains(place));
-    taken.filter_map(|place| commit.labels_at(place).cloned()).collect()
-}
-
-/// The end of a series.
-fn marker(labels: &Labels, ts: Timestamp) -> (Labels, Timestamp, f64) {
-    (labels.clone(), ts, stale_nan())
 }
 
 fn view_rule(rule: &Rule) -> RuleView {
@@ -480,6 +468,7 @@ fn view_rule(rule: &Rule) -> RuleView {
         last_error: rule.last_error.clone(),
         evaluation_time: rule.evaluation_time,
         last_evaluation: rule.last_evaluation,
+        runs: rule.runs.clone(),
         kind: match &rule.kind {
             Kind::Recording => RuleKindView::Recording,
             Kind::Alerting(alerting) => RuleKindView::Alerting {

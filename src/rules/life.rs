@@ -5,7 +5,9 @@
 #[cfg(test)]
 use super::config::RuleFile;
 use super::*;
-use crate::model::{Alert, AlertStatus, Labels, METRIC_NAME, Timestamp, is_stale_nan};
+use crate::model::{
+    Alert, AlertStatus, Labels, METRIC_NAME, Matcher, TimeRange, Timestamp, is_stale_nan, stale_nan,
+};
 use crate::storage::append::{
     AppendError, AppendSample, Appender, Commit, Committed, Refusal, SeriesRef,
 };
@@ -26,6 +28,13 @@ struct World {
     /// Names of metrics whose samples are refused.
     refused: Mutex<Vec<String>>,
     closed: Mutex<bool>,
+    /// What the store remembers of alerts, and what was asked for.
+    remembered: Mutex<Vec<Newest>>,
+    looked_up: Mutex<Vec<String>>,
+    /// A query that panics.
+    broken: Mutex<String>,
+    /// After this query nothing is wanted any more.
+    last: Mutex<String>,
 }
 
 impl World {
@@ -58,6 +67,8 @@ impl World {
 impl Querier for World {
     fn instant(&self, query: &str, at: Timestamp) -> Result<Vec<QuerySample>, String> {
         self.asked.lock().unwrap().push((query.to_owned(), at.as_millis()));
+        let broken = self.broken.lock().unwrap().clone();
+        assert_ne!(broken, query, "as the test wants it");
         if let Some(answer) = self.answers.lock().unwrap().get(query) {
             return answer.clone();
         }
@@ -70,6 +81,18 @@ impl Querier for World {
             .collect();
         let present = latest.into_iter().filter(|(_, value)| !is_stale_nan(*value));
         Ok(present.map(|(labels, value)| QuerySample { labels, value }).collect())
+    }
+
+    fn newest(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Newest>, String> {
+        let matchers: Vec<_> = matchers.iter().map(ToString::to_string).collect();
+        let (from, to) = (range.from().as_millis() / 1000, range.to().as_millis() / 1000);
+        self.looked_up.lock().unwrap().push(format!("{} {from} {to}", matchers.join(" ")));
+        Ok(self.remembered.lock().unwrap().clone())
+    }
+
+    fn is_over(&self) -> bool {
+        let last = self.last.lock().unwrap();
+        self.asked.lock().unwrap().iter().any(|(query, _)| query == &*last)
     }
 }
 
@@ -112,9 +135,12 @@ fn context() -> Context {
         interval: Duration::from_secs(60),
         query_offset: Duration::ZERO,
         resend_delay: Duration::from_secs(60),
+        outage_tolerance: Duration::from_secs(3600),
+        grace_period: Duration::from_secs(600),
         external_labels: Labels::from_pairs([("cluster", "c1"), ("job", "outer")]),
         external_url: "http://host:9090".to_owned(),
         registry: Registry::new(),
+        slots: None,
     }
 }
 
@@ -167,6 +193,7 @@ fn sent(evaluation: &Evaluation, now: i64) -> Vec<String> {
     evaluation.alerts.iter().map(line).collect()
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
 const DOWN: &str = "groups: [{name: g, rules: [{alert: Down, expr: up == 0, for: 2m}]}]";
 const A: (&[(&str, &str)], f64) = (&[("__name__", "up"), ("instance", "a")], 0.0);
 const B: (&[(&str, &str)], f64) = (&[("__name__", "up"), ("instance", "b")], 0.0);
@@ -313,7 +340,7 @@ fn t58_keep_firing_for_goes_on_over_a_reload_and_a_restart() {
     world.answer("up == 0", &[]);
     step(&mut before, &world, 120);
     let mut reloaded = group(KEEP);
-    reloaded.adopt(before);
+    reloaded.adopt(before, &context());
     step(&mut reloaded, &world, 180);
     let mut restarted = restart(&reloaded, 300);
     step(&mut restarted, &world, 360);
@@ -329,7 +356,7 @@ fn restart(old: &Group, now: i64) -> Group {
 fn restart_as(yaml: &str, saved: &[(String, String)], now: i64) -> Group {
     let mut new = group(yaml);
     let records = saved.iter().map(|(key, json)| (key.as_str(), json.as_str()));
-    assert_eq!(new.restore(records, at(now)), [""; 0]);
+    assert_eq!(new.restore(records, at(now), context().outage_tolerance), [""; 0]);
     new
 }
 
@@ -396,13 +423,13 @@ fn records_of_removed_rules_are_named_and_damaged_ones_passed_over() {
     let saved = before.saved();
     let mut other = group("groups: [{name: g, rules: [{alert: Other, expr: up == 0}]}]");
     let records = || saved.iter().map(|(key, json)| (key.as_str(), json.as_str()));
-    assert_eq!(other.restore(records(), at(60)), [saved[1].0.clone()]);
+    assert_eq!(other.restore(records(), at(60), HOUR), [saved[1].0.clone()]);
     let damaged = saved.iter().map(|(key, json)| (key.as_str(), &json[..json.len() / 2]));
     let mut same = group(DOWN);
-    assert_eq!(same.restore(damaged, at(60)), [saved[1].0.clone()]);
+    assert_eq!(same.restore(damaged, at(60), HOUR), [saved[1].0.clone()]);
     assert_eq!(active(&same), [""; 0]);
     let mut stranger = group("groups: [{name: h, rules: [{alert: Down, expr: up == 0}]}]");
-    assert_eq!(stranger.restore(records(), at(60)), [""; 0]);
+    assert_eq!(stranger.restore(records(), at(60), HOUR), [""; 0]);
 }
 
 #[test]
@@ -517,7 +544,7 @@ fn t62_a_reload_keeps_alerts_of_the_same_name_and_labels() {
     let yaml = "groups: [{name: g, rules: [{alert: Down, expr: up < 1, for: 10m}, \
                 {alert: Down, expr: up < 1}]}]";
     let mut after = group(yaml);
-    after.adopt(before);
+    after.adopt(before, &context());
     assert_eq!(active(&after), ["a firing 0"]);
     world.answer("up < 1", &[A]);
     step(&mut after, &world, 180);
@@ -531,7 +558,7 @@ fn t62_series_of_a_removed_rule_end_with_the_next_evaluation() {
     world.answer("up", &[A]);
     step(&mut before, &world, 0);
     let mut after = group("groups: [{name: g, rules: [{record: b, expr: up}]}]");
-    after.adopt(before);
+    after.adopt(before, &context());
     world.written();
     step(&mut after, &world, 60);
     assert_eq!(
@@ -663,6 +690,8 @@ fn the_groups_metrics_have_upstreams_names() {
         ("prometheus_rule_group_rules", 1.0),
         ("prometheus_rule_group_last_evaluation_timestamp_seconds", 60.0),
         ("prometheus_rule_group_last_evaluation_samples", 0.0),
+        ("prometheus_rule_group_last_rule_duration_sum_seconds", 0.0),
+        ("prometheus_rule_group_last_restore_duration_seconds", 0.0),
     ] {
         assert_eq!(value(name), Some(expected), "{name}");
     }
@@ -687,5 +716,274 @@ fn the_sourcegraph_rules_load_and_evaluate() {
     for config in &file.groups {
         let mut group = Group::new("generated_rules.yml", config, &context());
         assert_eq!(step(&mut group, &world, 0).failures, []);
+    }
+}
+
+/// `turn instance value active_at` of each change.
+fn changes(changes: &[AlertChange]) -> Vec<String> {
+    let line = |change: &AlertChange| {
+        let (turn, since) = (change.turn.as_str(), change.active_at.as_millis() / 1000);
+        format!("{turn} {} {} {since}", change.labels.value_of("instance"), change.value)
+    };
+    changes.iter().map(line).collect()
+}
+
+#[test]
+fn each_step_of_an_alerts_life_is_told_once() {
+    let (mut group, world) = (group(DOWN), World::default());
+    world.answer("up == 0", &[A, B]);
+    let mut told = |seconds| changes(&step(&mut group, &world, seconds).changes);
+    assert_eq!(told(0), ["pending a 0 0", "pending b 0 0"]);
+    world.answer("up == 0", &[A]);
+    assert_eq!(told(60), ["pending_ended b 0 0"]);
+    assert_eq!(told(120), ["firing a 0 0"]);
+    assert_eq!(told(180), [""; 0]);
+    world.answer("up == 0", &[]);
+    assert_eq!(told(240), ["resolved a 0 0"]);
+    assert_eq!(told(300), [""; 0]);
+    world.answer("up == 0", &[A]);
+    assert_eq!(told(360), ["pending a 0 360"]);
+    // As they are sent: with the labels of the server.
+    let evaluation = step(&mut group, &world, 600);
+    assert_eq!(evaluation.changes[0].labels, evaluation.alerts[0].labels);
+    // What an earlier process told is not told again.
+    let mut after = restart_as(DOWN, &group.saved(), 610);
+    assert_eq!(changes(&step(&mut after, &world, 660).changes), [""; 0]);
+}
+
+#[test]
+fn alerts_that_are_forgotten_are_told_as_such() {
+    let yaml = "groups: [{name: g, limit: 1, rules: [{alert: Down, expr: up == 0}]}]";
+    let (mut before, world) = (group(yaml), World::default());
+    world.answer("up == 0", &[A]);
+    step(&mut before, &world, 0);
+    world.answer("up == 0", &[A, B]);
+    assert_eq!(changes(&step(&mut before, &world, 60).changes), ["forgotten a 0 0"]);
+    world.answer("up == 0", &[A]);
+    step(&mut before, &world, 120);
+    let mut after = group("groups: [{name: g, rules: [{alert: Other, expr: up == 0}]}]");
+    after.adopt(before, &context());
+    assert_eq!(
+        changes(&step(&mut after, &world, 180).changes),
+        ["forgotten a 0 120", "firing a 0 180"]
+    );
+    assert_eq!(changes(&after.forget_alerts(&context())), ["forgotten a 0 180"]);
+}
+
+#[test]
+fn a_rule_that_fails_is_told_once_and_its_runs_are_remembered() {
+    let yaml = "groups: [{name: g, rules: [{record: r, expr: up}]}]";
+    let (mut group, world) = (group(yaml), World::default());
+    let mut health = |seconds| step(&mut group, &world, seconds).health;
+    world.fail("up", "no");
+    let failed = HealthChange { rule: "r".to_owned(), error: Some("no".to_owned()) };
+    assert_eq!((health(0), health(60)), (vec![failed], vec![]));
+    world.answer("up", &[A, B]);
+    let recovered = HealthChange { rule: "r".to_owned(), error: None };
+    assert_eq!((health(120), health(180)), (vec![recovered], vec![]));
+    for minute in 4..30 {
+        step(&mut group, &world, minute * 60);
+    }
+    let runs = group.view().rules[0].runs.clone();
+    assert_eq!((runs.len(), runs[0].at, runs[19].at), (20, at(600), at(1740)));
+    assert_eq!((runs[0].samples, &runs[0].error), (2, &None));
+}
+
+#[test]
+fn a_rule_that_panics_holds_up_none_behind_it() {
+    let yaml = "groups: [{name: g, rules: [{record: a, expr: up}, {record: b, expr: down}]}]";
+    let (mut group, world) = (group(yaml), World::default());
+    world.answer("down", &[A]);
+    *world.broken.lock().unwrap() = "up".to_owned();
+    for minute in 0..2 {
+        let evaluation = step(&mut group, &world, minute * 60);
+        assert_eq!(evaluation.failures[0].error, RuleError::Panicked);
+        assert_eq!(world.written().len(), 1);
+    }
+    let health: Vec<_> = group.view().rules.iter().map(|rule| rule.health).collect();
+    assert_eq!(health, [Health::Err, Health::Ok]);
+}
+
+#[test]
+fn an_evaluation_that_nobody_wants_ends_before_its_next_rule() {
+    let yaml = "groups: [{name: g, rules: [{record: a, expr: up}, {record: b, expr: down}]}]";
+    let (mut group, world) = (group(yaml), World::default());
+    world.answer("up", &[A]);
+    world.answer("down", &[A]);
+    step(&mut group, &world, 0);
+    world.asked.lock().unwrap().clear();
+    *world.last.lock().unwrap() = "up".to_owned();
+    step(&mut group, &world, 60);
+    assert_eq!(*world.asked.lock().unwrap(), [("up".to_owned(), 60_000)]);
+    // The next process evaluates this slot again.
+    assert_eq!(group.last_evaluation(), Some(at(0)));
+}
+
+#[test]
+fn t26_an_alert_that_was_due_while_nobody_was_there_fires_at_the_slot_that_was_missed() {
+    let world = World::default();
+    world.answer("up == 0", &[A, B]);
+    let mut before = group(DOWN);
+    let first = before.next_after(at(1_000_000));
+    let second = |slot: i64| first.as_millis() / 1000 + slot * 60;
+    let seconds = |slot| first.plus_millis(slot * 60_000);
+    let run = |group: &mut Group, slot: i64| {
+        group.evaluate(seconds(slot), &context(), &world, &world, &VirtualClock::at(first))
+    };
+    run(&mut before, 0);
+    run(&mut before, 1);
+    // It fires in slot 2; the process is back ten seconds later, and b has recovered.
+    let now = seconds(2).plus_millis(10_000);
+    let saved = before.saved();
+    let records = saved.iter().map(|(key, json)| (key.as_str(), json.as_str()));
+    let mut after = group(DOWN);
+    assert_eq!(after.missed_slot(now), None, "nothing is known of it");
+    after.restore(records, now, HOUR);
+    assert_eq!(
+        (after.view().last_evaluation, after.missed_slot(now)),
+        (Some(seconds(1)), Some(seconds(2)))
+    );
+    world.answer("up == 0", &[A, (&[("__name__", "up"), ("instance", "new")], 0.0)]);
+    world.written();
+    let caught = after.catch_up(seconds(2), &context(), &world, &world, &VirtualClock::at(now));
+    let start = second(2);
+    assert_eq!(sent(&caught, start), [format!("a firing {start} {}", start + 240)]);
+    assert_eq!(changes(&caught.changes), [format!("firing a 0 {}", second(0))]);
+    // What it did not see stays, and nothing new begins: samples may be missing.
+    let zero = second(0);
+    assert_eq!(active(&after), [format!("a firing {zero}"), format!("b pending {zero}")]);
+    assert_eq!(world.written().concat().len(), 4);
+    assert_eq!(caught.records.len(), 2, "{:?}", caught.records);
+    assert_eq!(after.last_evaluation(), Some(seconds(1)), "it was no evaluation");
+    // With nothing due nothing is asked.
+    world.asked.lock().unwrap().clear();
+    let mut early = restart_as(DOWN, &saved, second(1));
+    early.catch_up(seconds(1), &context(), &world, &world, &VirtualClock::at(now));
+    assert_eq!(*world.asked.lock().unwrap(), []);
+    assert_eq!(early.missed_slot(seconds(1)), None);
+}
+
+#[test]
+fn t26_without_records_alerts_go_on_as_the_store_remembers_them() {
+    let yaml = "groups: [{name: g, rules: [\
+                {alert: Down, expr: up == 0, for: 20m, labels: {sev: page, x: '{{ $labels.y }}'}}, \
+                {alert: Short, expr: down, for: 9m}]}]";
+    // What is remembered: since when it was active, and the newest sample; the time is 10 000.
+    for (since, newest, value, expected) in [
+        // It had fired.
+        (8_000, 9_500, 8_000.0, "firing 8000"),
+        // 1500 of 1200 seconds are over too, however long nobody looked.
+        (7_000, 8_500, 7_000.0, "firing 7000"),
+        // 1000 seconds are over: the 200 that are left are less than the grace period.
+        (8_000, 9_000, 8_000.0, "pending 9400"),
+        // 300 seconds are over; the downtime of 700 does not count.
+        (9_000, 9_300, 9_000.0, "pending 9700"),
+        // It had ended.
+        (8_000, 9_500, stale_nan(), "pending 10000"),
+    ] {
+        let (mut group, world) = (group(yaml), World::default());
+        let labels = Labels::from_pairs([
+            (METRIC_NAME, "ALERTS_FOR_STATE"),
+            ("alertname", "Down"),
+            ("instance", "a"),
+            ("sev", "page"),
+            ("x", "{{ $labels.y }}"),
+        ]);
+        world.remembered.lock().unwrap().push(Newest { labels, at: at(newest), value });
+        let clock = VirtualClock::at(at(10_000));
+        assert_eq!(group.recall(at(10_000), &context(), &world, &clock), []);
+        assert_eq!(
+            *world.looked_up.lock().unwrap(),
+            [r#"__name__="ALERTS_FOR_STATE" alertname="Down" sev="page" 6400 10000"#],
+            "of `for` shorter than the grace period nothing is asked"
+        );
+        world.answer("up == 0", &[A, B]);
+        world.answer("down", &[]);
+        step(&mut group, &world, 10_000);
+        let expected = format!("a {expected}");
+        assert_eq!(active(&group), [expected.as_str(), "b pending 10000"], "{since}");
+        // From the first sample on the series says so.
+        let written = world.written().concat();
+        let since = expected.rsplit(' ').next().expect("a time");
+        assert!(written[0].contains("FOR_STATE") && written[0].ends_with(since), "{written:?}");
+    }
+}
+
+#[test]
+fn t26_the_store_is_believed_for_two_evaluations() {
+    let yaml = "groups: [{name: g, rules: [{alert: Down, expr: up == 0, for: 20m}]}]";
+    for (empty, expected) in [(0, "a pending 0"), (1, "a pending 0"), (2, "a pending 240")] {
+        let (mut group, world) = (group(yaml), World::default());
+        let labels = Labels::from_pairs([("alertname", "Down"), ("instance", "a")]);
+        world.remembered.lock().unwrap().push(Newest { labels, at: at(60), value: 0.0 });
+        group.recall(at(60), &context(), &world, &VirtualClock::at(at(60)));
+        world.answer("up == 0", &[]);
+        for _ in 0..empty {
+            step(&mut group, &world, 60);
+        }
+        world.answer("up == 0", &[A]);
+        step(&mut group, &world, if empty == 2 { 240 } else { 60 });
+        assert_eq!(active(&group), [expected], "{empty}");
+    }
+}
+
+#[test]
+fn independent_rules_at_the_same_time_come_to_the_same() {
+    let yaml = "groups: [{name: g, rules: [{record: a, expr: up}, {record: b, expr: up}, \
+                {record: c, expr: a + b}, {alert: Down, expr: up == 0}, {record: d, expr: c}]}]";
+    let file: RuleFile = serde_yaml::from_str(yaml).expect("a rule file");
+    let run = |slots: Option<usize>| {
+        let slots = slots.map(|count| std::sync::Arc::new(Slots::new(count)));
+        let context = Context { slots, ..context() };
+        let (mut group, world) =
+            (Group::new("rules.yml", &file.groups[0], &context), World::default());
+        world.answer("up", &[A, B]);
+        world.answer("up == 0", &[A]);
+        world.answer("a + b", &[A]);
+        let clock = VirtualClock::at(at(60));
+        let evaluation = group.evaluate(at(60), &context, &world, &world, &clock);
+        let mut written = world.written();
+        let last: Vec<_> = written.drain(3..).collect();
+        written.sort();
+        let asked = world.asked.lock().unwrap().iter().map(|(query, _)| query.clone()).collect();
+        let asked: Vec<String> = asked;
+        assert_eq!(asked[3..], ["a + b", "c"], "readers come after those whom they read");
+        (sent(&evaluation, 60), evaluation.samples, evaluation.records, written, last)
+    };
+    let expected = run(Some(0));
+    for slots in [1, 2, 9] {
+        assert_eq!(run(Some(slots)), expected, "{slots}");
+    }
+}
+
+#[test]
+fn alerts_of_one_rule_share_the_answers_to_their_templates() {
+    let yaml = "groups: [{name: g, rules: [{alert: Down, expr: up == 0, annotations: {\
+                a: '{{ query \"all\" | len }}', b: '{{ query \"all\" | len }} {{ query .Labels.instance | len }}'}}]}]";
+    let (mut group, world) = (group(yaml), World::default());
+    world.answer("up == 0", &[A, B]);
+    world.answer("all", &[A, B]);
+    let evaluation = step(&mut group, &world, 0);
+    assert_eq!(evaluation.alerts[0].annotations.value_of("b"), "2 0");
+    let asked =
+        |text: &str| world.asked.lock().unwrap().iter().filter(|(query, _)| query == text).count();
+    assert_eq!((asked("all"), asked("a"), asked("b")), (1, 1, 1));
+    // The next evaluation asks anew.
+    step(&mut group, &world, 60);
+    assert_eq!(asked("all"), 2);
+}
+
+#[test]
+fn a_label_without_text_stands_as_written_in_the_alerts_series() {
+    let yaml = "groups: [{name: g, rules: [{alert: Down, expr: up == 0, \
+                labels: {l: '{{ $labels.nope }}', gone: ''}}]}]";
+    let (mut group, world) = (group(yaml), World::default());
+    world.answer("up == 0", &[A]);
+    let evaluation = step(&mut group, &world, 0);
+    assert_eq!(evaluation.alerts[0].labels.get("l"), None);
+    let written = world.written().concat();
+    for (line, name) in written.iter().zip(["ALERTS_FOR_STATE", "ALERTS"]) {
+        assert!(line.contains(&format!("__name__=\"{name}\"")), "{line}");
+        assert!(line.contains(r#"l="{{ $labels.nope }}""#) && !line.contains("gone"), "{line}");
     }
 }

@@ -1,8 +1,8 @@
 //! Evaluates recording and alerting rules, group by group.
 //!
 //! Owns rule files, the life of each alert, what is written back into the store, what is sent on,
-//! and what must survive a restart. Start reading at `group.rs` (one evaluation), then `alert.rs`
-//! (the life of an alert) and `record.rs`.
+//! and what must survive a restart. Start reading at `group.rs` (what stays), then `evaluation.rs`
+//! (one evaluation), `alert.rs` (the life of an alert) and `record.rs`.
 //!
 //! `unittest` runs groups over given samples and compares what comes out.
 //!
@@ -14,10 +14,13 @@
 mod alert;
 mod check;
 pub mod config;
+mod depend;
 mod error;
+mod evaluation;
 mod group;
 mod metrics;
 mod query;
+mod recall;
 mod record;
 mod rule;
 mod state;
@@ -25,10 +28,15 @@ pub mod unittest;
 mod view;
 
 pub use check::{RuleLanguage, check, check_with};
+pub use depend::Slots;
 pub use error::RuleError;
-pub use group::{Context, Evaluation, Group, RuleFailure};
-pub use query::{Querier, QuerySample, answer};
-pub use view::{ActiveAlert, AlertPhase, GroupView, Health, RuleKindView, RuleView};
+pub use evaluation::{Evaluation, RuleFailure};
+pub use group::{Context, Group};
+pub use query::{Newest, Querier, QuerySample, answer};
+pub use view::{
+    ActiveAlert, AlertChange, AlertPhase, GroupView, Health, HealthChange, RuleKindView, RuleRun,
+    RuleView, Turn,
+};
 
 #[cfg(test)]
 mod life;

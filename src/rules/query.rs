@@ -1,6 +1,6 @@
 //! How rules ask for data.
 
-use crate::model::{Labels, Timestamp};
+use crate::model::{Labels, Matcher, TimeRange, Timestamp};
 use crate::promql::Value;
 use std::fmt;
 
@@ -14,6 +14,32 @@ pub trait Querier: Send + Sync + fmt::Debug {
     /// # Errors
     /// A sentence: why there is no answer.
     fn instant(&self, query: &str, at: Timestamp) -> Result<Vec<QuerySample>, String>;
+
+    /// The newest sample in `range` of each series that matches all of `matchers`, staleness
+    /// markers included.
+    ///
+    /// # Errors
+    /// A sentence: why there is no answer.
+    fn newest(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Newest>, String> {
+        let _ = (matchers, range);
+        Ok(Vec::new())
+    }
+
+    /// Whether the answers are wanted no longer: an evaluation then ends before its next rule.
+    fn is_over(&self) -> bool {
+        false
+    }
+}
+
+/// The newest sample of a series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Newest {
+    /// The series.
+    pub labels: Labels,
+    /// When the sample is from.
+    pub at: Timestamp,
+    /// Its value.
+    pub value: f64,
 }
 
 /// What a rule makes of a query's value.

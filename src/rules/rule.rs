@@ -2,11 +2,15 @@
 
 use super::alert::Alerting;
 use super::config::{RuleConfig, RuleGroup};
-use super::view::Health;
+use super::view::{Health, RuleRun};
 use crate::model::{Fingerprint, Labels, Timestamp};
 use crate::promql::syntax::{self, Features};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
+
+/// Evaluations of a rule that are remembered.
+const RUNS_KEPT: usize = 20;
 
 /// A rule.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub(super) struct Rule {
     pub(super) evaluation_time: Duration,
     /// When it was.
     pub(super) last_evaluation: Option<Timestamp>,
+    /// Its latest evaluations, the newest last.
+    pub(super) runs: Arc<VecDeque<RuleRun>>,
     /// Series of the last successful evaluation: those that vanish get a marker.
     pub(super) written: Written,
 }
@@ -66,6 +72,7 @@ impl Rule {
             last_error: String::new(),
             evaluation_time: Duration::ZERO,
             last_evaluation: None,
+            runs: Arc::default(),
             written: Written::new(),
         }
     }
@@ -98,12 +105,26 @@ impl Rule {
         }
     }
 
+    /// Remembers an evaluation.
+    pub(super) fn note(&mut self, run: RuleRun) {
+        self.health = if run.error.is_some() { Health::Err } else { Health::Ok };
+        self.last_error = run.error.clone().unwrap_or_default();
+        self.evaluation_time = run.took;
+        self.last_evaluation = Some(run.at);
+        let runs = Arc::make_mut(&mut self.runs);
+        if runs.len() >= RUNS_KEPT {
+            runs.pop_front();
+        }
+        runs.push_back(run);
+    }
+
     /// Takes over what is remembered about the same rule of an older configuration.
     pub(super) fn adopt(&mut self, old: Rule) {
         self.health = old.health;
         self.last_error = old.last_error;
         self.evaluation_time = old.evaluation_time;
         self.last_evaluation = old.last_evaluation;
+        self.runs = old.runs;
         self.written = old.written;
         if let (Kind::Alerting(new), Kind::Alerting(old)) = (&mut self.kind, old.kind) {
             new.adopt(*old);

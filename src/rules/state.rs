@@ -12,10 +12,6 @@ use std::time::Duration;
 /// The version of both records.
 const VERSION: u32 = 1;
 
-/// While the process is down nobody knows whether a condition holds; so much of that time is
-/// taken as holding, as upstream's outage tolerance has it.
-const DOWNTIME_COUNTED: Duration = Duration::from_secs(3600);
-
 /// The record of a group.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -131,13 +127,15 @@ pub(super) fn read_alert(json: &str) -> Option<(Labels, AlertState)> {
         active_at: at(saved.active_at_ms),
         phase,
         last_sent: saved.last_sent_ms.map(at),
+        told: phase.view(),
     };
     Some((Labels::from_pairs(saved.labels), alert))
 }
 
-/// Shifts what counts time by the part of the downtime that does not count.
-pub(super) fn shift(alert: &mut AlertState, last_evaluation: Timestamp, now: Timestamp) {
-    let uncounted = now.since(last_evaluation).saturating_sub(DOWNTIME_COUNTED);
+/// Shifts what counts time by the part of the downtime that does not count: while the process is
+/// down nobody knows whether a condition holds, and so much of that time is taken as holding.
+pub(super) fn shift(alert: &mut AlertState, downtime: Duration, counted: Duration) {
+    let uncounted = downtime.saturating_sub(counted);
     alert.active_at = alert.active_at.plus(uncounted);
     if let Phase::Firing { kept_since: Some(since), .. } = &mut alert.phase {
         *since = since.plus(uncounted);
@@ -159,6 +157,7 @@ fn strings(labels: &Labels) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::AlertPhase;
     use proptest::prelude::*;
 
     #[test]
@@ -169,6 +168,7 @@ mod tests {
             active_at: Timestamp::from_millis(1),
             phase: Phase::Firing { fired_at: Timestamp::from_millis(2), kept_since: None },
             last_sent: Some(Timestamp::from_millis(3)),
+            told: AlertPhase::Firing,
         };
         let labels = Labels::from_pairs([("alertname", "A")]);
         let json = alert_record("A", &labels, &alert);
@@ -204,6 +204,7 @@ mod tests {
                 active_at: Timestamp::from_millis(active),
                 phase,
                 last_sent: sent.map(Timestamp::from_millis),
+                told: phase.view(),
             };
             prop_assert_eq!(read_alert(&alert_record("r", &labels, &alert)), Some((labels, alert)));
         }

@@ -1,6 +1,8 @@
 //! Groups, rules and alerts as they are now, for whoever shows them.
 
 use crate::model::{Labels, Timestamp};
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How the last evaluation of a rule went.
@@ -87,8 +89,23 @@ pub struct RuleView {
     pub evaluation_time: Duration,
     /// When it was.
     pub last_evaluation: Option<Timestamp>,
+    /// Its latest evaluations, the newest last.
+    pub runs: Arc<VecDeque<RuleRun>>,
     /// What only one of the two kinds has.
     pub kind: RuleKindView,
+}
+
+/// One evaluation of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleRun {
+    /// Its time.
+    pub at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// Samples that it yielded.
+    pub samples: usize,
+    /// Why it failed.
+    pub error: Option<String>,
 }
 
 /// What only alerting rules have.
@@ -109,6 +126,58 @@ pub enum RuleKindView {
         /// Pending and firing alerts, by labels.
         alerts: Vec<ActiveAlert>,
     },
+}
+
+/// What became of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Its condition holds, but not for long enough.
+    Pending,
+    /// It fires.
+    Firing,
+    /// It fires no longer.
+    Resolved,
+    /// It was pending and does not hold any more.
+    PendingEnded,
+    /// Its rule is gone or had more alerts than it may: nobody is told that it ended.
+    Forgotten,
+}
+
+impl Turn {
+    /// The word of the history.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+            Self::PendingEnded => "pending_ended",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
+
+/// An alert that came further or ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertChange {
+    /// What became of it.
+    pub turn: Turn,
+    /// The name of its rule.
+    pub rule: String,
+    /// Its labels as it is sent, with external ones.
+    pub labels: Labels,
+    /// The value at the last evaluation that saw it.
+    pub value: f64,
+    /// Since when the condition holds, or held.
+    pub active_at: Timestamp,
+}
+
+/// A rule that began to fail or fails no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthChange {
+    /// The rule's name.
+    pub rule: String,
+    /// Why it fails; `None` when it does no longer.
+    pub error: Option<String>,
 }
 
 /// A pending or firing alert.

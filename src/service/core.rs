@@ -4,7 +4,7 @@ use super::alerting::SilenceFailure;
 use super::forms;
 use super::pressure::Pressure;
 use super::queries::query_error;
-use super::start::{Parts, Service, host_name};
+use super::start::{CONCURRENT_RULES, Parts, Service, has_feature, host_name};
 use crate::alerts::SilenceError;
 use crate::alerts::matchers;
 use crate::ingest::scrape::{LocalTarget as _, printed};
@@ -266,7 +266,14 @@ impl Core for Service {
     }
 
     fn language(&self) -> Result<BTreeMap<String, BTreeMap<String, bool>>, Error> {
-        Ok(self.running()?.queries.engine().config().offered())
+        let mut offered = self.running()?.queries.engine().config().offered();
+        let rules = [
+            ("concurrent_rule_eval", has_feature(&self.options, CONCURRENT_RULES)),
+            ("keep_firing_for", true),
+            ("query_offset", true),
+        ];
+        offered.insert("rules".to_owned(), rules.map(|(name, is)| (name.to_owned(), is)).into());
+        Ok(offered)
     }
 
     fn runtime_info(&self) -> Result<RuntimeInfo, Error> {

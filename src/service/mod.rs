@@ -17,6 +17,7 @@ mod gate;
 mod hints;
 mod importing;
 mod keeping;
+mod lanes;
 mod options;
 mod pressure;
 mod probing;
@@ -26,6 +27,8 @@ mod query_log;
 mod query_metrics;
 mod receiving;
 mod revision;
+mod rule_group;
+mod rule_history;
 mod ruling;
 mod scraping;
 mod start;
@@ -35,3 +38,8 @@ pub use error::Error;
 pub use forms::{storage_look, storage_report};
 pub use options::{Options, WalSync};
 pub use start::{Service, World};
+
+#[cfg(test)]
+mod ruling_life;
+#[cfg(test)]
+mod slow;

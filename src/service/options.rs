@@ -51,7 +51,9 @@ pub struct Options {
     pub resend_delay: Duration,
     /// The longest outage over which `for` counts on.
     pub outage_tolerance: Duration,
-    /// Rule groups at a time.
+    /// The least `for` that is looked up in the store when no record of the alert is left.
+    pub grace_period: Duration,
+    /// Quick rule groups at a time, and with `concurrent-rule-eval` threads beside them.
     pub rule_concurrency: usize,
     /// How long notifications and ended silences are kept.
     pub data_retention: Duration,

@@ -9,7 +9,8 @@ use super::query_metrics::{QueryMetrics, Times};
 use super::workers::{NotDone, Workers};
 use crate::model::{Labels, Matcher, TimeRange, Timestamp};
 use crate::promql::{self, Engine, Light, Output, Query, User, Value, syntax};
-use crate::storage::source::{Source, SourceError};
+use crate::rules::Newest;
+use crate::storage::source::{Columns, Source, SourceError};
 use crate::sys::clock::SharedClock;
 use crate::sys::metrics::Registry;
 use crate::wire::{
@@ -23,6 +24,8 @@ use std::time::Duration;
 
 /// Prometheus' words for an answer that `limit` cut.
 const TRUNCATED: &str = "results truncated due to limit";
+/// Alerts of one rule that are looked up in the store.
+const NEWEST_SERIES_MAX: usize = 100_000;
 /// The client of rules' queries.
 const RULES: &str = "rules";
 
@@ -32,7 +35,7 @@ const LIGHT_RUNNING: usize = 4;
 /// Lists of series, names and values that are made at a time.
 const LISTS_RUNNING: usize = 2;
 /// What a light query may do: about 20 ms of work.
-const LIGHT: Light = Light { work_max: 1_000_000, series_max: 5_000 };
+pub(super) const LIGHT: Light = Light { work_max: 1_000_000, series_max: 5_000 };
 /// Bytes that a light query may hold.
 const LIGHT_BYTES: usize = 16 << 20;
 /// What a query may do that is answered at once: less than half a millisecond of work.
@@ -67,6 +70,8 @@ pub(super) struct Queries {
     active: Active,
     log: QueryLog,
     timeout: Duration,
+    /// The step of subqueries that have none.
+    evaluation_interval: Mutex<Duration>,
     pressure: Mutex<Pressure>,
     metrics: QueryMetrics,
 }
@@ -99,6 +104,7 @@ impl Queries {
         let World { clock, registry, active, log, workers } = world;
         Self {
             timeout: engine.config().timeout,
+            evaluation_interval: Mutex::new(engine.config().evaluation_interval),
             engine: Arc::new(engine),
             source,
             clock,
@@ -120,6 +126,11 @@ impl Queries {
     /// Says how short memory is.
     pub(super) fn set_pressure(&self, pressure: Pressure) {
         *self.pressure.lock().unwrap_or_else(PoisonError::into_inner) = pressure;
+    }
+
+    /// Says what the step of subqueries is that have none.
+    pub(super) fn set_evaluation_interval(&self, interval: Duration) {
+        *self.evaluation_interval.lock().unwrap_or_else(PoisonError::into_inner) = interval;
     }
 
     /// The engine.
@@ -194,6 +205,26 @@ impl Queries {
         let error = outcome.as_ref().err().map(ToString::to_string);
         self.note_end((&call, Some(group)), &asked, ticket.samples(), times, error.as_deref());
         outcome
+    }
+
+    /// The newest sample in `range` of each series that matches, staleness markers included.
+    pub(super) fn newest(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<Vec<Newest>, SourceError> {
+        let found = self.source.select(range, matchers, NEWEST_SERIES_MAX)?;
+        let mut columns = Columns::default();
+        let mut newest = Vec::with_capacity(found.series.len());
+        for series in found.series {
+            columns.clear();
+            series.read(range, &mut columns)?;
+            if let Some((ts, value)) = columns.ts.last().zip(columns.values.last()) {
+                let at = Timestamp::from_millis(*ts);
+                newest.push(Newest { labels: series.labels, at, value: *value });
+            }
+        }
+        Ok(newest)
     }
 
     fn timeout_of(&self, call: &Call, asked: Option<Duration>) -> Duration {
@@ -352,8 +383,10 @@ impl Queries {
     }
 
     fn options(&self, call: &Call, asked: &Asked, progress: &Arc<AtomicUsize>) -> promql::Options {
+        let interval = *self.evaluation_interval.lock().unwrap_or_else(PoisonError::into_inner);
         promql::Options {
             lookback: asked.lookback,
+            evaluation_interval: Some(interval),
             timeout: Some(asked.timeout),
             canceled: call.canceled.clone(),
             progress: progress.clone(),
@@ -587,82 +620,15 @@ fn query_data(value: Value) -> QueryData {
 
 #[cfg(test)]
 mod tests {
+    use super::super::slow::Slow;
     use super::*;
-    use crate::storage::source::SeriesSet;
     use crate::sys::files::SystemFiles;
     use crate::sys::sim::VirtualClock;
     use crate::sys::tasks;
     use crate::wire::Hurry;
-    use std::sync::Condvar;
 
     const AT: Timestamp = Timestamp::from_millis(0);
     const GROUP: RuleGroup<'_> = RuleGroup { file: "rules.yml", name: "g" };
-
-    /// A store without samples. `heavy` has more series than a light query may find, and who may
-    /// find them waits until they are released.
-    #[derive(Debug, Default)]
-    struct Slow {
-        released: Mutex<bool>,
-        changed: Condvar,
-        waiting: Mutex<usize>,
-    }
-
-    impl Slow {
-        fn release(&self) {
-            *self.released.lock().expect("not poisoned") = true;
-            self.changed.notify_all();
-        }
-
-        fn wait_for_one(&self) {
-            let waiting = self.waiting.lock().expect("not poisoned");
-            drop(self.changed.wait_while(waiting, |waiting| *waiting == 0).expect("not poisoned"));
-        }
-    }
-
-    impl Source for Slow {
-        fn select(
-            &self,
-            _range: TimeRange,
-            matchers: &[Matcher],
-            series_max: usize,
-        ) -> Result<SeriesSet, SourceError> {
-            if matchers.iter().any(|matcher| matcher.value() == "heavy") {
-                if series_max <= LIGHT.series_max {
-                    return Err(SourceError::TooManySeries { limit: series_max });
-                }
-                *self.waiting.lock().expect("not poisoned") += 1;
-                self.changed.notify_all();
-                let released = self.released.lock().expect("not poisoned");
-                drop(self.changed.wait_while(released, |released| !*released));
-            }
-            Ok(SeriesSet { series: Vec::new(), warnings: Vec::new() })
-        }
-
-        fn series(
-            &self,
-            _range: TimeRange,
-            _matchers: &[Matcher],
-        ) -> Result<Vec<Labels>, SourceError> {
-            Ok(Vec::new())
-        }
-
-        fn label_names(
-            &self,
-            _range: TimeRange,
-            _matchers: &[Matcher],
-        ) -> Result<Vec<String>, SourceError> {
-            Ok(Vec::new())
-        }
-
-        fn label_values(
-            &self,
-            _name: &str,
-            _range: TimeRange,
-            _matchers: &[Matcher],
-        ) -> Result<Vec<String>, SourceError> {
-            Ok(Vec::new())
-        }
-    }
 
     struct Scene {
         queries: Arc<Queries>,

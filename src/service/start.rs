@@ -48,6 +48,8 @@ use tokio::runtime::Handle;
 const SERIES_BYTES: u64 = 400;
 /// However small the machine is, so many series are tried.
 const SERIES_MAX_LEAST: usize = 20_000;
+/// The feature of rules that are evaluated at the same time.
+pub(super) const CONCURRENT_RULES: &str = "concurrent-rule-eval";
 /// Where this server's part of every target's offset is kept.
 const SEED_KEY: &str = "watchbell.seed";
 
@@ -107,7 +109,7 @@ pub(super) struct Parts {
     pub(super) own: OwnMetrics,
     pub(super) pushing: Arc<Pushing>,
     pub(super) prober: Prober,
-    state: Arc<StateDb>,
+    pub(super) state: Arc<StateDb>,
     locals: Locals,
 }
 
@@ -224,6 +226,7 @@ impl Service {
             let receivers = self.receivers(&config)?;
             parts.forwarding.replace(self.upstreams(&config)?);
             parts.alerting.reconfigure(Arc::new(config.alertmanager.alerts.clone()), receivers);
+            parts.queries.set_evaluation_interval(config.evaluation_interval);
             let context = self.rule_context(&config);
             parts.ruling.reload(&config.groups, &context, &config.alerting.alert_relabel);
             parts.storage.reconfigure(&config.storage);
@@ -316,6 +319,7 @@ impl Service {
             revision: self.revision.clone(),
             runtime: world.runtime.clone(),
             concurrency: self.options.rule_concurrency,
+            concurrent_rules: has_feature(&self.options, CONCURRENT_RULES),
         });
         let context = self.rule_context(config);
         ruling
@@ -434,9 +438,12 @@ impl Service {
             interval: config.evaluation_interval,
             query_offset: config.rule_query_offset,
             resend_delay: self.options.resend_delay,
+            outage_tolerance: self.options.outage_tolerance,
+            grace_period: self.options.grace_period,
             external_labels: config.external_labels.clone(),
             external_url: self.options.external_url.trim_end_matches('/').to_owned(),
             registry: self.world.registry.clone(),
+            slots: None,
         }
     }
 

@@ -93,6 +93,42 @@ pub fn beside<A: Send, B>(
     })
 }
 
+/// Does all `works`, here and, for each of `helpers`, on one more thread of this name. A helper is
+/// dropped when its thread finds nothing left to do; where there is no room for its thread the
+/// others do its part. The results are in the order of the works. A panic goes on here.
+pub fn side_by_side<W, T, H>(name: &str, helpers: Vec<H>, works: Vec<W>) -> Vec<T>
+where
+    W: FnOnce() -> T + Send,
+    T: Send,
+    H: Send,
+{
+    let queue = Mutex::new(works.into_iter().enumerate());
+    let done = Mutex::new(Vec::new());
+    let work_off = || {
+        loop {
+            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((place, work)) = next else { return };
+            let result = work();
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((place, result));
+        }
+    };
+    std::thread::scope(|scope| {
+        let work_off = &work_off;
+        for helper in helpers {
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            let help = move || {
+                let _until_the_end = helper;
+                work_off();
+            };
+            drop(thread.spawn_scoped(scope, help));
+        }
+        work_off();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
 /// Does `work` here and now. A panic is logged and counted, and yields `None`.
 pub fn guarded<T>(name: &str, work: impl FnOnce() -> T) -> Option<T> {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
@@ -190,5 +226,32 @@ impl Shutdown {
 impl Default for Shutdown {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+
+    #[test]
+    fn works_go_on_side_by_side_and_their_results_stay_in_order() {
+        let none: Vec<u8> = side_by_side("test", vec![(); 3], Vec::<fn() -> u8>::new());
+        assert_eq!(none, [0; 0]);
+        // Each waits for the other: one thread alone would never end.
+        let both = Barrier::new(2);
+        let work = |number: usize| {
+            let both = &both;
+            move || {
+                if number < 2 {
+                    both.wait();
+                }
+                number
+            }
+        };
+        let done = side_by_side("test", vec![()], (0..9).map(work).collect());
+        assert_eq!(done, (0..9).collect::<Vec<_>>());
+        let alone = side_by_side("test", Vec::<()>::new(), (2..5).map(work).collect());
+        assert_eq!(alone, [2, 3, 4]);
     }
 }

@@ -261,7 +261,7 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn config(&self) -> Result<ConfigAnswer, Error>;
     /// Flags and their values.
     fn flags(&self) -> Result<BTreeMap<String, String>, Error>;
-    /// What of the query language is offered: category, feature, whether it is on.
+    /// What of the query language and of rules is offered: category, feature, whether it is on.
     fn language(&self) -> Result<BTreeMap<String, BTreeMap<String, bool>>, Error>;
     /// Facts about the process.
     fn runtime_info(&self) -> Result<RuntimeInfo, Error>;

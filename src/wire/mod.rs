@@ -42,9 +42,10 @@ pub use prometheus::{
     AlertForm, AlertmanagerTarget, AlertmanagersAnswer, AlertsAnswer, BlockReport, BuildInfo,
     ConfigAnswer, DroppedTarget, HeadStats, ImportAnswer, ImportPart, MetadataEntry,
     MetadataRequest, MetricReport, NameValue, PROMETHEUS_VERSION, PartReport, RelabelRule,
-    RelabelStep, RelabelSteps, RuleForm, RuleGroupForm, RuleKind, RulesAnswer, RulesRequest,
-    RuntimeInfo, SeriesRequest, StorageAnalysis, StorageReport, TargetForm, TargetHealth,
-    TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TsdbStatus, WalReplay,
+    RelabelStep, RelabelSteps, RuleEvaluationForm, RuleForm, RuleGroupForm, RuleKind, RulesAnswer,
+    RulesRequest, RuntimeInfo, SeriesRequest, StorageAnalysis, StorageReport, TargetForm,
+    TargetHealth, TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TsdbStatus,
+    WalReplay,
 };
 pub use push::{PushFamily, PushField, PushGroup, PushMetric, PushVerb, RawPush};
 pub use query::{

@@ -257,6 +257,8 @@ pub struct RulesRequest {
     pub exclude_alerts: bool,
     /// Take the comparisons of alerting rules apart (ours).
     pub limits: bool,
+    /// Tell the latest evaluations of each rule (ours).
+    pub evaluations: bool,
 }
 
 /// The two kinds of rules.
@@ -330,6 +332,9 @@ pub enum RuleForm {
         /// The comparison of the expression taken apart (ours).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<super::RuleLimit>,
+        /// Its latest evaluations, the newest last (ours).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        evaluations: Vec<RuleEvaluationForm>,
     },
     /// Records series.
     #[serde(rename_all = "camelCase")]
@@ -351,7 +356,26 @@ pub enum RuleForm {
         /// When it was.
         #[serde(with = "forms::time_opt")]
         last_evaluation: Option<Timestamp>,
+        /// Its latest evaluations, the newest last (ours).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        evaluations: Vec<RuleEvaluationForm>,
     },
+}
+
+/// One evaluation of a rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleEvaluationForm {
+    /// Its time.
+    #[serde(with = "forms::time")]
+    pub at: Timestamp,
+    /// How long it took, in seconds.
+    pub evaluation_time: f64,
+    /// Samples that it yielded.
+    pub samples: usize,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
 }
 
 /// A group of rules.

@@ -370,6 +370,7 @@ impl Core for Fixture {
             evaluation_time: 0.001,
             last_evaluation: Some(at(2)),
             limit: None,
+            evaluations: Vec::new(),
         };
         Ok(RulesAnswer {
             groups: vec![RuleGroupForm {

@@ -11,6 +11,7 @@ mod protobuf;
 mod pushgateway;
 mod pushing;
 mod receiving;
+mod rules;
 mod scraping;
 
 use std::collections::BTreeMap;
@@ -146,6 +147,7 @@ fn options(folder: &Path) -> Options {
         query_bytes: None,
         resend_delay: Duration::from_secs(5),
         outage_tolerance: Duration::from_secs(3600),
+        grace_period: Duration::from_secs(600),
         rule_concurrency: 2,
         data_retention: Duration::from_secs(3600),
         limits: SafetyLimits::default(),

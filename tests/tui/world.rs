@@ -211,6 +211,7 @@ fn recording(name: &str, query: &str) -> RuleForm {
         last_error: String::new(),
         evaluation_time: 0.001,
         last_evaluation: Some(NOW.plus_millis(-3_000)),
+        evaluations: Vec::new(),
     }
 }
 
@@ -237,6 +238,7 @@ fn alerting(row: &AlertRow, name: &str, error: &str, firing: usize) -> RuleForm 
         evaluation_time: 0.004,
         last_evaluation: Some(NOW.plus_millis(-3_000)),
         limit: row.limit.clone(),
+        evaluations: Vec::new(),
     }
 }
 

@@ -225,9 +225,13 @@ impl<'a> Running<'a> {
             interval: step,
             query_offset: Duration::ZERO,
             resend_delay: RESEND_DELAY,
+            // Nothing was before the first tick.
+            outage_tolerance: Duration::ZERO,
+            grace_period: Duration::ZERO,
             external_labels: test.external_labels.clone(),
             external_url: test.external_url.clone(),
             registry: Registry::new(),
+            slots: None,
         };
         let mut groups = self.run.ordered(&ctx);
         let mut cases: Vec<(usize, &AlertCase)> = test.alert_rule_test.iter().enumerate().collect();

@@ -2,9 +2,10 @@
 
 use super::rule_limit;
 use crate::model::{Labels, Matcher, value_text};
-use crate::rules::{ActiveAlert, GroupView, RuleKindView, RuleView};
+use crate::rules::{ActiveAlert, GroupView, RuleKindView, RuleRun, RuleView};
 use crate::wire::{
-    AlertForm, AlertsAnswer, RuleForm, RuleGroupForm, RuleKind, RulesAnswer, RulesRequest,
+    AlertForm, AlertsAnswer, RuleEvaluationForm, RuleForm, RuleGroupForm, RuleKind, RulesAnswer,
+    RulesRequest,
 };
 use std::sync::Arc;
 
@@ -68,6 +69,8 @@ fn rule_form(rule: &RuleView, request: &RulesRequest) -> RuleForm {
     let evaluation_time = rule.evaluation_time.as_secs_f64();
     let last_evaluation = rule.last_evaluation;
     let labels = rule.labels.clone();
+    let runs = rule.runs.iter().filter(|_| request.evaluations);
+    let evaluations = runs.map(run_form).collect();
     match &rule.kind {
         RuleKindView::Recording => RuleForm::Recording {
             name,
@@ -77,6 +80,7 @@ fn rule_form(rule: &RuleView, request: &RulesRequest) -> RuleForm {
             last_error,
             evaluation_time,
             last_evaluation,
+            evaluations,
         },
         RuleKindView::Alerting { phase, hold, keep_firing_for, annotations, alerts } => {
             let shown = if request.exclude_alerts { &[] } else { alerts.as_slice() };
@@ -94,8 +98,18 @@ fn rule_form(rule: &RuleView, request: &RulesRequest) -> RuleForm {
                 last_error,
                 evaluation_time,
                 last_evaluation,
+                evaluations,
             }
         }
+    }
+}
+
+fn run_form(run: &RuleRun) -> RuleEvaluationForm {
+    RuleEvaluationForm {
+        at: run.at,
+        evaluation_time: run.took.as_secs_f64(),
+        samples: run.samples,
+        error: run.error.clone().unwrap_or_default(),
     }
 }
 
