@@ -9,6 +9,7 @@ mod probing;
 mod protobuf;
 mod pushgateway;
 mod pushing;
+mod real;
 mod receiving;
 mod scraping;
 
