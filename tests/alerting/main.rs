@@ -3,6 +3,7 @@
 
 mod ack;
 mod crash;
+mod kinds;
 mod mail;
 mod outside;
 mod web_hook;
