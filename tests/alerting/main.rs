@@ -2,10 +2,13 @@
 //! expected. Time is virtual; the expectations follow Alertmanager's documented behavior.
 
 mod ack;
+mod beside;
 mod crash;
 mod kinds;
 mod mail;
 mod outside;
+#[path = "../service/real.rs"]
+mod real;
 mod web_hook;
 mod world;
 
