@@ -384,13 +384,13 @@ global: {slack_api_url: 'https://hooks.slack.com/x', smtp_smarthost: 'mx:465', s
 route: {receiver: r}
 receivers:
 - name: r
-  slack_configs: [{channel: '#x', actions: [{type: button}]}]
+  wechat_configs: [{api_secret: x, corp_id: y}]
   webhook_configs: [{url: 'http://x', max_alerts: 3}, {url_file: /x, send_resolved: false}]
   email_configs: [{to: c@d}]
 ";
         let checked = check(yaml).expect("valid");
         assert_eq!(checked.warnings.len(), 1);
-        assert_eq!(checked.warnings[0].at, "receivers[0].slack_configs");
+        assert_eq!(checked.warnings[0].at, "receivers[0].wechat_configs");
         let plan = checked.receivers[0].plan();
         let plan: Vec<_> = plan
             .integrations

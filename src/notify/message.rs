@@ -35,17 +35,29 @@ pub(super) fn webhook_json(
     route_labels: &Labels,
     truncated: usize,
 ) -> String {
+    versioned_json("4", notification, route_labels, truncated, usize::MAX)
+}
+
+/// The same under another version, with the first `alerts_max` alerts alone: all else is said
+/// about all of them.
+pub(super) fn versioned_json(
+    version: &'static str,
+    notification: &Notification,
+    route_labels: &Labels,
+    truncated: usize,
+    alerts_max: usize,
+) -> String {
     let form = WebhookForm {
         receiver: quoted_meta(&notification.receiver),
         status: notification.status().as_str(),
-        alerts: notification.alerts.iter().map(AlertForm::new).collect(),
+        alerts: notification.alerts.iter().take(alerts_max).map(AlertForm::new).collect(),
         notification_reason: notification.reason.as_str(),
         group_labels: Sorted(notification.group_labels.clone()),
         common_labels: Sorted(notification.common_labels()),
         common_annotations: Sorted(notification.common_annotations()),
         route_labels: Sorted(route_labels.clone()),
         external_url: &notification.external_url,
-        version: "4",
+        version,
         group_key: notification.group_key.as_str(),
         truncated_alerts: truncated,
     };

@@ -87,27 +87,12 @@ impl Call {
     }
 }
 
-/// Posts JSON once, with nothing special about it.
-///
-/// # Errors
-/// As `Call::send`.
-#[expect(dead_code, reason = "the kinds that need it are not built yet")]
-pub(super) async fn post_json(
-    client: &dyn HttpClient,
-    url: impl Into<String>,
-    body: &impl Serialize,
-    job: &Job<'_>,
-) -> Result<Answered, Attempt> {
-    Call::json(url, body).send(client, job).await
-}
-
 /// What a sink answered.
 #[derive(Clone, Debug)]
 pub(super) struct Answered {
     /// The status code.
     pub(super) status: u16,
     /// The header `Content-Type`; empty for none.
-    #[expect(dead_code, reason = "the kinds that need it are not built yet")]
     pub(super) content_type: String,
     /// The body, at most 64 KiB; what is no UTF-8 in it is replaced.
     pub(super) body: String,
@@ -137,6 +122,16 @@ impl Answered {
     /// The same with another detail than the body's beginning.
     pub(super) fn by_status_saying(&self, retried: &[u16], detail: &str) -> Attempt {
         self.ended(by_status(self.status, retried, self.retry_after, detail))
+    }
+
+    /// Refused by what the body says, whatever the status.
+    pub(super) fn refused(&self, class: FailureClass, reason: String) -> Attempt {
+        self.ended(End::Final { reason, class })
+    }
+
+    /// The same, but it may work later: after the pause that the sink asks for.
+    pub(super) fn retry(&self, class: FailureClass, reason: String) -> Attempt {
+        self.ended(End::Retry { reason, class, after: self.retry_after })
     }
 
     /// An end that the body decides, with this answer to show.

@@ -64,6 +64,15 @@ impl Attempt {
         Self::new(End::Final { reason: reason.into(), class })
     }
 
+    /// The same with words before the reason that it failed for.
+    pub(super) fn about(mut self, words: &str) -> Self {
+        match &mut self.end {
+            End::Done => {}
+            End::Retry { reason, .. } | End::Final { reason, .. } => reason.insert_str(0, words),
+        }
+        self
+    }
+
     /// No message can be made of the notification: a template fails, a secret's file is missing.
     pub(super) fn unsendable(reason: impl Into<String>) -> Self {
         Self::refused(FailureClass::Other, reason)

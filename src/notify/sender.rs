@@ -5,7 +5,7 @@ use super::outside::Outside;
 use super::retry::Attempt;
 use super::templates::Rendering;
 use crate::alerts::{Delivery, Notification};
-use crate::model::Problem;
+use crate::model::{AlertStatus, Problem};
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -27,9 +27,18 @@ pub(super) struct Job<'a> {
 
 impl<'a> Job<'a> {
     /// A text template, expanded.
-    #[expect(dead_code, reason = "the kinds that need it are not built yet")]
     pub(super) fn text(&self, template: &str) -> Result<String, String> {
         self.rendering.text(template).map_err(|err| err.to_string())
+    }
+
+    /// What its alerts say together: firing when any is.
+    pub(super) fn status(&self) -> AlertStatus {
+        self.delivery.notification.status()
+    }
+
+    /// The identity of the group for services that want it short.
+    pub(super) fn hash(&self) -> String {
+        self.delivery.notification.group_key.hash()
     }
 
     /// The notification with its first `alerts_max` alerts (0: all), the templates over them, and

@@ -2,6 +2,7 @@
 //!
 //! Source for the names and for `__subject`: prometheus/alertmanager, template/default.tmpl.
 
+use super::mentions;
 use super::message::template_data;
 use crate::alerts::Notification;
 use crate::model::{Labels, Timestamp};
@@ -22,6 +23,8 @@ const LIMITS: Limits = Limits { steps: 4_000_000, output_bytes: 1 << 20, value_b
 #[derive(Clone, Debug)]
 pub struct Templates {
     set: TemplateSet,
+    /// Whether a user's file has a call to everybody in a channel.
+    calls_everybody: bool,
 }
 
 impl Templates {
@@ -39,7 +42,8 @@ impl Templates {
                 errors.push((name.clone(), err));
             }
         }
-        if errors.is_empty() { Ok(Self { set }) } else { Err(errors) }
+        let calls_everybody = files.iter().any(|(_, text)| mentions::are_in(text));
+        if errors.is_empty() { Ok(Self { set, calls_everybody }) } else { Err(errors) }
     }
 
     /// Everything that is needed to expand fields for one notification.
@@ -102,6 +106,11 @@ impl Rendering<'_> {
     pub fn over(&self, notification: &Notification) -> Self {
         let data = template_data(notification, &self.route_labels);
         Self { data, ..self.clone() }
+    }
+
+    /// Whether a template of the user calls everybody in a channel on purpose.
+    pub(super) fn calls_everybody(&self) -> bool {
+        self.templates.calls_everybody
     }
 
     /// Labels of the route, expanded.

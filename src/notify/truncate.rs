@@ -35,6 +35,26 @@ pub(super) fn head(text: &str, max: usize) -> &str {
     text.get(..text.floor_char_boundary(max)).unwrap_or_default()
 }
 
+/// A body with a text in it, of at most `max` bytes: where it is longer, the text is cut as little
+/// as need be. It is longer still when all else in it is.
+pub(super) fn fitting(text: &str, max: usize, body: &dyn Fn(&str) -> String) -> String {
+    let whole = body(text);
+    if whole.len() <= max {
+        return whole;
+    }
+    // How much a text grows when it is escaped is not known before.
+    let (mut fits, mut too_long) = (0, text.len().min(max));
+    while fits + 1 < too_long {
+        let between = usize::midpoint(fits, too_long);
+        if body(&bytes(text, between)).len() <= max {
+            fits = between;
+        } else {
+            too_long = between;
+        }
+    }
+    body(&bytes(text, fits))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +85,8 @@ mod tests {
         fn no_cut_text_is_too_long(text in ".{0,40}", max in 0_usize..50) {
             prop_assert!(runes(&text, max).chars().count() <= max);
             prop_assert!(bytes(&text, max).len() <= max);
+            let body = fitting(&text, max + 2, &|text| format!("<{}>", text.replace('a', "&lt;")));
+            prop_assert!(body.len() <= max + 2, "{body:?}");
             prop_assert!(head(&text, max).len() <= max && text.starts_with(head(&text, max)));
         }
     }

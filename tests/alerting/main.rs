@@ -2,9 +2,14 @@
 //! expected. Time is virtual; the expectations follow Alertmanager's documented behavior.
 
 mod ack;
+mod beside;
 mod crash;
+mod kinds;
 mod mail;
 mod outside;
+#[path = "../service/programs.rs"]
+#[expect(dead_code, reason = "only the service's tests run agents and Prometheus")]
+mod programs;
 mod web_hook;
 mod world;
 

@@ -44,6 +44,7 @@ pub(crate) struct FakeHttp {
     answers: Vec<Response>,
     retry_after: Option<u64>,
     sent: Arc<Mutex<Vec<Sent>>>,
+    clients: Arc<Mutex<Vec<HttpClientSettings>>>,
     clock: VirtualClock,
 }
 
@@ -64,6 +65,7 @@ impl FakeHttp {
             answers: answers.iter().map(answer).collect(),
             retry_after: None,
             sent: Arc::default(),
+            clients: Arc::default(),
             clock: VirtualClock::at(START),
         }
     }
@@ -73,13 +75,23 @@ impl FakeHttp {
         self
     }
 
+    /// How clients were to talk that were made.
+    pub(crate) fn clients(&self) -> Vec<HttpClientSettings> {
+        self.clients.lock().expect("not poisoned").clone()
+    }
+
     pub(crate) fn sent(&self) -> Vec<Sent> {
         self.sent.lock().expect("not poisoned").clone()
     }
 }
 
 impl Http for FakeHttp {
-    fn client(&self, _: &HttpClientSettings, _: &Path) -> Result<Arc<dyn HttpClient>, Problem> {
+    fn client(
+        &self,
+        settings: &HttpClientSettings,
+        _: &Path,
+    ) -> Result<Arc<dyn HttpClient>, Problem> {
+        self.clients.lock().expect("not poisoned").push(settings.clone());
         Ok(Arc::new(self.clone()))
     }
 }
@@ -144,6 +156,16 @@ pub(crate) fn drive<F: Future>(clock: &VirtualClock, future: F) -> F::Output {
 /// Gives one delivery to the first integration of `kind` of the receiver `team`, against scripted
 /// answers; each pause passes at once.
 pub(crate) fn run(receiver: &str, kind: &str, http: &FakeHttp) -> (DeliveryOutcome, Registry) {
+    run_changed(receiver, kind, http, |_| {})
+}
+
+/// The same with another delivery.
+pub(crate) fn run_changed(
+    receiver: &str,
+    kind: &str,
+    http: &FakeHttp,
+    change: impl FnOnce(&mut Delivery),
+) -> (DeliveryOutcome, Registry) {
     let yaml = format!("{{route: {{receiver: team}}, receivers: [{receiver}]}}");
     let file: File = serde_yaml::from_str(&yaml).expect("reads");
     let checked = file.check(&Options::default()).expect("valid");
@@ -156,7 +178,9 @@ pub(crate) fn run(receiver: &str, kind: &str, http: &FakeHttp) -> (DeliveryOutco
     .expect("templates");
     let (receivers, problems) = Receivers::new(&checked.receivers, templates, outside, &registry);
     assert_eq!(problems, []);
-    let outcome = drive(&clock, receivers.deliver(&delivery("team", kind)));
+    let mut delivery = delivery("team", kind);
+    change(&mut delivery);
+    let outcome = drive(&clock, receivers.deliver(&delivery));
     (outcome, registry)
 }
 

@@ -1,9 +1,10 @@
 //! The kinds of receivers, a file each.
 //!
 //! Each file holds its `Settings`, the item of a `*_configs` list as it is written, which `check`
-//! turns into an `Integration`, which makes what sends. `webhook.rs` is the one to read first.
-//! What they share stands a folder above: `sender.rs` (the traits), `post.rs` (HTTP), `retry.rs`
-//! (what an attempt ended in), `truncate.rs`, `deep.rs`.
+//! turns into an `Integration`, which makes what sends. `slack.rs` is the one to read first.
+//! What they share stands a folder above: `keys.rs` (settings), `sender.rs` (the traits),
+//! `vendor.rs` (those that send HTTP requests), `post.rs` (a request), `form.rs` (JSON), `retry.rs`
+//! (what an attempt ended in), `truncate.rs`, `mentions.rs`, `deep.rs`.
 //!
 //! Never: trying again, waiting, deciding whether or to whom.
 
@@ -32,10 +33,12 @@ pub(super) mod webex;
 pub(super) mod webhook;
 pub(super) mod wechat;
 
-use super::config::{Allowed, Global};
+use super::config::{Allowed, Global, Source};
 use super::sender::Made;
 use crate::model::Problem;
-use crate::sys::settings::HttpClientSettings;
+use crate::sys::settings::{Authorization, HttpClientSettings, Secret, ShownUrl, Span};
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// What items are checked against.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +70,71 @@ pub(super) trait Written {
     fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem>;
 }
 
+/// What stands under a key or in the file under the key with `_file`; `None` when neither is there.
+pub(super) fn one_of(
+    at: &str,
+    key: &str,
+    inline: &Secret,
+    file: Option<&PathBuf>,
+) -> Result<Option<Source>, Problem> {
+    if !inline.is_empty() && file.is_some() {
+        let text = format!("at most one of {key} & {key}_file must be configured");
+        return Err(Problem::new(at, text));
+    }
+    Ok(Source::of(inline, file))
+}
+
+/// The same of a URL.
+pub(super) fn url_of(
+    at: &str,
+    key: &str,
+    inline: &Secret,
+    file: Option<&PathBuf>,
+) -> Result<Option<Source>, Problem> {
+    if !inline.is_empty() {
+        check_url(&format!("{at}.{key}"), inline.reveal())?;
+    }
+    one_of(at, key, inline, file)
+}
+
+/// What a receiver with this token is authorized by.
+pub(super) fn bearer(token: Source) -> Authorization {
+    let (credentials, credentials_file) = match token {
+        Source::Inline(secret) => (secret, None),
+        Source::File(path) => (Secret::default(), Some(path)),
+    };
+    Authorization { scheme: "Bearer".to_owned(), credentials, credentials_file }
+}
+
+/// The time for one attempt; none when 0 is written.
+pub(super) fn limit(timeout: Span) -> Option<Duration> {
+    Some(timeout.0).filter(|timeout| !timeout.is_zero())
+}
+
+/// The receiver's own URL of a service under `key`, or else the global one.
+pub(super) fn service_url(
+    at: &str,
+    key: &str,
+    own: &ShownUrl,
+    global: &ShownUrl,
+) -> Result<ShownUrl, Problem> {
+    if own.is_empty() {
+        return Ok(global.clone());
+    }
+    check_url(&format!("{at}.{key}"), own.reveal())?;
+    Ok(own.clone())
+}
+
+/// A URL with `tail` after the path, which ends in a slash before, and `query` after the query.
+pub(super) fn below(url: &str, tail: &str, query: &str) -> String {
+    let url = url.split_once('#').map_or(url, |(before, _)| before);
+    let (path, own) = url.split_once('?').unwrap_or((url, ""));
+    let slash = if path.ends_with('/') { "" } else { "/" };
+    let query: Vec<_> = [own, query].into_iter().filter(|part| !part.is_empty()).collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{path}{slash}{tail}{mark}{}", query.join("&"))
+}
+
 /// Whether a URL is one that upstream takes. One with templates is checked once it is expanded,
 /// and `<secret>` is what a configuration that was shown holds.
 pub(super) fn check_url(at: &str, url: &str) -> Result<(), Problem> {
@@ -87,6 +155,18 @@ pub(super) fn check_url(at: &str, url: &str) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_go_before_queries() {
+        for (url, tail, query, expected) in [
+            ("http://x", "a/b", "", "http://x/a/b"),
+            ("http://x/y/", "a", "c=d", "http://x/y/a?c=d"),
+            ("http://x/y?k=v#f", "a", "c=d", "http://x/y/a?k=v&c=d"),
+            ("http://x/?k=v", "a", "", "http://x/a?k=v"),
+        ] {
+            assert_eq!(below(url, tail, query), expected);
+        }
+    }
 
     #[test]
     fn urls_are_taken_as_upstream_takes_them() {

@@ -2,7 +2,7 @@
 //!
 //! Source: prometheus/alertmanager, notify/webhook/webhook.go, notify/webhook/config.go.
 
-use super::{Context, Written, check_url};
+use super::{Context, Written, limit, url_of};
 use crate::model::Problem;
 use crate::notify::config::Source;
 use crate::notify::deep;
@@ -58,20 +58,14 @@ impl Default for Settings {
 
 impl Written for Settings {
     fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
-        if !self.url.is_empty() && self.url_file.is_some() {
-            return Err(Problem::new(at, "at most one of url & url_file must be configured"));
-        }
-        let url = Source::of(&self.url, self.url_file.as_ref())
+        let url = url_of(at, "url", &self.url, self.url_file.as_ref())?
             .ok_or_else(|| Problem::new(at, "one of url or url_file must be configured"))?;
-        if let Source::Inline(url) = &url {
-            check_url(&format!("{at}.url"), url.reveal())?;
-        }
         Ok(Some(Arc::new(Webhook {
             send_resolved: self.send_resolved,
             http: context.http(at, self.http_config.as_ref())?,
             url,
             alerts_max: usize::try_from(self.max_alerts).unwrap_or(usize::MAX),
-            timeout: Some(self.timeout.0).filter(|timeout| !timeout.is_zero()),
+            timeout: limit(self.timeout),
             payload: self.payload.clone(),
         })))
     }
