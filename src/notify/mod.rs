@@ -8,23 +8,26 @@
 
 pub mod config;
 mod deep;
+mod hmac;
 mod kinds;
 mod message;
 mod metrics;
+mod one_call;
 mod opaque;
 mod outside;
 mod post;
 mod receiver;
 mod retry;
+mod revealed;
 mod sender;
 mod templates;
 #[cfg(test)]
 mod testing;
-#[cfg_attr(not(test), expect(dead_code, reason = "the kinds that need it are not built yet"))]
 mod truncate;
 pub mod upstream;
 mod written;
 
 pub use outside::{Outside, ReadFile, ReadYaml};
 pub use receiver::Receivers;
+pub use revealed::Revealed;
 pub use templates::{Rendering, Templates};

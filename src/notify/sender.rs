@@ -4,7 +4,7 @@
 use super::outside::Outside;
 use super::retry::Attempt;
 use super::templates::Rendering;
-use crate::alerts::{Delivery, Notification};
+use crate::alerts::{Delivery, Notification, NotifiedAlert};
 use crate::model::Problem;
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -27,9 +27,24 @@ pub(super) struct Job<'a> {
 
 impl<'a> Job<'a> {
     /// A text template, expanded.
-    #[expect(dead_code, reason = "the kinds that need it are not built yet")]
     pub(super) fn text(&self, template: &str) -> Result<String, String> {
         self.rendering.text(template).map_err(|err| err.to_string())
+    }
+
+    /// The templates over one alert of the notification, as if it were the only one.
+    pub(super) fn over(&self, alert: &NotifiedAlert) -> Rendering<'a> {
+        let whole = &self.delivery.notification;
+        self.rendering.over(&Notification {
+            group_key: whole.group_key.clone(),
+            receiver: whole.receiver.clone(),
+            group_labels: whole.group_labels.clone(),
+            // Expanded already.
+            route_labels: Vec::new(),
+            alerts: vec![alert.clone()],
+            reason: whole.reason,
+            external_url: whole.external_url.clone(),
+            at: whole.at,
+        })
     }
 
     /// The notification with its first `alerts_max` alerts (0: all), the templates over them, and

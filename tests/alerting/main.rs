@@ -5,6 +5,7 @@ mod ack;
 mod crash;
 mod mail;
 mod outside;
+mod sinks;
 mod web_hook;
 mod world;
 
