@@ -32,6 +32,16 @@ impl Timestamp {
         Some(Self(millis as i64))
     }
 
+    /// The instant of a date in a header of HTTP, in any of the three forms of RFC 9110, section
+    /// 5.6.7; `None` for other texts.
+    pub fn from_http(text: &str) -> Option<Self> {
+        let forms =
+            ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+        let read = |form: &&str| jiff::civil::DateTime::strptime(form, text).ok();
+        let time = forms.iter().find_map(read)?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Some(Self(time.timestamp().as_millisecond()))
+    }
+
     /// Milliseconds since the epoch.
     pub const fn as_millis(self) -> i64 {
         self.0
@@ -133,6 +143,19 @@ mod tests {
         for out_of_range in [f64::NAN, f64::INFINITY, 1e300, -1e17 * 1e3] {
             assert_eq!(Timestamp::from_seconds(out_of_range), None, "{out_of_range}");
         }
+    }
+
+    #[test]
+    fn dates_of_http_come_in_three_forms() {
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            let found = Timestamp::from_http(text);
+            assert_eq!(found, Some(Timestamp::from_millis(784_111_777_000)), "{text}");
+        }
+        assert_eq!(Timestamp::from_http("yesterday"), None);
     }
 
     #[test]

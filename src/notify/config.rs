@@ -41,7 +41,7 @@ impl Source {
 pub struct Allowed {
     /// Commands that may be run, as absolute names.
     pub commands: Vec<PathBuf>,
-    /// Files and folders that may be written to beside the data folder.
+    /// Files that may be written to, and folders of such.
     pub files: Vec<PathBuf>,
 }
 

@@ -9,16 +9,19 @@
 pub mod config;
 mod deep;
 mod form;
+mod hmac;
 mod keys;
 mod kinds;
 mod mentions;
 mod message;
 mod metrics;
+mod one_call;
 mod opaque;
 mod outside;
 mod post;
 mod receiver;
 mod retry;
+mod revealed;
 mod sender;
 mod templates;
 #[cfg(test)]
@@ -30,4 +33,5 @@ mod written;
 
 pub use outside::{Outside, ReadFile, ReadYaml};
 pub use receiver::Receivers;
+pub use revealed::Revealed;
 pub use templates::{Rendering, Templates};

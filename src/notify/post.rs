@@ -4,8 +4,10 @@
 //! Source: prometheus/alertmanager, notify/util.go (PostJSON, Retrier).
 
 use super::message::go_json;
+use super::outside::Outside;
 use super::retry::{Attempt, End, FailureClass, by_status, retry_after};
 use super::sender::Job;
+use super::truncate;
 use crate::model::duration;
 use crate::sys::http::{HttpClient, HttpError, Method, Request, Response};
 use bytes::Bytes;
@@ -14,8 +16,12 @@ use std::time::Duration;
 
 /// Of an answer nothing is needed but a few words.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// Of one that was asked for.
+const WANTED_BYTES_MAX: usize = 1 << 20;
 /// So much of it is kept for people.
 const ANSWER_CHARS_MAX: usize = 200;
+/// So much of it is looked at for that: a secret may stand across its end.
+const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// A request to a sink. Every one has the user agent and the key of its delivery.
 #[derive(Clone, Debug)]
@@ -30,6 +36,9 @@ pub(super) struct Call {
     pub(super) body: String,
     /// For this attempt, when it has a limit of its own.
     pub(super) timeout: Option<Duration>,
+    /// Whether the answer is worth reading to its end: more of it is taken, and one that is still
+    /// longer is a failure.
+    pub(super) asks: bool,
 }
 
 impl Call {
@@ -46,7 +55,18 @@ impl Call {
             headers: vec![("content-type", "application/json".to_owned())],
             body,
             timeout: None,
+            asks: false,
         }
+    }
+
+    /// A GET of JSON.
+    pub(super) fn get(url: impl Into<String>) -> Self {
+        Self { method: Method::Get, asks: true, ..Self::json_text(url, String::new()) }
+    }
+
+    /// The same for an answer that is needed whole.
+    pub(super) fn asking(self) -> Self {
+        Self { asks: true, ..self }
     }
 
     /// Sends it once.
@@ -58,6 +78,7 @@ impl Call {
         client: &dyn HttpClient,
         job: &Job<'_>,
     ) -> Result<Answered, Attempt> {
+        job.outside.revealed.note_user(&self.url);
         let own = self.timeout.filter(|timeout| *timeout < job.time_left);
         let common = [
             ("user-agent", format!("Alertmanager/{}", env!("CARGO_PKG_VERSION"))),
@@ -70,17 +91,20 @@ impl Call {
             headers: headers.map(|(name, value)| (name.to_owned(), value)).collect(),
             body: Bytes::from(self.body),
             timeout: own.unwrap_or(job.time_left),
-            body_bytes_max: ANSWER_BYTES_MAX,
+            body_bytes_max: if self.asks { WANTED_BYTES_MAX } else { ANSWER_BYTES_MAX },
             unix_socket: None,
         };
         match (client.send(request).await, own) {
-            (Ok(answer), _) => Ok(Answered::new(&answer)),
+            (Ok(answer), _) => Ok(Answered::new(&answer, job.outside)),
             (Err(HttpError::Timeout), Some(own)) => {
                 let kind = &job.delivery.integration.kind;
                 let own = duration::format(own);
                 let text =
                     format!("{}: configured {kind} timeout reached ({own})", HttpError::Timeout);
                 Err(Attempt::retry(FailureClass::Deadline, text))
+            }
+            (Err(err @ HttpError::TooLarge { .. }), _) if self.asks => {
+                Err(Attempt::retry(FailureClass::Other, err.to_string()))
             }
             (Err(err), _) => Err(by_error(&err)),
         }
@@ -96,27 +120,39 @@ pub(super) struct Answered {
     pub(super) content_type: String,
     /// The body, at most 64 KiB; what is no UTF-8 in it is replaced.
     pub(super) body: String,
-    retry_after: Option<Duration>,
+    /// The beginning of the body, for people.
+    head: String,
+    /// How long the sink asks to wait.
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// The beginning of what a sink says, for people. Secrets are hidden before it is cut, since half
+/// of one would not be found.
+pub(super) fn head(said: &str, outside: &Outside) -> String {
+    let near = truncate::head(said, HEAD_BYTES_MAX);
+    outside.hide_secrets(near).trim().chars().take(ANSWER_CHARS_MAX).collect()
 }
 
 impl Answered {
-    fn new(answer: &Response) -> Self {
+    fn new(answer: &Response, outside: &Outside) -> Self {
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
         Self {
             status: answer.status,
             content_type: answer.header("content-type").unwrap_or_default().to_owned(),
-            body: String::from_utf8_lossy(&answer.body).into_owned(),
-            retry_after: retry_after(answer.header("retry-after")),
+            head: head(&body, outside),
+            body,
+            retry_after: retry_after(answer.header("retry-after"), outside.clock.now()),
         }
     }
 
     /// The beginning of the body, for people.
     pub(super) fn head(&self) -> String {
-        self.body.trim().chars().take(ANSWER_CHARS_MAX).collect()
+        self.head.clone()
     }
 
     /// What its status means; `retried` are codes that may work later beside 429 and 5xx.
     pub(super) fn by_status(&self, retried: &[u16]) -> Attempt {
-        self.by_status_saying(retried, &self.head())
+        self.by_status_saying(retried, &self.head)
     }
 
     /// The same with another detail than the body's beginning.
@@ -136,7 +172,7 @@ impl Answered {
 
     /// An end that the body decides, with this answer to show.
     pub(super) fn ended(&self, end: End) -> Attempt {
-        Attempt { status: Some(self.status), answer: self.head(), end, ..Attempt::done() }
+        Attempt { status: Some(self.status), answer: self.head.clone(), end, ..Attempt::done() }
     }
 }
 

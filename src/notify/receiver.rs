@@ -123,15 +123,16 @@ impl Receivers {
     ) -> Option<Attempt> {
         let (clock, kind) = (&self.outside.clock, delivery.integration.kind.as_str());
         let started = clock.elapsed();
+        let outside = self.outside.for_attempt();
         let job = Job {
             delivery,
             rendering: self.templates.for_notification(&delivery.notification, clock.now()),
-            outside: &self.outside,
+            outside: &outside,
             time_left,
         };
         let ended = select(sender.attempt(&job), clock.sleep_until(delivery.deadline)).await;
         let attempt = match ended {
-            Either::Left((attempt, _)) => Some(attempt),
+            Either::Left((attempt, _)) => Some(attempt.without_secrets(&outside)),
             Either::Right(_) => None,
         };
         self.metrics.latency(kind, clock.elapsed().saturating_sub(started));

@@ -1,5 +1,8 @@
 //! When a failed attempt is made again.
 
+use super::outside::Outside;
+use super::truncate;
+use crate::model::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -7,6 +10,9 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(500);
 /// No pause is longer, unless the sink asks for it.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// A sink may have much to say about a failure.
+const REASON_RUNES_MAX: usize = 500;
 
 /// How one attempt ended, and what the sink said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +82,19 @@ impl Attempt {
     /// No message can be made of the notification: a template fails, a secret's file is missing.
     pub(super) fn unsendable(reason: impl Into<String>) -> Self {
         Self::refused(FailureClass::Other, reason)
+    }
+
+    /// The same, fit to be shown: secrets of the attempt that ended so are hidden in its texts.
+    pub(super) fn without_secrets(mut self, outside: &Outside) -> Self {
+        match &mut self.end {
+            End::Done => {}
+            End::Retry { reason, .. } | End::Final { reason, .. } => {
+                // Hidden before it is cut: half a secret would not be found.
+                *reason = truncate::runes(&outside.hide_secrets(reason), REASON_RUNES_MAX);
+            }
+        }
+        self.answer = outside.hide_secrets(&self.answer);
+        self
     }
 }
 
@@ -159,9 +178,11 @@ impl Backoff {
     }
 }
 
-/// How long the header `Retry-After` asks to wait, when it gives seconds.
-pub(super) fn retry_after(value: Option<&str>) -> Option<Duration> {
-    value?.trim().parse().ok().map(Duration::from_secs)
+/// How long the header `Retry-After` asks to wait: seconds, or until a date.
+pub(super) fn retry_after(value: Option<&str>, now: Timestamp) -> Option<Duration> {
+    let value = value?.trim();
+    let seconds = value.parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| Timestamp::from_http(value).map(|until| until.since(now)))
 }
 
 /// What the status of an answer means: 2xx is done, 429, 5xx and what is `retried` beside them
@@ -218,7 +239,21 @@ mod tests {
             };
             assert_eq!(found, expected, "{status}");
         }
-        assert_eq!(retry_after(Some(" 7 ")), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after(Some("Wed, 21 Oct 2015 07:28:00 GMT")), None);
+    }
+
+    #[test]
+    fn a_sink_asks_to_wait_for_seconds_or_until_a_date() {
+        // 2015-10-21T07:27:00Z.
+        let now = Timestamp::from_millis(1_445_412_420_000);
+        for (value, wait) in [
+            (" 7 ", Some(7)),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", Some(60)),
+            ("Wed, 21 Oct 2015 07:26:00 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            assert_eq!(retry_after(Some(value), now), wait.map(Duration::from_secs), "{value}");
+        }
+        assert_eq!(retry_after(None, now), None);
     }
 }

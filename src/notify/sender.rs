@@ -4,7 +4,7 @@
 use super::outside::Outside;
 use super::retry::Attempt;
 use super::templates::Rendering;
-use crate::alerts::{Delivery, Notification};
+use crate::alerts::{Delivery, Notification, NotifiedAlert};
 use crate::model::{AlertStatus, Problem};
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -39,6 +39,22 @@ impl<'a> Job<'a> {
     /// The identity of the group for services that want it short.
     pub(super) fn hash(&self) -> String {
         self.delivery.notification.group_key.hash()
+    }
+
+    /// The templates over one alert of the notification, as if it were the only one.
+    pub(super) fn over(&self, alert: &NotifiedAlert) -> Rendering<'a> {
+        let whole = &self.delivery.notification;
+        self.rendering.over(&Notification {
+            group_key: whole.group_key.clone(),
+            receiver: whole.receiver.clone(),
+            group_labels: whole.group_labels.clone(),
+            // Expanded already.
+            route_labels: Vec::new(),
+            alerts: vec![alert.clone()],
+            reason: whole.reason,
+            external_url: whole.external_url.clone(),
+            at: whole.at,
+        })
     }
 
     /// The notification with its first `alerts_max` alerts (0: all), the templates over them, and

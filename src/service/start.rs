@@ -22,7 +22,7 @@ use crate::ingest::probe::Prober;
 use crate::ingest::scrape::{self, ScrapeManager};
 use crate::model::{Problem, Timestamp};
 use crate::notify::upstream::Upstreams;
-use crate::notify::{Outside, Receivers, Templates};
+use crate::notify::{Outside, Receivers, Revealed, Templates};
 use crate::promql::{self, Engine};
 use crate::rules;
 use crate::storage::append::SharedAppender;
@@ -34,6 +34,7 @@ use crate::sys::entropy::Entropy;
 use crate::sys::event_loop::EventLoop;
 use crate::sys::files::SystemFiles;
 use crate::sys::http::Http;
+use crate::sys::local::SystemLocal;
 use crate::sys::memory;
 use crate::sys::metrics::Registry;
 use crate::sys::tasks::{self, Shutdown};
@@ -87,6 +88,8 @@ pub struct Service {
     reloading: Mutex<()>,
     /// What the sockets have to tell.
     pub(super) notices: Mutex<Vec<String>>,
+    /// Files that receivers add to have one lock, over reloads too.
+    local: Arc<SystemLocal>,
 }
 
 /// The configuration in force and how the last reload went.
@@ -135,6 +138,7 @@ impl Service {
             imports: Imports::default(),
             reloading: Mutex::new(()),
             notices: Mutex::default(),
+            local: Arc::default(),
             world,
         }))
     }
@@ -424,12 +428,14 @@ impl Service {
     fn outside(&self, base: &Path) -> Outside {
         Outside {
             http: self.world.http.clone(),
+            local: self.local.clone(),
             clock: self.world.clock.clone(),
             entropy: self.world.entropy.clone(),
             read_file: Arc::new(|path: &Path| std::fs::read(path)),
             read_yaml: Arc::new(config::parse_plain_yaml),
             hostname: host_name(),
             base: base.to_owned(),
+            revealed: Revealed::default(),
         }
     }
 

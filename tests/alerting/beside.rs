@@ -16,11 +16,12 @@ use watchbell::alerts::{
 };
 use watchbell::model::{Labels, Timestamp};
 use watchbell::notify::config::File;
-use watchbell::notify::{Outside, Receivers, Templates};
+use watchbell::notify::{Outside, Receivers, Revealed, Templates};
 use watchbell::sys::clock::{Clock as _, SystemClock};
 use watchbell::sys::entropy::SystemEntropy;
 use watchbell::sys::http::SystemHttp;
 use watchbell::sys::metrics::Registry;
+use watchbell::sys::sim_local::ScriptedLocal;
 use watchbell::sys::tasks;
 
 /// The parts of a file that both read; `SINK` is an address. Pushover and the older events of
@@ -216,8 +217,10 @@ fn tell_ours(sink: &Sink, starts: Timestamp, ended: Option<Timestamp>) {
         entropy: Arc::new(SystemEntropy),
         read_file: Arc::new(|path: &Path| std::fs::read(path)),
         read_yaml: Arc::new(watchbell::config::parse_plain_yaml),
+        local: Arc::new(ScriptedLocal::new()),
         hostname: "bell".to_owned(),
         base: "/".into(),
+        revealed: Revealed::default(),
     };
     let templates = Templates::new(&[]).expect("templates");
     let (receivers, problems) =

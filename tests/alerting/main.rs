@@ -10,6 +10,7 @@ mod outside;
 #[path = "../service/programs.rs"]
 #[expect(dead_code, reason = "only the service's tests run agents and Prometheus")]
 mod programs;
+mod sinks;
 mod web_hook;
 mod world;
 

@@ -11,12 +11,13 @@ use watchbell::alerts::{
 };
 use watchbell::model::{Labels, Problem, Timestamp};
 use watchbell::notify::config::File;
-use watchbell::notify::{Outside, Receivers, Templates};
+use watchbell::notify::{Outside, Receivers, Revealed, Templates};
 use watchbell::sys::clock::{Clock as _, SharedClock};
 use watchbell::sys::http::{Http, HttpClient, Method, Pending, Request, Response};
 use watchbell::sys::metrics::Registry;
 use watchbell::sys::settings::HttpClientSettings;
 use watchbell::sys::sim::{SeededEntropy, VirtualClock};
+use watchbell::sys::sim_local::ScriptedLocal;
 
 /// 2024-01-01T00:00:00Z.
 const START: Timestamp = Timestamp::from_millis(1_704_067_200_000);
@@ -125,6 +126,7 @@ pub(crate) fn outside(http: FakeHttp) -> (Outside, VirtualClock) {
 pub(crate) fn outside_at(http: FakeHttp, clock: SharedClock) -> Outside {
     Outside {
         http: Arc::new(http),
+        local: Arc::new(ScriptedLocal::new()),
         clock,
         entropy: Arc::new(SeededEntropy::new(1)),
         read_file: Arc::new(|path: &Path| {
@@ -137,6 +139,7 @@ pub(crate) fn outside_at(http: FakeHttp, clock: SharedClock) -> Outside {
         read_yaml: Arc::new(watchbell::config::parse_plain_yaml),
         hostname: "bell".to_owned(),
         base: "/etc/watchbell".into(),
+        revealed: Revealed::default(),
     }
 }
 

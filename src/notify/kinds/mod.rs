@@ -46,7 +46,6 @@ pub(super) struct Context<'a> {
     /// Defaults of `alertmanager.yml`.
     pub(super) global: &'a Global,
     /// What the site allows receivers on this host to do.
-    #[expect(dead_code, reason = "commands and files are not built yet")]
     pub(super) allowed: &'a Allowed,
 }
 

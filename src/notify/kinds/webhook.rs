@@ -130,6 +130,7 @@ impl WebhookSender {
         let url = job.outside.reveal_trimmed(&self.settings.url);
         let url = url.map_err(|err| format!("read url_file: {err}"))?;
         let url = text(&url).map_err(|err| format!("failed to template webhook URL: {err}"))?;
+        job.outside.revealed.note(&url);
         if url.is_empty() {
             return Err("webhook URL is empty after templating".to_owned());
         }

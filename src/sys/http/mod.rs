@@ -121,7 +121,8 @@ pub enum HttpError {
     /// The answer is no HTTP, was cut, or does not decompress.
     #[error("{0}")]
     Broken(String),
-    /// The request cannot be made of this URL, these headers or these files.
+    /// The request cannot be made of this URL, these headers or these files, or leads to where it
+    /// must not go.
     #[error("{0}")]
     Invalid(String),
 }
@@ -171,4 +172,18 @@ pub trait Http: Send + Sync + fmt::Debug {
         settings: &HttpClientSettings,
         base: &Path,
     ) -> Result<Arc<dyn HttpClient>, Problem>;
+
+    /// The same for a sink of notifications, which must not steer us to another server: redirects
+    /// that leave it, and those that would leave the message behind, are errors.
+    ///
+    /// # Errors
+    /// As `client`.
+    fn sink_client(
+        &self,
+        settings: &HttpClientSettings,
+        base: &Path,
+    ) -> Result<Arc<dyn HttpClient>, Problem> {
+        // Those of tests follow nothing.
+        self.client(settings, base)
+    }
 }

@@ -64,6 +64,25 @@ impl Http for SystemHttp {
         settings: &HttpClientSettings,
         base: &Path,
     ) -> Result<Arc<dyn HttpClient>, Problem> {
+        Ok(Arc::new(self.system_client(settings, base, false)?))
+    }
+
+    fn sink_client(
+        &self,
+        settings: &HttpClientSettings,
+        base: &Path,
+    ) -> Result<Arc<dyn HttpClient>, Problem> {
+        Ok(Arc::new(self.system_client(settings, base, true)?))
+    }
+}
+
+impl SystemHttp {
+    fn system_client(
+        &self,
+        settings: &HttpClientSettings,
+        base: &Path,
+        for_sink: bool,
+    ) -> Result<SystemClient, Problem> {
         settings.check("")?;
         let tokens = settings.oauth2.as_ref().map(|oauth2| {
             let client = self.client(&oauth2.client(), base);
@@ -76,11 +95,12 @@ impl Http for SystemHttp {
             settings: settings.clone(),
             base: base.to_owned(),
             world: Arc::clone(&self.world),
+            for_sink,
             plain: PlainPool::default(),
             built: Mutex::new(Built::default()),
         };
         client.reqwest_client(None)?;
-        Ok(Arc::new(client))
+        Ok(client)
     }
 }
 
@@ -90,6 +110,8 @@ struct SystemClient {
     settings: HttpClientSettings,
     base: PathBuf,
     world: Arc<World>,
+    /// Whether redirects stay with the server.
+    for_sink: bool,
     plain: PlainPool,
     /// For settings with `oauth2`.
     tokens: Option<TokenSource>,
@@ -264,6 +286,9 @@ impl SystemClient {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(broken("Location is not http or https"));
         }
+        if self.for_sink {
+            hop.check_sink(status, &url)?;
+        }
         hop.follow(status, url).map(Some)
     }
 
@@ -366,6 +391,23 @@ impl Hop {
             *request.body_mut() = Some(self.body.clone().into());
         }
         request
+    }
+
+    /// Whether a sink may send us on to this URL: the same server, the same message.
+    fn check_sink(&self, status: u16, url: &Url) -> Result<(), HttpError> {
+        let place = |url: &Url| (url.scheme().to_owned(), url.port_or_known_default());
+        let is_upgrade = (place(&self.url), place(url))
+            == (("http".to_owned(), Some(80)), ("https".to_owned(), Some(443)));
+        let is_there = place(&self.url) == place(url) || is_upgrade;
+        let refused = |text: &str| Err(HttpError::Invalid(text.to_owned()));
+        if self.url.host() != url.host() || !is_there {
+            return refused("refused to follow a redirect to another server");
+        }
+        if self.method != Method::Get && !matches!(status, 307 | 308) {
+            // What is asked for then may be a form to log in: no sign that the message arrived.
+            return refused("refused to follow a redirect that leaves the message behind");
+        }
+        Ok(())
     }
 
     fn follow(&self, status: u16, url: Url) -> Result<Self, HttpError> {
@@ -534,6 +576,38 @@ mod tests {
         for head in seen_elsewhere.await.expect("joins").expect("no panic") {
             assert!(!head.contains("s3cret") && !head.contains("k3y"), "{head}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_sink_cannot_send_us_to_another_server() {
+        let sink = |yaml: &str| {
+            let settings = serde_yaml::from_str(yaml).expect("reads");
+            SystemHttp::new().sink_client(&settings, Path::new("/")).expect("a client")
+        };
+        let (elsewhere, seen_elsewhere) = canned(vec![ok("b")]).await;
+        let port = elsewhere.rsplit(':').next().expect("a port").to_owned();
+        let to_host = moved(&format!("http://localhost:{port}/x"));
+        let to_port = moved(&format!("http://{elsewhere}/x"));
+        let kept = moved("/next").replace("302", "307");
+        let answers = vec![to_host, to_port, moved("/next"), kept.clone(), kept, ok("")];
+        let (first, seen) = canned(answers).await;
+        let other = "refused to follow a redirect to another server";
+        for (method, expected) in [
+            (Method::Get, Err(other)),
+            (Method::Post, Err(other)),
+            (Method::Post, Err("refused to follow a redirect that leaves the message behind")),
+            (Method::Post, Ok(200)),
+        ] {
+            let mut request = Request::get(format!("http://{first}/a"));
+            request.method = method;
+            request.body = if method == Method::Post { "told".into() } else { bytes::Bytes::new() };
+            let answer = sink("{}").send(request).await;
+            let found = answer.map(|answer| answer.status).map_err(|err| err.to_string());
+            assert_eq!(found, expected.map_err(str::to_owned), "{method:?}");
+        }
+        let heads = seen.await.expect("joins").expect("no panic");
+        assert!(heads.last().is_some_and(|head| head.starts_with("post /next ")), "{heads:?}");
+        assert!(!seen_elsewhere.is_finished(), "nobody came");
     }
 
     fn json(body: &str) -> String {

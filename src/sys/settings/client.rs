@@ -6,7 +6,7 @@ use super::{Scalar, Secret, ShownUrl};
 use crate::model::Problem;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `basic_auth`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -313,6 +313,28 @@ with_http_client! {
 }
 
 impl HttpClientSettings {
+    /// Every value that must not be shown, and the files that hold such values.
+    pub fn secrets(&self) -> (Vec<&str>, Vec<&Path>) {
+        let basic = self.basic_auth.iter();
+        let token = self.authorization.iter();
+        let oauth2 = self.oauth2.iter();
+        let headers = || self.http_headers.values();
+        let inline = (basic.clone().map(|auth| &auth.password))
+            .chain(token.clone().map(|auth| &auth.credentials))
+            .chain(&self.bearer_token)
+            .chain(oauth2.clone().map(|auth| &auth.client_secret))
+            .chain(headers().flat_map(|header| &header.secrets))
+            .chain(self.proxy_connect_header.values().flatten());
+        let files = (basic.filter_map(|auth| auth.password_file.as_ref()))
+            .chain(token.filter_map(|auth| auth.credentials_file.as_ref()))
+            .chain(&self.bearer_token_file)
+            .chain(oauth2.filter_map(|auth| auth.client_secret_file.as_ref()))
+            .chain(headers().flat_map(|header| &header.files));
+        // Of a proxy's URL the password is secret; who knows the whole knows that.
+        let proxy = self.proxy_url.iter().map(ShownUrl::reveal).filter(|url| url.contains('@'));
+        (inline.map(Secret::reveal).chain(proxy).collect(), files.map(PathBuf::as_path).collect())
+    }
+
     /// Checks what Prometheus checks; `at` names the settings.
     ///
     /// # Errors

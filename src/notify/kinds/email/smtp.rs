@@ -5,6 +5,7 @@
 use super::Email;
 use super::compose::Mail;
 use crate::notify::config::Source;
+use crate::notify::hmac::{hex, hmac};
 use crate::notify::outside::Outside;
 use crate::notify::retry::{Attempt, FailureClass};
 use crate::sys::settings::TlsSettings;
@@ -15,12 +16,8 @@ use lettre::transport::smtp::client::{
     AsyncSmtpConnection, Certificate, Identity, TlsParameters, TlsVersion,
 };
 use lettre::transport::smtp::extension::ClientId;
-use md5::{Digest, Md5};
-use std::fmt;
+use md5::Md5;
 use std::time::Duration;
-
-/// Block of the hash inside HMAC-MD5.
-const MD5_BLOCK_BYTES: usize = 64;
 
 /// Why one attempt failed.
 #[derive(Debug)]
@@ -177,35 +174,9 @@ async fn cram_md5(
     let challenge = answer.first_line().unwrap_or_default().trim();
     // A challenge that is no base64 gets an answer that the server refuses.
     let challenge = BASE64.decode(challenge).unwrap_or_default();
-    let digest = Hex(hmac_md5(secret.as_bytes(), &challenge));
+    let digest = hex(&hmac::<Md5>(secret.as_bytes(), &challenge));
     let text = BASE64.encode(format!("{} {digest}", settings.username));
     connection.command(format!("{text}\r\n")).await.map(drop)
-}
-
-struct Hex([u8; 16]);
-
-impl fmt::Display for Hex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// RFC 2104 with MD5.
-fn hmac_md5(key: &[u8], message: &[u8]) -> [u8; 16] {
-    let hashed: [u8; 16];
-    let key = if key.len() > MD5_BLOCK_BYTES {
-        hashed = Md5::digest(key).into();
-        hashed.as_slice()
-    } else {
-        key
-    };
-    let padded = |pad: u8| {
-        let tail = std::iter::repeat_n(0, MD5_BLOCK_BYTES - key.len());
-        key.iter().copied().chain(tail).map(|byte| byte ^ pad).collect::<Vec<_>>()
-    };
-    let inner: [u8; 16] =
-        Md5::new().chain_update(padded(0x36)).chain_update(message).finalize().into();
-    Md5::new().chain_update(padded(0x5c)).chain_update(inner).finalize().into()
 }
 
 fn is_local(host: &str) -> bool {
@@ -264,17 +235,5 @@ fn pem(
         (Some(text), _) => Ok(Some(text.to_owned())),
         (None, Some(path)) => outside.read_text(path).map(Some),
         (None, None) => Ok(None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cram_md5_answers_as_in_its_rfc() {
-        // RFC 2195, section 2.
-        let digest = hmac_md5(b"tanstaaftanstaaf", b"<1896.697170952@postoffice.reston.mci.net>");
-        assert_eq!(Hex(digest).to_string(), "b913a602c7eda7a495b4e6e7334d3890");
     }
 }

@@ -1,6 +1,0 @@
-//! Syslog and the journal: known and not built, so that it is read, skipped and warned of.
-
-use crate::notify::opaque::Opaque;
-
-/// One item of `syslog_configs`.
-pub(in crate::notify) type Settings = Opaque;
