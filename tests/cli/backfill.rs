@@ -14,7 +14,6 @@ const RULES: &str = "
 groups:
 - name: g
   interval: 45s
-  labels: {group: g}
   rules:
   - {record: 'job:m:sum', expr: 'sum by (job) (m)', labels: {team: x}}
   - {record: 'm:rate', expr: 'rate(m[5m])'}
@@ -26,9 +25,9 @@ groups:
 /// Three hours of two series, with hours that end at `now`.
 fn history(now: i64) -> String {
     let mut out = "# TYPE m gauge\n".to_owned();
-    for (number, k) in ["a", "b"].iter().enumerate() {
+    for (number, k) in (0_i64..).zip(["a", "b"]) {
         for second in (now - 4 * 3600..now - 3600).step_by(15) {
-            let value = (second / 15 * (3 + number as i64)) % 17;
+            let value = (second / 15 * (3 + number)) % 17;
             writeln!(out, "m{{job=\"j{k}\",k=\"{k}\"}} {value} {second}").expect("writes");
         }
     }
@@ -69,8 +68,8 @@ fn promtool_back_fills_the_same_from_the_same_server() {
     run(&["import", "openmetrics", &om, "--url", &socket]);
     let rules = file(&server.folder, "fill.yml", RULES);
     let (start, end) = (now - 4 * 3600, now - 3600);
-    let times = [start.to_string(), end.to_string()];
-    let [from, to] = [times[0].as_str(), times[1].as_str()];
+    let times = (start.to_string(), end.to_string());
+    let (from, to) = (times.0.as_str(), times.1.as_str());
     let filling = ["import", "rules", &rules, "--start", from, "--end", to];
     let interval = ["--eval-interval", "1m"];
     let said = run(&[&filling[..], &interval, &["--url", &socket]].concat());

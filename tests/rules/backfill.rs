@@ -44,7 +44,7 @@ groups:
   limit: 3
   rules:
   - {record: 'b:limited', expr: 'm'}
-  - {record: 'b:first', expr: 'last_over_time(a:sum[5m])'}
+  - {record: 'b:first', expr: 'sum(b:limited)'}
 ";
 
 struct Scene {
