@@ -7,8 +7,8 @@ use super::route::Asked;
 use super::status;
 use crate::model::{TimeRange, Timestamp};
 use crate::wire::{
-    Error, ErrorKind, ImportPart, OtlpPartial, OtlpResponse, RawWrite, Readiness, WriteOutcome,
-    Written,
+    BackfillRequest, BackfillStep, Error, ErrorKind, ImportPart, OtlpPartial, OtlpResponse,
+    RawWrite, Readiness, WriteOutcome, Written,
 };
 use prost::Message as _;
 use std::collections::BTreeMap;
@@ -94,6 +94,21 @@ pub(super) fn import(asked: &Asked) -> Result<Response, Error> {
         _ => return Err(Error::bad_data("import and part go together")),
     };
     Ok(success(asked.core().import(asked.request.body.clone(), part)?))
+}
+
+/// Begins to evaluate recording rules over stored history; the request is JSON.
+pub(super) fn backfill(asked: &Asked) -> Result<Response, Error> {
+    check_admin(asked)?;
+    let request: BackfillRequest = serde_json::from_slice(&asked.request.body)
+        .map_err(|err| Error::bad_data(format!("cannot read the request: {err}")))?;
+    Ok(success(asked.core().backfill(&BackfillStep::Begin(request))?))
+}
+
+/// How far it is; answered at its end, or in a second.
+pub(super) fn backfill_progress(asked: &Asked) -> Result<Response, Error> {
+    check_admin(asked)?;
+    let id = asked.params.get("id").ok_or_else(|| Error::bad_data("no id parameter provided"))?;
+    Ok(success(asked.core().backfill(&BackfillStep::Look(id.to_owned()))?))
 }
 
 /// Source: prometheus, web/api/v1/api.go (deleteSeries).

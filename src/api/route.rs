@@ -123,6 +123,8 @@ static ROUTES: &[Route] = &[
     change("/api/v1/otlp/v1/metrics", POST, Lane::Cheap, lifecycle::otlp_write),
     change("/api/v1/admin/tsdb/compact", POST_PUT, Lane::Heavy, lifecycle::compact),
     change("/api/v1/import/openmetrics", POST, Lane::Heavy, lifecycle::import),
+    change("/api/v1/watchbell/backfill", POST, Lane::Heavy, lifecycle::backfill),
+    read("/api/v1/watchbell/backfill", GET, Lane::Wait, lifecycle::backfill_progress),
     read("/api/v1/watchbell/storage", GET, Lane::Heavy, status::storage),
     change("/api/v1/admin/tsdb/delete_series", POST_PUT, Lane::Heavy, lifecycle::delete_series),
     change(

@@ -719,6 +719,8 @@ pub(super) enum ImportKind {
         #[command(flatten)]
         store: StoreChoice,
     },
+    /// What recording rules would have written over stored history
+    Rules(super::backfill::BackfillFlags),
 }
 
 /// Which store is meant.

@@ -2,7 +2,7 @@
 
 use super::flags::{ImportKind, StoreChoice};
 use super::teller::Teller;
-use super::{Status, server, store};
+use super::{Status, backfill, server, store};
 use crate::exposition::Format;
 use crate::ingest::import::{self, ImportError, Progress};
 use crate::ingest::limits::SafetyLimits;
@@ -21,7 +21,10 @@ const PART_BYTES: u64 = 8 << 20;
 
 /// Imports the file that the flags name.
 pub(super) fn run(kind: &ImportKind) -> anyhow::Result<Status> {
-    let ImportKind::Openmetrics { file, store: choice } = kind;
+    let (file, choice) = match kind {
+        ImportKind::Openmetrics { file, store } => (file, store),
+        ImportKind::Rules(flags) => return backfill::run(flags),
+    };
     let (text, bytes) = open(file)?;
     let mut teller = Teller::on_terminal();
     let mut tell = |progress: Progress| teller.tell(|elapsed| shown(progress, bytes, elapsed));

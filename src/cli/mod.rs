@@ -6,6 +6,7 @@
 
 mod alerts;
 mod ask;
+mod backfill;
 mod check;
 mod explain;
 mod flags;

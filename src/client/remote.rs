@@ -10,14 +10,14 @@ use crate::sys::settings::HttpClientSettings;
 use crate::sys::tasks::BlockingRuntime;
 use crate::wire::{
     ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer,
-    AlertsAnswer, Answer, BuildInfo, Call, Changes, ConfigAnswer, Core, Detail, Error, ErrorKind,
-    ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery,
-    MatcherForm, MetadataEntry, MetadataRequest, OtlpOutcome, OtlpResponse, PostableAlert,
-    PostableSilence, ProbeRequest, PushGroup, PushVerb, QueryData, QueryStats, RangeQuery, RawPush,
-    RawWrite, Readiness, ReceiverForm, RelabelSteps, RuleKind, RulesAnswer, RulesRequest,
-    RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetMetadata, TargetMetadataRequest,
-    TargetState, TargetsAnswer, TopQueries, TsdbStatus, WalReplay, WatchStatus, WriteOutcome,
-    Written,
+    AlertsAnswer, Answer, BackfillAnswer, BackfillStep, BuildInfo, Call, Changes, ConfigAnswer,
+    Core, Detail, Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer,
+    ImportPart, InstantQuery, MatcherForm, MetadataEntry, MetadataRequest, OtlpOutcome,
+    OtlpResponse, PostableAlert, PostableSilence, ProbeRequest, PushGroup, PushVerb, QueryData,
+    QueryStats, RangeQuery, RawPush, RawWrite, Readiness, ReceiverForm, RelabelSteps, RuleKind,
+    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport,
+    TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TopQueries, TsdbStatus,
+    WalReplay, WatchStatus, WriteOutcome, Written,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -568,6 +568,19 @@ impl Core for Remote {
         }
         let call = Call::with_timeout(IMPORT);
         Ok(self.prometheus.envelope(&call, ask)?.data)
+    }
+
+    fn backfill(&self, step: &BackfillStep) -> Result<BackfillAnswer, Error> {
+        let path = "/api/v1/watchbell/backfill";
+        let ask = match step {
+            BackfillStep::Begin(request) => {
+                let body = serde_json::to_vec(request);
+                let body = body.map_err(|err| Error::internal(err.to_string()))?;
+                Ask::post(path, "application/json", body)
+            }
+            BackfillStep::Look(id) => Ask::get(path, Params::default().with("id", id)),
+        };
+        Ok(self.prometheus.envelope(&Call::with_timeout(ADMIN), ask)?.data)
     }
 
     fn delete_series(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<(), Error> {

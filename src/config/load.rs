@@ -235,6 +235,23 @@ pub(super) fn checked_rules(
     if faults.is_empty() { Ok((source, rules)) } else { Err(Error::of(faults)) }
 }
 
+/// Reads and checks the text of a rule file; its groups, in order.
+///
+/// # Errors
+/// Every fault of the text.
+pub fn parse_rules(
+    file: &Path,
+    text: &str,
+    features: &Features,
+) -> Result<Vec<LoadedGroup>, Error> {
+    let language = RuleLanguage { features: *features, ..RuleLanguage::default() };
+    let reading = RuleReading { language, ..RuleReading::default() };
+    let (_, rules) = checked_rules(file, text, &reading)?;
+    let mut groups = Vec::new();
+    add_groups(&mut groups, &file.display().to_string(), rules);
+    Ok(groups)
+}
+
 /// The text of a file.
 pub(super) fn read(file: &Path) -> Result<String, Error> {
     std::fs::read_to_string(file).map_err(|err| {

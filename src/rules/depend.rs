@@ -5,7 +5,8 @@
 
 use super::rule::Rule;
 use crate::model::{METRIC_NAME, Matcher};
-use crate::promql::syntax::{self, Features, VectorSelector};
+use crate::promql::syntax::{self, Expr, Features, VectorSelector};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Threads that the independent rules of all groups may take beside those of their groups.
@@ -81,6 +82,15 @@ fn reads((place, rule): (usize, &Rule), rules: &[Rule]) -> Option<Vec<usize>> {
         read.extend(before.filter(|(_, other)| is_read(other)).map(|(place, _)| place));
     }
     Some(read)
+}
+
+/// Whether the expression may read a series of one of these names.
+pub(super) fn may_read(expr: &Expr, names: &BTreeSet<String>) -> bool {
+    let reads = |selector: &VectorSelector| match name_of(selector) {
+        Some(name) => names.iter().any(|one| name.matches_value(one)),
+        None => !names.is_empty(),
+    };
+    syntax::selectors(expr).into_iter().any(reads)
 }
 
 fn name_of(selector: &VectorSelector) -> Option<Matcher> {

@@ -4,7 +4,8 @@
 //! and what must survive a restart. Start reading at `group.rs` (what stays), then `evaluation.rs`
 //! (one evaluation), `alert.rs` (the life of an alert) and `record.rs`.
 //!
-//! `unittest` runs groups over given samples and compares what comes out.
+//! `unittest` runs groups over given samples and compares what comes out; `backfill` runs
+//! recording rules over stored history.
 //!
 //! A `Group` decides and holds no task: `service` calls it when its time has come, carries the
 //! alerts on and keeps the records.
@@ -12,6 +13,7 @@
 //! Never: tasks, HTTP, routing of alerts, the time of day (it is an argument).
 
 mod alert;
+mod backfill;
 mod check;
 pub mod config;
 mod depend;
@@ -27,6 +29,7 @@ mod state;
 pub mod unittest;
 mod view;
 
+pub use backfill::{Backfill, BackfillError, BackfillFailure, Backfilled, Progress};
 pub use check::{RuleLanguage, check, check_with};
 pub use depend::Slots;
 pub use error::RuleError;

@@ -20,12 +20,7 @@ pub(super) fn apply(
     let mut seen = BTreeSet::new();
     let mut out = Vec::with_capacity(result.len());
     for sample in result {
-        let mut builder = sample.labels.to_builder();
-        builder.set(METRIC_NAME, name);
-        for (name, value) in labels {
-            builder.set(name, value);
-        }
-        let series = builder.build();
+        let series = named(name, labels, &sample.labels);
         if !seen.insert(series.clone()) {
             return Err(RuleError::Duplicate { kind: "rule" });
         }
@@ -36,4 +31,14 @@ pub(super) fn apply(
         return Err(RuleError::Limit { limit, found, what: "series" });
     }
     Ok(out)
+}
+
+/// The recorded series of one of the result's.
+pub(super) fn named(name: &str, labels: &BTreeMap<String, String>, of: &Labels) -> Labels {
+    let mut builder = of.to_builder();
+    builder.set(METRIC_NAME, name);
+    for (name, value) in labels {
+        builder.set(name, value);
+    }
+    builder.build()
 }

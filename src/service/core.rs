@@ -13,14 +13,14 @@ use crate::promql::syntax;
 use crate::sys::process;
 use crate::wire::{
     ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagerTarget,
-    AlertmanagersAnswer, AlertsAnswer, Answer, BuildInfo, Call, Changes, ClusterStatus,
-    ConfigAnswer, ConfigText, Core, Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert,
-    ImportAnswer, ImportPart, InstantQuery, MetadataEntry, MetadataRequest, OtlpOutcome,
-    PROMETHEUS_VERSION, PostableAlert, PostableSilence, ProbeRequest, PushGroup, QueryData,
-    RangeQuery, RawPush, RawWrite, Readiness, ReceiverForm, ReceiverStatus, RelabelSteps,
-    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport,
-    StorageStatus, TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TopQueries,
-    TsdbStatus, VersionInfo, WalReplay, WatchStatus, WriteOutcome,
+    AlertmanagersAnswer, AlertsAnswer, Answer, BackfillAnswer, BackfillStep, BuildInfo, Call,
+    Changes, ClusterStatus, ConfigAnswer, ConfigText, Core, Error, ErrorKind, ExemplarQuery,
+    ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery, MetadataEntry,
+    MetadataRequest, OtlpOutcome, PROMETHEUS_VERSION, PostableAlert, PostableSilence, ProbeRequest,
+    PushGroup, QueryData, RangeQuery, RawPush, RawWrite, Readiness, ReceiverForm, ReceiverStatus,
+    RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
+    StorageReport, StorageStatus, TargetMetadata, TargetMetadataRequest, TargetState,
+    TargetsAnswer, TopQueries, TsdbStatus, VersionInfo, WalReplay, WatchStatus, WriteOutcome,
 };
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -383,6 +383,10 @@ impl Core for Service {
             None => self.import_whole(storage, &text),
             Some(part) => self.import_part(storage, text, part),
         }
+    }
+
+    fn backfill(&self, step: &BackfillStep) -> Result<BackfillAnswer, Error> {
+        self.backfill_step(self.running()?, step)
     }
 
     fn delete_series(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<(), Error> {

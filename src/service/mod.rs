@@ -8,6 +8,7 @@
 
 mod active;
 mod alerting;
+mod backfilling;
 mod core;
 mod error;
 mod explaining;

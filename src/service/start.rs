@@ -3,6 +3,7 @@
 
 use super::active::Active;
 use super::alerting::{self, Alerting};
+use super::backfilling::Backfills;
 use super::error::Error;
 use super::forwarding::Forwarding;
 use super::importing::Imports;
@@ -84,6 +85,7 @@ pub struct Service {
     pub(super) config: ArcSwap<Loaded>,
     parts: OnceLock<Parts>,
     pub(super) imports: Imports,
+    pub(super) backfills: Backfills,
     /// One reload at a time.
     reloading: Mutex<()>,
     /// What the sockets have to tell.
@@ -136,6 +138,7 @@ impl Service {
             config: ArcSwap::from_pointee(loaded),
             parts: OnceLock::new(),
             imports: Imports::default(),
+            backfills: Backfills::default(),
             reloading: Mutex::new(()),
             notices: Mutex::default(),
             local: Arc::default(),

@@ -256,6 +256,11 @@ impl Storage {
         self.head.set_memory_short(is_short);
     }
 
+    /// Samples before this are dropped for their age; `None` where none are.
+    pub fn oldest_kept(&self, now: Timestamp) -> Option<Timestamp> {
+        self.config().retention().time.map(|time| now.minus(time))
+    }
+
     /// How it does.
     pub fn status(&self) -> Status {
         let facts = self.head.facts();

@@ -2,14 +2,14 @@
 
 use super::{
     Account, AckRequest, ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus,
-    AlertmanagersAnswer, AlertsAnswer, BuildInfo, Changes, ConfigAnswer, Drill, Error,
-    ExemplarQuery, ExemplarSeries, GettableAlert, GroupingPreview, GroupingRequest, HistoryAnswer,
-    HistoryRequest, ImportAnswer, ImportPart, InstantQuery, IntegrationTest, MetadataEntry,
-    MetadataRequest, PostableAlert, PostableSilence, PushGroup, QueryData, RangeQuery, RawPush,
-    ReceiverForm, ReceiverTest, RelabelSteps, RouteTest, RouteTestRequest, RulesAnswer,
-    RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetMetadata,
-    TargetMetadataRequest, TargetState, TargetsAnswer, TopQueries, TsdbStatus, WalReplay,
-    WatchStatus,
+    AlertmanagersAnswer, AlertsAnswer, BackfillAnswer, BackfillStep, BuildInfo, Changes,
+    ConfigAnswer, Drill, Error, ExemplarQuery, ExemplarSeries, GettableAlert, GroupingPreview,
+    GroupingRequest, HistoryAnswer, HistoryRequest, ImportAnswer, ImportPart, InstantQuery,
+    IntegrationTest, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, PushGroup,
+    QueryData, RangeQuery, RawPush, ReceiverForm, ReceiverTest, RelabelSteps, RouteTest,
+    RouteTestRequest, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
+    StorageReport, TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TopQueries,
+    TsdbStatus, WalReplay, WatchStatus,
 };
 use crate::model::{Labels, Matcher, TimeRange};
 use std::any::Any;
@@ -300,6 +300,10 @@ pub trait Core: Send + Sync + fmt::Debug {
     /// Stores a history of any age: OpenMetrics text, whole or as one part of several, of which
     /// all or none are stored. The answer to a part that is not the last counts samples so far.
     fn import(&self, text: Vec<u8>, part: Option<ImportPart>) -> Result<ImportAnswer, Error>;
+    /// Evaluates recording rules over stored history: begins, or says how far it is.
+    fn backfill(&self, _step: &BackfillStep) -> Result<BackfillAnswer, Error> {
+        Err(Error::not_offered("back-filling of rules"))
+    }
     /// Deletes the samples in `range` of all series that one of `selectors` selects.
     fn delete_series(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<(), Error>;
     /// Gives back the room of deleted samples; answers when done.

@@ -7,6 +7,7 @@
 
 mod alerting;
 mod alertmanager;
+mod backfill;
 mod core;
 mod error;
 mod explain;
@@ -26,6 +27,9 @@ pub use alertmanager::{
     AlertFilter, AlertGroup, AlertmanagerStatus, ClusterStatus, ConfigText, GettableAlert,
     GettableAlertStatus, MatcherForm, PostableAlert, PostableSilence, ReceiverForm, ReceiverName,
     SilenceForm, SilenceStatus, VersionInfo,
+};
+pub use backfill::{
+    BackfillAnswer, BackfillFailureForm, BackfillRequest, BackfillStep, RuleFileText,
 };
 pub use core::{
     Answer, Call, Core, Hurry, Kept, OtlpOutcome, ProbeRequest, RawWrite, Readiness, WriteOutcome,

@@ -1,6 +1,7 @@
 //! The binary from outside: arguments in; standard output, standard error and exit status out.
 
 mod alerts;
+mod backfill;
 mod check;
 #[path = "../service/programs.rs"]
 #[expect(dead_code, reason = "only the service's tests run agents and Prometheus")]

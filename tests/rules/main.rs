@@ -8,6 +8,7 @@
     reason = "an answer that is shorter than expected stops the test"
 )]
 
+mod backfill;
 mod both;
 mod corpus;
 mod random;
