@@ -4,12 +4,14 @@
 //!
 //! Never: behaviour of its own beyond asking and printing.
 
+mod acks;
 mod alerts;
 mod ask;
 mod check;
 mod explain;
 mod flags;
 mod fsck;
+mod happened;
 mod history;
 mod matchers;
 mod output;

@@ -6,7 +6,9 @@
 //!
 //! Never: HTTP, screens, flags.
 
+mod acking;
 mod active;
+mod alert_metrics;
 mod alerting;
 mod core;
 mod error;
@@ -15,6 +17,7 @@ mod forms;
 mod forwarding;
 mod gate;
 mod hints;
+mod history;
 mod importing;
 mod keeping;
 mod lanes;
@@ -32,6 +35,7 @@ mod rule_history;
 mod ruling;
 mod scraping;
 mod start;
+mod trying;
 mod workers;
 
 pub use error::Error;
