@@ -222,6 +222,24 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// A delivery that only tries an integration out. Its number is none of a real one's, and so
+    /// is its key.
+    pub fn trial(
+        number: u64,
+        integration: &IntegrationId,
+        notification: Notification,
+        deadline: Duration,
+    ) -> Self {
+        Self {
+            id: DeliveryId(number | (1 << 63)),
+            integration: integration.clone(),
+            notification,
+            data: BTreeMap::new(),
+            deadline,
+            resumed: false,
+        }
+    }
+
     /// The same for each attempt and after a restart: lets a sink drop duplicates.
     pub fn idempotency_key(&self) -> String {
         let mut hash = Sha256::new();

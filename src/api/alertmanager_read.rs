@@ -12,7 +12,7 @@ pub(super) fn status(asked: &Asked) -> Result<Response, Error> {
 }
 
 pub(super) fn receivers(asked: &Asked) -> Result<Response, Error> {
-    Ok(json(200, &asked.core().receivers(&[])?))
+    Ok(json(200, &asked.core().receivers(&matchers(asked, "receiver_matchers")?)?))
 }
 
 pub(super) fn alerts(asked: &Asked) -> Result<Response, Error> {
@@ -24,7 +24,7 @@ pub(super) fn groups(asked: &Asked) -> Result<Response, Error> {
 }
 
 pub(super) fn silences(asked: &Asked) -> Result<Response, Error> {
-    let mut found = asked.core().silences(&matchers(asked)?)?;
+    let mut found = asked.core().silences(&matchers(asked, "filter")?)?;
     for state in ["active", "expired", "pending"] {
         if asked.params.lenient_flag(state) == Some(false) {
             found.retain(|silence| silence.status.state != state);
@@ -58,17 +58,24 @@ fn filter(asked: &Asked) -> Result<AlertFilter, Error> {
         inhibited: flag("inhibited"),
         muted: flag("muted"),
         unprocessed: flag("unprocessed"),
-        matchers: matchers(asked)?,
+        matchers: matchers(asked, "filter")?,
         receiver,
-        ..AlertFilter::default()
+        receiver_matchers: matchers(asked, "receiver_matchers")?,
     })
 }
 
-fn matchers(asked: &Asked) -> Result<Vec<Matcher>, Error> {
-    let mut all = Vec::new();
+/// All matchers of a parameter, each of which is one.
+pub(super) fn matchers(asked: &Asked, name: &'static str) -> Result<Vec<Matcher>, Error> {
     // The client library's spelling and the specification's.
-    for text in asked.params.all("filter").chain(asked.params.all("filter[]")) {
-        all.extend(asked.core().parse_alert_matchers(text)?);
-    }
-    Ok(all)
+    let listed = format!("{name}[]");
+    let texts = asked.params.all(name).chain(asked.params.all(&listed));
+    let read = |text| {
+        asked.core().parse_alert_matcher(text).map_err(|err| match name {
+            "receiver_matchers" => {
+                Error::bad_data(format!("failed to parse receiver_matchers param: {}", err.message))
+            }
+            _ => err,
+        })
+    };
+    texts.map(read).collect()
 }

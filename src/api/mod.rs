@@ -25,6 +25,7 @@ mod series;
 pub mod socket;
 mod status;
 pub mod tcp;
+mod watch;
 
 pub use message::{Origin, Request, Response};
 pub use route::handle;

@@ -7,6 +7,7 @@ use super::message::{Origin, Request, Response};
 use super::params::{Params, unescape};
 use super::{
     Api, alertmanager, alertmanager_read, lifecycle, pages, probe, push, query, series, status,
+    watch,
 };
 use crate::sys::tasks;
 use crate::wire::{Call, Core, Error, ErrorKind, Readiness};
@@ -137,6 +138,10 @@ static ROUTES: &[Route] = &[
     read("/api/v1/watchbell/hints", GET_POST, Lane::Heavy, query::hints),
     early("/api/v1/watchbell/status", GET, status::watch_status),
     read("/api/v1/watchbell/alerts", GET, Lane::Cheap, status::watch_alerts),
+    read("/api/v1/watchbell/history", GET, Lane::Heavy, watch::history),
+    change("/api/v1/watchbell/ack", POST, Lane::Cheap, watch::acknowledge),
+    change("/api/v1/watchbell/ack/:id", DELETE, Lane::Cheap, watch::withdraw_ack),
+    change("/api/v1/watchbell/receivers/:name/test", POST, Lane::Heavy, watch::test_receiver),
     early("/api/v1/watchbell/matchers", GET, status::watch_matchers),
     read("/api/v1/watchbell/active_queries", GET, Lane::Cheap, status::active_queries),
     read("/api/v1/watchbell/top_queries", GET, Lane::Cheap, status::top_queries),

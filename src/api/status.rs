@@ -191,12 +191,15 @@ pub(super) fn watch_changes(asked: &Asked) -> Result<Response, Error> {
 
 /// A selector or an alert filter taken apart: `client` has no parser of its own.
 pub(super) fn watch_matchers(asked: &Asked) -> Result<Response, Error> {
-    let found = match (asked.params.get("selector"), asked.params.get("filter")) {
-        (Some(selector), _) => asked.core().parse_matchers(selector)?,
-        (None, Some(filter)) => asked.core().parse_alert_matchers(filter)?,
-        (None, None) => {
-            return Err(Error::bad_data("no selector and no filter parameter provided"));
-        }
+    let (core, params) = (asked.core(), &asked.params);
+    let found = if let Some(selector) = params.get("selector") {
+        core.parse_matchers(selector)?
+    } else if let Some(filter) = params.get("filter") {
+        core.parse_alert_matchers(filter)?
+    } else if let Some(matcher) = params.all("matcher").next() {
+        vec![core.parse_alert_matcher(matcher)?]
+    } else {
+        return Err(Error::bad_data("no selector, filter or matcher parameter provided"));
     };
     Ok(success(found.iter().map(MatcherForm::from).collect::<Vec<_>>()))
 }

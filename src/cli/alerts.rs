@@ -3,7 +3,7 @@
 //! The exit status says what fires, so a script needs no other answer; a wrong argument is 64.
 
 use super::flags::{OutputForm, ServerChoice, StatusForm};
-use super::{Status, Usage, matchers, output, server, why};
+use super::{Status, Usage, acks, happened, matchers, output, server, why};
 use crate::model::{Matcher, Regex, Timestamp, printable};
 use crate::sys::clock::{Clock as _, SystemClock};
 use crate::tui::{AlertView, Alerts, Severity, state_word};
@@ -58,6 +58,32 @@ enum AlertsQuestion {
     /// Say why an alert was told, was not, or does not fire; watchbell why for short
     #[command(after_help = WHY_HELP)]
     Why(WhichFlags),
+    /// Say that somebody works on alerts: they are not told again until something new comes
+    #[command(after_help = "Examples:\n  watchbell alerts ack 5f3759df8ac56cc5 -c 'disk \
+                      ordered'\n  watchbell alerts ack DiskFull instance=db-1 -a ops\n\nMatchers \
+                      mean all firing alerts that have these labels. It ends when the alert \
+                      does.\nExit status: 0 done, 3 the server cannot be asked or cannot store it, \
+                      64 no such alert fires.")]
+    Ack(acks::AckFlags),
+    /// Take an acknowledgement back
+    #[command(
+        after_help = "Example:\n  watchbell alerts unack 5f3759df8ac56cc5\n\nExit status: 0 \
+                      done, 3 the server cannot be asked, 64 the alert is not acknowledged."
+    )]
+    Unack(acks::UnackFlags),
+    /// Show what happened: alerts, notifications, silences, acknowledgements
+    #[command(
+        after_help = "Examples:\n  watchbell alerts history DiskFull --from 7d\n  watchbell \
+                      alerts history --kind notified -n 20\n  watchbell alerts history \
+                      --fingerprint 5f3759df8ac56cc5 -o json\n\nA notification has the labels that \
+                      all of its alerts share; --fingerprint finds it by each of them.\nExit \
+                      status: 0 shown, 3 the server cannot be asked, 64 a wrong flag."
+    )]
+    History(happened::HistoryFlags),
+    /// Print what happens, line by line, until interrupted
+    #[command(after_help = "Examples:\n  watchbell alerts tail\n  watchbell alerts tail --kind \
+                      notified -n 0")]
+    Tail(happened::TailFlags),
 }
 
 /// Examples and exit status of `watchbell why`.
@@ -164,6 +190,10 @@ pub(super) fn run(flags: &AlertsFlags) -> anyhow::Result<Status> {
         Some(AlertsQuestion::List(flags)) => list(flags),
         Some(AlertsQuestion::Show(flags)) => why::show(flags),
         Some(AlertsQuestion::Why(flags)) => why::why(flags),
+        Some(AlertsQuestion::Ack(flags)) => acks::ack(flags),
+        Some(AlertsQuestion::Unack(flags)) => acks::unack(flags),
+        Some(AlertsQuestion::History(flags)) => happened::history(flags),
+        Some(AlertsQuestion::Tail(flags)) => happened::tail(flags),
     })
 }
 

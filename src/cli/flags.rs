@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// Flags of Prometheus and Alertmanager that mean nothing here, and whether they take a value.
 /// They are accepted with one warning, so that unit files and container arguments go on working.
-pub(super) const MEANINGLESS: [(&str, bool); 21] = [
+pub(super) const MEANINGLESS: [(&str, bool); 45] = [
     ("auto-gomaxprocs", false),
     ("no-auto-gomaxprocs", false),
     ("auto-gomemlimit", false),
@@ -39,6 +39,31 @@ pub(super) const MEANINGLESS: [(&str, bool); 21] = [
     ("cluster.settle-timeout", true),
     ("alertmanager.notification-queue-capacity", true),
     ("alertmanager.timeout", true),
+    ("alertmanager.notification-batch-size", true),
+    ("alertmanager.drain-notification-queue-on-shutdown", false),
+    ("no-alertmanager.drain-notification-queue-on-shutdown", false),
+    ("alerts.gc-interval", true),
+    ("data.maintenance-interval", true),
+    ("dispatch.maintenance-interval", true),
+    // Upstream waits for alerts to be sent again after a start; here they are still known.
+    ("dispatch.start-delay", true),
+    ("web.get-concurrency", true),
+    ("web.timeout", true),
+    ("cluster.peer-timeout", true),
+    ("cluster.peers-resolve-timeout", true),
+    ("cluster.gossip-interval", true),
+    ("cluster.pushpull-interval", true),
+    ("cluster.tcp-timeout", true),
+    ("cluster.probe-timeout", true),
+    ("cluster.probe-interval", true),
+    ("cluster.reconnect-interval", true),
+    ("cluster.reconnect-timeout", true),
+    ("cluster.tls-config", true),
+    ("cluster.label", true),
+    ("cluster.peer-name", true),
+    ("cluster.allow-insecure-public-advertise-address-discovery", false),
+    ("log.silences", false),
+    ("no-log.silences", false),
 ];
 
 /// Takes the meaningless flags out of the arguments; returns what is left and their names.
@@ -352,6 +377,15 @@ pub(super) struct ServerFlags {
     /// How long notifications and ended silences are kept
     #[arg(long = "data.retention", value_name = "TIME", default_value = "120h", value_parser = span)]
     pub data_retention: Duration,
+    /// Silences that are kept, ended ones included; 0 for no limit
+    #[arg(long = "silences.max-silences", value_name = "COUNT", default_value_t = 0)]
+    pub silences_max: usize,
+    /// Bytes of one silence; 0 for no limit
+    #[arg(long = "silences.max-silence-size-bytes", value_name = "COUNT", default_value_t = 0)]
+    pub silence_bytes_max: usize,
+    /// Firing alerts of one name; 0 for no limit
+    #[arg(long = "alerts.per-alertname-limit", value_name = "COUNT", default_value_t = 0)]
+    pub alerts_per_name_max: usize,
     /// Features to switch on, separated by commas; may stand more than once
     #[arg(long = "enable-feature", value_name = "NAMES", value_delimiter = ',')]
     pub features: Vec<String>,
@@ -809,6 +843,22 @@ mod tests {
         assert_eq!(flags.storage_path, Some(PathBuf::from("/data")));
         assert_eq!(flags.features, ["a", "b"]);
         assert!(flags.lifecycle && !flags.admin);
+    }
+
+    #[test]
+    fn alertmanager_command_lines_work() {
+        let args = "watchbell serve --silences.max-silences=7 --silences.max-silence-size-bytes=8 \
+                    --alerts.per-alertname-limit=9 --cluster.peer-timeout 15s --log.silences \
+                    --dispatch.start-delay=1m --web.get-concurrency=0";
+        let args = args.split_whitespace().map(str::to_owned).collect();
+        let (kept, dropped) = without_meaningless(args);
+        let expected =
+            ["cluster.peer-timeout", "log.silences", "dispatch.start-delay", "web.get-concurrency"];
+        assert_eq!(dropped, expected);
+        let cli = Cli::try_parse_from(kept).expect("parses");
+        let Some(Command::Serve(flags)) = cli.command else { panic!("not serve") };
+        let limits = (flags.silences_max, flags.silence_bytes_max, flags.alerts_per_name_max);
+        assert_eq!(limits, (7, 8, 9));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //!
 //! Never: behaviour of its own beyond asking and printing.
 
+mod acks;
 mod alerts;
 mod ask;
 mod backfill;
@@ -11,6 +12,7 @@ mod check;
 mod explain;
 mod flags;
 mod fsck;
+mod happened;
 mod history;
 mod matchers;
 mod output;

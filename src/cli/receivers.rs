@@ -1,8 +1,8 @@
 //! `watchbell receivers`: who is told, and whether it works.
 
 use super::flags::{ServerChoice, StatusForm};
-use super::{Status, output, server};
-use crate::wire::{ReceiverStatus, rfc3339};
+use super::{Status, matchers, output, server};
+use crate::wire::{IntegrationTest, ReceiverStatus, ReceiverTest, rfc3339};
 use clap::{Args, Subcommand};
 use std::io::{self, Write as _};
 
@@ -29,6 +29,41 @@ enum ReceiversQuestion {
                       2 a wrong flag."
     )]
     List(ListFlags),
+    /// Send a message that says TEST through a receiver
+    #[command(
+        after_help = "Examples:\n  watchbell receivers test team-db\n  watchbell receivers test \
+                      team-db --integration slack\n  watchbell receivers test team-db -o json\n\n\
+                      Each integration tries once. Incidents that the test opens are closed at \
+                      once.\nExit status: 0 all of them took it, 1 one did not, or the server \
+                      cannot be asked, 2 a wrong flag."
+    )]
+    Test(TestFlags),
+}
+
+/// Flags of `watchbell receivers test`.
+#[derive(Clone, Debug, Args)]
+struct TestFlags {
+    /// The receiver
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Only integrations of this kind, such as slack
+    #[arg(long, value_name = "KIND")]
+    integration: Option<String>,
+    /// Only the one at this place among those of its kind, from 0
+    #[arg(long, value_name = "NUMBER")]
+    index: Option<u32>,
+    /// Send the end of an alert
+    #[arg(long)]
+    resolved: bool,
+    /// A label of the test's alert
+    #[arg(short, long = "label", value_name = "NAME=VALUE")]
+    labels: Vec<String>,
+    /// Which server
+    #[command(flatten)]
+    server: ServerChoice,
+    /// How the answer looks
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    output: StatusForm,
 }
 
 /// Flags of `watchbell receivers list`.
@@ -47,6 +82,7 @@ pub(super) fn run(flags: &ReceiversFlags) -> anyhow::Result<Status> {
     let flags = match &flags.question {
         None => &flags.list,
         Some(ReceiversQuestion::List(flags)) => flags,
+        Some(ReceiversQuestion::Test(flags)) => return test(flags),
     };
     let core = server::connect_alerting(&flags.server)?;
     // Receivers without an integration have no state, but a name.
@@ -81,6 +117,37 @@ pub(super) fn run(flags: &ReceiversFlags) -> anyhow::Result<Status> {
         writeln!(io::stderr(), "no receivers")?;
     }
     let fails = found.iter().any(|one| one.failing_since.is_some());
+    Ok(if fails { Status::Wrong } else { Status::Fine })
+}
+
+fn test(flags: &TestFlags) -> anyhow::Result<Status> {
+    let asked = ReceiverTest {
+        receiver: flags.name.clone(),
+        integration: flags.integration.clone(),
+        index: flags.index,
+        resolved: flags.resolved,
+        labels: matchers::labels(&flags.labels)?,
+        ..ReceiverTest::default()
+    };
+    let told = server::connect(&flags.server)?.test_receiver(&asked)?;
+    let mut out = io::stdout().lock();
+    match flags.output {
+        StatusForm::Json => output::json(&told, &mut out)?,
+        StatusForm::Table => {
+            let row = |one: &IntegrationTest| {
+                vec![
+                    format!("{}[{}]", one.integration, one.index),
+                    if one.error.is_some() { "failed" } else { "ok" }.to_owned(),
+                    one.code.map_or("-".to_owned(), |code| code.to_string()),
+                    format!("{} ms", one.took_ms),
+                    one.error.clone().unwrap_or_else(|| one.answer.clone()),
+                ]
+            };
+            let rows: Vec<_> = told.iter().map(row).collect();
+            output::columns(&["BY", "TEST", "CODE", "TOOK", "SAID"], &rows, &mut out)?;
+        }
+    }
+    let fails = told.iter().any(|one| one.error.is_some());
     Ok(if fails { Status::Wrong } else { Status::Fine })
 }
 

@@ -2,6 +2,7 @@
 
 use super::Status;
 use super::flags::{LogFormat, LogLevel, ServerFlags};
+use crate::alerts::Limits as AlertLimits;
 use crate::app::{self, Options, Settings, WalSync};
 use crate::model::duration;
 use crate::sys::log::{Destination, LogSettings};
@@ -51,6 +52,11 @@ pub(super) fn settings(
         rule_concurrency: flags.rule_concurrency.max(1),
         data_retention: flags.data_retention,
         limits: flags.limits(),
+        alert_limits: AlertLimits {
+            silences_max: flags.silences_max,
+            silence_bytes_max: flags.silence_bytes_max,
+            alerts_per_name_max: flags.alerts_per_name_max,
+        },
         features: flags.features.clone(),
         flags: flag_page(flags),
         warnings,
@@ -137,6 +143,9 @@ fn flag_page(flags: &ServerFlags) -> BTreeMap<String, String> {
         ("rules.alert.for-grace-period", duration::format(flags.grace_period)),
         ("rules.max-concurrent-evals", flags.rule_concurrency.to_string()),
         ("data.retention", duration::format(flags.data_retention)),
+        ("silences.max-silences", flags.silences_max.to_string()),
+        ("silences.max-silence-size-bytes", flags.silence_bytes_max.to_string()),
+        ("alerts.per-alertname-limit", flags.alerts_per_name_max.to_string()),
         ("scrape.max-body-bytes", flags.body_max.to_string()),
         ("scrape.max-samples", flags.samples_max.to_string()),
         ("scrape.max-series", flags.series_max.to_string()),

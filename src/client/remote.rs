@@ -9,18 +9,19 @@ use crate::sys::http::{Http, Method};
 use crate::sys::settings::HttpClientSettings;
 use crate::sys::tasks::BlockingRuntime;
 use crate::wire::{
-    ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagersAnswer,
-    AlertsAnswer, Answer, BackfillAnswer, BackfillStep, BuildInfo, Call, Changes, ConfigAnswer,
-    Core, Detail, Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert, ImportAnswer,
-    ImportPart, InstantQuery, MatcherForm, MetadataEntry, MetadataRequest, OtlpOutcome,
-    OtlpResponse, PostableAlert, PostableSilence, ProbeRequest, PushGroup, PushVerb, QueryData,
-    QueryStats, RangeQuery, RawPush, RawWrite, Readiness, ReceiverForm, RelabelSteps, RuleKind,
+    AckRequest, ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus,
+    AlertmanagersAnswer, AlertsAnswer, Answer, BackfillAnswer, BackfillStep, BuildInfo, Call,
+    Changes, ConfigAnswer, Core, Detail, Error, ErrorKind, ExemplarQuery, ExemplarSeries,
+    GettableAlert, HistoryAnswer, HistoryRequest, ImportAnswer, ImportPart, InstantQuery,
+    IntegrationTest, MatcherForm, MetadataEntry, MetadataRequest, OtlpOutcome, OtlpResponse,
+    PostableAlert, PostableSilence, ProbeRequest, PushGroup, PushVerb, QueryData, QueryStats,
+    RangeQuery, RawPush, RawWrite, Readiness, ReceiverForm, ReceiverTest, RelabelSteps, RuleKind,
     RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport,
     TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TopQueries, TsdbStatus,
     WalReplay, WatchStatus, WriteOutcome, Written,
 };
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +36,8 @@ const QUICK: Duration = Duration::from_secs(10);
 const PROBE: Duration = Duration::from_secs(120);
 /// The last part of an import waits until its blocks are on the disk.
 const IMPORT: Duration = Duration::from_secs(600);
+/// A test of a receiver waits 8 s for its answer, and the server for a free thread.
+const TEST: Duration = Duration::from_secs(20);
 /// Readiness is asked often and must not hold a screen up.
 const READY: Duration = Duration::from_secs(1);
 /// How often a screen looks at a server that cannot tell of changes.
@@ -146,6 +149,14 @@ impl Remote {
         account.stats = stats;
         answer.account = Some(account);
         Ok(answer.map(|counted| counted.data))
+    }
+
+    /// What no other server has.
+    fn own_only(&self, what: &str) -> Result<(), Error> {
+        match self.kind()? {
+            Kind::Watchbell => Ok(()),
+            Kind::Foreign => Err(Error::not_offered(what)),
+        }
     }
 
     fn matchers(&self, params: Params) -> Result<Vec<Matcher>, Error> {
@@ -296,6 +307,12 @@ impl Core for Remote {
 
     fn parse_alert_matchers(&self, text: &str) -> Result<Vec<Matcher>, Error> {
         self.matchers(Params::default().with("filter", text))
+    }
+
+    fn parse_alert_matcher(&self, text: &str) -> Result<Matcher, Error> {
+        let found = self.matchers(Params::default().with("matcher", text))?;
+        let one = found.into_iter().next();
+        one.ok_or_else(|| Error::internal("the server read no matcher out of one"))
     }
 
     fn series(&self, call: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error> {
@@ -654,6 +671,40 @@ impl Core for Remote {
         Ok(())
     }
 
+    fn history(&self, request: &HistoryRequest) -> Result<HistoryAnswer, Error> {
+        self.own_only("history of alerts")?;
+        let params = matcher_params(Params::default(), "filter", &request.matchers)
+            .maybe("start", request.start.map(seconds))
+            .maybe("end", request.end.map(seconds))
+            .maybe("kind", request.kind.clone())
+            .maybe("fingerprint", request.fingerprint.clone())
+            .count("limit", request.limit)
+            .maybe("cursor", request.cursor.clone());
+        self.get("/api/v1/watchbell/history", params)
+    }
+
+    fn acknowledge(&self, request: &AckRequest) -> Result<usize, Error> {
+        self.own_only("acknowledgements")?;
+        let ask = json_post("/api/v1/watchbell/ack", request)?;
+        let answer: Answer<BTreeMap<String, usize>> = self.prometheus.envelope(&quick(), ask)?;
+        Ok(answer.data.get("acknowledged").copied().unwrap_or(0))
+    }
+
+    fn withdraw_ack(&self, fingerprint: &str, by: &str) -> Result<(), Error> {
+        self.own_only("acknowledgements")?;
+        let path = format!("/api/v1/watchbell/ack/{}", escaped(fingerprint));
+        let mut ask = Ask::get(&path, Params::default().with("by", by));
+        ask.method = Method::Delete;
+        self.prometheus.success(&quick(), ask)?;
+        Ok(())
+    }
+
+    fn test_receiver(&self, test: &ReceiverTest) -> Result<Vec<IntegrationTest>, Error> {
+        self.own_only("test of receivers")?;
+        let path = format!("/api/v1/watchbell/receivers/{}/test", escaped(&test.receiver));
+        Ok(self.prometheus.envelope(&Call::with_timeout(TEST), json_post(&path, test)?)?.data)
+    }
+
     fn active_queries(&self) -> Result<Vec<ActiveQuery>, Error> {
         self.get("/api/v1/watchbell/active_queries", Params::default())
     }
@@ -721,6 +772,11 @@ impl Core for Remote {
             Err(err) => Err(err),
         }
     }
+}
+
+fn json_post<'a, T: Serialize>(path: &'a str, value: &T) -> Result<Ask<'a>, Error> {
+    let body = serde_json::to_vec(value).map_err(|err| Error::internal(err.to_string()))?;
+    Ok(Ask::post(path, "application/json", body))
 }
 
 fn silence_path(id: &str) -> String {

@@ -65,12 +65,28 @@ impl Receivers {
             return DeliveryOutcome::failed(reason);
         };
         let mut outcome = DeliveryOutcome::default();
-        let failure = self.until_deadline(sender.as_ref(), delivery, &mut outcome).await;
+        let failure = self.until_deadline(sender.as_ref(), delivery, &mut outcome, false).await;
         outcome.took = self.outside.clock.elapsed().saturating_sub(started);
         outcome.error = failure.map(|(reason, class)| {
             self.metrics.failed(kind, class);
             reason
         });
+        outcome
+    }
+
+    /// Sends one delivery with a single attempt; no notification is counted.
+    pub async fn try_once(&self, delivery: &Delivery) -> DeliveryOutcome {
+        let started = self.outside.clock.elapsed();
+        let Some(sender) = self.senders.get(&delivery.integration) else {
+            return DeliveryOutcome::failed(format!(
+                "there is no integration {}",
+                delivery.integration
+            ));
+        };
+        let mut outcome = DeliveryOutcome::default();
+        let failure = self.until_deadline(sender.as_ref(), delivery, &mut outcome, true).await;
+        outcome.took = self.outside.clock.elapsed().saturating_sub(started);
+        outcome.error = failure.map(|(reason, _)| reason);
         outcome
     }
 
@@ -80,6 +96,7 @@ impl Receivers {
         sender: &dyn Sender,
         delivery: &Delivery,
         outcome: &mut DeliveryOutcome,
+        once: bool,
     ) -> Option<(String, FailureClass)> {
         let clock = &self.outside.clock;
         let mut backoff = Backoff::default();
@@ -101,6 +118,7 @@ impl Receivers {
                     return None;
                 }
                 End::Final { reason, class } => return Some((reason, class)),
+                End::Retry { reason, class, .. } if once => return Some((reason, class)),
                 End::Retry { reason, class, after } => {
                     last = Some((reason, class));
                     after.unwrap_or_else(|| backoff.pause(self.outside.entropy.next_u64()))

@@ -180,6 +180,17 @@ impl Alerting {
         self.view(|engine, now| engine.write_metrics(&self.deps.registry, now));
     }
 
+    /// Steps the engine with what somebody asks for; its answer, and why that is not stored.
+    pub(super) fn asked(self: &Arc<Self>, event: Event) -> (Option<Answer>, Option<String>) {
+        let Outcome { answer, not_stored } = self.apply(event);
+        (answer, not_stored)
+    }
+
+    /// All integrations in force.
+    pub(super) fn receivers(&self) -> Arc<Receivers> {
+        self.receivers.load_full()
+    }
+
     fn silence_answered(self: &Arc<Self>, event: Event) -> Result<SilenceId, SilenceFailure> {
         let outcome = self.apply(event);
         let Some(Answer::Silence(answer)) = outcome.answer else {

@@ -1,10 +1,10 @@
 //! Who answers what: every question of the contract, handed to the part that knows.
 
 use super::alerting::SilenceFailure;
-use super::forms;
 use super::pressure::Pressure;
 use super::queries::query_error;
 use super::start::{CONCURRENT_RULES, Parts, Service, has_feature, host_name};
+use super::{forms, history};
 use crate::alerts::SilenceError;
 use crate::alerts::matchers;
 use crate::ingest::scrape::{LocalTarget as _, printed};
@@ -12,17 +12,18 @@ use crate::model::{Labels, Matcher, Regex, SilenceId, TimeRange, Timestamp};
 use crate::promql::syntax;
 use crate::sys::process;
 use crate::wire::{
-    ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus, AlertmanagerTarget,
-    AlertmanagersAnswer, AlertsAnswer, Answer, BackfillAnswer, BackfillStep, BuildInfo, Call,
-    Changes, ClusterStatus, ConfigAnswer, ConfigText, Core, Error, ErrorKind, ExemplarQuery,
-    ExemplarSeries, GettableAlert, ImportAnswer, ImportPart, InstantQuery, MetadataEntry,
-    MetadataRequest, OtlpOutcome, PROMETHEUS_VERSION, PostableAlert, PostableSilence, ProbeRequest,
-    PushGroup, QueryData, RangeQuery, RawPush, RawWrite, Readiness, ReceiverForm, ReceiverStatus,
+    AckRequest, ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus,
+    AlertmanagerTarget, AlertmanagersAnswer, AlertsAnswer, Answer, BackfillAnswer, BackfillStep,
+    BuildInfo, Call, Changes, ClusterStatus, ConfigAnswer, ConfigText, Core, Error, ErrorKind,
+    ExemplarQuery, ExemplarSeries, GettableAlert, HistoryAnswer, HistoryRequest, ImportAnswer,
+    ImportPart, InstantQuery, IntegrationTest, MetadataEntry, MetadataRequest, OtlpOutcome,
+    PROMETHEUS_VERSION, PostableAlert, PostableSilence, ProbeRequest, PushGroup, QueryData,
+    RangeQuery, RawPush, RawWrite, Readiness, ReceiverForm, ReceiverStatus, ReceiverTest,
     RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
     StorageReport, StorageStatus, TargetMetadata, TargetMetadataRequest, TargetState,
     TargetsAnswer, TopQueries, TsdbStatus, VersionInfo, WalReplay, WatchStatus, WriteOutcome,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -170,6 +171,11 @@ impl Core for Service {
     fn parse_alert_matchers(&self, text: &str) -> Result<Vec<Matcher>, Error> {
         let mode = self.config.load().config.alertmanager.alerts.matcher_mode;
         matchers::parse_list(text, mode).map_err(Error::bad_data)
+    }
+
+    fn parse_alert_matcher(&self, text: &str) -> Result<Matcher, Error> {
+        let mode = self.config.load().config.alertmanager.alerts.matcher_mode;
+        matchers::parse_one(text, mode).map_err(Error::bad_data)
     }
 
     fn series(&self, call: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error> {
@@ -426,8 +432,14 @@ impl Core for Service {
 
     fn alertmanager_alerts(&self, filter: &AlertFilter) -> Result<Vec<GettableAlert>, Error> {
         let receiver = Self::receiver_regex(filter)?;
-        let views = self.running()?.alerting.view(|engine, now| engine.firing_alerts(now));
+        let (views, named) = self.running()?.alerting.view(|engine, now| {
+            (engine.firing_alerts(now), named(engine, &filter.receiver_matchers))
+        });
+        let goes = |view: &&crate::alerts::AlertView| {
+            view.receivers.iter().any(|name| named.contains(name))
+        };
         let wanted = views.iter().filter(|view| forms::wants(view, filter, receiver.as_ref()));
+        let wanted = wanted.filter(|view| filter.receiver_matchers.is_empty() || goes(view));
         Ok(wanted.map(forms::gettable_alert).collect())
     }
 
@@ -439,9 +451,15 @@ impl Core for Service {
 
     fn alert_groups(&self, filter: &AlertFilter) -> Result<Vec<AlertGroup>, Error> {
         let receiver = Self::receiver_regex(filter)?;
-        let groups = self.running()?.alerting.view(|engine, now| engine.alert_groups(now));
+        let (groups, named) = self.running()?.alerting.view(|engine, now| {
+            (engine.alert_groups(now), named(engine, &filter.receiver_matchers))
+        });
         let form = |view| forms::alert_group(view, filter, receiver.as_ref());
-        Ok(groups.iter().filter_map(form).collect())
+        let goes = |group: &&crate::alerts::GroupView| {
+            filter.receiver_matchers.is_empty() || named.contains(&group.receiver)
+        };
+        let meant = groups.iter().filter(goes);
+        Ok(meant.filter_map(form).collect())
     }
 
     fn silences(&self, filter: &[Matcher]) -> Result<Vec<SilenceForm>, Error> {
@@ -473,6 +491,25 @@ impl Core for Service {
     fn expire_silence(&self, id: &str) -> Result<(), Error> {
         let ended = self.running()?.alerting.expire_silence(SilenceId::from_text(id));
         ended.map(|_| ()).map_err(silence_error)
+    }
+
+    fn history(&self, request: &HistoryRequest) -> Result<HistoryAnswer, Error> {
+        let state = &self.running()?.state;
+        history::answer(request, |query| {
+            state.history_page(query).map_err(|err| Error::internal(err.to_string()))
+        })
+    }
+
+    fn acknowledge(&self, request: &AckRequest) -> Result<usize, Error> {
+        self.take_ack(request)
+    }
+
+    fn withdraw_ack(&self, fingerprint: &str, by: &str) -> Result<(), Error> {
+        self.take_ack_back(fingerprint, by)
+    }
+
+    fn test_receiver(&self, test: &ReceiverTest) -> Result<Vec<IntegrationTest>, Error> {
+        self.try_receiver(test)
     }
 
     fn active_queries(&self) -> Result<Vec<ActiveQuery>, Error> {
@@ -538,6 +575,12 @@ impl Core for Service {
     fn changes_after(&self, revision: u64, deadline: Duration) -> Result<Changes, Error> {
         Ok(Changes { revision: self.revision.wait_after(revision, deadline) })
     }
+}
+
+/// Names of the receivers whose labels all of `matchers` match.
+fn named(engine: &crate::alerts::Engine, matchers: &[Matcher]) -> BTreeSet<String> {
+    let forms = engine.receivers().iter().filter_map(|plan| forms::receiver(plan, matchers));
+    forms.map(|form| form.name).collect()
 }
 
 fn silence_error(failure: SilenceFailure) -> Error {

@@ -6,7 +6,9 @@
 //!
 //! Never: HTTP, screens, flags.
 
+mod acking;
 mod active;
+mod alert_metrics;
 mod alerting;
 mod backfilling;
 mod core;
@@ -16,6 +18,7 @@ mod forms;
 mod forwarding;
 mod gate;
 mod hints;
+mod history;
 mod importing;
 mod keeping;
 mod lanes;
@@ -33,6 +36,7 @@ mod rule_history;
 mod ruling;
 mod scraping;
 mod start;
+mod trying;
 mod workers;
 
 pub use error::Error;

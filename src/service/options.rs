@@ -59,6 +59,8 @@ pub struct Options {
     pub data_retention: Duration,
     /// What a target or a sender may bring.
     pub limits: SafetyLimits,
+    /// What people and senders may bring to the alerts.
+    pub alert_limits: crate::alerts::Limits,
     /// Features by name.
     pub features: Vec<String>,
     /// Flags and values, for the flags page.

@@ -183,6 +183,7 @@ fn options(config_file: std::path::PathBuf) -> Options {
         outage_tolerance: Duration::from_secs(3600),
         grace_period: Duration::from_secs(600),
         rule_concurrency: 2,
+        alert_limits: crate::alerts::Limits::default(),
         data_retention: Duration::from_secs(3600),
         limits: SafetyLimits::default(),
         features: Vec::new(),

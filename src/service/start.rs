@@ -2,6 +2,7 @@
 //! flow.
 
 use super::active::Active;
+use super::alert_metrics;
 use super::alerting::{self, Alerting};
 use super::backfilling::Backfills;
 use super::error::Error;
@@ -256,6 +257,9 @@ impl Service {
             let help = "Timestamp of the last successful configuration reload.";
             registry.gauge(name, help, &[]).set(self.world.clock.now().as_seconds());
         }
+        let loaded = self.config.load();
+        let config = &loaded.config.alertmanager;
+        alert_metrics::write(registry, config, succeeded, self.world.clock.now());
     }
 
     fn open_storage(&self, config: &Config) -> Result<Arc<Storage>, Error> {
@@ -521,7 +525,7 @@ fn alert_options(options: &Options) -> alerts::Options {
     alerts::Options {
         external_url: format!("{}/alertmanager", options.external_url.trim_end_matches('/')),
         retention: options.data_retention,
-        limits: alerts::Limits::default(),
+        limits: options.alert_limits.clone(),
         matcher_mode,
     }
 }

@@ -19,7 +19,7 @@ pub struct HistoryRequest {
     pub kind: Option<String>,
     /// This alert only, as 16 hex digits.
     pub fingerprint: Option<String>,
-    /// At most so many rows.
+    /// At most so many rows; 0 for as many as are answered at once.
     pub limit: usize,
     /// Where the answer before ended; what follows it is older.
     pub cursor: Option<String>,
@@ -28,6 +28,8 @@ pub struct HistoryRequest {
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HistoryRow {
+    /// Counts up in the order of writing.
+    pub id: i64,
     /// When.
     #[serde(with = "forms::time")]
     pub at: Timestamp,
@@ -47,7 +49,8 @@ pub struct HistoryRow {
 pub struct HistoryAnswer {
     /// The rows.
     pub rows: Vec<HistoryRow>,
-    /// Asks for what is older; `None` when that was all.
+    /// Asks for what is older; `None` when that was all. There may be one without any row: what
+    /// was looked through had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
@@ -72,6 +75,7 @@ pub struct AckRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReceiverTest {
     /// The receiver.
+    #[serde(default)]
     pub receiver: String,
     /// Only integrations of this kind, such as `slack`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

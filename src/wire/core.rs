@@ -224,6 +224,8 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn parse_matchers(&self, selector: &str) -> Result<Vec<Matcher>, Error>;
     /// One or more matchers in Alertmanager's grammar, such as `{a="b", c=~"d"}`; one `filter`.
     fn parse_alert_matchers(&self, text: &str) -> Result<Vec<Matcher>, Error>;
+    /// One matcher in Alertmanager's grammar, as its API takes it: without braces.
+    fn parse_alert_matcher(&self, text: &str) -> Result<Matcher, Error>;
     /// Label sets of series, sorted.
     fn series(&self, call: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error>;
     /// Label names, sorted.

@@ -264,6 +264,11 @@ impl Core for Fixture {
         inner.split(',').map(|part| one_matcher(part).ok_or_else(wrong)).collect()
     }
 
+    fn parse_alert_matcher(&self, text: &str) -> Result<Matcher, Error> {
+        let wrong = || Error::bad_data(format!("bad matcher format: {text}"));
+        one_matcher(text).filter(|_| !text.starts_with('{')).ok_or_else(wrong)
+    }
+
     fn series(&self, _: &Call, request: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error> {
         self.tell(format!("{request:?}"));
         Ok(Answer {
@@ -632,6 +637,50 @@ impl Core for Fixture {
     fn expire_silence(&self, id: &str) -> Result<(), Error> {
         self.tell(format!("expire {id}"));
         self.silence(id).map(|_| ())
+    }
+
+    fn history(&self, request: &HistoryRequest) -> Result<HistoryAnswer, Error> {
+        self.tell(format!("{request:?}"));
+        let row = HistoryRow {
+            id: 3,
+            at: at(7),
+            kind: "notified".to_owned(),
+            fingerprint: String::new(),
+            labels: alert(),
+            body: serde_json::json!({"status": "ok", "firing": [alert().fingerprint().to_string()]}),
+        };
+        Ok(HistoryAnswer { rows: vec![row], cursor: Some("5:3".to_owned()) })
+    }
+
+    fn acknowledge(&self, request: &AckRequest) -> Result<usize, Error> {
+        self.tell(format!("{request:?}"));
+        if request.by.is_empty() {
+            return Err(Error::bad_data("by must say who"));
+        }
+        Ok(2)
+    }
+
+    fn withdraw_ack(&self, fingerprint: &str, by: &str) -> Result<(), Error> {
+        self.tell(format!("withdraw {fingerprint} {by}"));
+        match fingerprint {
+            "476f33eddce37ce9" => Ok(()),
+            _ => Err(Error::not_found(format!("alert {fingerprint} is not acknowledged"))),
+        }
+    }
+
+    fn test_receiver(&self, test: &ReceiverTest) -> Result<Vec<IntegrationTest>, Error> {
+        self.tell(format!("{test:?}"));
+        if test.receiver != "a/b" {
+            return Err(Error::not_found(format!("no receiver has the name {:?}", test.receiver)));
+        }
+        Ok(vec![IntegrationTest {
+            integration: "webhook".to_owned(),
+            index: 1,
+            error: None,
+            code: Some(200),
+            answer: "ok".to_owned(),
+            took_ms: 12,
+        }])
     }
 
     fn active_queries(&self) -> Result<Vec<ActiveQuery>, Error> {

@@ -88,6 +88,30 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         receiver: Some("d.*".to_owned()),
         ..AlertFilter::default()
     };
+    let history = HistoryRequest {
+        matchers: vec![Matcher::equal("a", "b{"), Matcher::equal("c", "d")],
+        start: Some(at),
+        end: Some(at.plus(Duration::from_secs(1))),
+        kind: Some("notified".to_owned()),
+        fingerprint: Some("476f33eddce37ce9".to_owned()),
+        limit: 3,
+        cursor: Some("1:2".to_owned()),
+    };
+    let ack = AckRequest {
+        fingerprints: vec!["476f33eddce37ce9".to_owned()],
+        matchers: silence.matchers.clone(),
+        by: "me".to_owned(),
+        comment: "c".to_owned(),
+    };
+    let test = ReceiverTest {
+        receiver: "a/b".to_owned(),
+        integration: Some("webhook".to_owned()),
+        index: Some(1),
+        resolved: true,
+        labels: Labels::from_pairs([("a", "b")]),
+        annotations: Labels::from_pairs([("c", "d")]),
+    };
+    let nobody = ReceiverTest { receiver: "x".to_owned(), ..ReceiverTest::default() };
     let rules = RulesRequest {
         kind: Some(RuleKind::Alerting),
         rule_names: vec!["X".to_owned()],
@@ -188,6 +212,16 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         ("no silence", format!("{:?}", core.silence("00000000-0000-0000-0000-000000000000"))),
         ("post silence", format!("{:?}", core.post_silence(silence))),
         ("expire", format!("{:?}", core.expire_silence(ID))),
+        ("matcher", format!("{:?}", core.parse_alert_matcher("a!=\"b\""))),
+        ("no matcher", format!("{:?}", core.parse_alert_matcher("{a=b}"))),
+        ("history", format!("{:?}", core.history(&history))),
+        ("all history", format!("{:?}", core.history(&HistoryRequest::default()))),
+        ("ack", format!("{:?}", core.acknowledge(&ack))),
+        ("no ack", format!("{:?}", core.acknowledge(&AckRequest::default()))),
+        ("withdrawn", format!("{:?}", core.withdraw_ack("476f33eddce37ce9", "me & you"))),
+        ("no such ack", format!("{:?}", core.withdraw_ack("a/b", "me"))),
+        ("tested", format!("{:?}", core.test_receiver(&test))),
+        ("no receiver", format!("{:?}", core.test_receiver(&nobody))),
         ("active", format!("{:?}", core.active_queries())),
         ("top", format!("{:?}", core.top_queries(2))),
         ("canceled", format!("{:?}", core.cancel_query("7"))),

@@ -113,6 +113,75 @@ fn why_tells_what_kept_an_alert_from_being_told() {
 }
 
 #[test]
+fn acknowledgements_are_given_taken_back_and_part_of_the_history() {
+    let server = served();
+    let url = ["--url", &server.url];
+    let rows = server.core.alert_rows().expect("rows");
+    let print = |name: &str| {
+        let row = rows.iter().find(|row| row.labels.value_of("alertname") == name);
+        row.expect("an alert").fingerprint.clone()
+    };
+    let (disk, slow) = (print("Disk"), print("Slow"));
+    let ack = ["alerts", "ack", "Disk", "-c", "disk ordered", "-a", "me"];
+    check(&with(&url, &ack), 0, "1 alert acknowledged\n", "");
+    check(&with(&url, &["alerts", "ack", &disk]), 0, "1 alert acknowledged\n", "");
+    check(&with(&url, &["alerts", "ack", "Nobody"]), 64, "", "no firing alert has these labels");
+    check(&with(&url, &["alerts", "ack", &slow]), 64, "", "is not firing");
+    check(&with(&url, &["alerts", "ack", "Disk", "-a", " "]), 64, "", "by must say who");
+    check(&with(&url, &["alerts", "unack", &disk, "-a", "you"]), 0, "", "");
+    check(&with(&url, &["alerts", "unack", &disk]), 64, "", "is not acknowledged");
+    check(&["alerts", "ack", "Disk", "--url", "http://127.0.0.1:1"], 3, "", "watchbell: ");
+
+    let history = ["alerts", "history", "Disk", "--kind", "ack"];
+    check(&with(&url, &history), 0, "by=me comment=\"disk ordered\"", "");
+    let found = json(&with(&url, &["alerts", "history", "--fingerprint", &disk, "-o", "json"]));
+    assert_eq!(found.get("schema"), Some(&1.into()));
+    let rows = found.get("rows").and_then(Value::as_array).expect("rows");
+    let kinds: Vec<_> = rows.iter().filter_map(|row| row.get("kind")?.as_str()).collect();
+    assert!(kinds.ends_with(&["ack", "ack", "ack_ended"]), "{kinds:?}");
+    let last = ["alerts", "history", "--fingerprint", &disk, "-n", "1"];
+    check(&with(&url, &last), 0, "why=withdrawn", "");
+    let never = ["alerts", "history", "--to", "2000-01-01T00:00:00Z"];
+    check(&with(&url, &never), 0, "", "nothing in the history");
+    check(&with(&url, &["alerts", "history", "--from", "soon"]), 64, "", "cannot read time");
+}
+
+#[test]
+fn a_tail_goes_on() {
+    let server = served();
+    let mut tail = std::process::Command::new(env!("CARGO_BIN_EXE_watchbell"))
+        .args(["alerts", "tail", "--kind", "ack", "-n", "0", "--url", &server.url])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let disk = vec![(&watchbell::model::Matcher::equal("alertname", "Disk")).into()];
+    let request = watchbell::wire::AckRequest {
+        matchers: disk,
+        by: "me".to_owned(),
+        ..watchbell::wire::AckRequest::default()
+    };
+    let lines = std::io::BufReader::new(tail.stdout.take().expect("is piped"));
+    let mut lines = std::io::BufRead::lines(lines);
+    let first = std::thread::scope(|scope| {
+        // Only what happens once the tail is there is told: until then it happens again.
+        let (told, rest) = std::sync::mpsc::channel::<()>();
+        scope.spawn(move || {
+            let pause = std::time::Duration::from_millis(200);
+            while rest.recv_timeout(pause) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                server.core.acknowledge(&request).expect("acknowledges");
+            }
+        });
+        let first = lines.next();
+        drop(told);
+        first
+    });
+    tail.kill().expect("ends");
+    tail.wait().expect("has ended");
+    let first = first.expect("a line").expect("text");
+    assert!(first.contains("  ack  ") && first.ends_with("by=me"), "{first}");
+}
+
+#[test]
 fn rules_and_receivers_are_listed_and_failures_are_a_status() {
     let server = served();
     let url = ["--url", &server.url];
@@ -129,6 +198,8 @@ fn rules_and_receivers_are_listed_and_failures_are_a_status() {
     check(&with(&url, &["receivers"]), 0, "pager", "");
     let found = json(&with(&url, &["receivers", "list", "-o", "json"]));
     assert_eq!(found.as_array().map(Vec::len), Some(4), "{found}");
+    check(&with(&url, &["receivers", "test", "pager"]), 1, "", "has no such integration");
+    check(&with(&url, &["receivers", "test", "pagre"]), 1, "", "no receiver has the name");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod pushing;
 mod receiving;
 mod rules;
 mod scraping;
+mod trying;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -149,6 +150,7 @@ fn options(folder: &Path) -> Options {
         outage_tolerance: Duration::from_secs(3600),
         grace_period: Duration::from_secs(600),
         rule_concurrency: 2,
+        alert_limits: watchbell::alerts::Limits::default(),
         data_retention: Duration::from_secs(3600),
         limits: SafetyLimits::default(),
         features: Vec::new(),

@@ -359,6 +359,10 @@ impl Core for World {
         Ok(Vec::new())
     }
 
+    fn parse_alert_matcher(&self, _text: &str) -> Result<Matcher, Error> {
+        Err(Error::bad_data("no matcher"))
+    }
+
     fn series(&self, _: &Call, _: &SeriesRequest) -> Result<Answer<Vec<Labels>>, Error> {
         self.up(Answer::plain(Vec::new()))
     }

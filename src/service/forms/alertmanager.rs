@@ -104,7 +104,8 @@ pub(in crate::service) fn silence_draft(form: PostableSilence) -> Result<Silence
     })
 }
 
-fn matcher(form: MatcherForm) -> Result<Matcher, Error> {
+/// A matcher out of its form.
+pub(in crate::service) fn matcher(form: MatcherForm) -> Result<Matcher, Error> {
     let op = match (form.is_equal, form.is_regex) {
         (true, false) => MatchOp::Equal,
         (false, false) => MatchOp::NotEqual,

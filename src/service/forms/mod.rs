@@ -9,7 +9,7 @@ mod storage;
 mod targets;
 
 pub(super) use alertmanager::{
-    alert_draft, alert_group, gettable_alert, receiver, silence_draft, silence_form, wants,
+    alert_draft, alert_group, gettable_alert, matcher, receiver, silence_draft, silence_form, wants,
 };
 pub(super) use ast::ast;
 pub(super) use push::push_group;
