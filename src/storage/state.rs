@@ -7,8 +7,12 @@
 
 use super::error::{Error, Result};
 use crate::model::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Statement, params};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +23,7 @@ pub(super) const STATE_VERSION: u32 = 1;
 /// How long one connection waits for another.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long history is kept.
+/// How long history is kept unless it is said otherwise.
 pub const HISTORY_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// A kind of document.
@@ -138,10 +142,40 @@ pub struct HistoryQuery {
     pub to: Option<Timestamp>,
     /// This kind only.
     pub kind: Option<String>,
-    /// This alert only.
+    /// This alert only: what has its fingerprint, and what names it among others.
     pub fingerprint: Option<String>,
+    /// What follows this row when the newest come first.
+    pub before: Option<HistoryPlace>,
     /// At most so many, the newest.
     pub limit: usize,
+}
+
+/// Where a row stands in the history: by its time, then in the order of writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HistoryPlace {
+    /// The row's time.
+    pub at: Timestamp,
+    /// Its number.
+    pub id: i64,
+}
+
+/// `1704067200000:17`.
+impl fmt::Display for HistoryPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.at.as_millis(), self.id)
+    }
+}
+
+impl FromStr for HistoryPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let read = || {
+            let (at, id) = text.split_once(':')?;
+            Some(Self { at: Timestamp::from_millis(at.parse().ok()?), id: id.parse().ok()? })
+        };
+        read().ok_or_else(|| format!("cannot read cursor {text:?}; milliseconds:number is wanted"))
+    }
 }
 
 /// The open database. Methods block; a change is on the disk when its call returns.
@@ -208,41 +242,57 @@ impl StateDb {
     /// # Errors
     /// The database cannot be read.
     pub fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>> {
+        Ok(self.history_page(query)?.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// What happened, newest first, and where it stands: `HistoryQuery::before` goes on there.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn history_page(&self, query: &HistoryQuery) -> Result<Vec<(HistoryPlace, HistoryEntry)>> {
         let connection = self.lock();
         let read = || {
             let mut statement = connection.prepare(
-                "SELECT at_ms, kind, fingerprint, labels, body FROM history
+                "SELECT at_ms, kind, fingerprint, labels, body, id FROM history
                  WHERE at_ms BETWEEN ?1 AND ?2 AND (?3 IS NULL OR kind = ?3)
-                   AND (?4 IS NULL OR fingerprint = ?4)
+                   AND (?4 IS NULL OR fingerprint = ?4
+                        OR (fingerprint = '' AND instr(body, ?4) > 0))
+                   AND (at_ms < ?6 OR (at_ms = ?6 AND id < ?7))
                  ORDER BY at_ms DESC, id DESC LIMIT ?5",
             )?;
+            let before =
+                query.before.map_or((i64::MAX, i64::MAX), |place| (place.at.as_millis(), place.id));
             let bounds = (
                 query.from.map_or(i64::MIN, Timestamp::as_millis),
-                query.to.map_or(i64::MAX, Timestamp::as_millis),
+                query.to.map_or(i64::MAX, Timestamp::as_millis).min(before.0),
                 &query.kind,
                 &query.fingerprint,
                 i64::try_from(query.limit).unwrap_or(i64::MAX),
+                before.0,
+                before.1,
             );
             let rows = statement.query_map(bounds, |row| {
-                Ok(HistoryEntry {
-                    at: Timestamp::from_millis(row.get(0)?),
+                let at = Timestamp::from_millis(row.get(0)?);
+                let entry = HistoryEntry {
+                    at,
                     kind: row.get(1)?,
                     fingerprint: row.get(2)?,
                     labels: row.get(3)?,
                     body: row.get(4)?,
-                })
+                };
+                Ok((HistoryPlace { at, id: row.get(5)? }, entry))
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };
         read().map_err(Error::sql("read", &self.path))
     }
 
-    /// Forgets what happened more than `HISTORY_KEPT` before `now`; returns how much.
+    /// Forgets what happened more than `kept` before `now`; returns how much.
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn prune_history(&self, now: Timestamp) -> Result<usize> {
-        let oldest = now.minus(HISTORY_KEPT).as_millis();
+    pub fn prune_history(&self, now: Timestamp, kept: Duration) -> Result<usize> {
+        let oldest = now.minus(kept).as_millis();
         self.lock()
             .execute("DELETE FROM history WHERE at_ms < ?1", [oldest])
             .map_err(Error::sql("write", &self.path))
@@ -290,37 +340,61 @@ impl StateDb {
 
 fn apply_all(connection: &mut Connection, ops: &[StateOp]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    for op in ops {
-        match op {
-            StateOp::Put { table, key, value } => {
-                let sql = format!(
-                    "INSERT INTO {} (key, value) VALUES (?1, ?2)
-                     ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                    table.name()
-                );
-                transaction.prepare(&sql)?.execute([key, value])?;
-            }
-            StateOp::Delete { table, key } => {
-                let sql = format!("DELETE FROM {} WHERE key = ?1", table.name());
-                transaction.prepare(&sql)?.execute([key])?;
-            }
-            StateOp::Record(entry) => {
-                transaction
-                    .prepare(
+    {
+        let mut prepared = Prepared { connection: &transaction, statements: BTreeMap::new() };
+        for op in ops {
+            match op {
+                StateOp::Put { table, key, value } => prepared
+                    .statement(("put", table.name()), || {
+                        format!(
+                            "INSERT INTO {} (key, value) VALUES (?1, ?2)
+                             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                            table.name()
+                        )
+                    })?
+                    .execute([key, value])?,
+                StateOp::Delete { table, key } => prepared
+                    .statement(("delete", table.name()), || {
+                        format!("DELETE FROM {} WHERE key = ?1", table.name())
+                    })?
+                    .execute([key])?,
+                StateOp::Record(entry) => prepared
+                    .statement(("record", "history"), || {
                         "INSERT INTO history (at_ms, kind, fingerprint, labels, body)
-                         VALUES (?1, ?2, ?3, ?4, ?5)",
-                    )?
+                         VALUES (?1, ?2, ?3, ?4, ?5)"
+                            .to_owned()
+                    })?
                     .execute(params![
                         entry.at.as_millis(),
                         entry.kind,
                         entry.fingerprint,
                         entry.labels,
                         entry.body
-                    ])?;
-            }
+                    ])?,
+            };
         }
     }
     transaction.commit()
+}
+
+/// Statements of one transaction: thousands of rows are written with few of them.
+struct Prepared<'a> {
+    connection: &'a Connection,
+    statements: BTreeMap<(&'static str, &'static str), Statement<'a>>,
+}
+
+impl<'a> Prepared<'a> {
+    /// The statement that does this to this table; `sql` makes it where it is new.
+    fn statement(
+        &mut self,
+        what: (&'static str, &'static str),
+        sql: impl FnOnce() -> String,
+    ) -> rusqlite::Result<&mut Statement<'a>> {
+        match self.statements.entry(what) {
+            Entry::Occupied(found) => Ok(found.into_mut()),
+            Entry::Vacant(new) => Ok(new.insert(self.connection.prepare(&sql())?)),
+        }
+    }
 }
 
 pub(super) fn schema() -> String {
@@ -415,9 +489,51 @@ mod tests {
             HistoryQuery { kind: Some("firing".to_owned()), limit: 9, ..Default::default() };
         let found = db.history(&firing).unwrap();
         assert_eq!(found, [entry(99 * day, "firing"), entry(0, "firing")]);
-        assert_eq!(db.prune_history(Timestamp::from_millis(100 * day)).unwrap(), 1);
+        assert_eq!(db.prune_history(Timestamp::from_millis(100 * day), HISTORY_KEPT).unwrap(), 1);
         let all = HistoryQuery { limit: 9, ..Default::default() };
         assert_eq!(db.history(&all).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn pages_of_history_follow_each_other_and_an_alert_finds_what_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(dir.path()).unwrap();
+        let entry = |at: i64, fingerprint: &str, body: &str| HistoryEntry {
+            at: Timestamp::from_millis(at),
+            fingerprint: fingerprint.to_owned(),
+            body: body.to_owned(),
+            ..HistoryEntry::default()
+        };
+        // Three of the same time: a page may end among them.
+        let entries = [
+            entry(1, "aa", "0"),
+            entry(2, "aa", "1"),
+            entry(2, "", "{aa}"),
+            entry(2, "bb", "{aa}"),
+            entry(3, "", "2"),
+        ];
+        let ops: Vec<_> = entries.iter().cloned().map(StateOp::Record).collect();
+        db.apply(&ops).unwrap();
+        let mut query = HistoryQuery { limit: 2, ..HistoryQuery::default() };
+        let mut found = Vec::new();
+        loop {
+            let page = db.history_page(&query).unwrap();
+            let Some((place, _)) = page.last() else { break };
+            query.before = Some(place.to_string().parse().unwrap());
+            found.extend(page.into_iter().map(|(_, entry)| entry));
+        }
+        found.reverse();
+        assert_eq!(found, entries);
+        let of_one = HistoryQuery {
+            fingerprint: Some("aa".to_owned()),
+            limit: 9,
+            ..HistoryQuery::default()
+        };
+        let found = db.history(&of_one).unwrap();
+        assert_eq!(found, [entries[2].clone(), entries[1].clone(), entries[0].clone()]);
+        for text in ["", "1", "1:", ":1", "x:1", "1:2:3"] {
+            assert!(text.parse::<HistoryPlace>().is_err(), "{text}");
+        }
     }
 
     #[test]
