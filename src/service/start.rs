@@ -515,6 +515,7 @@ fn alert_options(options: &Options) -> alerts::Options {
         retention: options.data_retention,
         limits: alerts::Limits::default(),
         matcher_mode,
+        ..alerts::Options::default()
     }
 }
 

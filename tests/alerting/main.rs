@@ -2,9 +2,12 @@
 //! expected. Time is virtual; the expectations follow Alertmanager's documented behavior.
 
 mod ack;
+mod beyond;
 mod crash;
+mod history;
 mod mail;
 mod outside;
+mod scale;
 mod web_hook;
 mod world;
 
