@@ -37,6 +37,14 @@ impl Acks {
         self.by_alert.insert(print, ack);
     }
 
+    pub(super) fn get(&self, print: Fingerprint) -> Option<&Ack> {
+        self.by_alert.get(&print)
+    }
+
+    pub(super) fn contains(&self, print: Fingerprint) -> bool {
+        self.by_alert.contains_key(&print)
+    }
+
     /// Ends those of alerts that no longer fire, and says which they were.
     pub(super) fn end(&mut self, fires: impl Fn(Fingerprint) -> bool) -> Vec<Fingerprint> {
         let over = |print: &Fingerprint| !fires(*print);

@@ -4,11 +4,13 @@
 //!
 //! Source: prometheus/alertmanager, config/config.go, config/common.
 
+pub use super::damping::Damping;
 use super::inhibit::InhibitRule;
 use super::matchers::{self, Mode};
 use super::mute::{IntervalSettings, TimeInterval};
 pub use super::notification::ReceiverPlan;
 use super::route::{GroupBy, Route};
+pub use super::watch::Expected;
 use crate::model::{MatchOp, Matcher, Problem, Timestamp, is_legacy_label_name, nearest_name};
 use crate::sys::settings::{Scalar, Span};
 use serde::de::Deserializer;
@@ -160,8 +162,8 @@ pub struct Limits {
     pub alerts_per_name_max: usize,
 }
 
-/// What flags decide.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is decided outside of the file.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Where people reach this server.
     pub external_url: String,
@@ -171,6 +173,10 @@ pub struct Options {
     pub limits: Limits,
     /// The grammar of matchers.
     pub matcher_mode: Mode,
+    /// What counts as flapping; the first that applies decides.
+    pub damping: Vec<Damping>,
+    /// Alerts that must keep coming.
+    pub expected: Vec<Expected>,
 }
 
 impl Default for Options {
@@ -180,6 +186,8 @@ impl Default for Options {
             retention: Duration::from_secs(120 * 3600),
             limits: Limits::default(),
             matcher_mode: Mode::Fallback,
+            damping: Vec::new(),
+            expected: Vec::new(),
         }
     }
 }
@@ -205,9 +213,19 @@ pub struct Config {
     pub limits: Limits,
     /// The grammar of matchers.
     pub matcher_mode: Mode,
+    /// What counts as flapping; the first that applies decides.
+    pub damping: Vec<Damping>,
+    /// Alerts that must keep coming.
+    pub expected: Vec<Expected>,
 }
 
 impl Config {
+    /// Whether a named interval contains this time; one that there is not contains none.
+    pub fn interval_holds(&self, name: &str, at: Timestamp) -> bool {
+        let found = self.time_intervals.get(name);
+        found.is_some_and(|list| list.iter().any(|interval| interval.contains(at)))
+    }
+
     /// The receiver of this name.
     pub fn receiver(&self, name: &str) -> Option<&ReceiverPlan> {
         self.receivers.iter().find(|receiver| receiver.name == name)
@@ -269,6 +287,8 @@ impl Settings {
                 retention: options.retention,
                 limits: options.limits.clone(),
                 matcher_mode: options.matcher_mode,
+                damping: options.damping.clone(),
+                expected: options.expected.clone(),
             }),
             Some(_) | None => Err(problems),
         }

@@ -30,6 +30,10 @@ pub(super) struct Group {
     pub(super) members: BTreeSet<Fingerprint>,
     /// When it is looked at next, in elapsed time.
     pub(super) next_flush: Duration,
+    /// Intervals that kept it quiet at the last look.
+    pub(super) muted: Vec<String>,
+    /// Those that flapped at the last look.
+    pub(super) flapping: BTreeSet<Fingerprint>,
 }
 
 impl Group {
@@ -42,6 +46,8 @@ impl Group {
             receiver: route.receiver.clone(),
             members: BTreeSet::new(),
             next_flush: now.elapsed.saturating_add(wait),
+            muted: Vec::new(),
+            flapping: BTreeSet::new(),
         }
     }
 }

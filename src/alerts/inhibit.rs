@@ -6,6 +6,9 @@
 use crate::model::{Fingerprint, Labels, Matcher};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+/// The label that marks the alerts of fire drills.
+pub const DRILL_LABEL: &str = "watchbell_drill";
+
 /// One rule, checked.
 #[derive(Clone, Debug)]
 pub struct InhibitRule {
@@ -50,6 +53,10 @@ impl Inhibitor {
 
     /// Takes note of an alert; labels never change, so once is enough.
     pub(super) fn insert(&mut self, fingerprint: Fingerprint, labels: &Labels) {
+        // A fire drill must not keep a real alert quiet.
+        if labels.get(DRILL_LABEL).is_some() {
+            return;
+        }
         for (rule, sources) in &mut self.rules {
             if rule.is_source(labels) {
                 let both = rule.is_target(labels);
@@ -124,6 +131,15 @@ inhibit_rules:
             let found = inhibitor.inhibited_by(&target, always);
             assert_eq!(found, by.map(Labels::fingerprint), "{target}");
         }
+    }
+
+    #[test]
+    fn an_alert_of_a_fire_drill_keeps_nobody_quiet() {
+        let mut inhibitor = Inhibitor::new(&config(RULES).inhibit_rules);
+        let drill = labels(&[("sev", "page"), ("host", "a"), (DRILL_LABEL, "1")]);
+        inhibitor.insert(drill.fingerprint(), &drill);
+        let target = labels(&[("sev", "warn"), ("host", "a")]);
+        assert_eq!(inhibitor.inhibited_by(&target, |_| true), None);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use crate::model::{Fingerprint, GroupKey, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// An entry that is over but needed is looked at again after this long.
+const NEEDED_AGAIN: Duration = Duration::from_secs(60);
+
 /// Whom an entry is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LogKey {
@@ -75,6 +78,8 @@ pub(super) fn due(
 #[derive(Debug, Default)]
 pub(super) struct Log {
     entries: BTreeMap<LogKey, LogEntry>,
+    /// Nothing expires before; `None` when there is nothing.
+    look_at: Option<Timestamp>,
 }
 
 impl Log {
@@ -83,7 +88,14 @@ impl Log {
     }
 
     pub(super) fn set(&mut self, key: LogKey, entry: LogEntry) {
+        let expires = entry.expires_at;
+        self.look_at = Some(self.look_at.map_or(expires, |at| at.min(expires)));
         self.entries.insert(key, entry);
+    }
+
+    /// All alerts that somebody was told of as firing, and not of their end.
+    pub(super) fn firing(&self) -> BTreeSet<Fingerprint> {
+        self.entries.values().flat_map(|entry| entry.firing.iter().copied()).collect()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -96,13 +108,21 @@ impl Log {
         now: Timestamp,
         needed: impl Fn(&LogEntry) -> bool,
     ) -> Vec<LogKey> {
+        if self.look_at.is_none_or(|at| at > now) {
+            return Vec::new();
+        }
         let over = |entry: &LogEntry| entry.expires_at <= now && !needed(entry);
-        self.entries.extract_if(.., |_, entry| over(entry)).map(|(key, _)| key).collect()
+        let gone =
+            self.entries.extract_if(.., |_, entry| over(entry)).map(|(key, _)| key).collect();
+        // What is over and still needed is looked at again later.
+        let next = |entry: &LogEntry| entry.expires_at.max(now.plus(NEEDED_AGAIN));
+        self.look_at = self.entries.values().map(next).min();
+        gone
     }
 
-    /// When the next entry expires; those that have are kept for a need.
-    pub(super) fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
-        self.entries.values().map(|entry| entry.expires_at).filter(|at| *at > now).min()
+    /// When something may expire.
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        self.look_at
     }
 }
 

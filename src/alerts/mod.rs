@@ -10,37 +10,46 @@
 
 mod ack;
 pub mod config;
+mod damping;
 mod engine;
 mod error;
+mod flush;
 mod group;
 mod happening;
+mod held;
 mod inhibit;
+mod intake;
 mod log;
 pub mod matchers;
 pub mod mute;
 mod notification;
+mod open;
+mod preview;
 mod receive;
 mod record;
 mod report;
 mod route;
 mod silence;
+mod step;
 #[cfg(test)]
 mod testing;
 mod view;
+mod watch;
 
 pub use ack::{Ack, AckDraft};
-pub use config::{Config, Limits, Options, Settings};
+pub use config::{Config, Damping, Expected, Limits, Options, Settings};
 pub use engine::{Answer, Changes, Effect, Engine, Event, Moment};
 pub use error::{AckError, AlertError, RecordError, SilenceError};
 pub use happening::Happening;
-pub use inhibit::InhibitRule;
+pub use inhibit::{DRILL_LABEL, InhibitRule};
 pub use notification::{
     Delivery, DeliveryId, DeliveryOutcome, IntegrationId, IntegrationPlan, Notification,
     NotifiedAlert, Reason, ReceiverPlan,
 };
+pub use preview::{GroupingPreview, OpenGroup, RouteFinal, RouteMiss, RouteStep, RouteTest};
 pub use receive::{AlertDraft, complete_all};
 pub use record::{Record, Table};
 pub use report::{DeliveryReport, IntegrationReport};
 pub use route::{GroupBy, Route};
-pub use silence::{Silence, SilenceDraft, SilenceState};
-pub use view::{AlertQuiet, AlertView, GroupView, Membership, RouteView, SilenceView};
+pub use silence::{RECURS, Silence, SilenceDraft, SilenceState, UNTIL};
+pub use view::{AlertQuiet, AlertView, GroupView, Membership, SilenceView};

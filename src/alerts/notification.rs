@@ -104,9 +104,9 @@ pub struct NotifiedAlert {
 }
 
 impl NotifiedAlert {
-    /// The alert as it is at `now`.
-    pub fn at(alert: &Alert, now: Timestamp) -> Self {
-        let resolved = alert.status(now) == AlertStatus::Resolved;
+    /// The alert, told as firing or as resolved.
+    pub fn of(alert: &Alert, status: AlertStatus) -> Self {
+        let resolved = status == AlertStatus::Resolved;
         Self {
             labels: alert.labels.clone(),
             annotations: alert.annotations.clone(),

@@ -68,27 +68,25 @@ pub fn complete_all(
     (alerts, errors)
 }
 
-/// What is known after `new` came in while `old` was known.
-pub(super) fn merge(old: &Alert, new: Alert, now: Timestamp) -> Alert {
+/// What is known after `new` came in while `old` was known, which has ended or not.
+pub(super) fn merge(old: &Alert, old_ended: bool, new: Alert, now: Timestamp) -> Alert {
+    // An end in the future is from before the wall clock was set back: it compares with nothing.
+    if old_ended && old.ends_at > now {
+        return new;
+    }
     let ends_inside = new.ends_at > old.starts_at && new.ends_at < old.ends_at;
     let starts_inside = new.starts_at > old.starts_at && new.starts_at < old.ends_at;
     if !ends_inside && !starts_inside {
         return new;
     }
-    if new.updated_at < old.updated_at {
-        return merge_younger(&new, old.clone(), now);
-    }
-    merge_younger(old, new, now)
-}
-
-fn merge_younger(old: &Alert, young: Alert, now: Timestamp) -> Alert {
-    let resolved = |alert: &Alert| alert.status(now) == AlertStatus::Resolved;
-    let keep_old_end = old.ends_at > young.ends_at
-        && if resolved(&young) { resolved(old) } else { !old.ends_by_timeout };
+    // Alerts come in in their order: the one that comes later is the younger one.
+    let new_ended = new.status(now) == AlertStatus::Resolved;
+    let keep_old_end =
+        old.ends_at > new.ends_at && if new_ended { old_ended } else { !old.ends_by_timeout };
     Alert {
-        starts_at: young.starts_at.min(old.starts_at),
-        ends_at: if keep_old_end { old.ends_at } else { young.ends_at },
-        ..young
+        starts_at: new.starts_at.min(old.starts_at),
+        ends_at: if keep_old_end { old.ends_at } else { new.ends_at },
+        ..new
     }
 }
 
@@ -135,7 +133,8 @@ mod tests {
             ("end by timeout", alert(0, 90, true, 10), alert(0, 60, false, 20), 20, (0, 60)),
             ("resolved now", alert(0, 90, false, 10), alert(0, 20, false, 20), 20, (0, 20)),
         ] {
-            let merged = merge(&old, new, at(now));
+            let ended = old.status(at(now)) == AlertStatus::Resolved;
+            let merged = merge(&old, ended, new, at(now));
             assert_eq!(
                 (merged.starts_at, merged.ends_at),
                 (at(expected.0), at(expected.1)),

@@ -6,6 +6,7 @@
 use super::ack::Ack;
 use super::engine::Moment;
 use super::error::RecordError;
+use super::held::{Held, Quiet, QuietBy, Source, TURNS_MAX, Uptime};
 use super::log::{LogEntry, LogKey};
 use super::notification::{
     Delivery, DeliveryId, IntegrationId, Notification, NotifiedAlert, OpenDelivery, Reason,
@@ -123,7 +124,7 @@ struct Versioned<T> {
 
 /// An alert as it is kept, and whether every group has told its end.
 pub(super) struct StoredAlert {
-    pub(super) alert: Alert,
+    pub(super) held: Held,
     pub(super) settled: bool,
 }
 
@@ -137,9 +138,20 @@ struct AlertForm {
     ends_by_timeout: bool,
     generator_url: String,
     settled: bool,
+    #[serde(default)]
+    ended: bool,
+    #[serde(default)]
+    source: String,
+    /// What keeps it quiet: how, and the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quiet: Option<(String, String)>,
+    /// When it began to fire or ended, by the wall clock of the writing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    turns: Vec<i64>,
 }
 
-pub(super) fn write_alert(alert: &Alert, settled: bool) -> Record {
+pub(super) fn write_alert(held: &Held, now: Moment) -> Record {
+    let alert = &held.alert;
     let form = AlertForm {
         labels: to_map(&alert.labels),
         annotations: to_map(&alert.annotations),
@@ -148,12 +160,16 @@ pub(super) fn write_alert(alert: &Alert, settled: bool) -> Record {
         updated_at: alert.updated_at.as_millis(),
         ends_by_timeout: alert.ends_by_timeout,
         generator_url: alert.generator_url.clone(),
-        settled,
+        settled: held.ended && held.groups == 0,
+        ended: held.ended,
+        source: held.source.as_str().to_owned(),
+        quiet: held.quiet.as_ref().map(|quiet| (quiet.by.as_str().to_owned(), quiet.id.clone())),
+        turns: held.turns.iter().map(|at| at.to_wall(now).as_millis()).collect(),
     };
     Record::write(Table::Alert, alert.fingerprint().to_string(), form)
 }
 
-pub(super) fn read_alert(record: &Record) -> Result<StoredAlert, RecordError> {
+pub(super) fn read_alert(record: &Record, now: Moment) -> Result<StoredAlert, RecordError> {
     let form: AlertForm = record.read()?;
     let alert = Alert {
         labels: Labels::from_pairs(form.labels),
@@ -164,7 +180,16 @@ pub(super) fn read_alert(record: &Record) -> Result<StoredAlert, RecordError> {
         updated_at: Timestamp::from_millis(form.updated_at),
         ends_by_timeout: form.ends_by_timeout,
     };
-    Ok(StoredAlert { alert, settled: form.settled })
+    let quiet = form.quiet.and_then(|(by, id)| Some(Quiet { by: QuietBy::from_text(&by)?, id }));
+    let turns = form.turns.iter().rev().take(TURNS_MAX).rev();
+    let turns = turns.map(|at| Uptime::of_wall(Timestamp::from_millis(*at), now));
+    let held = Held {
+        ended: form.ended,
+        quiet,
+        turns: turns.map(|at| at.min(Uptime::of(now))).collect(),
+        ..Held::new(alert, Source::from_text(&form.source), now)
+    };
+    Ok(StoredAlert { held, settled: form.settled })
 }
 
 #[derive(Serialize, Deserialize)]
@@ -176,9 +201,12 @@ struct SilenceForm {
     created_by: String,
     comment: String,
     annotations: BTreeMap<String, String>,
+    /// Whether its end is in the history.
+    #[serde(default)]
+    ended: bool,
 }
 
-pub(super) fn write_silence(silence: &Silence) -> Record {
+pub(super) fn write_silence(silence: &Silence, ended: bool) -> Record {
     let matcher = |one: &Matcher| {
         (one.name().to_owned(), one.op().as_str().to_owned(), one.value().to_owned())
     };
@@ -190,11 +218,13 @@ pub(super) fn write_silence(silence: &Silence) -> Record {
         created_by: silence.created_by.clone(),
         comment: silence.comment.clone(),
         annotations: to_map(&silence.annotations),
+        ended,
     };
     Record::write(Table::Silence, silence.id.as_str().to_owned(), form)
 }
 
-pub(super) fn read_silence(record: &Record) -> Result<Silence, RecordError> {
+/// The silence, and whether its end is in the history.
+pub(super) fn read_silence(record: &Record) -> Result<(Silence, bool), RecordError> {
     let form: SilenceForm = record.read()?;
     let matcher = |(name, op, value): &(String, String, String)| {
         let op = match op.as_str() {
@@ -206,7 +236,7 @@ pub(super) fn read_silence(record: &Record) -> Result<Silence, RecordError> {
         };
         Matcher::new(name.as_str(), op, value.as_str()).map_err(|err| record.fail(err))
     };
-    Ok(Silence {
+    let silence = Silence {
         id: SilenceId::from_text(&record.key),
         matchers: form.matchers.iter().map(matcher).collect::<Result<_, _>>()?,
         starts_at: Timestamp::from_millis(form.starts_at),
@@ -215,7 +245,8 @@ pub(super) fn read_silence(record: &Record) -> Result<Silence, RecordError> {
         created_by: form.created_by,
         comment: form.comment,
         annotations: Labels::from_pairs(form.annotations),
-    })
+    };
+    Ok((silence, form.ended))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -389,6 +420,20 @@ pub(super) fn read_ack(record: &Record) -> Result<(Fingerprint, Ack), RecordErro
 }
 
 #[derive(Serialize, Deserialize)]
+struct WatchForm {
+    seen_at: i64,
+}
+
+pub(super) fn write_watch(name: &str, seen: Timestamp) -> Record {
+    Record::write(Table::Watch, name.to_owned(), WatchForm { seen_at: seen.as_millis() })
+}
+
+/// When what is expected was last seen.
+pub(super) fn read_watch(record: &Record) -> Result<Timestamp, RecordError> {
+    Ok(Timestamp::from_millis(record.read::<WatchForm>()?.seen_at))
+}
+
+#[derive(Serialize, Deserialize)]
 struct CounterForm {
     value: u64,
 }
@@ -438,7 +483,7 @@ mod tests {
             comment: "\u{e4}\"".to_owned(),
             annotations: Labels::from_pairs([("k", "v")]),
         };
-        assert_eq!(read_silence(&write_silence(&silence)), Ok(silence));
+        assert_eq!(read_silence(&write_silence(&silence, true)), Ok((silence, true)));
         let key = LogKey {
             group: GroupKey::from_text("{}:{}"),
             integration: IntegrationId {
@@ -480,7 +525,8 @@ mod tests {
             pairs in proptest::collection::btree_map("[a-z]{1,4}", ".{1,8}", 1..5),
             starts in any::<i64>(),
             ends in any::<i64>(),
-            settled in any::<bool>(),
+            (ended, told) in (any::<bool>(), any::<bool>()),
+            turns in proptest::collection::vec(-1_000_000_i64..0, 0..9),
         ) {
             let alert = Alert {
                 labels: Labels::from_pairs(pairs.clone()),
@@ -491,8 +537,23 @@ mod tests {
                 updated_at: Timestamp::EPOCH,
                 ends_by_timeout: true,
             };
-            let back = read_alert(&write_alert(&alert, settled)).expect("reads");
-            prop_assert_eq!((back.alert, back.settled), (alert, settled));
+            let now = Moment { wall: Timestamp::EPOCH, elapsed: Duration::from_secs(7) };
+            let turns = turns.into_iter().map(|at| Uptime::of_wall(Timestamp::from_millis(at), now));
+            let held = Held {
+                ended,
+                groups: usize::from(!told),
+                quiet: told.then(|| Quiet { by: QuietBy::Silence, id: "x".to_owned() }),
+                turns: turns.collect(),
+                ..Held::new(alert, Source::Watch, now)
+            };
+            let back = read_alert(&write_alert(&held, now), now).expect("reads");
+            prop_assert_eq!(back.settled, ended && told);
+            let back = back.held;
+            prop_assert_eq!(
+                (&back.alert, back.ended, back.ends, back.source),
+                (&held.alert, ended, held.ends, held.source)
+            );
+            prop_assert_eq!((back.quiet, back.turns), (held.quiet, held.turns));
         }
 
         #[test]
@@ -500,7 +561,7 @@ mod tests {
             let record = Record { table: Table::Outbox, key: "1".to_owned(), value: Some(text) };
             let now = Moment { wall: Timestamp::EPOCH, elapsed: Duration::ZERO };
             prop_assert!(read_outbox(&record, now).is_err());
-            prop_assert!(read_alert(&record).is_err());
+            prop_assert!(read_alert(&record, now).is_err());
             prop_assert!(read_silence(&record).is_err());
         }
     }

@@ -2,11 +2,27 @@
 //!
 //! Source: prometheus/alertmanager, silence/silence.go, api/v2/api.go.
 
-use super::config::Limits;
+use super::config::{Config, Limits};
 use super::error::SilenceError;
+use super::record::{self, Record};
 use crate::model::{Labels, Matcher, SilenceId, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+/// The annotation that lets a silence last as long as what it silences: its value is `resolved`.
+/// Alertmanager and its clients keep annotations without looking at them.
+pub const UNTIL: &str = "watchbell_until";
+/// The annotation that lets a silence act only within a time interval of the configuration: its
+/// value is the interval's name.
+pub const RECURS: &str = "watchbell_recurs";
+
+/// A silence until resolved is made longer when it would end this soon, so that a process that is
+/// away for less loses nothing.
+const UNTIL_MARGIN: Duration = Duration::from_secs(4 * 60);
+/// It lasts this long after that, and at least this long at all.
+const UNTIL_SPAN: Duration = Duration::from_secs(5 * 60);
+/// It ends after this long, whatever still fires.
+const UNTIL_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether a silence acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +77,29 @@ impl Silence {
         } else {
             SilenceState::Active
         }
+    }
+
+    /// Whether it keeps alerts quiet at `now`.
+    pub(super) fn acts(&self, now: Timestamp, config: &Config) -> bool {
+        self.state(now) == SilenceState::Active
+            && self.recurs().is_none_or(|name| config.interval_holds(name, now))
+    }
+
+    /// The time interval within which it acts, if there is one.
+    fn recurs(&self) -> Option<&str> {
+        self.annotations.get(RECURS)
+    }
+
+    fn is_until_resolved(&self) -> bool {
+        self.annotations.get(UNTIL).is_some()
+    }
+
+    /// When it has to be looked at, whether it is to last longer.
+    fn extended_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let can = self.is_until_resolved()
+            && self.state(now) == SilenceState::Active
+            && self.ends_at < self.starts_at.plus(UNTIL_MAX);
+        can.then(|| self.ends_at.minus(UNTIL_MARGIN))
     }
 
     /// Whether it is about an alert with these labels, at any time.
@@ -118,6 +157,20 @@ impl SilenceDraft {
         Ok(())
     }
 
+    /// What only watchbell knows of silences.
+    fn check_annotations(&self, config: &Config) -> Result<(), SilenceError> {
+        let invalid = |text: String| Err(SilenceError::Invalid(format!("invalid silence: {text}")));
+        if let Some(until) = self.annotations.get(UNTIL).filter(|until| *until != "resolved") {
+            return invalid(format!("unknown {UNTIL} {until:?}; resolved is wanted"));
+        }
+        match self.annotations.get(RECURS) {
+            Some(name) if !config.time_intervals.contains_key(name) => {
+                invalid(format!("undefined time interval {name:?} in {RECURS}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Bytes of its texts: what the size limit counts.
     fn byte_len(&self) -> usize {
         let matchers: usize =
@@ -126,11 +179,15 @@ impl SilenceDraft {
     }
 
     fn into_silence(self, id: SilenceId, now: Timestamp) -> Silence {
+        let least = match self.annotations.get(UNTIL) {
+            Some(_) => self.starts_at.max(now).plus(UNTIL_SPAN),
+            None => Timestamp::MIN,
+        };
         Silence {
             id,
             matchers: self.matchers,
             starts_at: self.starts_at,
-            ends_at: self.ends_at,
+            ends_at: self.ends_at.max(least),
             updated_at: now,
             created_by: self.created_by,
             comment: self.comment,
@@ -143,6 +200,8 @@ impl SilenceDraft {
 #[derive(Debug, Default)]
 pub(super) struct Silences {
     all: BTreeMap<SilenceId, Silence>,
+    /// Those that have not ended, as far as has been noticed.
+    open: BTreeSet<SilenceId>,
 }
 
 impl Silences {
@@ -154,9 +213,66 @@ impl Silences {
         self.all.values()
     }
 
-    /// Puts back what was stored.
-    pub(super) fn restore(&mut self, silence: Silence) {
+    /// Puts back what was stored, and whether its end is in the history.
+    pub(super) fn restore(&mut self, (silence, ended): (Silence, bool)) {
+        if !ended {
+            self.open.insert(silence.id.clone());
+        }
         self.all.insert(silence.id.clone(), silence);
+    }
+
+    /// The row of a silence.
+    pub(super) fn record(&self, silence: &Silence) -> Record {
+        record::write_silence(silence, !self.open.contains(&silence.id))
+    }
+
+    /// The wall clock jumped by `millis` to `now`: those that acted go on for as long as before.
+    /// Says which. Those to come, and those that recur, keep to the clock.
+    pub(super) fn shift(&mut self, millis: i64, now: Timestamp) -> Vec<SilenceId> {
+        let mut shifted = Vec::new();
+        for id in &self.open {
+            let Some(silence) = self.all.get_mut(id) else { continue };
+            let acted = silence.state(now.plus_millis(millis.saturating_neg()));
+            if acted == SilenceState::Active && silence.recurs().is_none() {
+                silence.starts_at = silence.starts_at.plus_millis(millis);
+                silence.ends_at = silence.ends_at.plus_millis(millis);
+                shifted.push(id.clone());
+            }
+        }
+        shifted
+    }
+
+    /// Makes those last longer that are until resolved, would end soon, and silence something that
+    /// `fires`; says which. Their `updated_at` stays: nobody has changed them.
+    pub(super) fn extend(
+        &mut self,
+        now: Timestamp,
+        fires: impl Fn(&Silence) -> bool,
+    ) -> Vec<SilenceId> {
+        let mut extended = Vec::new();
+        for id in &self.open {
+            let Some(silence) = self.all.get_mut(id) else { continue };
+            if silence.extended_at(now).is_some_and(|at| at <= now) && fires(silence) {
+                silence.ends_at = now.plus(UNTIL_SPAN).min(silence.starts_at.plus(UNTIL_MAX));
+                extended.push(id.clone());
+            }
+        }
+        extended
+    }
+
+    /// When one may have to last longer.
+    pub(super) fn next_extension(&self, now: Timestamp) -> Option<Timestamp> {
+        let all = self.open.iter().filter_map(|id| self.all.get(id)?.extended_at(now));
+        all.filter(|at| *at > now).min()
+    }
+
+    /// Those whose time is over since this was last asked.
+    pub(super) fn notice_ends(&mut self, now: Timestamp) -> Vec<SilenceId> {
+        let all = &self.all;
+        let over = |id: &SilenceId| {
+            all.get(id).is_none_or(|silence| silence.state(now) == SilenceState::Expired)
+        };
+        self.open.extract_if(.., |id| over(id)).collect()
     }
 
     /// Makes or changes a silence; answers with its identity and those that changed.
@@ -166,10 +282,12 @@ impl Silences {
         &mut self,
         draft: SilenceDraft,
         new_id: SilenceId,
-        limits: &Limits,
+        config: &Config,
         now: Timestamp,
     ) -> Result<(SilenceId, Vec<SilenceId>), SilenceError> {
+        let limits = &config.limits;
         draft.check(now)?;
+        draft.check_annotations(config)?;
         let found = draft.byte_len();
         if limits.silence_bytes_max != 0 && found > limits.silence_bytes_max {
             return Err(SilenceError::TooLarge { found, limit: limits.silence_bytes_max });
@@ -177,7 +295,7 @@ impl Silences {
         let mut changed = Vec::new();
         if let Some(id) = draft.id.clone().filter(|id| !id.as_str().is_empty()) {
             let old = self.all.get(&id).ok_or_else(|| SilenceError::NotFound(id.clone()))?;
-            if can_update(old, &draft, now) {
+            if can_update(old, self.state(old, now), &draft, now) {
                 self.all.insert(id.clone(), draft.into_silence(id.clone(), now));
                 return Ok((id.clone(), vec![id]));
             }
@@ -189,6 +307,7 @@ impl Silences {
         let mut silence = draft.into_silence(new_id.clone(), now);
         silence.starts_at = silence.starts_at.max(now);
         self.all.insert(new_id.clone(), silence);
+        self.open.insert(new_id.clone());
         changed.push(new_id.clone());
         Ok((new_id, changed))
     }
@@ -200,7 +319,9 @@ impl Silences {
         now: Timestamp,
     ) -> Result<Option<SilenceId>, SilenceError> {
         let silence = self.all.get_mut(id).ok_or_else(|| SilenceError::NotFound(id.clone()))?;
+        let open = self.open.contains(id);
         match silence.state(now) {
+            _ if !open => return Ok(None),
             SilenceState::Expired => return Ok(None),
             SilenceState::Active => silence.ends_at = now,
             SilenceState::Pending => {
@@ -209,16 +330,30 @@ impl Silences {
             }
         }
         silence.updated_at = now;
+        self.open.remove(id);
         Ok(Some(id.clone()))
     }
 
     /// Silences that act on an alert with these labels.
-    pub(super) fn acting_on(&self, labels: &Labels, now: Timestamp) -> Vec<SilenceId> {
-        self.all
-            .values()
-            .filter(|silence| silence.state(now) == SilenceState::Active && silence.matches(labels))
-            .map(|silence| silence.id.clone())
-            .collect()
+    pub(super) fn acting_on(
+        &self,
+        labels: &Labels,
+        now: Timestamp,
+        config: &Config,
+    ) -> impl Iterator<Item = &SilenceId> {
+        self.open
+            .iter()
+            .filter_map(|id| self.all.get(id))
+            .filter(move |silence| silence.acts(now, config) && silence.matches(labels))
+            .map(|silence| &silence.id)
+    }
+
+    /// The state of a silence at `now`. One that has ended stays so when the clock is set back.
+    pub(super) fn state(&self, silence: &Silence, now: Timestamp) -> SilenceState {
+        match self.open.contains(&silence.id) {
+            true => silence.state(now),
+            false => SilenceState::Expired,
+        }
     }
 
     /// Forgets those whose retention is over, and says which.
@@ -236,10 +371,10 @@ impl Silences {
     }
 }
 
-fn can_update(old: &Silence, new: &SilenceDraft, now: Timestamp) -> bool {
+fn can_update(old: &Silence, state: SilenceState, new: &SilenceDraft, now: Timestamp) -> bool {
     let second = |at: Timestamp| at.as_millis().div_euclid(1000);
     old.matchers == new.matchers
-        && match old.state(now) {
+        && match state {
             SilenceState::Active => {
                 second(old.starts_at) == second(new.starts_at) && new.ends_at >= now
             }
@@ -252,6 +387,7 @@ fn can_update(old: &Silence, new: &SilenceDraft, now: Timestamp) -> bool {
 mod tests {
     use super::*;
     use crate::alerts::matchers::{Mode, parse_list};
+    use crate::alerts::testing::config;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(seconds * 1000)
@@ -279,7 +415,7 @@ mod tests {
         new: &str,
         now: i64,
     ) -> Result<String, SilenceError> {
-        let done = silences.set(draft, id(new), &Limits::default(), at(now))?;
+        let done = silences.set(draft, id(new), &config("route: {receiver: r}"), at(now))?;
         Ok(done.0.as_str().to_owned())
     }
 
@@ -335,9 +471,13 @@ mod tests {
         let mut silences = Silences::default();
         set(&mut silences, draft("a=b", 0, 100), "s", 0).expect("valid");
         let labels = Labels::from_pairs([("a", "b")]);
-        assert_eq!(silences.acting_on(&labels, at(10)), [id("s")]);
+        let config = config("route: {receiver: r}");
+        let acting = |silences: &Silences, now| {
+            silences.acting_on(&labels, at(now), &config).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(acting(&silences, 10), [id("s")]);
         assert_eq!(silences.expire(&id("s"), at(20)), Ok(Some(id("s"))));
-        assert!(silences.acting_on(&labels, at(20)).is_empty(), "it ends at once");
+        assert!(acting(&silences, 20).is_empty(), "it ends at once");
         assert_eq!(silences.expire(&id("s"), at(30)), Ok(None));
         let retention = Duration::from_secs(60);
         assert!(silences.forget(retention, at(79)).is_empty());
@@ -348,6 +488,7 @@ mod tests {
     #[test]
     fn limits_hold() {
         let limits = Limits { silences_max: 1, silence_bytes_max: 30, ..Limits::default() };
+        let limits = Config { limits, ..config("route: {receiver: r}") };
         let mut silences = Silences::default();
         silences.set(draft("a=b", 0, 100), id("1"), &limits, at(0)).expect("room");
         let more = silences.set(draft("a=b", 0, 100), id("2"), &limits, at(0));

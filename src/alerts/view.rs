@@ -2,11 +2,12 @@
 //!
 //! Source: prometheus/alertmanager, api/v2/api.go.
 
-use super::engine::{Engine, Held, Moment};
+use super::ack::Ack;
+use super::engine::{Engine, Moment};
 use super::group::{Group, GroupId, label_set_order, payload_order};
+use super::held::Held;
 use super::notification::ReceiverPlan;
 use super::report::{DeliveryReport, IntegrationReport};
-use super::route::Route;
 use super::silence::{Silence, SilenceState};
 use crate::model::{Alert, AlertStatus, Fingerprint, GroupKey, Labels, SilenceId, Timestamp};
 use crate::sys::metrics::Registry;
@@ -53,6 +54,8 @@ pub struct AlertView {
     pub fingerprint: Fingerprint,
     /// Firing or resolved.
     pub status: AlertStatus,
+    /// Who works on it.
+    pub ack: Option<Ack>,
     /// What keeps it quiet.
     pub quiet: AlertQuiet,
     /// Who is told, in the order of the routes.
@@ -87,27 +90,16 @@ pub struct GroupView {
 pub struct SilenceView {
     /// The silence.
     pub silence: Silence,
-    /// Whether it acts.
+    /// Whether its time has come, or is over.
     pub state: SilenceState,
-}
-
-/// Where an alert with some labels would go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouteView {
-    /// Matchers from the root down.
-    pub route: String,
-    /// Who is told.
-    pub receiver: String,
-    /// The group it would be in.
-    pub group: GroupKey,
-    /// Time intervals that keep it quiet now.
-    pub muted_by: Vec<String>,
+    /// Whether it keeps alerts quiet now: one that recurs does not always.
+    pub acts: bool,
 }
 
 impl Engine {
     /// Alerts that fire, by fingerprint: the API's list.
     pub fn firing_alerts(&self, now: Moment) -> Vec<AlertView> {
-        self.views(now, |held| held.alert.ends_at >= now.wall)
+        self.views(now, |held| held.status(now) == AlertStatus::Firing)
     }
 
     /// Alerts that fire or ended less than 15 minutes ago, by fingerprint: the screens' list.
@@ -135,10 +127,7 @@ impl Engine {
     /// Silences in the API's order: active ones by their end, pending ones by their start, then
     /// expired ones, the latest first.
     pub fn silences(&self, now: Moment) -> Vec<SilenceView> {
-        let view = |silence: &Silence| SilenceView {
-            state: silence.state(now.wall),
-            silence: silence.clone(),
-        };
+        let view = |silence: &Silence| self.silence_view(silence, now);
         let mut views: Vec<_> = self.silences.iter().map(view).collect();
         views.sort_by_key(|view| {
             let time = match view.state {
@@ -153,8 +142,16 @@ impl Engine {
 
     /// One silence.
     pub fn silence(&self, id: &SilenceId, now: Moment) -> Option<SilenceView> {
-        let silence = self.silences.get(id)?;
-        Some(SilenceView { state: silence.state(now.wall), silence: silence.clone() })
+        Some(self.silence_view(self.silences.get(id)?, now))
+    }
+
+    fn silence_view(&self, silence: &Silence, now: Moment) -> SilenceView {
+        SilenceView {
+            state: self.silences.state(silence, now.wall),
+            acts: self.silences.state(silence, now.wall) == SilenceState::Active
+                && silence.acts(now.wall, &self.config),
+            silence: silence.clone(),
+        }
     }
 
     /// Receivers, in the order of the configuration.
@@ -165,17 +162,6 @@ impl Engine {
     /// How each integration does.
     pub fn integrations(&self) -> Vec<IntegrationReport> {
         self.reports.integrations().cloned().collect()
-    }
-
-    /// Where an alert with these labels would go.
-    pub fn route_preview(&self, labels: &Labels, now: Moment) -> Vec<RouteView> {
-        let view = |route: &Route| RouteView {
-            route: route.key.to_string(),
-            receiver: route.receiver.clone(),
-            group: GroupKey::new(&route.key, &route.group_by.group_labels(labels)),
-            muted_by: self.quiet_by(route, now.wall),
-        };
-        self.config.route.matching(labels).into_iter().map(view).collect()
     }
 
     /// Writes the `alertmanager_*` gauges and counters of this engine into the registry.
@@ -190,7 +176,11 @@ impl Engine {
             registry.gauge("alertmanager_alerts", "Alerts by state.", &labels).set(count);
         }
         for state in [SilenceState::Active, SilenceState::Pending, SilenceState::Expired] {
-            let count = self.silences.iter().filter(|one| one.state(now.wall) == state).count();
+            let count = self
+                .silences
+                .iter()
+                .filter(|one| self.silences.state(one, now.wall) == state)
+                .count();
             let labels = [("state", state.as_str())];
             registry
                 .gauge("alertmanager_silences", "Silences by state.", &labels)
@@ -261,10 +251,15 @@ impl Engine {
         };
         AlertView {
             fingerprint,
-            status: alert.status(now.wall),
+            status: held.status(now),
+            ack: self.acks.get(fingerprint).cloned(),
             quiet: AlertQuiet {
-                silenced_by: self.silences.acting_on(&alert.labels, now.wall),
-                inhibited_by: self.inhibited_by(alert, now.wall).into_iter().collect(),
+                silenced_by: self
+                    .silences
+                    .acting_on(&alert.labels, now.wall, &self.config)
+                    .cloned()
+                    .collect(),
+                inhibited_by: self.inhibited_by(&alert.labels, now).into_iter().collect(),
                 muted_by,
             },
             receivers: self
@@ -290,7 +285,7 @@ impl Engine {
             .members
             .iter()
             .filter_map(|print| Some((*print, self.alerts.get(print)?)))
-            .filter(|(_, held)| held.alert.ends_at >= now.wall)
+            .filter(|(_, held)| held.status(now) == AlertStatus::Firing)
             .map(|(print, held)| self.view(print, held, &memberships, now))
             .collect();
         if alerts.is_empty() {
@@ -309,7 +304,7 @@ impl Engine {
     }
 }
 
-fn next_flush(group: &Group, now: Moment) -> Timestamp {
+pub(super) fn next_flush(group: &Group, now: Moment) -> Timestamp {
     now.wall.plus(group.next_flush.saturating_sub(now.elapsed))
 }
 

@@ -3,8 +3,9 @@
 
 use super::revision::Revision;
 use crate::alerts::{
-    AlertDraft, AlertView, Answer, Changes, Delivery, Effect, Engine, Event, Happening, Moment,
-    Record, SilenceDraft, SilenceError, Table, complete_all,
+    AlertDraft, AlertView, Answer, Changes, Delivery, DeliveryId, DeliveryOutcome, Effect, Engine,
+    Event, Happening, IntegrationId, Moment, Record, SilenceDraft, SilenceError, Table,
+    complete_all,
 };
 use crate::model::{Alert, SilenceId};
 use crate::notify::Receivers;
@@ -14,17 +15,21 @@ use crate::sys::entropy::Entropy;
 use crate::sys::metrics::{Cell, Registry};
 use crate::sys::tasks::{self, Shutdown};
 use arc_swap::ArcSwap;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// A tick at the latest, so that a lost wake-up costs little.
 const TICK_MAX: Duration = Duration::from_secs(60);
 
 /// So much history waits for the disk; beyond it the oldest is dropped.
 const HISTORY_WAITING_MAX: usize = 10_000;
+
+/// So many notifications are on their way to one integration at once; the others wait, and fail
+/// like any other when their deadline comes.
+const AT_ONCE: usize = 16;
 
 /// What the running engine takes from the world.
 #[derive(Debug)]
@@ -43,6 +48,11 @@ pub(super) struct Alerting {
     inner: Mutex<Inner>,
     deps: Deps,
     receivers: ArcSwap<Receivers>,
+    /// How deliveries ended that the engine has not been told of: what comes while it is busy goes
+    /// into its next step, and into one transaction.
+    finished: Mutex<Vec<(DeliveryId, DeliveryOutcome)>>,
+    /// What each integration may have on its way. A sink that hangs holds up nobody else.
+    queues: Mutex<HashMap<IntegrationId, Arc<Semaphore>>>,
     /// When the engine wants its next tick, on the monotonic clock.
     wake_at: watch::Sender<Duration>,
     unsaved: Cell,
@@ -54,7 +64,7 @@ struct Inner {
     engine: Engine,
     /// Rows that could not be written: they go with the next transaction. Alerts go out from
     /// memory meanwhile, since a full disk must not silence anybody.
-    unwritten: BTreeMap<(Table, String), Option<String>>,
+    unwritten: BTreeMap<(&'static str, String), StateOp>,
     /// History that could not be written, the oldest first.
     unrecorded: VecDeque<HistoryEntry>,
 }
@@ -93,6 +103,8 @@ impl Alerting {
                 unrecorded: VecDeque::new(),
             }),
             receivers: ArcSwap::from_pointee(receivers),
+            finished: Mutex::default(),
+            queues: Mutex::default(),
             wake_at: watch::channel(Duration::ZERO).0,
             unsaved: deps.registry.gauge("watchbell_alert_rows_unwritten", help, &[]),
             history_dropped: deps.registry.counter("watchbell_history_dropped_total", dropped, &[]),
@@ -121,10 +133,10 @@ impl Alerting {
         }
     }
 
-    /// Alerts from rules: they are complete.
+    /// Alerts from rules: they are complete, and the rules tell the history what happens to them.
     pub(super) fn receive(self: &Arc<Self>, alerts: Vec<Alert>) {
         if !alerts.is_empty() {
-            self.apply(Event::AlertsReceived(alerts));
+            self.apply(Event::RulesSent(alerts));
         }
     }
 
@@ -132,7 +144,9 @@ impl Alerting {
     pub(super) fn receive_drafts(self: &Arc<Self>, drafts: Vec<AlertDraft>) -> Vec<String> {
         let config = self.lock().engine.config().clone();
         let (alerts, errors) = complete_all(drafts, self.deps.clock.now(), &config);
-        self.receive(alerts);
+        if !alerts.is_empty() {
+            self.apply(Event::AlertsReceived(alerts));
+        }
         errors.iter().map(ToString::to_string).collect()
     }
 
@@ -160,6 +174,8 @@ impl Alerting {
         receivers: Receivers,
     ) {
         self.receivers.store(Arc::new(receivers));
+        // Those of receivers that are gone are not kept; what waits in one keeps it until it ends.
+        lock(&self.queues).clear();
         self.apply(Event::ConfigChanged(config));
     }
 
@@ -204,7 +220,7 @@ impl Alerting {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 
     fn now(&self) -> Moment {
@@ -213,29 +229,40 @@ impl Alerting {
 
     /// Steps the engine and carries its effects out, in their order.
     fn apply(self: &Arc<Self>, event: Event) -> Outcome {
+        self.apply_to(self.lock(), event)
+    }
+
+    /// Tells the engine of all deliveries that have ended by now.
+    fn apply_finished(self: &Arc<Self>) {
+        let inner = self.lock();
+        let finished = std::mem::take(&mut *lock(&self.finished));
+        if !finished.is_empty() {
+            self.apply_to(inner, Event::DeliveriesFinished(finished));
+        }
+    }
+
+    fn apply_to(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, event: Event) -> Outcome {
         let mut outcome = Outcome::default();
         let mut deliveries = Vec::new();
-        {
-            let mut inner = self.lock();
-            let effects = inner.engine.step(self.now(), event);
-            for effect in effects {
-                match effect {
-                    Effect::Persist(changes) => {
-                        outcome.not_stored = self.persist(&mut inner, changes);
-                    }
-                    Effect::Answered(answer) => outcome.answer = Some(answer),
-                    Effect::Deliver(delivery) => deliveries.push(delivery),
-                    Effect::AlertRefused(err) => tracing::warn!(%err, "an alert was refused"),
-                    Effect::RecordLeftOut(err) => tracing::warn!(%err, "a stored row was left out"),
-                    Effect::Changed => self.deps.revision.bump(),
-                    Effect::WakeAt(deadline) => {
-                        self.wake_at.send_replace(deadline);
-                    }
+        let effects = inner.engine.step(self.now(), event);
+        for effect in effects {
+            match effect {
+                Effect::Persist(changes) => {
+                    outcome.not_stored = self.persist(&mut inner, changes);
+                }
+                Effect::Answered(answer) => outcome.answer = Some(answer),
+                Effect::Deliver(delivery) => deliveries.push(delivery),
+                Effect::AlertRefused(err) => tracing::warn!(%err, "an alert was refused"),
+                Effect::RecordLeftOut(err) => tracing::warn!(%err, "a stored row was left out"),
+                Effect::Changed => self.deps.revision.bump(),
+                Effect::WakeAt(deadline) => {
+                    self.wake_at.send_replace(deadline);
                 }
             }
         }
+        drop(inner);
         for delivery in deliveries {
-            self.deliver(*delivery);
+            self.deliver(delivery);
         }
         outcome
     }
@@ -243,49 +270,80 @@ impl Alerting {
     /// Writes rows, and those that could not be written before; says why when it fails.
     fn persist(&self, inner: &mut Inner, changes: Changes) -> Option<String> {
         let Changes { records, happened } = changes;
-        let rows = records.into_iter().map(|record| ((record.table, record.key), record.value));
-        inner.unwritten.extend(rows);
         inner.unrecorded.extend(happened.iter().map(history_entry));
-        let rows = inner.unwritten.iter();
-        let rows = rows.map(|((table, key), value)| state_op(*table, key, value.as_deref()));
-        let history = inner.unrecorded.iter().cloned().map(StateOp::Record);
+        // The younger row of a key comes later, and is the one that stays.
+        let waiting = std::mem::take(&mut inner.unwritten).into_values();
+        let history = std::mem::take(&mut inner.unrecorded).into_iter().map(StateOp::Record);
+        let rows = waiting.chain(records.into_iter().map(state_op));
         let ops: Vec<StateOp> = rows.chain(history).collect();
-        let failure = match self.deps.state.apply(&ops) {
-            Ok(()) => {
-                inner.unwritten.clear();
-                inner.unrecorded.clear();
-                None
-            }
-            Err(err) => {
-                tracing::error!(%err, "alerts go on from memory; their state waits for the disk");
-                let over = inner.unrecorded.len().saturating_sub(HISTORY_WAITING_MAX);
-                inner.unrecorded.drain(..over);
-                self.history_dropped.add(over as f64);
-                Some(err.to_string())
-            }
-        };
+        let failure = self.deps.state.apply(&ops).err();
+        if let Some(err) = &failure {
+            tracing::error!(%err, "alerts go on from memory; their state waits for the disk");
+            self.keep(inner, ops);
+        }
         self.unsaved.set(inner.unwritten.len() as f64);
-        failure
+        failure.map(|err| err.to_string())
+    }
+
+    /// What could not be written waits: every row, and the youngest of the history.
+    fn keep(&self, inner: &mut Inner, ops: Vec<StateOp>) {
+        for op in ops {
+            match op {
+                StateOp::Put { table, ref key, .. } | StateOp::Delete { table, ref key } => {
+                    inner.unwritten.insert((table.name(), key.clone()), op);
+                }
+                StateOp::Record(entry) => inner.unrecorded.push_back(entry),
+            }
+        }
+        let over = inner.unrecorded.len().saturating_sub(HISTORY_WAITING_MAX);
+        inner.unrecorded.drain(..over);
+        self.history_dropped.add(over as f64);
     }
 
     /// Sends one notification as a task, and reports how it went.
-    fn deliver(self: &Arc<Self>, delivery: Delivery) {
+    fn deliver(self: &Arc<Self>, delivery: Box<Delivery>) {
         let this = self.clone();
         let receivers = self.receivers.load_full();
+        let queue = self.queue(&delivery.integration);
         let _runtime = self.deps.runtime.enter();
         let name = format!("notify {}", delivery.integration);
         tasks::spawn(name, async move {
-            let id = delivery.id;
-            let outcome = receivers.deliver(&delivery).await;
+            let outcome = tokio::select! {
+                permit = queue.acquire() => {
+                    let outcome = receivers.deliver(&delivery).await;
+                    drop(permit);
+                    outcome
+                }
+                () = this.deps.clock.sleep_until(delivery.deadline) => DeliveryOutcome::failed(
+                    "its deadline came before others to the same integration had ended",
+                ),
+            };
             if let Some(error) = &outcome.error {
                 tracing::warn!(integration = %delivery.integration, error, "a notification failed");
             }
-            let report = move || this.apply(Event::DeliveriesFinished(vec![(id, outcome)]));
-            if tokio::task::spawn_blocking(report).await.is_err() {
-                tracing::error!("the alert engine failed to take a delivery's outcome");
+            let is_first = {
+                let mut finished = lock(&this.finished);
+                finished.push((delivery.id, outcome));
+                finished.len() == 1
+            };
+            // Whoever finds others waiting is told of by the one that came first.
+            if is_first && tokio::task::spawn_blocking(move || this.apply_finished()).await.is_err()
+            {
+                tracing::error!("the alert engine failed to take the outcome of deliveries");
             }
         });
     }
+
+    fn queue(&self, integration: &IntegrationId) -> Arc<Semaphore> {
+        let mut queues = lock(&self.queues);
+        let queue = queues.entry(integration.clone());
+        queue.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone()
+    }
+}
+
+/// The value behind a lock; a panic elsewhere leaves it as it is.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What one step had to say.
@@ -320,10 +378,10 @@ fn history_entry(happening: &Happening) -> HistoryEntry {
     }
 }
 
-fn state_op(table: Table, key: &str, value: Option<&str>) -> StateOp {
-    let (table, key) = (state_table(table), key.to_owned());
-    match value {
-        Some(value) => StateOp::Put { table, key, value: value.to_owned() },
+fn state_op(record: Record) -> StateOp {
+    let (table, key) = (state_table(record.table), record.key);
+    match record.value {
+        Some(value) => StateOp::Put { table, key, value },
         None => StateOp::Delete { table, key },
     }
 }

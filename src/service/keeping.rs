@@ -5,7 +5,7 @@ use super::queries::Queries;
 use super::revision::Revision;
 use super::start::World;
 use crate::storage::Storage;
-use crate::storage::state::StateDb;
+use crate::storage::state::{HISTORY_KEPT, StateDb};
 use crate::sys::metrics::Cell;
 use crate::sys::{memory, process};
 use std::sync::Arc;
@@ -137,7 +137,7 @@ impl Keeping {
             return;
         }
         self.pruned = Some(now);
-        if let Err(err) = self.state.prune_history(self.world.clock.now()) {
+        if let Err(err) = self.state.prune_history(self.world.clock.now(), HISTORY_KEPT) {
             tracing::warn!(%err, "old history stays");
         }
     }

@@ -527,6 +527,7 @@ fn alert_options(options: &Options) -> alerts::Options {
         retention: options.data_retention,
         limits: options.alert_limits.clone(),
         matcher_mode,
+        ..alerts::Options::default()
     }
 }
 

@@ -7,7 +7,9 @@
 
 use super::error::{Error, Result};
 use crate::model::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Statement, params};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -21,7 +23,7 @@ pub(super) const STATE_VERSION: u32 = 1;
 /// How long one connection waits for another.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long history is kept.
+/// How long history is kept unless it is said otherwise.
 pub const HISTORY_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// A kind of document.
@@ -285,12 +287,12 @@ impl StateDb {
         read().map_err(Error::sql("read", &self.path))
     }
 
-    /// Forgets what happened more than `HISTORY_KEPT` before `now`; returns how much.
+    /// Forgets what happened more than `kept` before `now`; returns how much.
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn prune_history(&self, now: Timestamp) -> Result<usize> {
-        let oldest = now.minus(HISTORY_KEPT).as_millis();
+    pub fn prune_history(&self, now: Timestamp, kept: Duration) -> Result<usize> {
+        let oldest = now.minus(kept).as_millis();
         self.lock()
             .execute("DELETE FROM history WHERE at_ms < ?1", [oldest])
             .map_err(Error::sql("write", &self.path))
@@ -338,37 +340,61 @@ impl StateDb {
 
 fn apply_all(connection: &mut Connection, ops: &[StateOp]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    for op in ops {
-        match op {
-            StateOp::Put { table, key, value } => {
-                let sql = format!(
-                    "INSERT INTO {} (key, value) VALUES (?1, ?2)
-                     ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                    table.name()
-                );
-                transaction.prepare(&sql)?.execute([key, value])?;
-            }
-            StateOp::Delete { table, key } => {
-                let sql = format!("DELETE FROM {} WHERE key = ?1", table.name());
-                transaction.prepare(&sql)?.execute([key])?;
-            }
-            StateOp::Record(entry) => {
-                transaction
-                    .prepare(
+    {
+        let mut prepared = Prepared { connection: &transaction, statements: BTreeMap::new() };
+        for op in ops {
+            match op {
+                StateOp::Put { table, key, value } => prepared
+                    .statement(("put", table.name()), || {
+                        format!(
+                            "INSERT INTO {} (key, value) VALUES (?1, ?2)
+                             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                            table.name()
+                        )
+                    })?
+                    .execute([key, value])?,
+                StateOp::Delete { table, key } => prepared
+                    .statement(("delete", table.name()), || {
+                        format!("DELETE FROM {} WHERE key = ?1", table.name())
+                    })?
+                    .execute([key])?,
+                StateOp::Record(entry) => prepared
+                    .statement(("record", "history"), || {
                         "INSERT INTO history (at_ms, kind, fingerprint, labels, body)
-                         VALUES (?1, ?2, ?3, ?4, ?5)",
-                    )?
+                         VALUES (?1, ?2, ?3, ?4, ?5)"
+                            .to_owned()
+                    })?
                     .execute(params![
                         entry.at.as_millis(),
                         entry.kind,
                         entry.fingerprint,
                         entry.labels,
                         entry.body
-                    ])?;
-            }
+                    ])?,
+            };
         }
     }
     transaction.commit()
+}
+
+/// Statements of one transaction: thousands of rows are written with few of them.
+struct Prepared<'a> {
+    connection: &'a Connection,
+    statements: BTreeMap<(&'static str, &'static str), Statement<'a>>,
+}
+
+impl<'a> Prepared<'a> {
+    /// The statement that does this to this table; `sql` makes it where it is new.
+    fn statement(
+        &mut self,
+        what: (&'static str, &'static str),
+        sql: impl FnOnce() -> String,
+    ) -> rusqlite::Result<&mut Statement<'a>> {
+        match self.statements.entry(what) {
+            Entry::Occupied(found) => Ok(found.into_mut()),
+            Entry::Vacant(new) => Ok(new.insert(self.connection.prepare(&sql())?)),
+        }
+    }
 }
 
 pub(super) fn schema() -> String {
@@ -463,7 +489,7 @@ mod tests {
             HistoryQuery { kind: Some("firing".to_owned()), limit: 9, ..Default::default() };
         let found = db.history(&firing).unwrap();
         assert_eq!(found, [entry(99 * day, "firing"), entry(0, "firing")]);
-        assert_eq!(db.prune_history(Timestamp::from_millis(100 * day)).unwrap(), 1);
+        assert_eq!(db.prune_history(Timestamp::from_millis(100 * day), HISTORY_KEPT).unwrap(), 1);
         let all = HistoryQuery { limit: 9, ..Default::default() };
         assert_eq!(db.history(&all).unwrap().len(), 2);
     }

@@ -3,13 +3,16 @@
 
 mod ack;
 mod beside;
+mod beyond;
 mod crash;
+mod history;
 mod kinds;
 mod mail;
 mod outside;
 #[path = "../service/programs.rs"]
 #[expect(dead_code, reason = "only the service's tests run agents and Prometheus")]
 mod programs;
+mod scale;
 mod sinks;
 mod web_hook;
 mod world;

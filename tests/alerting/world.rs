@@ -15,10 +15,9 @@ const START_MS: i64 = 1_704_067_200_000;
 
 /// A configuration; every receiver has the integrations that it writes.
 #[track_caller]
-pub(crate) fn config(yaml: &str) -> Arc<Config> {
+pub(crate) fn config(yaml: &str, options: &Options) -> Arc<Config> {
     let file: File = serde_yaml::from_str(yaml).expect("reads");
-    let options = Options { external_url: "http://am".to_owned(), ..Options::default() };
-    match file.check(&options) {
+    match file.check(options) {
         Ok(checked) => Arc::new(checked.alerts),
         Err(problems) => panic!("{problems:?}"),
     }
@@ -33,6 +32,7 @@ pub(crate) fn labels(text: &str) -> Labels {
 pub(crate) struct World {
     pub(crate) engine: Engine,
     config: Arc<Config>,
+    options: Options,
     elapsed: Duration,
     wall: Timestamp,
     /// What SQLite would hold.
@@ -52,15 +52,29 @@ pub(crate) struct World {
     pub(crate) left_behind: BTreeMap<String, String>,
     /// What went into the history.
     pub(crate) happened: Vec<Happening>,
+    /// What was decided to be sent, whatever became of it.
+    pub(crate) decided: Vec<(Moment, Delivery)>,
+    /// What arrived.
+    pub(crate) heard: Vec<(Moment, Delivery)>,
+    /// The process dies at this many-th write, send or report from now on.
+    pub(crate) dies_in: Option<usize>,
+    /// It has died, and does nothing until `restart`.
+    pub(crate) dead: bool,
     silences_made: u128,
 }
 
 impl World {
     pub(crate) fn new(yaml: &str) -> Self {
-        let config = config(yaml);
+        let external_url = "http://am".to_owned();
+        Self::with(yaml, Options { external_url, ..Options::default() })
+    }
+
+    pub(crate) fn with(yaml: &str, options: Options) -> Self {
+        let config = config(yaml, &options);
         Self {
             engine: Engine::new(config.clone()),
             config,
+            options,
             elapsed: Duration::ZERO,
             wall: Timestamp::from_millis(START_MS),
             rows: BTreeMap::new(),
@@ -73,6 +87,10 @@ impl World {
             answers: Vec::new(),
             left_behind: BTreeMap::new(),
             happened: Vec::new(),
+            decided: Vec::new(),
+            heard: Vec::new(),
+            dies_in: None,
+            dead: false,
             silences_made: 0,
         }
     }
@@ -113,6 +131,17 @@ impl World {
 
     /// Makes a silence that acts from now for `seconds`.
     pub(crate) fn silence(&mut self, matcher: &str, seconds: i64) -> SilenceId {
+        self.silence_with(matcher, seconds, Labels::empty());
+        self.silence_answer()
+    }
+
+    /// The same with annotations. Returns its identity; whether it was taken is among `answers`.
+    pub(crate) fn silence_with(
+        &mut self,
+        matcher: &str,
+        seconds: i64,
+        annotations: Labels,
+    ) -> SilenceId {
         use watchbell::alerts::matchers::{Mode, parse_list};
         self.silences_made += 1;
         let draft = SilenceDraft {
@@ -122,11 +151,11 @@ impl World {
             ends_at: self.wall.plus_millis(seconds * 1000),
             created_by: "me".to_owned(),
             comment: "c".to_owned(),
-            annotations: Labels::empty(),
+            annotations,
         };
         let new_id = SilenceId::from_random(self.silences_made.to_be_bytes());
-        self.step(Event::SilenceSet { draft, new_id });
-        self.silence_answer()
+        self.step(Event::SilenceSet { draft, new_id: new_id.clone() });
+        new_id
     }
 
     pub(crate) fn expire(&mut self, id: &SilenceId) {
@@ -142,11 +171,14 @@ impl World {
     }
 
     pub(crate) fn reload(&mut self, yaml: &str) {
-        self.config = config(yaml);
+        self.config = config(yaml, &self.options);
         self.step(Event::ConfigChanged(self.config.clone()));
     }
 
     pub(crate) fn step(&mut self, event: Event) {
+        if self.dead {
+            return;
+        }
         let effects = self.engine.step(self.now(), event);
         self.carry_out(effects, usize::MAX);
     }
@@ -156,10 +188,16 @@ impl World {
         let mut sent = Vec::new();
         self.wake = None;
         for effect in effects.into_iter().take(count) {
+            if self.dies() {
+                return;
+            }
             match effect {
                 Effect::Persist(changes) => self.store(changes),
                 Effect::Answered(answer) => self.answers.push(answer),
-                Effect::Deliver(delivery) => sent.push(*delivery),
+                Effect::Deliver(delivery) => {
+                    self.decided.push((self.now(), (*delivery).clone()));
+                    sent.push(*delivery);
+                }
                 Effect::WakeAt(at) => self.wake = Some(at),
                 Effect::Changed => {}
                 Effect::AlertRefused(err) => panic!("{err}"),
@@ -189,10 +227,26 @@ impl World {
             return;
         }
         let failed = self.failing.contains(&name);
+        if self.dies() {
+            return;
+        }
         if !failed {
             self.hear(&delivery);
         }
-        self.report(&delivery, failed);
+        if !self.dies() {
+            self.report(&delivery, failed);
+        }
+    }
+
+    /// Whether the process is dead, maybe from now on.
+    fn dies(&mut self) -> bool {
+        match &mut self.dies_in {
+            _ if self.dead => {}
+            Some(0) => self.dead = true,
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        self.dead
     }
 
     /// The sink gets a delivery.
@@ -214,6 +268,7 @@ impl World {
             names(AlertStatus::Resolved),
         ));
         self.keys.push(delivery.idempotency_key());
+        self.heard.push((self.now(), delivery.clone()));
     }
 
     pub(crate) fn report(&mut self, delivery: &Delivery, failed: bool) {
@@ -251,6 +306,7 @@ impl World {
         self.pass(Duration::from_secs(seconds));
         self.engine = Engine::new(self.config.clone());
         self.open.clear();
+        (self.dead, self.dies_in) = (false, None);
         let records = self
             .rows
             .iter()

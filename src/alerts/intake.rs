@@ -1,0 +1,317 @@
+//! Alerts come into the engine's memory, come back after a restart, end, and are forgotten.
+
+use super::config::Config;
+use super::engine::{Effect, Engine, Moment};
+use super::error::{AlertError, RecordError};
+use super::group::{Group, GroupId};
+use super::happening;
+use super::held::{Held, RESOLVED_TRIED, Source, Uptime};
+use super::inhibit::Inhibitor;
+use super::log::LogEntry;
+use super::notification::{IntegrationId, IntegrationPlan, OpenDelivery};
+use super::receive;
+use super::record::{self, Record, StoredAlert, Table};
+use super::silence::Silence;
+use super::step::Step;
+use crate::model::{Alert, AlertStatus, Fingerprint};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// After a restart an alert that fired keeps firing for at most this long without being sent
+/// again: its sender was not heard while the process was down.
+const RESTART_GRACE_MAX: Duration = Duration::from_secs(5 * 60);
+
+impl Engine {
+    pub(super) fn receive(&mut self, alert: Alert, source: Source, now: Moment, step: &mut Step) {
+        let print = alert.fingerprint();
+        let firing = alert.status(now.wall) == AlertStatus::Firing;
+        if source != Source::Watch {
+            self.reports.count_received(firing);
+            if firing {
+                self.watched.saw(&alert.labels, &self.config, now, step);
+            }
+        }
+        let before = self.alerts.get(&print).cloned();
+        let fired = before.as_ref().is_some_and(|held| !held.ended);
+        if before.is_none() && firing && !self.has_room_for(alert.name()) {
+            let limit = self.config.limits.alerts_per_name_max;
+            let refused = AlertError::TooMany { name: alert.name().to_owned(), limit };
+            step.others.push(Effect::AlertRefused(refused));
+            return;
+        }
+        let held = match &before {
+            // Senders repeat an end. A wall clock set back must not make a firing alert of it.
+            Some(held) if is_known_end(held, &alert) => return,
+            Some(held) => {
+                let alert = receive::merge(&held.alert, held.ended, alert, now.wall);
+                let fresh = Held::new(alert, source, now);
+                Held {
+                    alert: fresh.alert,
+                    source,
+                    ends: fresh.ends,
+                    ended: fresh.ended,
+                    ..held.clone()
+                }
+            }
+            None => {
+                self.inhibitor.insert(print, &alert.labels);
+                Held::new(alert, source, now)
+            }
+        };
+        let ended = held.ended;
+        self.alerts.put(print, held);
+        if fired == ended {
+            self.turned(print, None, now, step);
+        }
+        // One that fires is in all of its groups, and one that has ended is in those that do not
+        // know it yet.
+        if (!fired && !ended) || before.is_none() {
+            self.route_alert(print, now);
+        }
+        let refreshed = before.is_some_and(|before| self.is_refreshed(print, &before, now));
+        if !refreshed {
+            self.write_alert(print, now, step);
+        }
+    }
+
+    fn has_room_for(&self, name: &str) -> bool {
+        let limit = self.config.limits.alerts_per_name_max;
+        limit == 0 || self.alerts.firing_of(name) < limit
+    }
+
+    /// Whether it was only said again that the alert fires, and its row will do for a while.
+    fn is_refreshed(&self, print: Fingerprint, before: &Held, now: Moment) -> bool {
+        let Some(held) = self.alerts.get(&print) else { return false };
+        let (old, new) = (&before.alert, &held.alert);
+        let same = old.annotations == new.annotations
+            && old.starts_at == new.starts_at
+            && old.generator_url == new.generator_url
+            && old.ends_by_timeout == new.ends_by_timeout;
+        let left = held.stored_end.since(now.wall);
+        same && !before.ended && !held.ended && left >= new.ends_at.since(now.wall) / 2
+    }
+
+    /// An alert began to fire or ended. Of a rule's alert the rule tells both, but not that it is
+    /// no longer sent.
+    fn turned(&mut self, print: Fingerprint, why: Option<&str>, now: Moment, step: &mut Step) {
+        let Some(held) = self.alerts.get(&print) else { return };
+        let kind = if held.ended { "resolved" } else { "firing" };
+        if held.source != Source::Rules || why.is_some() {
+            let mut body = json!({
+                "source": held.source.as_str(),
+                "starts_at_ms": held.alert.starts_at.as_millis(),
+                "ends_at_ms": held.alert.ends_at.as_millis(),
+            });
+            if let Some(why) = why {
+                happening::put(&mut body, "why", json!(why));
+            }
+            step.happen_often(self.about(kind, print, body, now));
+        }
+        self.alerts.change(print, |held| {
+            held.turn(now);
+            held.quiet = None;
+        });
+    }
+
+    /// Alerts that nobody mentions any more end, and so do silences.
+    pub(super) fn notice_ends(&mut self, now: Moment, step: &mut Step) {
+        for print in self.alerts.notice_ends(now) {
+            self.turned(print, Some("not sent again"), now, step);
+            self.write_alert(print, now, step);
+        }
+        let alerts = &self.alerts;
+        let fires = |silence: &Silence| {
+            alerts.iter().any(|(_, held)| !held.ended && silence.matches(&held.alert.labels))
+        };
+        for id in self.silences.extend(now.wall, fires) {
+            if let Some(silence) = self.silences.get(&id) {
+                step.write(self.silences.record(silence));
+            }
+        }
+        for id in self.silences.notice_ends(now.wall) {
+            self.tell_silence(&id, "ended", now, step);
+        }
+    }
+
+    pub(super) fn write_alert(&mut self, print: Fingerprint, now: Moment, step: &mut Step) {
+        let written = self.alerts.change(print, |held| {
+            held.stored_end = held.alert.ends_at;
+        });
+        if written.is_some()
+            && let Some(held) = self.alerts.get(&print)
+        {
+            step.write(record::write_alert(held, now));
+        }
+    }
+
+    /// Puts an alert into its groups.
+    pub(super) fn route_alert(&mut self, print: Fingerprint, now: Moment) {
+        let config = self.config.clone();
+        let Some(held) = self.alerts.get(&print) else { return };
+        let mut joined = 0;
+        for route in config.route.matching(&held.alert.labels) {
+            let labels = route.group_by.group_labels(&held.alert.labels);
+            let id = GroupId { route: route.id.clone(), labels };
+            let group = self
+                .groups
+                .entry(id)
+                .or_insert_with_key(|id| Group::new(route, &id.labels, &held.alert, now));
+            joined += usize::from(group.members.insert(print));
+        }
+        self.alerts.change(print, |held| held.groups += joined);
+    }
+
+    pub(super) fn reconfigure(&mut self, config: Arc<Config>, now: Moment, step: &mut Step) {
+        self.inhibitor = Inhibitor::new(&config.inhibit_rules);
+        self.reports.reconfigure(&config);
+        self.config = config;
+        self.groups.clear();
+        let told = self.log.firing();
+        for print in self.alerts.prints() {
+            let Some(held) = self.alerts.get(&print) else { continue };
+            self.inhibitor.insert(print, &held.alert.labels);
+            // What has ended and been told everywhere is not told again; but a route that comes
+            // back may have been away when an alert ended.
+            let open = held.groups > 0 || !held.ended || told.contains(&print);
+            self.alerts.change(print, |held| held.groups = 0);
+            if open {
+                self.route_alert(print, now);
+            }
+        }
+        step.changed = true;
+    }
+
+    pub(super) fn restore(&mut self, records: &[Record], now: Moment, step: &mut Step) {
+        for record in records {
+            if let Err(err) = self.restore_one(record, now) {
+                step.others.push(Effect::RecordLeftOut(err));
+            }
+        }
+        // Rows of the outbox come after all else is there: they may belong to nobody any more.
+        for record in records.iter().filter(|record| record.table == Table::Outbox) {
+            match record::read_outbox(record, now) {
+                Ok(open) => self.resume(open, step),
+                Err(err) => {
+                    step.write(Record::removal(Table::Outbox, record.key.clone()));
+                    step.others.push(Effect::RecordLeftOut(err));
+                }
+            }
+        }
+        step.changed = true;
+    }
+
+    fn restore_one(&mut self, record: &Record, now: Moment) -> Result<(), RecordError> {
+        match record.table {
+            Table::Alert => self.restore_alert(record::read_alert(record, now)?, now),
+            Table::Silence => self.silences.restore(record::read_silence(record)?),
+            Table::Log => {
+                let (key, mut entry) = record::read_log(record)?;
+                if entry.sent_at > now.wall {
+                    // The wall clock was set back: a repeat must not wait until it catches up.
+                    entry.sent_elapsed = Some(now.elapsed);
+                }
+                self.log.set(key, entry);
+            }
+            Table::Counter if record.key == record::DELIVERIES => {
+                self.deliveries_made = self.deliveries_made.max(record::read_counter(record)?);
+            }
+            Table::Ack => {
+                let (print, ack) = record::read_ack(record)?;
+                self.acks.set(print, ack);
+            }
+            Table::Watch => {
+                let seen = record::read_watch(record)?;
+                self.watched.restore(record.key.clone(), seen, now);
+            }
+            Table::Counter | Table::Outbox => {}
+        }
+        Ok(())
+    }
+
+    fn restore_alert(&mut self, stored: StoredAlert, now: Moment) {
+        let StoredAlert { mut held, settled } = stored;
+        let print = held.alert.fingerprint();
+        self.inhibitor.insert(print, &held.alert.labels);
+        held.stored_end = held.alert.ends_at;
+        held.ended |= settled || held.alert.ends_at <= held.alert.updated_at;
+        if !held.ended {
+            // So that its sender can be heard again before its end is told; and, whatever became
+            // of the wall clock, not for longer than it was promised.
+            let promised = held.alert.ends_at.since(held.alert.updated_at);
+            let left = held.alert.ends_at.since(now.wall);
+            let left = left.max(promised.min(RESTART_GRACE_MAX)).min(promised);
+            held.alert.ends_at = now.wall.plus(left);
+            held.ends = Uptime::of(now).plus(left);
+        }
+        self.alerts.put(print, held);
+        if !settled {
+            self.route_alert(print, now);
+        }
+    }
+
+    /// Sends what was on its way once more, with the same key, if there is still such a receiver.
+    fn resume(&mut self, open: OpenDelivery, step: &mut Step) {
+        let id = open.delivery.id;
+        self.deliveries_made = self.deliveries_made.max(id.number());
+        if self.plan(&open.delivery.integration).is_none() {
+            step.write(Record::removal(Table::Outbox, record::outbox_row_key(id)));
+            return;
+        }
+        step.deliveries.push(open.delivery.clone());
+        self.open.insert(open);
+    }
+
+    fn plan(&self, integration: &IntegrationId) -> Option<&IntegrationPlan> {
+        let receiver = self.config.receiver(&integration.receiver)?;
+        receiver
+            .integrations
+            .iter()
+            .find(|plan| plan.kind == integration.kind && plan.index == integration.index)
+    }
+
+    /// Drops what is over: log entries, silences, alerts whose end was told, and those whose end
+    /// could not be told for a day.
+    pub(super) fn forget(&mut self, now: Moment, step: &mut Step) {
+        while let Some(print) = self.alerts.next_over(now) {
+            self.give_up(print, now, step);
+            if let Some(held) = self.alerts.remove(print) {
+                self.inhibitor.remove(print, &held.alert.labels);
+            }
+            step.write(Record::removal(Table::Alert, print.to_string()));
+        }
+        // While an alert is open that was told as firing, its end must still be told, however long
+        // the sink was dead: upstream forgets after twice the repeat interval.
+        let alerts = &self.alerts;
+        let open = |print: &Fingerprint| alerts.get(print).is_some_and(|held| held.groups > 0);
+        let needed = |entry: &LogEntry| entry.firing.iter().any(open);
+        for key in self.log.expire(now.wall, needed) {
+            step.write(Record::removal(Table::Log, record::log_row_key(&key)));
+        }
+        for id in self.silences.forget(self.config.retention, now.wall) {
+            step.write(Record::removal(Table::Silence, id.as_str().to_owned()));
+        }
+    }
+
+    /// An alert leaves the groups that could not tell its end in `RESOLVED_TRIED`.
+    fn give_up(&mut self, print: Fingerprint, now: Moment, step: &mut Step) {
+        if self.alerts.get(&print).is_none_or(|held| held.groups == 0) {
+            return;
+        }
+        let mut receivers = Vec::new();
+        self.groups.retain(|_, group| {
+            if group.members.remove(&print) {
+                receivers.push(group.receiver.clone());
+            }
+            !group.members.is_empty()
+        });
+        let hours = RESOLVED_TRIED.as_secs() / 3600;
+        let body = json!({ "receivers": receivers, "hours": hours });
+        step.happen_often(self.about("given_up", print, body, now));
+    }
+}
+
+/// Whether this only says again when the alert ended.
+fn is_known_end(held: &Held, alert: &Alert) -> bool {
+    held.ended && alert.starts_at == held.alert.starts_at && alert.ends_at <= held.alert.ends_at
+}
