@@ -31,13 +31,17 @@ impl Damping {
     }
 }
 
-/// Whether these turns, the latest last, are flapping at `now`.
+/// Whether these turns, the latest last, are flapping at `now`. What was before a rest counts no
+/// more.
 pub(super) fn is_flapping(turns: &VecDeque<Uptime>, damping: &Damping, now: Moment) -> bool {
-    let mut flapping = false;
+    let (mut flapping, mut rested) = (false, 0);
     let mut before: Option<Uptime> = None;
     for (place, at) in turns.iter().enumerate() {
-        flapping &= before.is_none_or(|before| at.since(before) < damping.stable);
-        let first = (place + 1).checked_sub(damping.changes).and_then(|first| turns.get(first));
+        if before.is_some_and(|before| at.since(before) >= damping.stable) {
+            (flapping, rested) = (false, place);
+        }
+        let first = (place + 1).checked_sub(damping.changes).filter(|first| *first >= rested);
+        let first = first.and_then(|first| turns.get(first));
         flapping |= first.is_some_and(|first| at.since(*first) <= damping.within);
         before = Some(*at);
     }

@@ -138,7 +138,7 @@ impl File {
                 );
                 items.problems.push(Problem::new(format!("{at}.labels"), text));
             }
-            let integrations = items.integrations(&at, name, settings.items());
+            let integrations = items.integrations(&at, settings.items());
             let (name, labels) = (name.clone(), labels.clone());
             receivers.push(Receiver { name, labels, integrations });
         }
@@ -178,7 +178,7 @@ impl File {
             let at = format!("receivers[{place}]");
             let name = &settings.name;
             items.name(&at, name, &receivers);
-            let integrations = items.integrations(&at, name, settings.items());
+            let integrations = items.integrations(&at, settings.items());
             let (name, labels) = (name.clone(), Labels::empty());
             receivers.push(Receiver { name, labels, integrations });
         }
@@ -231,25 +231,15 @@ impl<'a> Items<'a> {
     fn integrations(
         &mut self,
         at: &str,
-        name: &str,
         lists: Vec<(&'static str, Vec<&dyn Written>)>,
     ) -> Vec<Made> {
         let mut made = Vec::new();
         for (kind, items) in lists {
-            let mut unbuilt = false;
             for (place, item) in items.into_iter().enumerate() {
                 match item.check(&format!("{at}.{kind}_configs[{place}]"), &self.context) {
-                    Ok(Some(one)) => made.push(one),
-                    Ok(None) => unbuilt = true,
+                    Ok(one) => made.push(one),
                     Err(problem) => self.problems.push(problem),
                 }
-            }
-            if unbuilt {
-                let text = format!(
-                    "{kind}_configs is known but not built yet: \
-                     receiver {name:?} sends nothing by {kind}"
-                );
-                self.warnings.push(Problem::new(format!("{at}.{kind}_configs"), text));
             }
         }
         made
@@ -378,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn receivers_that_are_not_built_are_told_and_the_rest_runs() {
+    fn integrations_stand_in_the_order_of_upstream_and_count_within_their_kind() {
         let yaml = "
 global: {slack_api_url: 'https://hooks.slack.com/x', smtp_smarthost: 'mx:465', smtp_from: a@b, smtp_auth_password: hush}
 route: {receiver: r}
@@ -389,15 +379,20 @@ receivers:
   email_configs: [{to: c@d}]
 ";
         let checked = check(yaml).expect("valid");
-        assert_eq!(checked.warnings.len(), 1);
-        assert_eq!(checked.warnings[0].at, "receivers[0].wechat_configs");
+        assert_eq!(checked.warnings, []);
         let plan = checked.receivers[0].plan();
         let plan: Vec<_> = plan
             .integrations
             .iter()
             .map(|one| (one.kind.as_str(), one.index, one.send_resolved))
             .collect();
-        assert_eq!(plan, [("webhook", 0, true), ("webhook", 1, false), ("email", 0, false)]);
+        let expected = [
+            ("webhook", 0, true),
+            ("webhook", 1, false),
+            ("email", 0, false),
+            ("wechat", 0, false),
+        ];
+        assert_eq!(plan, expected);
     }
 
     #[test]

@@ -1,8 +1,5 @@
 //! Receivers and keys that are known and not built: read whole, reported, shown without secrets.
 
-use super::kinds::{Context, Written};
-use super::sender::Made;
-use crate::model::Problem;
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
@@ -28,12 +25,6 @@ impl<'de> Deserialize<'de> for Opaque {
 impl Serialize for Opaque {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         hidden(&self.0).serialize(to)
-    }
-}
-
-impl Written for Opaque {
-    fn check(&self, _: &str, _: &Context<'_>) -> Result<Option<Made>, Problem> {
-        Ok(None)
     }
 }
 

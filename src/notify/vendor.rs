@@ -67,8 +67,8 @@ impl<V: Vendor> Talking<V> {
         send_resolved: bool,
         http: HttpClientSettings,
         vendor: V,
-    ) -> Option<Made> {
-        Some(Arc::new(Self { kind, send_resolved, http, vendor: Arc::new(vendor) }))
+    ) -> Made {
+        Arc::new(Self { kind, send_resolved, http, vendor: Arc::new(vendor) })
     }
 }
 

@@ -42,7 +42,7 @@ fn samples(core: &dyn Core, start: i64, end: i64) -> BTreeSet<String> {
     // A selector over all the time at one instant.
     let query = InstantQuery {
         time: Some(Timestamp::from_millis(end * 1000)),
-        ..InstantQuery::now(&format!("{{__name__=~\"job:m:sum|m:.*\"}}[{}s]", end - start))
+        ..InstantQuery::now(format!("{{__name__=~\"job:m:sum|m:.*\"}}[{}s]", end - start))
     };
     let QueryData::Matrix(found) = core.query(&call, &query).expect("an answer").data else {
         panic!("no matrix");

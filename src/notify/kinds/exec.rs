@@ -61,7 +61,7 @@ impl Default for Settings {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let Some((program, args)) = self.command.split_first() else {
             return Err(Problem::new(at, "missing command in exec_config"));
         };
@@ -84,14 +84,14 @@ impl Written for Settings {
         if self.timeout.0.is_zero() {
             return Err(Problem::new(format!("{at}.timeout"), "a command needs a time limit"));
         }
-        Ok(Some(Arc::new(Exec {
+        Ok(Arc::new(Exec {
             send_resolved: self.send_resolved,
             program,
             args: args.to_vec(),
             env: self.variables(at)?,
             timeout: self.timeout.0,
             alerts_max: usize::try_from(self.max_alerts).unwrap_or(usize::MAX),
-        })))
+        }))
     }
 }
 

@@ -51,7 +51,7 @@ impl Default for Settings {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         if self.path.as_os_str().is_empty() {
             return Err(Problem::new(at, "missing path in file_config"));
         }
@@ -78,7 +78,7 @@ impl Written for Settings {
         if self.keep > KEEP_MAX {
             return Err(Problem::new(format!("{at}.keep"), format!("at most {KEEP_MAX}")));
         }
-        Ok(Some(Arc::new(Log { settings: self.clone(), json })))
+        Ok(Arc::new(Log { settings: self.clone(), json }))
     }
 }
 

@@ -62,7 +62,7 @@ impl Default for Settings {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         if self.url.is_empty() {
             return Err(Problem::new(at, "missing url in gotify_config"));
         }
@@ -73,7 +73,7 @@ impl Written for Settings {
         let token = Source::of(&self.token, self.token_file.as_ref())
             .ok_or_else(|| Problem::new(at, "one of token or token_file must be configured"))?;
         let http = context.http(at, self.http_config.as_ref())?;
-        Ok(Some(Arc::new(Gotify { settings: self.clone(), http, token })))
+        Ok(Arc::new(Gotify { settings: self.clone(), http, token }))
     }
 }
 

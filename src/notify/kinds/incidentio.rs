@@ -41,7 +41,7 @@ keys! {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let url = url_of(at, "url", &Secret::new(self.url.reveal()), self.url_file.as_ref())?
             .ok_or_else(|| Problem::new(at, "one of url or url_file must be configured"))?;
         let file = self.alert_source_token_file.as_ref();

@@ -127,7 +127,7 @@ impl Default for Settings {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         if self.project.is_empty() {
             return Err(Problem::new(at, "missing project in jira_config"));
         }
@@ -148,7 +148,7 @@ impl Written for Settings {
         let url = Url::parse(url.reveal())
             .map_err(|err| Problem::new(at_url, format!("cannot read the URL: {err}")))?;
         let http = context.http(at, self.http_config.as_ref())?;
-        Ok(Some(Arc::new(Jira { settings: self.clone(), http, url: ApiUrl(url) })))
+        Ok(Arc::new(Jira { settings: self.clone(), http, url: ApiUrl(url) }))
     }
 }
 

@@ -70,7 +70,7 @@ impl Default for Settings {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         if self.homeserver_url.is_empty() {
             return Err(Problem::new(at, "missing homeserver_url in matrix_config"));
         }
@@ -95,7 +95,7 @@ impl Written for Settings {
             Problem::new(at, "one of access_token or access_token_file must be configured")
         })?;
         let http = context.http(at, self.http_config.as_ref())?;
-        Ok(Some(Arc::new(Matrix { settings: self.clone(), http, token })))
+        Ok(Arc::new(Matrix { settings: self.clone(), http, token }))
     }
 }
 

@@ -143,7 +143,7 @@ keys! {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let global = context.global;
         let own = self.attachments.iter().flat_map(|attachment| &attachment.fields);
         for Field { title, value, .. } in self.fields.iter().chain(own) {

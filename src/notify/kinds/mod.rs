@@ -64,9 +64,11 @@ impl Context<'_> {
 
 /// One item of a `*_configs` list, as written.
 pub(super) trait Written {
-    /// The item, checked, with the global defaults; `at` is its place. `None` for a kind that is
-    /// known and not built.
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem>;
+    /// The item, checked, with the global defaults; `at` is its place.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem>;
 }
 
 /// What stands under a key or in the file under the key with `_file`; `None` when neither is there.

@@ -34,7 +34,7 @@ keys! {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let url = url_of(at, "webhook_url", &self.webhook_url, self.webhook_url_file.as_ref())?
             .ok_or_else(|| {
                 Problem::new(at, "one of webhook_url or webhook_url_file must be configured")

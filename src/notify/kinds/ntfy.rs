@@ -106,7 +106,7 @@ impl Default for Settings {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         if self.topic.is_empty() {
             return Err(Problem::new(at, "missing topic in ntfy_config"));
         }
@@ -132,7 +132,7 @@ impl Written for Settings {
             }
         }
         let http = context.http(at, self.http_config.as_ref())?;
-        Ok(Some(Arc::new(Ntfy { settings: self.clone(), http, token })))
+        Ok(Arc::new(Ntfy { settings: self.clone(), http, token }))
     }
 }
 

@@ -85,7 +85,7 @@ keys! {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let global = context.global;
         for (place, responder) in self.responders.iter().enumerate() {
             responder.check(&format!("{at}.responders[{place}]"))?;

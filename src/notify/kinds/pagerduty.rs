@@ -104,7 +104,7 @@ keys! {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let routing_key =
             one_of(at, "routing_key", &self.routing_key, self.routing_key_file.as_ref())?;
         let service_key =

@@ -67,7 +67,7 @@ keys! {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let missing =
             |key: &str| Problem::new(at, format!("one of {key} or {key}_file must be configured"));
         let user = one_of(at, "user_key", &self.user_key, self.user_key_file.as_ref())?

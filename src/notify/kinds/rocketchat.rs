@@ -109,7 +109,7 @@ keys! {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let global = context.global;
         let token = one_of(at, "token", &self.token, self.token_file.as_ref())?;
         let user = one_of(at, "token_id", &self.token_id, self.token_id_file.as_ref())?;

@@ -142,7 +142,7 @@ keys! {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         self.check_parts(at)?;
         let (url, http) = self.way(at, context)?;
         Ok(Talking::made(

@@ -53,7 +53,7 @@ keys! {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let global = context.global;
         let token = one_of(at, "bot_token", &self.bot_token, self.bot_token_file.as_ref())?;
         if self.chat_id == 0 && self.chat_id_file.is_none() {

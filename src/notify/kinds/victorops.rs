@@ -58,7 +58,7 @@ keys! {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let global = context.global;
         if self.routing_key.is_empty() {
             return Err(Problem::new(at, "missing Routing key in VictorOps config"));

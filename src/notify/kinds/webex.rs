@@ -33,7 +33,7 @@ keys! {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         if self.room_id.is_empty() {
             return Err(Problem::new(at, "missing room_id on webex_config"));
         }

@@ -57,17 +57,17 @@ impl Default for Settings {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let url = url_of(at, "url", &self.url, self.url_file.as_ref())?
             .ok_or_else(|| Problem::new(at, "one of url or url_file must be configured"))?;
-        Ok(Some(Arc::new(Webhook {
+        Ok(Arc::new(Webhook {
             send_resolved: self.send_resolved,
             http: context.http(at, self.http_config.as_ref())?,
             url,
             alerts_max: usize::try_from(self.max_alerts).unwrap_or(usize::MAX),
             timeout: limit(self.timeout),
             payload: self.payload.clone(),
-        })))
+        }))
     }
 }
 

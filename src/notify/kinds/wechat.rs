@@ -84,7 +84,7 @@ impl Default for Settings {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let global = context.global;
         if !["", "text", "markdown"].contains(&self.message_type.as_str()) {
             let text = format!(
@@ -113,13 +113,13 @@ impl Written for Settings {
         if corp_id.is_empty() {
             return Err(Problem::new(at, "no global Wechat CorpID set"));
         }
-        Ok(Some(Arc::new(Wechat {
+        Ok(Arc::new(Wechat {
             settings: self.clone(),
             http: context.http(at, self.http_config.as_ref())?,
             url: format!("{}/", url.reveal().trim_end_matches('/')),
             secret,
             corp_id: corp_id.clone(),
-        })))
+        }))
     }
 }
 

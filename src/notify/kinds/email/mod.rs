@@ -118,8 +118,8 @@ impl Default for Settings {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
-        Ok(Some(Arc::new(self.checked(at, context)?)))
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
+        Ok(Arc::new(self.checked(at, context)?))
     }
 }
 

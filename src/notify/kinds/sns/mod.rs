@@ -109,7 +109,7 @@ impl Default for Settings {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, context: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let sigv4 = &self.sigv4;
         if sigv4.access_key.is_empty() != sigv4.secret_key.is_empty() {
             let text = "must provide a AWS SigV4 Access key and Secret Key if credentials are \
@@ -124,7 +124,7 @@ impl Written for Settings {
             return Err(Problem::new(at, text));
         }
         let http = context.http(at, self.http_config.as_ref())?;
-        Ok(Some(Arc::new(Sns { settings: self.clone(), http })))
+        Ok(Arc::new(Sns { settings: self.clone(), http }))
     }
 }
 

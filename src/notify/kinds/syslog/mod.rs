@@ -74,7 +74,7 @@ impl Default for Settings {
 }
 
 impl Written for Settings {
-    fn check(&self, at: &str, _: &Context<'_>) -> Result<Option<Made>, Problem> {
+    fn check(&self, at: &str, _: &Context<'_>) -> Result<Made, Problem> {
         let (socket, journal) = address(&self.address)
             .ok_or_else(|| Problem::new(format!("{at}.address"), bad_address(&self.address)))?;
         let format = match (self.format.as_str(), &socket) {
@@ -101,7 +101,7 @@ impl Written for Settings {
             let text = "1 to 48 printable ASCII characters without spaces are wanted";
             return Err(Problem::new(format!("{at}.app_name"), text));
         }
-        Ok(Some(Arc::new(Syslog { settings: self.clone(), socket, format, facility })))
+        Ok(Arc::new(Syslog { settings: self.clone(), socket, format, facility }))
     }
 }
 
