@@ -330,38 +330,12 @@ impl Engine {
                 left.insert(print);
             }
         }
-        let key = group.key.clone();
         if group.members.is_empty() {
             self.groups.remove(&flush.group);
         }
         for print in &left {
             self.alerts.change(*print, |held| held.groups = held.groups.saturating_sub(1));
             self.write_alert(*print, now, step);
-        }
-        self.forget_told(&key, &flush.group, &left, step);
-    }
-
-    /// Those who were not told of an end, since it was kept quiet or they do not want to know, are
-    /// told when the alert fires again: without this it would be taken for a repeat.
-    fn forget_told(
-        &mut self,
-        key: &GroupKey,
-        id: &GroupId,
-        left: &BTreeSet<Fingerprint>,
-        step: &mut Step,
-    ) {
-        let config = self.config.clone();
-        let Some(route) = config.route.find(&id.route) else { return };
-        for plan in plans(&config, route) {
-            let log_key = log_key(key, route, plan);
-            let Some(entry) = self.log.get(&log_key) else { continue };
-            if entry.firing.is_disjoint(left) {
-                continue;
-            }
-            let firing = entry.firing.difference(left).copied().collect();
-            let entry = LogEntry { firing, ..entry.clone() };
-            step.write(record::write_log(&log_key, &entry));
-            self.log.set(log_key, entry);
         }
     }
 

@@ -42,7 +42,11 @@ impl Engine {
         }
         let held = match &before {
             // Senders repeat an end. A wall clock set back must not make a firing alert of it.
-            Some(held) if is_known_end(held, &alert) => return,
+            Some(held) if is_known_end(held, &alert) => {
+                // Who was told that it fires, and could not be told of the end, is told now.
+                self.route_alert(print, now);
+                return;
+            }
             Some(held) => {
                 let alert = receive::merge(&held.alert, held.ended, alert, now.wall);
                 let fresh = Held::new(alert, source, now);
@@ -64,9 +68,8 @@ impl Engine {
         if fired == ended {
             self.turned(print, None, now, step);
         }
-        // One that fires is in all of its groups, and one that has ended is in those that do not
-        // know it yet.
-        if (!fired && !ended) || before.is_none() {
+        // One that goes on firing is in all of its groups.
+        if !fired || ended {
             self.route_alert(print, now);
         }
         let refreshed = before.is_some_and(|before| self.is_refreshed(print, &before, now));

@@ -78,20 +78,22 @@ fn an_acknowledgement_does_not_outlive_its_alert() {
 }
 
 #[test]
-fn an_end_that_was_kept_quiet_does_not_swallow_the_next_firing() {
-    // Upstream takes it for a repeat of what it told before the silence.
+fn an_end_that_was_kept_quiet_is_told_when_its_sender_says_it_again() {
+    // As rules do for a quarter of an hour. The alert is older than `group_wait`: T33.
     let mut world = World::new(&ONE.replace("100s", "10h"));
+    let starts = Some(world.now().wall);
     world.fire("n=A g=1");
     world.run_to(20);
     let id = world.silence("n=A", 3600);
-    world.resolve("n=A g=1");
+    let ends = Some(world.now().wall);
+    world.post("n=A g=1", starts, ends);
     world.run_to(100);
     world.expire(&id);
-    world.fire("n=A g=1");
+    world.post("n=A g=1", starts, ends);
     world.run_to(150);
     world.expect(&[
         "10 hook/webhook[0] first notification: f=A r=",
-        "110 hook/webhook[0] first notification: f=A r=",
+        "100 hook/webhook[0] all alerts resolved: f= r=A",
     ]);
 }
 
