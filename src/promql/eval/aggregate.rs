@@ -586,6 +586,16 @@ mod tests {
         values.into_iter().map(|value| plain(value).to_bits()).collect()
     }
 
+    #[test]
+    fn a_sum_next_to_the_largest_number_stays_one() {
+        let mut totals = Totals::new(1);
+        for value in [2e300, -1.388_477e307, f64::MAX] {
+            totals.add(&[value]);
+        }
+        let expected = f64::MAX - (1.388_477e307 - 2e300);
+        assert!(totals.values().iter().all(|sum| (sum / expected - 1.0).abs() < 1e-15));
+    }
+
     proptest! {
         #[test]
         fn sums_and_means_of_columns_are_those_of_their_steps(

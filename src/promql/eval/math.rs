@@ -14,10 +14,12 @@ pub(super) struct Sum {
 impl Sum {
     pub(super) fn add(&mut self, term: f64) {
         let total = self.value + term;
-        // What the sum lost, which one number can tell: this way it need not be known which of
-        // the two is larger (Knuth's TwoSum in place of Neumaier's branch).
-        let added = total - self.value;
-        let lost = (self.value - (total - added)) + (term - added);
+        // Neumaier's, by a choice in place of the branch, of which the compiler makes vectors.
+        // Knuth's TwoSum needs neither, but what it takes away again may overflow where this does
+        // not.
+        let is_larger = self.value.abs() >= term.abs();
+        let (large, small) = if is_larger { (self.value, term) } else { (term, self.value) };
+        let lost = (large - total) + small;
         let compensation = self.compensation + lost;
         self.compensation = if total.is_infinite() { 0.0 } else { compensation };
         self.value = total;
