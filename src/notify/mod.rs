@@ -15,7 +15,6 @@ mod kinds;
 mod mentions;
 mod message;
 mod metrics;
-mod one_call;
 mod opaque;
 mod outside;
 mod post;

@@ -5,15 +5,13 @@
 use super::{Context, Written, check_url};
 use crate::model::{AlertStatus, Problem};
 use crate::notify::config::Source;
-use crate::notify::one_call::OneCall;
-use crate::notify::outside::Outside;
 use crate::notify::post::Call;
-use crate::notify::sender::{Integration, Job, Made, Sender};
+use crate::notify::sender::{Job, Made};
+use crate::notify::vendor::{Message, Talking, Vendor};
 use crate::sys::settings::{HttpClientSettings, Scalar, Secret, ShownUrl};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// One item of `gotify_configs`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -73,7 +71,8 @@ impl Written for Settings {
         let token = Source::of(&self.token, self.token_file.as_ref())
             .ok_or_else(|| Problem::new(at, "one of token or token_file must be configured"))?;
         let http = context.http(at, self.http_config.as_ref())?;
-        Ok(Arc::new(Gotify { settings: self.clone(), http, token }))
+        let vendor = Gotify { settings: self.clone(), token };
+        Ok(Talking::made("gotify", self.send_resolved, http, vendor))
     }
 }
 
@@ -81,22 +80,7 @@ impl Written for Settings {
 #[derive(Clone, Debug)]
 struct Gotify {
     settings: Settings,
-    http: HttpClientSettings,
     token: Source,
-}
-
-impl Integration for Gotify {
-    fn kind(&self) -> &'static str {
-        "gotify"
-    }
-
-    fn send_resolved(&self) -> bool {
-        self.settings.send_resolved
-    }
-
-    fn sender(&self, outside: &Outside) -> Result<Box<dyn Sender>, Problem> {
-        self.one_call_sender(&self.http, outside)
-    }
 }
 
 #[derive(Serialize)]
@@ -108,8 +92,8 @@ struct Form {
     extras: serde_json::Map<String, serde_json::Value>,
 }
 
-impl OneCall for Gotify {
-    fn call(&self, job: &Job<'_>) -> Result<Call, String> {
+impl Vendor for Gotify {
+    fn message(&self, job: &Job<'_>) -> Result<Message, String> {
         let settings = &self.settings;
         let mut extras = serde_json::Map::new();
         if settings.markdown {
@@ -133,6 +117,6 @@ impl OneCall for Gotify {
         let url = settings.url.reveal().trim_end_matches('/');
         let mut call = Call::json(format!("{url}/message"), &form);
         call.headers.push(("x-gotify-key", job.outside.reveal_trimmed(&self.token)?));
-        Ok(call)
+        Ok(call.into())
     }
 }

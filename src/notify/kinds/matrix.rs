@@ -6,17 +6,15 @@
 use super::{Context, Written, check_url};
 use crate::model::{Problem, percent};
 use crate::notify::config::Source;
-use crate::notify::one_call::OneCall;
-use crate::notify::outside::Outside;
 use crate::notify::post::{Answered, Call};
 use crate::notify::retry::{Attempt, End};
-use crate::notify::sender::{Integration, Job, Made, Sender};
+use crate::notify::sender::{Job, Made};
 use crate::notify::truncate;
+use crate::notify::vendor::{Message, Talking, Vendor};
 use crate::sys::http::Method;
 use crate::sys::settings::{HttpClientSettings, Secret, ShownUrl};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// An event has at most 64 KiB, with what the server adds and escapes that may double a text.
@@ -95,7 +93,8 @@ impl Written for Settings {
             Problem::new(at, "one of access_token or access_token_file must be configured")
         })?;
         let http = context.http(at, self.http_config.as_ref())?;
-        Ok(Arc::new(Matrix { settings: self.clone(), http, token }))
+        let vendor = Matrix { settings: self.clone(), token };
+        Ok(Talking::made("matrix", self.send_resolved, http, vendor))
     }
 }
 
@@ -103,22 +102,7 @@ impl Written for Settings {
 #[derive(Clone, Debug)]
 struct Matrix {
     settings: Settings,
-    http: HttpClientSettings,
     token: Source,
-}
-
-impl Integration for Matrix {
-    fn kind(&self) -> &'static str {
-        "matrix"
-    }
-
-    fn send_resolved(&self) -> bool {
-        self.settings.send_resolved
-    }
-
-    fn sender(&self, outside: &Outside) -> Result<Box<dyn Sender>, Problem> {
-        self.one_call_sender(&self.http, outside)
-    }
 }
 
 #[derive(Serialize)]
@@ -149,8 +133,8 @@ struct Failure {
     retry_after_ms: Option<u64>,
 }
 
-impl OneCall for Matrix {
-    fn call(&self, job: &Job<'_>) -> Result<Call, String> {
+impl Vendor for Matrix {
+    fn message(&self, job: &Job<'_>) -> Result<Message, String> {
         let settings = &self.settings;
         let room = job.text(&settings.room_id)?;
         let html = job.rendering.html(&settings.html).map_err(|err| err.to_string())?;
@@ -173,10 +157,10 @@ impl OneCall for Matrix {
         let token = job.outside.reveal_trimmed(&self.token)?;
         let mut call = Call { method: Method::Put, ..Call::json(url, &form) };
         call.headers.push(("authorization", format!("Bearer {token}")));
-        Ok(call)
+        Ok(call.into())
     }
 
-    fn ended(&self, answer: &Answered) -> Attempt {
+    fn judged(&self, answer: &Answered) -> Attempt {
         let Ok(failure) = serde_json::from_str::<Failure>(&answer.body) else {
             return answer.by_status(&[]);
         };

@@ -6,16 +6,14 @@ use super::{Context, Written, check_url};
 use crate::alerts::config::null_as_default;
 use crate::model::{AlertStatus, Problem};
 use crate::notify::config::Source;
-use crate::notify::one_call::OneCall;
-use crate::notify::outside::Outside;
 use crate::notify::post::Call;
-use crate::notify::sender::{Integration, Job, Made, Sender};
+use crate::notify::sender::{Job, Made};
 use crate::notify::truncate;
+use crate::notify::vendor::{Message, Talking, Vendor};
 use crate::sys::settings::{HttpClientSettings, Scalar, Secret, ShownUrl};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// A longer message becomes an attachment, which not every server takes.
 const MESSAGE_BYTES_MAX: usize = 4_096;
@@ -132,7 +130,8 @@ impl Written for Settings {
             }
         }
         let http = context.http(at, self.http_config.as_ref())?;
-        Ok(Arc::new(Ntfy { settings: self.clone(), http, token }))
+        let vendor = Ntfy { settings: self.clone(), token };
+        Ok(Talking::made("ntfy", self.send_resolved, http, vendor))
     }
 }
 
@@ -140,22 +139,7 @@ impl Written for Settings {
 #[derive(Clone, Debug)]
 struct Ntfy {
     settings: Settings,
-    http: HttpClientSettings,
     token: Option<Source>,
-}
-
-impl Integration for Ntfy {
-    fn kind(&self) -> &'static str {
-        "ntfy"
-    }
-
-    fn send_resolved(&self) -> bool {
-        self.settings.send_resolved
-    }
-
-    fn sender(&self, outside: &Outside) -> Result<Box<dyn Sender>, Problem> {
-        self.one_call_sender(&self.http, outside)
-    }
 }
 
 #[derive(Serialize)]
@@ -193,8 +177,8 @@ struct ActionForm {
     clear: bool,
 }
 
-impl OneCall for Ntfy {
-    fn call(&self, job: &Job<'_>) -> Result<Call, String> {
+impl Vendor for Ntfy {
+    fn message(&self, job: &Job<'_>) -> Result<Message, String> {
         let settings = &self.settings;
         let secret = |secret: &Secret| {
             let text = job.text(secret.reveal())?;
@@ -236,7 +220,7 @@ impl OneCall for Ntfy {
             let token = job.outside.reveal_trimmed(token)?;
             call.headers.push(("authorization", format!("Bearer {token}")));
         }
-        Ok(call)
+        Ok(call.into())
     }
 }
 
