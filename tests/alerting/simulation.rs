@@ -485,13 +485,6 @@ impl Simulation {
         for (name, sender) in &self.senders {
             let view = self.world.engine.alert(sender.labels.fingerprint(), moment);
             self.oracle.check_ack(name, view.as_ref().is_some_and(|view| view.ack.is_some()));
-                println!(
-                    "{} {:?} {:?}",
-                    now.at,
-                    view.as_ref().map(|v| v.alert.clone()),
-                    self.oracle.alerts.get(name)
-                );
-            }
             let fires = view.is_some_and(|view| view.status == AlertStatus::Firing);
             let state = self.oracle.alerts.get(name).map(|known| known.state);
             let expected = match state {
