@@ -8,7 +8,7 @@ use super::damping::{Damping, is_flapping};
 use super::engine::{Engine, Moment};
 use super::group::{GroupId, payload_order};
 use super::happening;
-use super::held::{Held, Quiet, QuietBy};
+use super::held::{Held, Quiet, QuietBy, Uptime};
 use super::log::{self, LogEntry, LogKey};
 use super::notification::{
     Delivery, DeliveryId, DeliveryOutcome, IntegrationId, IntegrationPlan, Notification,
@@ -277,7 +277,7 @@ impl Engine {
             firing,
             resolved,
             sent_at: now.wall,
-            sent_elapsed: Some(now.elapsed),
+            sent: Uptime::of(now),
             expires_at: now.wall.plus(kept),
             data,
         };

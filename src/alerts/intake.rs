@@ -209,11 +209,7 @@ impl Engine {
             Table::Alert => self.restore_alert(record::read_alert(record, now)?, now),
             Table::Silence => self.silences.restore(record::read_silence(record)?),
             Table::Log => {
-                let (key, mut entry) = record::read_log(record)?;
-                if entry.sent_at > now.wall {
-                    // The wall clock was set back: a repeat must not wait until it catches up.
-                    entry.sent_elapsed = Some(now.elapsed);
-                }
+                let (key, entry) = record::read_log(record, now)?;
                 self.log.set(key, entry);
             }
             Table::Counter if record.key == record::DELIVERIES => {
@@ -245,6 +241,8 @@ impl Engine {
             let left = held.alert.ends_at.since(now.wall);
             let left = left.max(promised.min(RESTART_GRACE_MAX)).min(promised);
             held.alert.ends_at = now.wall.plus(left);
+            // Or the next restart would take the time between the two for a longer promise.
+            held.alert.updated_at = held.alert.ends_at.minus(promised);
             held.ends = Uptime::of(now).plus(left);
         }
         self.alerts.put(print, held);

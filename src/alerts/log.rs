@@ -4,6 +4,7 @@
 //! Source: prometheus/alertmanager, nflog/nflog.go, notify/dedup_stage.go.
 
 use super::engine::Moment;
+use super::held::Uptime;
 use super::notification::{IntegrationId, Reason};
 use crate::model::{Fingerprint, GroupKey, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,8 +31,8 @@ pub(super) struct LogEntry {
     pub(super) resolved: BTreeSet<Fingerprint>,
     /// When it had arrived.
     pub(super) sent_at: Timestamp,
-    /// The same on the clock that never jumps; unknown after a restart.
-    pub(super) sent_elapsed: Option<Duration>,
+    /// The same on the clock that never jumps. After a restart as the wall clock had it then.
+    pub(super) sent: Uptime,
     /// When the entry is forgotten.
     pub(super) expires_at: Timestamp,
     /// What the integration left behind for its next notification.
@@ -41,10 +42,7 @@ pub(super) struct LogEntry {
 impl LogEntry {
     /// Whether more than `repeat` has passed since it was sent.
     fn is_older_than(&self, repeat: Duration, now: Moment) -> bool {
-        match self.sent_elapsed {
-            Some(sent) => now.elapsed.saturating_sub(sent) > repeat,
-            None => self.sent_at < now.wall.minus(repeat),
-        }
+        Uptime::of(now).since(self.sent) > repeat
     }
 }
 
@@ -144,7 +142,7 @@ mod tests {
             firing: set(firing),
             resolved: set(resolved),
             sent_at: at(100).wall,
-            sent_elapsed: Some(at(100).elapsed),
+            sent: Uptime::of(at(100)),
             expires_at: Timestamp::MAX,
             data: BTreeMap::new(),
         };
@@ -208,23 +206,5 @@ mod tests {
                 due(entry.as_ref(), &set(firing), &set(resolved), send_resolved, repeat, at(now));
             assert_eq!(found, expected, "{name}");
         }
-    }
-
-    #[test]
-    fn t86_a_clock_set_forward_repeats_nothing() {
-        let entry = LogEntry {
-            firing: set(&[1]),
-            resolved: set(&[]),
-            sent_at: Timestamp::EPOCH,
-            sent_elapsed: Some(Duration::ZERO),
-            expires_at: Timestamp::MAX,
-            data: BTreeMap::new(),
-        };
-        let now = Moment { wall: Timestamp::from_millis(1 << 40), elapsed: Duration::from_secs(1) };
-        let repeat = Duration::from_secs(60);
-        assert_eq!(due(Some(&entry), &set(&[1]), &set(&[]), true, repeat, now), None);
-        let restored = LogEntry { sent_elapsed: None, ..entry };
-        let found = due(Some(&restored), &set(&[1]), &set(&[]), true, repeat, now);
-        assert_eq!(found, Some(Reason::Repeat));
     }
 }

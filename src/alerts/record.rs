@@ -282,15 +282,18 @@ pub(super) fn write_log(key: &LogKey, entry: &LogEntry) -> Record {
     Record::write(Table::Log, log_row_key(key), form)
 }
 
-pub(super) fn read_log(record: &Record) -> Result<(LogKey, LogEntry), RecordError> {
+/// What was told. A time in the future is from a wall clock that has been set back: a repeat must
+/// not wait until it catches up.
+pub(super) fn read_log(record: &Record, now: Moment) -> Result<(LogKey, LogEntry), RecordError> {
     let form: LogForm = record.read()?;
+    let sent_at = Timestamp::from_millis(form.sent_at);
     let integration = IntegrationId { receiver: form.receiver, kind: form.kind, index: form.index };
     let key = LogKey { group: GroupKey::from_text(&form.group), integration };
     let entry = LogEntry {
         firing: to_set(form.firing),
         resolved: to_set(form.resolved),
-        sent_at: Timestamp::from_millis(form.sent_at),
-        sent_elapsed: None,
+        sent_at,
+        sent: Uptime::of_wall(sent_at, now).min(Uptime::of(now)),
         expires_at: Timestamp::from_millis(form.expires_at),
         data: form.data,
     };
@@ -473,6 +476,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
+        let now = Moment { wall: Timestamp::from_millis(7), elapsed: Duration::from_secs(7) };
         let silence = Silence {
             id: SilenceId::from_text("x"),
             matchers: parse_list(r#"{a="1",b=~"x|y",c!~"z"}"#, Mode::Fallback).expect("valid"),
@@ -495,12 +499,12 @@ mod tests {
         let entry = LogEntry {
             firing: to_set(vec![u64::MAX, 1]),
             resolved: to_set(vec![2]),
-            sent_at: Timestamp::from_millis(7),
-            sent_elapsed: None,
+            sent_at: now.wall,
+            sent: Uptime::of(now),
             expires_at: Timestamp::MAX,
             data: BTreeMap::from([("threadTs".to_owned(), "1.2".to_owned())]),
         };
-        assert_eq!(read_log(&write_log(&key, &entry)), Ok((key, entry)));
+        assert_eq!(read_log(&write_log(&key, &entry), now), Ok((key, entry)));
         let (print, ack) = (
             Fingerprint::from_bits(3),
             Ack { by: "me".to_owned(), comment: "\"".to_owned(), at: Timestamp::from_millis(5) },

@@ -49,6 +49,37 @@ fn t67_an_end_that_was_told_stays_told_after_a_restart() {
 }
 
 #[test]
+fn t86_a_clock_set_forward_after_a_restart_repeats_nothing() {
+    let mut world = World::new(ONE);
+    world.fire("n=A g=1");
+    world.run_to(20);
+    world.restart(5);
+    world.jump_wall(86_400);
+    world.run_to(3_650);
+    world.expect(&[
+        "10 hook/webhook[0] first notification: f=A r=",
+        "3625 hook/webhook[0] repeat interval elapsed: f=A r=",
+    ]);
+}
+
+#[test]
+fn restarts_make_no_promise_longer() {
+    let mut world = World::new(ONE);
+    world.fire_until("n=A g=1", 60);
+    world.run_to(20);
+    world.restart(101);
+    // Now its row is written once more.
+    world.silence("n=A", 60);
+    world.run_to(155);
+    world.restart(100);
+    world.run_to(400);
+    world.expect(&[
+        "10 hook/webhook[0] first notification: f=A r=",
+        "315 hook/webhook[0] all alerts resolved: f= r=A",
+    ]);
+}
+
+#[test]
 fn what_was_on_its_way_is_sent_once_more_with_the_same_key() {
     let mut world = World::new(ONE);
     world.hanging.insert("hook/webhook[0]".to_owned());

@@ -8,11 +8,14 @@ mod crash;
 mod history;
 mod kinds;
 mod mail;
+mod oracle;
 mod outside;
+mod plan;
 #[path = "../service/programs.rs"]
 #[expect(dead_code, reason = "only the service's tests run agents and Prometheus")]
 mod programs;
 mod scale;
+mod simulation;
 mod sinks;
 mod web_hook;
 mod world;

@@ -33,7 +33,10 @@ pub(crate) struct World {
     pub(crate) engine: Engine,
     config: Arc<Config>,
     options: Options,
+    /// Since the script began.
     elapsed: Duration,
+    /// When the process began: its own clock counts from there.
+    booted: Duration,
     wall: Timestamp,
     /// What SQLite would hold.
     pub(crate) rows: BTreeMap<(Table, String), String>,
@@ -53,9 +56,7 @@ pub(crate) struct World {
     /// What went into the history.
     pub(crate) happened: Vec<Happening>,
     /// What was decided to be sent, whatever became of it.
-    pub(crate) decided: Vec<(Moment, Delivery)>,
-    /// What arrived.
-    pub(crate) heard: Vec<(Moment, Delivery)>,
+    pub(crate) decided: Vec<Delivery>,
     /// The process dies at this many-th write, send or report from now on.
     pub(crate) dies_in: Option<usize>,
     /// It has died, and does nothing until `restart`.
@@ -76,6 +77,7 @@ impl World {
             config,
             options,
             elapsed: Duration::ZERO,
+            booted: Duration::ZERO,
             wall: Timestamp::from_millis(START_MS),
             rows: BTreeMap::new(),
             told: Vec::new(),
@@ -88,7 +90,6 @@ impl World {
             left_behind: BTreeMap::new(),
             happened: Vec::new(),
             decided: Vec::new(),
-            heard: Vec::new(),
             dies_in: None,
             dead: false,
             silences_made: 0,
@@ -96,7 +97,23 @@ impl World {
     }
 
     pub(crate) fn now(&self) -> Moment {
-        Moment { wall: self.wall, elapsed: self.elapsed }
+        Moment { wall: self.wall, elapsed: self.elapsed.saturating_sub(self.booted) }
+    }
+
+    /// Time since the script began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// When the process began, in time since the script began.
+    pub(crate) fn booted(&self) -> Duration {
+        self.booted
+    }
+
+    /// When the engine wants to be woken, in time since the script began.
+    pub(crate) fn wakes_at(&self) -> Option<Duration> {
+        let wake = self.wake.filter(|wake| *wake != Duration::MAX)?;
+        Some(self.booted.saturating_add(wake))
     }
 
     /// The wall clock `seconds` after the start of the script.
@@ -187,6 +204,11 @@ impl World {
     pub(crate) fn carry_out(&mut self, effects: Vec<Effect>, count: usize) {
         let mut sent = Vec::new();
         self.wake = None;
+        let decided = effects.iter().filter_map(|effect| match effect {
+            Effect::Deliver(delivery) => Some((**delivery).clone()),
+            _ => None,
+        });
+        self.decided.extend(decided);
         for effect in effects.into_iter().take(count) {
             if self.dies() {
                 return;
@@ -194,10 +216,7 @@ impl World {
             match effect {
                 Effect::Persist(changes) => self.store(changes),
                 Effect::Answered(answer) => self.answers.push(answer),
-                Effect::Deliver(delivery) => {
-                    self.decided.push((self.now(), (*delivery).clone()));
-                    sent.push(*delivery);
-                }
+                Effect::Deliver(delivery) => sent.push(*delivery),
                 Effect::WakeAt(at) => self.wake = Some(at),
                 Effect::Changed => {}
                 Effect::AlertRefused(err) => panic!("{err}"),
@@ -268,7 +287,6 @@ impl World {
             names(AlertStatus::Resolved),
         ));
         self.keys.push(delivery.idempotency_key());
-        self.heard.push((self.now(), delivery.clone()));
     }
 
     pub(crate) fn report(&mut self, delivery: &Delivery, failed: bool) {
@@ -282,7 +300,7 @@ impl World {
     pub(crate) fn run_to(&mut self, seconds: u64) {
         let target = Duration::from_secs(seconds);
         for _ in 0..100_000 {
-            let Some(wake) = self.wake.filter(|wake| *wake <= target) else { break };
+            let Some(wake) = self.wakes_at().filter(|wake| *wake <= target) else { break };
             assert!(wake >= self.elapsed, "woken in the past");
             self.pass(wake.saturating_sub(self.elapsed));
             self.step(Event::Tick);
@@ -291,7 +309,7 @@ impl World {
         self.step(Event::Tick);
     }
 
-    fn pass(&mut self, span: Duration) {
+    pub(crate) fn pass(&mut self, span: Duration) {
         self.elapsed += span;
         self.wall = self.wall.plus(span);
     }
@@ -304,9 +322,15 @@ impl World {
     /// The process dies and comes back `seconds` later with what was stored.
     pub(crate) fn restart(&mut self, seconds: u64) {
         self.pass(Duration::from_secs(seconds));
+        self.boot(None);
+    }
+
+    /// A process begins with what was stored, and dies at this many-th write or send.
+    pub(crate) fn boot(&mut self, dies_in: Option<usize>) {
+        self.booted = self.elapsed;
         self.engine = Engine::new(self.config.clone());
         self.open.clear();
-        (self.dead, self.dies_in) = (false, None);
+        (self.dead, self.dies_in) = (false, dies_in);
         let records = self
             .rows
             .iter()
