@@ -3,7 +3,7 @@
 //!
 //! Source: prometheus/prometheus, notifier/manager.go, notifier/alertmanagerset.go.
 
-use super::send_loop::{self, SendLoop, SendOptions, Wire};
+use super::send_loop::{AllMeters, SendLoop, SendOptions, Wire};
 use crate::config::OtherAlertmanagers;
 use crate::ingest::config::TargetGroup;
 use crate::ingest::discover::{Finder, Means};
@@ -40,6 +40,7 @@ pub(super) struct Deps {
 #[derive(Debug)]
 pub(super) struct Forwarding {
     deps: Deps,
+    meters: Arc<AllMeters>,
     sets: ArcSwap<Vec<Arc<Set>>>,
     /// Alerts that the built-in one was told.
     told: Option<Cell>,
@@ -98,10 +99,11 @@ impl Forwarding {
         let help = "The capacity of the alert notifications queue.";
         let capacity = registry.gauge("prometheus_notifications_queue_capacity", help, &[]);
         capacity.set(deps.options.capacity as f64);
-        let told = deps.built_in.as_ref().map(|url| send_loop::sent(registry, url));
+        let meters = AllMeters::new(registry);
+        let told = deps.built_in.as_ref().map(|url| meters.sent(url));
         let discovered = Discovered::new(registry);
         discovered.alertmanagers.set(if told.is_some() { 1.0 } else { 0.0 });
-        Self { sets: ArcSwap::default(), told, deps }
+        Self { sets: ArcSwap::default(), told, meters, deps }
     }
 
     /// Makes the clients of a configuration whose files are relative to `base`.
@@ -151,7 +153,7 @@ impl Forwarding {
             wire: Wire {
                 client: prepared.client.clone(),
                 clock: means.clock.clone(),
-                registry: registry.clone(),
+                meters: self.meters.clone(),
                 options: *options,
             },
             discovered: Discovered::new(registry),

@@ -8,8 +8,8 @@ use crate::sys::clock::SharedClock;
 use crate::sys::http::HttpClient;
 use crate::sys::metrics::{Buckets, Cell, QUANTILES, Quantiles, Registry};
 use crate::sys::tasks::{self, Shutdown};
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -40,7 +40,7 @@ impl Default for SendOptions {
 pub(super) struct Wire {
     pub(super) client: Arc<dyn HttpClient>,
     pub(super) clock: SharedClock,
-    pub(super) registry: Registry,
+    pub(super) meters: Arc<AllMeters>,
     pub(super) options: SendOptions,
 }
 
@@ -56,14 +56,25 @@ struct Inner {
     url: String,
     set: Arc<AlertmanagerSet>,
     wire: Wire,
-    meters: Meters,
+    meters: Arc<Meters>,
     waiting: Mutex<VecDeque<Arc<Alert>>>,
     work: Notify,
     stop: Shutdown,
 }
 
+/// The numbers of all Alertmanagers that are told. One that is told under new settings goes on with
+/// its numbers while the loop of before empties its queue.
+#[derive(Debug)]
+pub(super) struct AllMeters {
+    registry: Registry,
+    by_url: Mutex<BTreeMap<String, Weak<Meters>>>,
+}
+
+/// The numbers of one; shown as long as somebody counts.
 #[derive(Debug)]
 struct Meters {
+    all: Arc<AllMeters>,
+    url: String,
     sent: Cell,
     errors: Cell,
     dropped: Cell,
@@ -78,7 +89,7 @@ impl SendLoop {
         let inner = Arc::new(Inner {
             url: url.to_owned(),
             set,
-            meters: Meters::new(&wire.registry, url),
+            meters: wire.meters.of(url),
             wire,
             waiting: Mutex::default(),
             work: Notify::new(),
@@ -96,7 +107,7 @@ impl SendLoop {
     /// Queues alerts; never waits.
     pub(super) fn add(&self, alerts: &[Arc<Alert>]) {
         let inner = &self.inner;
-        let mut waiting = inner.lock();
+        let mut waiting = lock(&inner.waiting);
         waiting.extend(alerts.iter().cloned());
         let over = waiting.len().saturating_sub(inner.wire.options.capacity);
         waiting.drain(..over);
@@ -147,12 +158,11 @@ impl Inner {
                 break;
             }
         }
-        Meters::forget(&self.wire.registry, &self.url);
     }
 
     /// What goes out next; nothing when all that waits is to be dropped.
     fn next_batch(&self, drop_all: bool) -> Vec<Arc<Alert>> {
-        let mut waiting = self.lock();
+        let mut waiting = lock(&self.waiting);
         if drop_all {
             self.meters.dropped.add(waiting.len() as f64);
             waiting.clear();
@@ -181,10 +191,6 @@ impl Inner {
         meters.sent.add(count);
         true
     }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Alert>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 const SENT: (&str, &str) = ("prometheus_notifications_sent_total", "Total number of alerts sent.");
@@ -205,27 +211,52 @@ const LATENCIES: (&str, &str) = (
     "Latency histogram for sending alert notifications.",
 );
 
-/// Counts alerts that reached the Alertmanager at `url`.
-pub(super) fn sent(registry: &Registry, url: &str) -> Cell {
-    registry.counter(SENT.0, SENT.1, &[("alertmanager", url)])
-}
+impl AllMeters {
+    pub(super) fn new(registry: &Registry) -> Arc<Self> {
+        Arc::new(Self { registry: registry.clone(), by_url: Mutex::default() })
+    }
 
-impl Meters {
-    fn new(registry: &Registry, url: &str) -> Self {
-        let labels = [("alertmanager", url)];
-        Self {
-            sent: sent(registry, url),
+    /// Counts alerts that reached the Alertmanager at `url`.
+    pub(super) fn sent(&self, url: &str) -> Cell {
+        self.registry.counter(SENT.0, SENT.1, &[("alertmanager", url)])
+    }
+
+    fn of(self: &Arc<Self>, url: &str) -> Arc<Meters> {
+        let mut by_url = lock(&self.by_url);
+        if let Some(known) = by_url.get(url).and_then(Weak::upgrade) {
+            return known;
+        }
+        let (registry, labels) = (&self.registry, [("alertmanager", url)]);
+        let meters = Arc::new(Meters {
+            all: self.clone(),
+            url: url.to_owned(),
+            sent: self.sent(url),
             errors: registry.counter(ERRORS.0, ERRORS.1, &labels),
             dropped: registry.counter(DROPPED.0, DROPPED.1, &labels),
             length: registry.gauge(LENGTH.0, LENGTH.1, &labels),
             latency: registry.summary(LATENCY.0, LATENCY.1, &labels, QUANTILES),
             latencies: registry.histogram(LATENCIES.0, LATENCIES.1, &labels, &LATENCY_BOUNDS),
-        }
+        });
+        by_url.insert(url.to_owned(), Arc::downgrade(&meters));
+        meters
     }
+}
 
-    fn forget(registry: &Registry, url: &str) {
+impl Drop for Meters {
+    fn drop(&mut self) {
+        let mut by_url = lock(&self.all.by_url);
+        // Another may have begun to count meanwhile.
+        if by_url.get(&self.url).is_none_or(|known| known.strong_count() > 0) {
+            return;
+        }
+        by_url.remove(&self.url);
         for (name, _) in [SENT, ERRORS, DROPPED, LENGTH, LATENCY, LATENCIES] {
-            registry.remove(name, &[("alertmanager", url)]);
+            self.all.registry.remove(name, &[("alertmanager", &self.url)]);
         }
     }
+}
+
+/// The value behind a lock; a panic elsewhere leaves it as it is.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

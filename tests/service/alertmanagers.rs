@@ -55,7 +55,8 @@ fn scene(config: &str) -> Scene {
 fn told(world: &Scene, url: &str) -> Vec<Value> {
     let asked = world.http.requests().into_iter().filter(|request| request.url == url);
     let read = |body: &[u8]| serde_json::from_slice::<Value>(body).expect("alerts are JSON");
-    asked.map(|request| read(&request.body)[0]["labels"].clone()).collect()
+    let labels = |body: &[u8]| read(body).pointer("/0/labels").expect("an alert").clone();
+    asked.map(|request| labels(&request.body)).collect()
 }
 
 fn active(service: &Service) -> Vec<String> {
@@ -119,8 +120,17 @@ fn others_are_found_relabelled_and_told_each_for_itself() {
     // An end reaches them, and a reload that changes nothing about them leaves them alone.
     service.reload().expect("a good file");
     assert_eq!(active(&service), [OWN, STATIC, BY_FILE, LATER]);
-    assert!(sent(STATIC) > Some(0.0), "its counter goes on");
-    std::fs::write(world.folder.path().join("p.yml"), CONFIG).expect("writes");
+    let before = sent(STATIC);
+    assert!(before > Some(0.0), "its counter goes on");
+    // So it does when the settings of the item change.
+    let slower = OTHERS.replace("- static_configs:", "- timeout: 7s\n    static_configs:");
+    let file = world.folder.path().join("p.yml");
+    std::fs::write(&file, format!("{CONFIG}{slower}")).expect("writes");
+    service.reload().expect("a good file");
+    world.until(&service, "it is told under new settings", |core| {
+        metric(core, &name("sent", STATIC)) > before
+    });
+    std::fs::write(&file, CONFIG).expect("writes");
     service.reload().expect("a good file");
     assert_eq!(active(&service), [OWN]);
     assert_eq!(metric(&service, discovered), Some(1.0));

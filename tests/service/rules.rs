@@ -194,7 +194,8 @@ fn an_annotation_that_comes_to_nothing_is_shown_and_told() {
         serde_json::from_slice(&hook.expect("a message").body).expect("JSON");
     assert_eq!(body["alerts"][0]["annotations"], empty);
     assert_eq!(body["commonAnnotations"], empty);
-    let shown = |form: serde_json::Result<serde_json::Value>| form.expect("JSON")[0]["annotations"].clone();
+    let shown =
+        |form: serde_json::Result<serde_json::Value>| form.expect("JSON")[0]["annotations"].clone();
     assert_eq!(shown(serde_json::to_value(alerts(&service))), empty);
     let own = service.alertmanager_alerts(&Default::default()).expect("answers");
     assert_eq!(shown(serde_json::to_value(own)), empty);
