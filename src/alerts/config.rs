@@ -233,15 +233,16 @@ impl Config {
 
     /// Names of the intervals that keep a route quiet at this time.
     pub fn quiet_by(&self, route: &Route, at: Timestamp) -> Vec<String> {
-        let holds = |name: &&String| {
-            let found = self.time_intervals.get(*name);
-            found.is_some_and(|list| list.iter().any(|interval| interval.contains(at)))
-        };
-        let active = &route.active_intervals;
-        if !active.is_empty() && !active.iter().any(|name| holds(&name)) {
-            return active.clone();
+        if self.is_inactive(route, at) {
+            return route.active_intervals.clone();
         }
-        route.mute_intervals.iter().filter(holds).cloned().collect()
+        route.mute_intervals.iter().filter(|name| self.interval_holds(name, at)).cloned().collect()
+    }
+
+    /// Whether the route has active intervals and none of them holds.
+    pub(super) fn is_inactive(&self, route: &Route, at: Timestamp) -> bool {
+        let active = &route.active_intervals;
+        !active.is_empty() && !active.iter().any(|name| self.interval_holds(name, at))
     }
 }
 

@@ -15,6 +15,7 @@ use super::notification::{
     NotifiedAlert, OpenDelivery, Reason,
 };
 use super::record::{self, Record, Table};
+use super::report::Suppressed;
 use super::route::Route;
 use super::step::Step;
 use crate::model::{AlertStatus, Fingerprint, GroupKey, Labels};
@@ -44,6 +45,22 @@ struct Member<'a> {
     status: AlertStatus,
     quiet: Option<Quiet>,
     flapping: bool,
+}
+
+/// What keeps members from being told at one look: for each the first that does.
+fn suppressed(members: &[Member<'_>], is_inactive: bool, is_muted: bool) -> Suppressed {
+    let mut found = Suppressed::default();
+    for member in members {
+        let count = match (member.quiet.as_ref().map(|quiet| quiet.by), is_inactive, is_muted) {
+            (Some(QuietBy::Inhibition), ..) => &mut found.inhibited,
+            (_, true, _) => &mut found.inactive,
+            (_, _, true) => &mut found.muted,
+            (Some(QuietBy::Silence), ..) => &mut found.silenced,
+            (None, ..) => continue,
+        };
+        *count += 1;
+    }
+    found
 }
 
 impl Engine {
@@ -77,6 +94,9 @@ impl Engine {
         let audible = members.iter().filter(|one| muted.is_empty() && one.quiet.is_none());
         let told: Vec<_> =
             audible.map(|one| NotifiedAlert::of(&one.held.alert, one.status)).collect();
+        let inactive = config.is_inactive(route, now.wall);
+        let suppressed = suppressed(&members, inactive, !muted.is_empty());
+        self.reports.count_suppressed(suppressed);
         self.tell_looks(id, &muted, &config.damping, now, step);
         let flush_id = self.alerts.next_version();
         let mut flush = Flush { group: id.clone(), open: 0, failed: false, resolved };

@@ -335,6 +335,7 @@ impl Alerts {
 mod tests {
     use super::*;
     use crate::alerts::testing::labels;
+    use crate::model::Annotations;
 
     fn now(wall: i64, elapsed: u64) -> Moment {
         Moment { wall: Timestamp::from_millis(wall * 1_000), elapsed: Duration::from_secs(elapsed) }
@@ -343,7 +344,7 @@ mod tests {
     fn alert(name: &str, ends: i64) -> Alert {
         Alert {
             labels: labels(&[("alertname", name)]),
-            annotations: labels(&[]),
+            annotations: Annotations::empty(),
             starts_at: Timestamp::EPOCH,
             ends_at: Timestamp::from_millis(ends * 1_000),
             generator_url: String::new(),

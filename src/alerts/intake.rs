@@ -38,6 +38,7 @@ impl Engine {
             let limit = self.config.limits.alerts_per_name_max;
             let refused = AlertError::TooMany { name: alert.name().to_owned(), limit };
             step.others.push(Effect::AlertRefused(refused));
+            self.reports.limited += 1;
             return;
         }
         let held = match &before {

@@ -3,7 +3,7 @@
 //!
 //! Source: prometheus/alertmanager, matcher/parse, matcher/compat, pkg/labels/parse.go.
 
-use crate::model::{MatchOp, Matcher, is_legacy_metric_name, value_text};
+use crate::model::{MatchOp, Matcher, is_legacy_label_name, is_legacy_metric_name, value_text};
 
 /// Longer text is refused before it is looked at.
 const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -20,6 +20,16 @@ pub enum Mode {
     Utf8Strict,
     /// Classic alone.
     Classic,
+}
+
+impl Mode {
+    /// Whether it takes `name` for a label's or an annotation's.
+    pub fn is_label_name(self, name: &str) -> bool {
+        match self {
+            Self::Classic => is_legacy_label_name(name),
+            Self::Fallback | Self::Utf8Strict => !name.is_empty(),
+        }
+    }
 }
 
 /// Reads a list such as `{a="1", b=~"x|y"}`, with or without braces.

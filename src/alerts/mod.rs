@@ -21,6 +21,7 @@ mod inhibit;
 mod intake;
 mod log;
 pub mod matchers;
+mod metrics;
 pub mod mute;
 mod notification;
 mod open;

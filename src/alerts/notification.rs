@@ -1,7 +1,7 @@
 //! What is handed to `notify`: a group's alerts at one moment, for one integration of a receiver.
 
 use super::engine::Moment;
-use crate::model::{Alert, AlertStatus, Fingerprint, GroupKey, Labels, Timestamp};
+use crate::model::{Alert, AlertStatus, Annotations, Fingerprint, GroupKey, Labels, Timestamp};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -94,7 +94,7 @@ pub struct NotifiedAlert {
     /// Its identity.
     pub labels: Labels,
     /// What is said about it.
-    pub annotations: Labels,
+    pub annotations: Annotations,
     /// When it began.
     pub starts_at: Timestamp,
     /// When it ended; `None` while it fires.
@@ -163,12 +163,22 @@ impl Notification {
 
     /// Labels that all alerts share.
     pub fn common_labels(&self) -> Labels {
-        common(self.alerts.iter().map(|alert| &alert.labels))
+        let mut sets = self.alerts.iter().map(|alert| &alert.labels);
+        let Some(first) = sets.next() else { return Labels::empty() };
+        let mut shared = first.to_builder();
+        for labels in sets {
+            shared.retain(|name, value| labels.get(name) == Some(value));
+        }
+        shared.build()
     }
 
-    /// Annotations that all alerts share.
-    pub fn common_annotations(&self) -> Labels {
-        common(self.alerts.iter().map(|alert| &alert.annotations))
+    /// Annotations that all alerts share; to share an empty one, others need not have it.
+    pub fn common_annotations(&self) -> Annotations {
+        let mut sets = self.alerts.iter().map(|alert| &alert.annotations);
+        let Some(first) = sets.next() else { return Annotations::empty() };
+        let shared =
+            |(name, value): &(&str, &str)| sets.clone().all(|one| one.value_of(name) == *value);
+        Annotations::from_pairs(first.iter().filter(shared))
     }
 
     /// The first `alerts_max` alerts (0: all), and how many were left out.
@@ -181,15 +191,6 @@ impl Notification {
         self.alerts.truncate(alerts_max);
         (self, left_out)
     }
-}
-
-fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Labels {
-    let Some(first) = sets.next() else { return Labels::empty() };
-    let mut shared = first.to_builder();
-    for labels in sets {
-        shared.retain(|name, value| labels.get(name) == Some(value));
-    }
-    shared.build()
 }
 
 /// A delivery's number, never used twice, also across restarts.
@@ -299,7 +300,7 @@ mod tests {
     fn alert(pairs: &[(&str, &str)], ends_at: Option<i64>) -> NotifiedAlert {
         NotifiedAlert {
             labels: labels(pairs),
-            annotations: Labels::empty(),
+            annotations: Annotations::empty(),
             starts_at: Timestamp::EPOCH,
             ends_at: ends_at.map(Timestamp::from_millis),
             generator_url: String::new(),

@@ -5,7 +5,7 @@
 use super::config::Config;
 use super::error::AlertError;
 use super::matchers::Mode;
-use crate::model::{Alert, AlertStatus, Labels, Timestamp, is_legacy_label_name};
+use crate::model::{Alert, AlertStatus, Annotations, Labels, Timestamp};
 
 /// An alert as a sender gives it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,7 +13,7 @@ pub struct AlertDraft {
     /// Its identity.
     pub labels: Labels,
     /// What is said about it.
-    pub annotations: Labels,
+    pub annotations: Annotations,
     /// When it began, if the sender says so.
     pub starts_at: Option<Timestamp>,
     /// When it ended or will end, if the sender says so.
@@ -90,11 +90,12 @@ pub(super) fn merge(old: &Alert, old_ended: bool, new: Alert, now: Timestamp) ->
     }
 }
 
-fn check_names(what: &'static str, labels: &Labels, mode: Mode) -> Result<(), AlertError> {
-    let bad = labels
-        .iter()
-        .map(|(name, _)| name)
-        .find(|name| name.is_empty() || (mode == Mode::Classic && !is_legacy_label_name(name)));
+fn check_names<'a>(
+    what: &'static str,
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    mode: Mode,
+) -> Result<(), AlertError> {
+    let bad = pairs.into_iter().map(|(name, _)| name).find(|name| !mode.is_label_name(name));
     match bad {
         Some(name) => Err(AlertError::BadName { what, name: name.to_owned() }),
         None => Ok(()),
@@ -113,7 +114,7 @@ mod tests {
     fn alert(starts: i64, ends: i64, by_timeout: bool, updated: i64) -> Alert {
         Alert {
             labels: labels(&[("a", "1")]),
-            annotations: labels(&[("by", &updated.to_string())]),
+            annotations: Annotations::from_pairs([("by", updated.to_string())]),
             starts_at: at(starts),
             ends_at: at(ends),
             generator_url: String::new(),

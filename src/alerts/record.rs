@@ -12,7 +12,9 @@ use super::notification::{
     Delivery, DeliveryId, IntegrationId, Notification, NotifiedAlert, OpenDelivery, Reason,
 };
 use super::silence::Silence;
-use crate::model::{Alert, Fingerprint, GroupKey, Labels, MatchOp, Matcher, SilenceId, Timestamp};
+use crate::model::{
+    Alert, Annotations, Fingerprint, GroupKey, Labels, MatchOp, Matcher, SilenceId, Timestamp,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -173,7 +175,7 @@ pub(super) fn read_alert(record: &Record, now: Moment) -> Result<StoredAlert, Re
     let form: AlertForm = record.read()?;
     let alert = Alert {
         labels: Labels::from_pairs(form.labels),
-        annotations: Labels::from_pairs(form.annotations),
+        annotations: Annotations::from_pairs(form.annotations),
         starts_at: Timestamp::from_millis(form.starts_at),
         ends_at: Timestamp::from_millis(form.ends_at),
         generator_url: form.generator_url,
@@ -244,7 +246,7 @@ pub(super) fn read_silence(record: &Record) -> Result<(Silence, bool), RecordErr
         updated_at: Timestamp::from_millis(form.updated_at),
         created_by: form.created_by,
         comment: form.comment,
-        annotations: Labels::from_pairs(form.annotations),
+        annotations: Annotations::from_pairs(form.annotations),
     };
     Ok((silence, form.ended))
 }
@@ -369,7 +371,7 @@ pub(super) fn read_outbox(record: &Record, now: Moment) -> Result<OpenDelivery, 
     let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == form.reason);
     let alert = |form: NotifiedForm| NotifiedAlert {
         labels: Labels::from_pairs(form.labels),
-        annotations: Labels::from_pairs(form.annotations),
+        annotations: Annotations::from_pairs(form.annotations),
         starts_at: Timestamp::from_millis(form.starts_at),
         ends_at: form.ends_at.map(Timestamp::from_millis),
         generator_url: form.generator_url,
@@ -452,8 +454,8 @@ pub(super) fn read_counter(record: &Record) -> Result<u64, RecordError> {
     Ok(record.read::<CounterForm>()?.value)
 }
 
-fn to_map(labels: &Labels) -> BTreeMap<String, String> {
-    labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+fn to_map<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn from_set(prints: &BTreeSet<Fingerprint>) -> Vec<u64> {
@@ -485,7 +487,7 @@ mod tests {
             updated_at: Timestamp::from_millis(3),
             created_by: "me".to_owned(),
             comment: "\u{e4}\"".to_owned(),
-            annotations: Labels::from_pairs([("k", "v")]),
+            annotations: Annotations::from_pairs([("k", "v")]),
         };
         assert_eq!(read_silence(&write_silence(&silence, true)), Ok((silence, true)));
         let key = LogKey {
@@ -534,7 +536,7 @@ mod tests {
         ) {
             let alert = Alert {
                 labels: Labels::from_pairs(pairs.clone()),
-                annotations: Labels::from_pairs(pairs),
+                annotations: Annotations::from_pairs(pairs),
                 starts_at: Timestamp::from_millis(starts),
                 ends_at: Timestamp::from_millis(ends),
                 generator_url: "http://x".to_owned(),

@@ -42,6 +42,15 @@ pub struct DeliveryReport {
     pub(super) members: BTreeSet<Fingerprint>,
 }
 
+/// Alerts that looks at groups kept from being told, by what kept them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Suppressed {
+    pub(super) inhibited: usize,
+    pub(super) silenced: usize,
+    pub(super) muted: usize,
+    pub(super) inactive: usize,
+}
+
 /// Everything that is counted.
 #[derive(Debug, Default)]
 pub(super) struct Reports {
@@ -49,6 +58,9 @@ pub(super) struct Reports {
     last: BTreeMap<LogKey, DeliveryReport>,
     pub(super) received_firing: u64,
     pub(super) received_resolved: u64,
+    pub(super) suppressed: Suppressed,
+    /// Alerts that there was no room for.
+    pub(super) limited: usize,
 }
 
 impl Reports {
@@ -87,6 +99,14 @@ impl Reports {
         } else {
             self.received_resolved += 1;
         }
+    }
+
+    pub(super) fn count_suppressed(&mut self, more: Suppressed) {
+        let all = &mut self.suppressed;
+        all.inhibited += more.inhibited;
+        all.silenced += more.silenced;
+        all.muted += more.muted;
+        all.inactive += more.inactive;
     }
 
     pub(super) fn finished(&mut self, open: &OpenDelivery, outcome: &DeliveryOutcome, now: Moment) {

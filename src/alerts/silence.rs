@@ -4,8 +4,9 @@
 
 use super::config::{Config, Limits};
 use super::error::SilenceError;
+use super::matchers::Mode;
 use super::record::{self, Record};
-use crate::model::{Labels, Matcher, SilenceId, Timestamp};
+use crate::model::{Annotations, Labels, Matcher, SilenceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ pub struct Silence {
     /// Why.
     pub comment: String,
     /// More about it.
-    pub annotations: Labels,
+    pub annotations: Annotations,
 }
 
 impl Silence {
@@ -124,15 +125,15 @@ pub struct SilenceDraft {
     /// Why.
     pub comment: String,
     /// More about it.
-    pub annotations: Labels,
+    pub annotations: Annotations,
 }
 
 impl SilenceDraft {
-    /// What Alertmanager refuses whatever else exists.
+    /// What Alertmanager refuses whatever else exists; `mode` says what is a label name.
     ///
     /// # Errors
     /// The first fault, in Alertmanager's words.
-    pub fn check(&self, now: Timestamp) -> Result<(), SilenceError> {
+    pub fn check(&self, now: Timestamp, mode: Mode) -> Result<(), SilenceError> {
         let invalid = |text: &str| Err(SilenceError::Invalid(text.to_owned()));
         if self.starts_at >= self.ends_at {
             return invalid("Failed to create silence: start time must be before end time");
@@ -143,9 +144,12 @@ impl SilenceDraft {
         if self.matchers.is_empty() {
             return invalid("invalid silence: at least one matcher required");
         }
-        if let Some(place) = self.matchers.iter().position(|matcher| matcher.name().is_empty()) {
-            let text =
-                format!("invalid silence: invalid label matcher {place}: invalid label name \"\"");
+        let bad_name = |(_, matcher): &(usize, &Matcher)| !mode.is_label_name(matcher.name());
+        if let Some((place, matcher)) = self.matchers.iter().enumerate().find(bad_name) {
+            let name = matcher.name();
+            let text = format!(
+                "invalid silence: invalid label matcher {place}: invalid label name {name:?}"
+            );
             return Err(SilenceError::Invalid(text));
         }
         // Upstream counts `!=` and `!~` as not matching it, whatever their value.
@@ -286,7 +290,7 @@ impl Silences {
         now: Timestamp,
     ) -> Result<(SilenceId, Vec<SilenceId>), SilenceError> {
         let limits = &config.limits;
-        draft.check(now)?;
+        draft.check(now, config.matcher_mode)?;
         draft.check_annotations(config)?;
         let found = draft.byte_len();
         if limits.silence_bytes_max != 0 && found > limits.silence_bytes_max {
@@ -401,7 +405,7 @@ mod tests {
             ends_at: at(to),
             created_by: "me".to_owned(),
             comment: "c".to_owned(),
-            annotations: Labels::empty(),
+            annotations: Annotations::empty(),
         }
     }
 
@@ -428,11 +432,17 @@ mod tests {
             ("ends as it starts", draft("a=b", 10, 10)),
             ("in the past", draft("a=b", -20, -10)),
         ] {
-            assert!(matches!(draft.check(at(0)), Err(SilenceError::Invalid(_))), "{name}");
+            let refused = draft.check(at(0), Mode::Fallback);
+            assert!(matches!(refused, Err(SilenceError::Invalid(_))), "{name}");
         }
         for matchers in [r#"{a=~".*",b="x"}"#, "a!=b", "a!~b"] {
-            assert_eq!(draft(matchers, 0, 10).check(at(0)), Ok(()), "{matchers}");
+            assert_eq!(draft(matchers, 0, 10).check(at(0), Mode::Classic), Ok(()), "{matchers}");
         }
+        let utf8 = draft("1a=b", 0, 10);
+        assert_eq!(utf8.check(at(0), Mode::Fallback), Ok(()));
+        let told = utf8.check(at(0), Mode::Classic).map_err(|err| err.to_string());
+        let text = "invalid silence: invalid label matcher 0: invalid label name \"1a\"";
+        assert_eq!(told, Err(text.to_owned()));
     }
 
     #[test]

@@ -10,7 +10,6 @@ use super::notification::ReceiverPlan;
 use super::report::{DeliveryReport, IntegrationReport};
 use super::silence::{Silence, SilenceState};
 use crate::model::{Alert, AlertStatus, Fingerprint, GroupKey, Labels, SilenceId, Timestamp};
-use crate::sys::metrics::Registry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What keeps an alert quiet.
@@ -75,6 +74,8 @@ pub struct GroupView {
     pub labels: Labels,
     /// Labels of its route, as templates.
     pub route_labels: Vec<(String, String)>,
+    /// Where people reach this server, for those templates.
+    pub external_url: String,
     /// Who is told.
     pub receiver: String,
     /// Time intervals that keep it quiet.
@@ -162,45 +163,6 @@ impl Engine {
     /// How each integration does.
     pub fn integrations(&self) -> Vec<IntegrationReport> {
         self.reports.integrations().cloned().collect()
-    }
-
-    /// Writes the `alertmanager_*` gauges and counters of this engine into the registry.
-    pub fn write_metrics(&self, registry: &Registry, now: Moment) {
-        let mut states =
-            BTreeMap::from([("active", 0.0), ("suppressed", 0.0), ("unprocessed", 0.0)]);
-        for view in self.firing_alerts(now) {
-            *states.entry(view.quiet.api_state()).or_insert(0.0) += 1.0;
-        }
-        for (state, count) in states {
-            let labels = [("state", state)];
-            registry.gauge("alertmanager_alerts", "Alerts by state.", &labels).set(count);
-        }
-        for state in [SilenceState::Active, SilenceState::Pending, SilenceState::Expired] {
-            let count = self
-                .silences
-                .iter()
-                .filter(|one| self.silences.state(one, now.wall) == state)
-                .count();
-            let labels = [("state", state.as_str())];
-            registry
-                .gauge("alertmanager_silences", "Silences by state.", &labels)
-                .set(to_f64(count));
-        }
-        for (status, count) in
-            [("firing", self.reports.received_firing), ("resolved", self.reports.received_resolved)]
-        {
-            let labels = [("status", status), ("version", "v2")];
-            let help = "Alerts that came in.";
-            registry
-                .counter("alertmanager_alerts_received_total", help, &labels)
-                .set(to_f64(usize::try_from(count).unwrap_or(usize::MAX)));
-        }
-        let help = "Groups of alerts.";
-        registry
-            .gauge("alertmanager_dispatcher_aggregation_groups", help, &[])
-            .set(to_f64(self.groups.len()));
-        let help = "Entries of the notification log.";
-        registry.gauge("watchbell_nflog_entries", help, &[]).set(to_f64(self.log.len()));
     }
 
     fn views(&self, now: Moment, keep: impl Fn(&Held) -> bool) -> Vec<AlertView> {
@@ -296,6 +258,7 @@ impl Engine {
             key: group.key.clone(),
             labels: id.labels.clone(),
             route_labels: route.labels.clone(),
+            external_url: self.config.external_url.clone(),
             receiver: group.receiver.clone(),
             muted_by: self.quiet_by(route, now.wall),
             next_flush: next_flush(group, now),
@@ -306,9 +269,4 @@ impl Engine {
 
 pub(super) fn next_flush(group: &Group, now: Moment) -> Timestamp {
     now.wall.plus(group.next_flush.saturating_sub(now.elapsed))
-}
-
-fn to_f64(count: usize) -> f64 {
-    // A gauge of more than 2^53 alerts would be off by one: nothing reads that.
-    count as f64
 }

@@ -5,7 +5,7 @@ use super::engine::{Engine, Moment};
 use super::held::{Source, Uptime};
 use super::record::{self, Record, Table};
 use super::step::Step;
-use crate::model::{Alert, Labels, Matcher, Timestamp, duration};
+use crate::model::{Alert, Annotations, Labels, Matcher, Timestamp, duration};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -36,15 +36,13 @@ impl Expected {
     fn missing(&self, starts_at: Timestamp, ends_at: Timestamp, now: Moment) -> Alert {
         let mut labels = self.labels.to_builder();
         labels.set("alertname", "ExpectedAlertMissing").set("expected", self.name.as_str());
-        let mut annotations = self.annotations.to_builder();
-        if annotations.get("summary").is_none() {
-            let within = duration::format(self.within);
-            let text = format!("no alert that is expected as {:?} came for {within}", self.name);
-            annotations.set("summary", text);
-        }
+        let within = duration::format(self.within);
+        let text = format!("no alert that is expected as {:?} came for {within}", self.name);
+        let summary = [("summary", text.as_str())];
+        let annotations = summary.into_iter().chain(&self.annotations);
         Alert {
             labels: labels.build(),
-            annotations: annotations.build(),
+            annotations: Annotations::from_pairs(annotations),
             starts_at,
             ends_at,
             generator_url: String::new(),

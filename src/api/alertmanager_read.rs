@@ -4,7 +4,7 @@ use super::alertmanager::bad_id;
 use super::answer::json;
 use super::message::Response;
 use super::route::Asked;
-use crate::model::{Matcher, Regex};
+use crate::model::Matcher;
 use crate::wire::{AlertFilter, Error, ErrorKind};
 
 pub(super) fn status(asked: &Asked) -> Result<Response, Error> {
@@ -47,21 +47,18 @@ pub(super) fn silence(asked: &Asked) -> Result<Response, Error> {
 
 fn filter(asked: &Asked) -> Result<AlertFilter, Error> {
     let flag = |name: &str| asked.params.lenient_flag(name).unwrap_or(true);
-    let receiver = asked.params.get("receiver").map(str::to_owned);
-    if let Some(receiver) = &receiver {
-        let wrong = |err| Error::bad_data(format!("failed to parse receiver param: {err}"));
-        Regex::anchored(receiver).map_err(wrong)?;
-    }
-    Ok(AlertFilter {
+    let filter = AlertFilter {
         active: flag("active"),
         silenced: flag("silenced"),
         inhibited: flag("inhibited"),
         muted: flag("muted"),
         unprocessed: flag("unprocessed"),
         matchers: matchers(asked, "filter")?,
-        receiver,
+        receiver: asked.params.get("receiver").map(str::to_owned),
         receiver_matchers: matchers(asked, "receiver_matchers")?,
-    })
+    };
+    filter.receiver_regex()?;
+    Ok(filter)
 }
 
 /// All matchers of a parameter, each of which is one.

@@ -2,10 +2,12 @@
 
 use super::answer::{json, success};
 use super::message::Response;
-use super::params::invalid;
+use super::params::{Params, invalid};
 use super::route::Asked;
 use crate::model::Labels;
-use crate::wire::{Error, MatcherForm, RuleKind, RulesRequest, TargetState, TargetsAnswer};
+use crate::wire::{
+    Error, MatcherForm, RuleKind, RulesPage, RulesRequest, TargetState, TargetsAnswer,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -85,23 +87,45 @@ pub(super) fn rules(asked: &Asked) -> Result<Response, Error> {
         Some(other) => return Err(invalid("type", &format!("not supported value {other:?}"))),
     };
     let exclude_alerts = params.flag("exclude_alerts").map_err(|text| {
-        invalid("exclude_alerts", &format!("error converting exclude_alerts: {text:?}"))
+        let wrong = format!("strconv.ParseBool: parsing {text:?}: invalid syntax");
+        invalid("exclude_alerts", &format!("error converting exclude_alerts: {wrong}"))
     })?;
-    let list = |name: &'static str| {
-        params.all(name).filter(|text| !text.is_empty()).map(str::to_owned).collect()
-    };
+    let list = |name: &'static str| params.all(name).map(str::to_owned).collect();
     let request = RulesRequest {
         kind,
         rule_names: list("rule_name[]"),
         rule_groups: list("rule_group[]"),
         files: list("file[]"),
-        matchers: params.selectors(asked.core())?,
+        matchers: params.narrow_selectors(asked.core())?,
         exclude_alerts: exclude_alerts.unwrap_or(false),
         // Ours alone: clients that compare answers with Prometheus' do not ask.
         limits: params.get("watchbell_limits") == Some("true"),
         evaluations: params.get("watchbell_evaluations") == Some("true"),
+        page: rules_page(params)?,
     };
     Ok(success(asked.core().rules(&request)?))
+}
+
+/// Which part of the groups is asked for.
+/// Source: prometheus/prometheus, web/api/v1/api.go (parseListRulesPaginationRequest).
+fn rules_page(params: &Params) -> Result<Option<RulesPage>, Error> {
+    let token = params.get("group_next_token").map(str::to_owned);
+    let wrong = |text: &str| invalid("group_limit", text);
+    match params.get("group_limit") {
+        None if token.is_some() => {
+            let text = "group_limit needs to be present in order to paginate over the groups";
+            Err(invalid("group_next_token", text))
+        }
+        None => Ok(None),
+        Some(text) => match text.parse::<i32>().map(usize::try_from) {
+            Ok(Ok(limit)) if limit > 0 => Ok(Some(RulesPage { limit, token })),
+            Ok(_) => Err(wrong("group_limit needs to be greater than 0")),
+            Err(_) => {
+                let text = format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
+                Err(wrong(&format!("group_limit needs to be a valid number: {text}")))
+            }
+        },
+    }
 }
 
 pub(super) fn alerts(asked: &Asked) -> Result<Response, Error> {

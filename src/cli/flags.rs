@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// Flags of Prometheus and Alertmanager that mean nothing here, and whether they take a value.
 /// They are accepted with one warning, so that unit files and container arguments go on working.
-pub(super) const MEANINGLESS: [(&str, bool); 45] = [
+pub(super) const MEANINGLESS: [(&str, bool); 41] = [
     ("auto-gomaxprocs", false),
     ("no-auto-gomaxprocs", false),
     ("auto-gomemlimit", false),
@@ -37,11 +37,7 @@ pub(super) const MEANINGLESS: [(&str, bool); 45] = [
     ("cluster.peer", true),
     ("cluster.advertise-address", true),
     ("cluster.settle-timeout", true),
-    ("alertmanager.notification-queue-capacity", true),
     ("alertmanager.timeout", true),
-    ("alertmanager.notification-batch-size", true),
-    ("alertmanager.drain-notification-queue-on-shutdown", false),
-    ("no-alertmanager.drain-notification-queue-on-shutdown", false),
     ("alerts.gc-interval", true),
     ("data.maintenance-interval", true),
     ("dispatch.maintenance-interval", true),
@@ -386,6 +382,29 @@ pub(super) struct ServerFlags {
     /// Firing alerts of one name; 0 for no limit
     #[arg(long = "alerts.per-alertname-limit", value_name = "COUNT", default_value_t = 0)]
     pub alerts_per_name_max: usize,
+    /// Alerts that wait for one Alertmanager of alerting.alertmanagers; the oldest make room
+    #[arg(
+        long = "alertmanager.notification-queue-capacity",
+        value_name = "COUNT",
+        default_value_t = 10_000
+    )]
+    pub notification_queue: usize,
+    /// Alerts in one request to it
+    #[arg(
+        long = "alertmanager.notification-batch-size",
+        value_name = "COUNT",
+        default_value_t = 256
+    )]
+    pub notification_batch: usize,
+    /// Send what waits for it before the server stops; this is the default
+    #[arg(long = "alertmanager.drain-notification-queue-on-shutdown", overrides_with = "no_drain")]
+    pub drain: bool,
+    /// Drop it instead
+    #[arg(long = "no-alertmanager.drain-notification-queue-on-shutdown")]
+    pub no_drain: bool,
+    /// Send alerts of rules to alerting.alertmanagers alone, not to the built-in Alertmanager
+    #[arg(long = "no-alertmanager.built-in")]
+    pub no_built_in: bool,
     /// Features to switch on, separated by commas; may stand more than once
     #[arg(long = "enable-feature", value_name = "NAMES", value_delimiter = ',')]
     pub features: Vec<String>,

@@ -3,7 +3,7 @@
 use super::Status;
 use super::flags::{LogFormat, LogLevel, ServerFlags};
 use crate::alerts::Limits as AlertLimits;
-use crate::app::{self, Options, Settings, WalSync};
+use crate::app::{self, Options, SendOptions, Settings, WalSync};
 use crate::model::duration;
 use crate::sys::log::{Destination, LogSettings};
 use anyhow::Context as _;
@@ -56,6 +56,12 @@ pub(super) fn settings(
             silences_max: flags.silences_max,
             silence_bytes_max: flags.silence_bytes_max,
             alerts_per_name_max: flags.alerts_per_name_max,
+        },
+        sending: SendOptions {
+            capacity: flags.notification_queue.max(1),
+            batch_max: flags.notification_batch.max(1),
+            drain: !flags.no_drain,
+            built_in: !flags.no_built_in,
         },
         features: flags.features.clone(),
         flags: flag_page(flags),
@@ -146,6 +152,11 @@ fn flag_page(flags: &ServerFlags) -> BTreeMap<String, String> {
         ("silences.max-silences", flags.silences_max.to_string()),
         ("silences.max-silence-size-bytes", flags.silence_bytes_max.to_string()),
         ("alerts.per-alertname-limit", flags.alerts_per_name_max.to_string()),
+        ("alertmanager.notification-queue-capacity", flags.notification_queue.to_string()),
+        ("alertmanager.notification-batch-size", flags.notification_batch.to_string()),
+        ("alertmanager.drain-notification-queue-on-shutdown", (!flags.no_drain).to_string()),
+        ("no-alertmanager.drain-notification-queue-on-shutdown", flags.no_drain.to_string()),
+        ("no-alertmanager.built-in", flags.no_built_in.to_string()),
         ("scrape.max-body-bytes", flags.body_max.to_string()),
         ("scrape.max-samples", flags.samples_max.to_string()),
         ("scrape.max-series", flags.series_max.to_string()),

@@ -2,7 +2,7 @@
 
 use super::flags::{ServerChoice, StatusForm, span};
 use super::{Status, Usage, ask, matchers, output, server};
-use crate::model::{Labels, Matcher, Timestamp, duration, printable};
+use crate::model::{Annotations, Labels, Matcher, Timestamp, duration, printable};
 use crate::sys::clock::{Clock as _, SystemClock};
 use crate::tui;
 use crate::wire::{
@@ -188,7 +188,7 @@ fn add(flags: &AddFlags) -> anyhow::Result<Status> {
         ends_at,
         created_by: flags.author.clone().unwrap_or_else(tui::login),
         comment: flags.comment.clone(),
-        annotations: matchers::labels(&flags.annotations)?,
+        annotations: Annotations::from_pairs(&matchers::labels(&flags.annotations)?),
     };
     let core = server::connect_alerting(&flags.server)?;
     let id = core.post_silence(silence)?;

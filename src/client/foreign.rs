@@ -122,7 +122,7 @@ fn rule_rows(group: &RuleGroupForm, rule: &RuleForm) -> Vec<AlertRow> {
             ..AlertRow::bare(&alert.labels)
         }
     };
-    alerts.iter().map(row).collect()
+    alerts.iter().flatten().map(row).collect()
 }
 
 fn outside_row(alert: &GettableAlert) -> AlertRow {

@@ -392,6 +392,10 @@ impl Core for Remote {
         let mut params = Params::default().maybe("type", kind).maybe("exclude_alerts", exclude);
         params = params.maybe("watchbell_limits", limits);
         params = params.maybe("watchbell_evaluations", evaluations);
+        if let Some(page) = &request.page {
+            params = params.with("group_limit", &page.limit.to_string());
+            params = params.maybe("group_next_token", page.token.clone());
+        }
         for (name, list) in [
             ("rule_name[]", &request.rule_names),
             ("rule_group[]", &request.rule_groups),

@@ -1,11 +1,12 @@
 //! `prometheus.yml` as written, with our one extra key.
 
+use super::alertmanagers::AlertingSettings;
 use crate::ingest::config::{
     Global, HostMetrics, Opaque, OtlpSettings, ProbeSettings, ProbingSettings, PushSettings,
     ScrapeConfig,
 };
 use crate::model::Labels;
-use crate::notify::config::{AlertingSettings, File, OwnReceiverSettings};
+use crate::notify::config::{File, OwnReceiverSettings};
 use crate::storage::config::StorageSettings;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -5,6 +5,7 @@
 
 use super::alerting::Own;
 use super::alertmanager::{self, Alertmanager, Faults};
+use super::alertmanagers::Alerting;
 use super::document::{AlertmanagerChoice, Document, Pack};
 use super::error::{Error, Located};
 use super::file::{Source, Unknown};
@@ -12,7 +13,6 @@ use super::probing;
 use crate::alerts::config::Options as AlertOptions;
 use crate::ingest::config::{Checked, HostOptions, OtlpSettings, Probing, check as check_jobs};
 use crate::model::{Labels, Problem};
-use crate::notify::config::Alerting;
 use crate::promql::config::Features;
 use crate::rules::config::{RuleFile, RuleGroup, RuleLanguage, UnitTestFile, check_with};
 use crate::storage::config::StorageSettings;
@@ -390,7 +390,7 @@ impl Loader<'_> {
     }
 
     fn alerting(&mut self, document: &Document) -> Option<Alerting> {
-        match document.alerting.check() {
+        match document.alerting.check(&self.base) {
             Ok(alerting) => {
                 for problem in &alerting.warnings {
                     self.note(&problem.clone().below("alerting"));

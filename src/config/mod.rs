@@ -7,6 +7,7 @@
 
 mod alerting;
 mod alertmanager;
+mod alertmanagers;
 mod check;
 mod document;
 mod error;
@@ -20,6 +21,7 @@ mod scalar;
 mod yaml;
 
 pub use alertmanager::{Alertmanager, load_alertmanager};
+pub use alertmanagers::{Alerting, OtherAlertmanagers};
 pub use check::{
     CheckOptions, Lint, Report, check_alertmanager, check_config, check_rules, check_rules_text,
 };

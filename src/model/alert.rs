@@ -1,6 +1,6 @@
 //! An alert as it passes from rules, or from outside, to the notification engine.
 
-use super::{Fingerprint, Labels, Timestamp};
+use super::{Annotations, Fingerprint, Labels, Timestamp};
 
 /// Whether an alert's condition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +27,7 @@ pub struct Alert {
     /// What makes it this alert and not another.
     pub labels: Labels,
     /// What is said about it.
-    pub annotations: Labels,
+    pub annotations: Annotations,
     /// When it began to fire.
     pub starts_at: Timestamp,
     /// When it ended or, while it fires, when it ends unless it is sent again.

@@ -85,6 +85,17 @@ impl Labels {
         if text.is_empty() { Self::empty() } else { Self::of(Arc::from(text.as_str())) }
     }
 
+    /// Pairs that are sorted by name and unique, for `Annotations`: they may be empty, and so this
+    /// set is no series' and no alert's.
+    pub(super) fn with_empty<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut text = String::new();
+        for (name, value) in pairs {
+            push_text(&mut text, name);
+            push_text(&mut text, value);
+        }
+        if text.is_empty() { Self::empty() } else { Self::of(Arc::from(text.as_str())) }
+    }
+
     /// The value of `name`, `None` when absent.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(found, _)| *found == name).map(|(_, value)| value)

@@ -7,6 +7,7 @@
 //! Never: I/O, serde, the time of day.
 
 mod alert;
+mod annotations;
 pub mod duration;
 mod exemplar;
 mod histogram;
@@ -24,6 +25,7 @@ mod time;
 pub mod value_text;
 
 pub use alert::{Alert, AlertStatus};
+pub use annotations::Annotations;
 pub use exemplar::{EXEMPLAR_CHARS_MAX, Exemplar};
 pub use histogram::{BucketSpan, CounterResetHint, Histogram};
 pub use id::{Fingerprint, GroupKey, SilenceId};

@@ -5,7 +5,7 @@
 //! Source: prometheus/alertmanager, config/config.go (Config.UnmarshalYAML).
 
 pub use super::opaque::Opaque;
-pub use super::upstream::{Alerting, AlertingSettings};
+pub use super::upstream::AlertmanagerSet;
 pub use super::written::{File, Global, OwnReceiverSettings, ReceiverSettings};
 
 use super::kinds::{Context, Written, check_url};

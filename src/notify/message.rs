@@ -3,7 +3,7 @@
 //! Source: prometheus/alertmanager, template/template.go (Data, Alert), notify/webhook/webhook.go.
 
 use crate::alerts::{Notification, NotifiedAlert};
-use crate::model::{AlertStatus, Labels, Timestamp};
+use crate::model::{AlertStatus, Annotations, Labels, Timestamp};
 use crate::template::{Kv, Object, Record, Time, Value};
 use serde::{Serialize, Serializer};
 
@@ -108,8 +108,8 @@ fn quoted_meta(text: &str) -> String {
     out
 }
 
-fn kv(labels: &Labels) -> Value {
-    Value::object(Kv::new(labels))
+fn kv<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
+    Value::object(Kv::new(pairs))
 }
 
 fn alert_value(alert: &NotifiedAlert) -> (AlertStatus, Value) {
@@ -158,10 +158,13 @@ impl Object for Alerts {
     }
 }
 
-/// Labels as a map in the order of their names.
-struct Sorted(Labels);
+/// Labels or annotations as a map in the order of their names.
+struct Sorted<T>(T);
 
-impl Serialize for Sorted {
+impl<T> Serialize for Sorted<T>
+where
+    for<'a> &'a T: IntoIterator<Item = (&'a str, &'a str)>,
+{
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_map(&self.0)
     }
@@ -175,10 +178,10 @@ struct WebhookForm<'a> {
     alerts: Vec<AlertForm<'a>>,
     #[serde(rename = "notification_reason")]
     notification_reason: &'static str,
-    group_labels: Sorted,
-    common_labels: Sorted,
-    common_annotations: Sorted,
-    route_labels: Sorted,
+    group_labels: Sorted<Labels>,
+    common_labels: Sorted<Labels>,
+    common_annotations: Sorted<Annotations>,
+    route_labels: Sorted<Labels>,
     #[serde(rename = "externalURL")]
     external_url: &'a str,
     version: &'static str,
@@ -190,8 +193,8 @@ struct WebhookForm<'a> {
 #[serde(rename_all = "camelCase")]
 struct AlertForm<'a> {
     status: &'static str,
-    labels: Sorted,
-    annotations: Sorted,
+    labels: Sorted<Labels>,
+    annotations: Sorted<Annotations>,
     starts_at: String,
     ends_at: String,
     #[serde(rename = "generatorURL")]

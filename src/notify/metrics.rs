@@ -3,7 +3,7 @@
 //! Source: prometheus/alertmanager, notify/metrics.go.
 
 use super::retry::FailureClass;
-use crate::sys::metrics::Registry;
+use crate::sys::metrics::{Buckets, Registry};
 use std::time::Duration;
 
 /// Counters of all integrations of a kind.
@@ -25,6 +25,7 @@ impl Metrics {
         for class in FailureClass::ALL {
             self.count_failed(kind, class, 0.0);
         }
+        self.latencies(kind);
     }
 
     pub(super) fn started(&self, kind: &str) {
@@ -44,11 +45,14 @@ impl Metrics {
     }
 
     pub(super) fn latency(&self, kind: &str, span: Duration) {
+        self.latencies(kind).observe(span.as_secs_f64());
+    }
+
+    fn latencies(&self, kind: &str) -> Buckets {
         let name = "alertmanager_notification_latency_seconds";
-        let help = "How long an attempt to send a notification takes.";
+        let help = "The latency of notifications in seconds.";
         let labels = [("integration", kind)];
-        let bounds = [1.0, 5.0, 10.0, 15.0, 20.0];
-        self.registry.histogram(name, help, &labels, &bounds).observe(span.as_secs_f64());
+        self.registry.histogram(name, help, &labels, &[1.0, 5.0, 10.0, 15.0, 20.0])
     }
 
     fn count(&self, name: &str, help: &'static str, kind: &str, by: f64) {
@@ -57,12 +61,12 @@ impl Metrics {
 
     fn count_failed(&self, kind: &str, class: FailureClass, by: f64) {
         let name = "alertmanager_notifications_failed_total";
-        let help = "Notifications that failed for good, by reason.";
+        let help = "The total number of failed notifications.";
         let labels = [("integration", kind), ("reason", class.as_str())];
         self.registry.counter(name, help, &labels).add(by);
     }
 }
 
-const TOTAL: &str = "Notifications that were begun.";
-const REQUESTS: &str = "Attempts to send a notification.";
-const REQUESTS_FAILED: &str = "Attempts to send a notification that failed.";
+const TOTAL: &str = "The total number of attempted notifications.";
+const REQUESTS: &str = "The total number of attempted notification requests.";
+const REQUESTS_FAILED: &str = "The total number of failed notification requests.";

@@ -1,13 +1,13 @@
 //! What the tests of this module share.
 
 use crate::alerts::{Notification, NotifiedAlert, Reason};
-use crate::model::{GroupKey, Labels, Timestamp};
+use crate::model::{Annotations, GroupKey, Labels, Timestamp};
 
 /// A firing and a resolved alert of one group.
 pub(super) fn notification() -> Notification {
     let alert = |sev: &str, ends_at: Option<i64>| NotifiedAlert {
         labels: Labels::from_pairs([("alertname", "X"), ("sev", sev)]),
-        annotations: Labels::from_pairs([("s", "<b>&")]),
+        annotations: Annotations::from_pairs([("s", "<b>&")]),
         starts_at: Timestamp::from_millis(1_704_067_200_500),
         ends_at: ends_at.map(Timestamp::from_millis),
         generator_url: "http://gen/x?a=1&b=2".to_owned(),

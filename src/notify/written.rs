@@ -10,6 +10,20 @@ use crate::sys::settings::{self, HttpClientSettings, Secret, ShownUrl, Span, Tls
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+const SLACK_APP_URL: &str = "https://slack.com/api/chat.postMessage";
+const ROCKETCHAT_API_URL: &str = "https://open.rocket.chat/";
+
+/// A default that is newer than the `amtool` of many a distribution, which refuses a configuration
+/// with a key that it does not know: it is shown only where it was changed.
+fn is_slack_app_url(url: &ShownUrl) -> bool {
+    url.reveal() == SLACK_APP_URL
+}
+
+/// As `is_slack_app_url`.
+fn is_rocketchat_api_url(url: &ShownUrl) -> bool {
+    url.reveal() == ROCKETCHAT_API_URL
+}
+
 /// `global`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -66,6 +80,7 @@ pub struct Global {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slack_app_token_file: Option<PathBuf>,
     /// Where Slack's bots post.
+    #[serde(skip_serializing_if = "is_slack_app_url")]
     pub slack_app_url: ShownUrl,
     /// Where PagerDuty takes events.
     pub pagerduty_url: ShownUrl,
@@ -94,6 +109,7 @@ pub struct Global {
     /// Where Webex is.
     pub webex_api_url: ShownUrl,
     /// Where Rocket.Chat is.
+    #[serde(skip_serializing_if = "is_rocketchat_api_url")]
     pub rocketchat_api_url: ShownUrl,
     /// The token of Rocket.Chat.
     #[serde(skip_serializing_if = "Secret::is_empty")]
@@ -152,7 +168,7 @@ impl Default for Global {
             slack_api_url_file: None,
             slack_app_token: Secret::default(),
             slack_app_token_file: None,
-            slack_app_url: ShownUrl::new("https://slack.com/api/chat.postMessage"),
+            slack_app_url: ShownUrl::new(SLACK_APP_URL),
             pagerduty_url: ShownUrl::new("https://events.pagerduty.com/v2/enqueue"),
             opsgenie_api_key: Secret::default(),
             opsgenie_api_key_file: None,
@@ -163,7 +179,7 @@ impl Default for Global {
             mattermost_webhook_url: Secret::default(),
             mattermost_webhook_url_file: None,
             webex_api_url: ShownUrl::new("https://webexapis.com/v1/messages"),
-            rocketchat_api_url: ShownUrl::new("https://open.rocket.chat/"),
+            rocketchat_api_url: ShownUrl::new(ROCKETCHAT_API_URL),
             rocketchat_token: Secret::default(),
             rocketchat_token_file: None,
             rocketchat_token_id: Secret::default(),

@@ -7,7 +7,7 @@ use super::error::RuleError;
 use super::query::{QuerySample, unnamed};
 use super::recall::Recall;
 use super::view::{ActiveAlert, AlertChange, AlertPhase, Turn};
-use crate::model::{Alert, Labels, LabelsBuilder, METRIC_NAME, Matcher, Timestamp};
+use crate::model::{Alert, Annotations, Labels, LabelsBuilder, METRIC_NAME, Matcher, Timestamp};
 use crate::template::{Functions, Limits, Map, Record, Template, TemplateError, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(super) struct Alerting {
     pub(super) keep_firing_for: Duration,
     labels: Vec<(String, Text)>,
     annotations: Vec<(String, Text)>,
-    annotations_written: Labels,
+    annotations_written: Annotations,
     labels_written: Labels,
     /// By labels: those are an alert's identity.
     pub(super) alerts: BTreeMap<Labels, AlertState>,
@@ -54,7 +54,7 @@ enum Text {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct AlertState {
     /// What is said about it, as of the last evaluation that saw it.
-    pub(super) annotations: Labels,
+    pub(super) annotations: Annotations,
     /// Its value then.
     pub(super) value: f64,
     /// The first evaluation that saw it.
@@ -115,8 +115,8 @@ impl Alerting {
                 .collect(),
             hold: config.hold.unwrap_or_default().0,
             keep_firing_for: config.keep_firing_for.unwrap_or_default().0,
-            annotations_written: Labels::from_pairs(
-                config.annotations.iter().map(|(key, text)| (key, text.0.as_str())),
+            annotations_written: Annotations::from_pairs(
+                config.annotations.iter().map(|(key, text)| (key.as_str(), text.0.as_str())),
             ),
             labels_written: Labels::from_pairs(labels),
             alerts: BTreeMap::new(),
@@ -300,7 +300,7 @@ impl Alerting {
     }
 
     /// Annotations before templating.
-    pub(super) fn annotations_as_written(&self) -> Labels {
+    pub(super) fn annotations_as_written(&self) -> Annotations {
         self.annotations_written.clone()
     }
 
@@ -323,7 +323,7 @@ impl Alerting {
                 .iter()
                 .map(|(name, text)| (name.clone(), text.expand(&self.name, &data, expansion)));
             let alert = AlertState {
-                annotations: Labels::from_pairs(annotations),
+                annotations: Annotations::from_pairs(annotations),
                 value: sample.value,
                 active_at: at,
                 phase: Phase::Pending,

@@ -4,7 +4,7 @@
 //! file and name, the rule of kind, name and labels, the number counts equal rules.
 
 use super::alert::{AlertState, Phase};
-use crate::model::{Fingerprint, Labels, Timestamp, value_text};
+use crate::model::{Annotations, Fingerprint, Labels, Timestamp, value_text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -122,7 +122,7 @@ pub(super) fn read_alert(json: &str) -> Option<(Labels, AlertState)> {
         }
     };
     let alert = AlertState {
-        annotations: Labels::from_pairs(saved.annotations),
+        annotations: Annotations::from_pairs(saved.annotations),
         value: saved.value.parse().ok()?,
         active_at: at(saved.active_at_ms),
         phase,
@@ -150,8 +150,8 @@ pub(super) fn mark(alert: &AlertState) -> Mark {
     (alert.active_at, alert.last_sent, alert.phase)
 }
 
-fn strings(labels: &Labels) -> BTreeMap<String, String> {
-    labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+fn strings<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn the_record_on_disk_stays_as_it_is() {
         let alert = AlertState {
-            annotations: Labels::from_pairs([("summary", "s")]),
+            annotations: Annotations::from_pairs([("summary", "s")]),
             value: f64::INFINITY,
             active_at: Timestamp::from_millis(1),
             phase: Phase::Firing { fired_at: Timestamp::from_millis(2), kept_since: None },
@@ -199,7 +199,7 @@ mod tests {
         ) {
             let labels = Labels::from_pairs(pairs);
             let alert = AlertState {
-                annotations: labels.clone(),
+                annotations: Annotations::from_pairs(&labels).with("none", ""),
                 value,
                 active_at: Timestamp::from_millis(active),
                 phase,

@@ -1,6 +1,6 @@
 //! Groups, rules and alerts as they are now, for whoever shows them.
 
-use crate::model::{Labels, Timestamp};
+use crate::model::{Annotations, Labels, Timestamp};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,7 +122,7 @@ pub enum RuleKindView {
         /// `keep_firing_for`.
         keep_firing_for: Duration,
         /// Before templating.
-        annotations: Labels,
+        annotations: Annotations,
         /// Pending and firing alerts, by labels.
         alerts: Vec<ActiveAlert>,
     },
@@ -186,7 +186,7 @@ pub struct ActiveAlert {
     /// Its identity.
     pub labels: Labels,
     /// What is said about it.
-    pub annotations: Labels,
+    pub annotations: Annotations,
     /// Pending or firing.
     pub phase: AlertPhase,
     /// Since when the condition holds.

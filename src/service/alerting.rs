@@ -57,6 +57,8 @@ pub(super) struct Alerting {
     wake_at: watch::Sender<Duration>,
     unsaved: Cell,
     history_dropped: Cell,
+    /// Alerts from outside that cannot be.
+    invalid: Cell,
 }
 
 #[derive(Debug)]
@@ -108,6 +110,11 @@ impl Alerting {
             wake_at: watch::channel(Duration::ZERO).0,
             unsaved: deps.registry.gauge("watchbell_alert_rows_unwritten", help, &[]),
             history_dropped: deps.registry.counter("watchbell_history_dropped_total", dropped, &[]),
+            invalid: deps.registry.counter(
+                "alertmanager_alerts_invalid_total",
+                "The total number of received alerts that were invalid.",
+                &[("version", "v2")],
+            ),
             deps,
         });
         alerting.apply(Event::Restored(records));
@@ -147,6 +154,7 @@ impl Alerting {
         if !alerts.is_empty() {
             self.apply(Event::AlertsReceived(alerts));
         }
+        self.invalid.add(errors.len() as f64);
         errors.iter().map(ToString::to_string).collect()
     }
 

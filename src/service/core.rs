@@ -5,10 +5,11 @@ use super::pressure::Pressure;
 use super::queries::query_error;
 use super::start::{CONCURRENT_RULES, Parts, Service, has_feature, host_name};
 use super::{forms, history};
-use crate::alerts::SilenceError;
 use crate::alerts::matchers;
+use crate::alerts::{AlertView, GroupView, Notification, NotifiedAlert, Reason, SilenceError};
 use crate::ingest::scrape::{LocalTarget as _, printed};
-use crate::model::{Labels, Matcher, Regex, SilenceId, TimeRange, Timestamp};
+use crate::model::{Labels, Matcher, SilenceId, TimeRange, Timestamp};
+use crate::notify::Templates;
 use crate::promql::syntax;
 use crate::sys::process;
 use crate::wire::{
@@ -28,7 +29,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 /// The Alertmanager whose behaviour is followed.
-const ALERTMANAGER_VERSION: &str = "0.34.0";
+pub(super) const ALERTMANAGER_VERSION: &str = "0.34.0";
 
 /// Bytes of chunks that one look at the store reads: a few seconds.
 const READ_BYTES_MAX: u64 = 1 << 30;
@@ -36,14 +37,6 @@ const READ_BYTES_MAX: u64 = 1 << 30;
 impl Service {
     pub(super) fn running(&self) -> Result<&Parts, Error> {
         self.parts().ok_or_else(|| Error::new(ErrorKind::Busy, "Service Unavailable"))
-    }
-
-    fn receiver_regex(filter: &AlertFilter) -> Result<Option<Regex>, Error> {
-        let compile = |text: &String| {
-            Regex::anchored(text)
-                .map_err(|err| Error::bad_data(format!("failed to parse receiver param: {err}")))
-        };
-        filter.receiver.as_ref().map(compile).transpose()
     }
 
     fn version_info(&self) -> VersionInfo {
@@ -247,7 +240,7 @@ impl Core for Service {
     }
 
     fn rules(&self, request: &RulesRequest) -> Result<RulesAnswer, Error> {
-        Ok(forms::rules_answer(&self.running()?.ruling.views(), request))
+        forms::rules_answer(&self.running()?.ruling.views(), request)
     }
 
     fn alerts(&self) -> Result<AlertsAnswer, Error> {
@@ -255,11 +248,11 @@ impl Core for Service {
     }
 
     fn alertmanagers(&self) -> Result<AlertmanagersAnswer, Error> {
-        let own = format!("{}/alertmanager/api/v2/alerts", self.options.external_url);
-        let urls = std::iter::once(own).chain(self.running()?.forwarding.urls());
+        let (active, dropped) = self.running()?.forwarding.urls();
+        let form = |url| AlertmanagerTarget { url };
         Ok(AlertmanagersAnswer {
-            active_alertmanagers: urls.map(|url| AlertmanagerTarget { url }).collect(),
-            dropped_alertmanagers: Vec::new(),
+            active_alertmanagers: active.into_iter().map(form).collect(),
+            dropped_alertmanagers: dropped.into_iter().map(form).collect(),
         })
     }
 
@@ -431,13 +424,11 @@ impl Core for Service {
     }
 
     fn alertmanager_alerts(&self, filter: &AlertFilter) -> Result<Vec<GettableAlert>, Error> {
-        let receiver = Self::receiver_regex(filter)?;
+        let receiver = filter.receiver_regex()?;
         let (views, named) = self.running()?.alerting.view(|engine, now| {
             (engine.firing_alerts(now), named(engine, &filter.receiver_matchers))
         });
-        let goes = |view: &&crate::alerts::AlertView| {
-            view.receivers.iter().any(|name| named.contains(name))
-        };
+        let goes = |view: &&AlertView| view.receivers.iter().any(|name| named.contains(name));
         let wanted = views.iter().filter(|view| forms::wants(view, filter, receiver.as_ref()));
         let wanted = wanted.filter(|view| filter.receiver_matchers.is_empty() || goes(view));
         Ok(wanted.map(forms::gettable_alert).collect())
@@ -450,12 +441,18 @@ impl Core for Service {
     }
 
     fn alert_groups(&self, filter: &AlertFilter) -> Result<Vec<AlertGroup>, Error> {
-        let receiver = Self::receiver_regex(filter)?;
-        let (groups, named) = self.running()?.alerting.view(|engine, now| {
+        let receiver = filter.receiver_regex()?;
+        let alerting = &self.running()?.alerting;
+        let (groups, named) = alerting.view(|engine, now| {
             (engine.alert_groups(now), named(engine, &filter.receiver_matchers))
         });
-        let form = |view| forms::alert_group(view, filter, receiver.as_ref());
-        let goes = |group: &&crate::alerts::GroupView| {
+        let receivers = alerting.receivers();
+        let now = self.world.clock.now();
+        let form = |view| {
+            let labels = || route_labels(view, receivers.templates(), now);
+            forms::alert_group(view, filter, receiver.as_ref(), labels)
+        };
+        let goes = |group: &&GroupView| {
             filter.receiver_matchers.is_empty() || named.contains(&group.receiver)
         };
         let meant = groups.iter().filter(goes);
@@ -464,15 +461,10 @@ impl Core for Service {
 
     fn silences(&self, filter: &[Matcher]) -> Result<Vec<SilenceForm>, Error> {
         let views = self.running()?.alerting.view(|engine, now| engine.silences(now));
-        // As Alertmanager: each filter looks at the silence's own matcher of that label.
-        let wanted = views.iter().filter(|view| {
-            filter.iter().all(|wanted| {
-                let own = view.silence.matchers.iter();
-                let value =
-                    own.filter(|one| one.name() == wanted.name()).map(Matcher::value).next();
-                wanted.matches_value(value.unwrap_or_default())
-            })
-        });
+        // As Alertmanager: the silence itself must have each of them.
+        let wanted = views
+            .iter()
+            .filter(|view| filter.iter().all(|wanted| view.silence.matchers.contains(wanted)));
         Ok(wanted.map(forms::silence_form).collect())
     }
 
@@ -581,6 +573,25 @@ impl Core for Service {
 fn named(engine: &crate::alerts::Engine, matchers: &[Matcher]) -> BTreeSet<String> {
     let forms = engine.receivers().iter().filter_map(|plan| forms::receiver(plan, matchers));
     forms.map(|form| form.name).collect()
+}
+
+/// The labels of a group's route, expanded as for a message about its alerts.
+fn route_labels(view: &GroupView, templates: &Templates, now: Timestamp) -> Labels {
+    if view.route_labels.is_empty() {
+        return Labels::empty();
+    }
+    let told = |alert: &AlertView| NotifiedAlert::of(&alert.alert, alert.status);
+    let notification = Notification {
+        group_key: view.key.clone(),
+        receiver: view.receiver.clone(),
+        group_labels: view.labels.clone(),
+        route_labels: view.route_labels.clone(),
+        alerts: view.alerts.iter().map(told).collect(),
+        reason: Reason::Unknown,
+        external_url: view.external_url.clone(),
+        at: now,
+    };
+    templates.for_notification(&notification, now).route_labels().clone()
 }
 
 fn silence_error(failure: SilenceFailure) -> Error {

@@ -35,6 +35,7 @@ mod rule_group;
 mod rule_history;
 mod ruling;
 mod scraping;
+mod send_loop;
 mod start;
 mod trying;
 mod workers;
@@ -42,6 +43,7 @@ mod workers;
 pub use error::Error;
 pub use forms::{storage_look, storage_report};
 pub use options::{Options, WalSync};
+pub use send_loop::SendOptions;
 pub use start::{Service, World};
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What the parts need from flags.
 
+use super::send_loop::SendOptions;
 use crate::ingest::limits::SafetyLimits;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -61,6 +62,8 @@ pub struct Options {
     pub limits: SafetyLimits,
     /// What people and senders may bring to the alerts.
     pub alert_limits: crate::alerts::Limits,
+    /// Where alerts of rules go, and how.
+    pub sending: SendOptions,
     /// Features by name.
     pub features: Vec<String>,
     /// Flags and values, for the flags page.

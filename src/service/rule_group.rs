@@ -5,8 +5,9 @@ use super::lanes::Lanes;
 use super::rule_history::Told;
 use super::ruling::{Deps, RuleQuerier};
 use crate::config::LoadedGroup;
-use crate::model::relabel::{self, Outcome, Rule};
-use crate::model::{Alert, Timestamp};
+use crate::model::Timestamp;
+use crate::model::relabel::Rule;
+use crate::notify::upstream::relabelled;
 use crate::rules::{Context, Evaluation, Group, GroupView};
 use crate::storage::state::{StateOp, Table};
 use crate::sys::tasks::Shutdown;
@@ -355,8 +356,10 @@ impl Running {
         // between repeats alerts that it knows, where the other order would lose them.
         // Firing and resolved alerts are told at once; pending ones and values can wait a little.
         let has_changed = !alerts.is_empty();
-        deps.upstreams.send(&alerts);
-        deps.alerting.receive(alerts);
+        deps.forwarding.send(&alerts);
+        if deps.forwarding.tells_built_in() {
+            deps.alerting.receive(alerts);
+        }
         self.store(held, deps, records, entries);
         match has_changed {
             true => deps.revision.bump(),
@@ -432,17 +435,4 @@ pub(super) fn rule_op(key: &str, value: Option<String>) -> StateOp {
 /// The value behind a lock; a panic elsewhere leaves it as it is.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn relabelled(alerts: Vec<Alert>, rules: &[Rule]) -> Vec<Alert> {
-    if rules.is_empty() {
-        return alerts;
-    }
-    let relabel = |mut alert: Alert| {
-        let mut labels = alert.labels.to_builder();
-        let outcome = relabel::apply(rules, &mut labels);
-        alert.labels = labels.build();
-        (outcome == Outcome::Keep).then_some(alert)
-    };
-    alerts.into_iter().filter_map(relabel).collect()
 }

@@ -31,7 +31,7 @@ pub(super) struct Deps {
     pub(super) state: Arc<StateDb>,
     pub(super) clock: SharedClock,
     pub(super) alerting: Arc<Alerting>,
-    pub(super) upstreams: Arc<Forwarding>,
+    pub(super) forwarding: Arc<Forwarding>,
     pub(super) revision: Arc<Revision>,
     pub(super) runtime: Handle,
     pub(super) concurrency: usize,

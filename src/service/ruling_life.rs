@@ -10,7 +10,7 @@ use super::ruling::{Deps, Ruling};
 use super::slow::Slow;
 use super::start::{Service, World};
 use super::workers::Workers;
-use super::{Options, WalSync};
+use super::{Options, SendOptions, WalSync};
 use crate::config::LoadedGroup;
 use crate::ingest::limits::SafetyLimits;
 use crate::model::{Labels, Timestamp};
@@ -80,7 +80,7 @@ impl Scene {
             state: parts.state.clone(),
             clock: shared,
             alerting: parts.alerting.clone(),
-            upstreams: parts.forwarding.clone(),
+            forwarding: parts.forwarding.clone(),
             revision: service.revision.clone(),
             runtime: runtime.handle().clone(),
             concurrency: width,
@@ -186,6 +186,7 @@ fn options(config_file: std::path::PathBuf) -> Options {
         alert_limits: crate::alerts::Limits::default(),
         data_retention: Duration::from_secs(3600),
         limits: SafetyLimits::default(),
+        sending: SendOptions::default(),
         features: Vec::new(),
         flags: BTreeMap::new(),
         warnings: Vec::new(),

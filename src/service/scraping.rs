@@ -1,6 +1,7 @@
 //! What is scraped inside this process: the host, and the process itself.
 
 use super::alerting::Alerting;
+use super::core::ALERTMANAGER_VERSION;
 use super::probing;
 use super::pushing::Pushing;
 use super::queries::Queries;
@@ -114,6 +115,8 @@ impl OwnMetrics {
         let help = "A metric with a constant value of 1 and what was built as labels.";
         let labels = [("version", PROMETHEUS_VERSION), ("watchbell", version)];
         registry.gauge("prometheus_build_info", help, &labels).set(1.0);
+        let labels = [("version", ALERTMANAGER_VERSION), ("watchbell", version)];
+        registry.gauge("alertmanager_build_info", help, &labels).set(1.0);
         let (alerting, queries) = (Arc::downgrade(alerting), Arc::downgrade(queries));
         Self { registry, alerting, queries }
     }

@@ -6,7 +6,7 @@ use super::alert_metrics;
 use super::alerting::{self, Alerting};
 use super::backfilling::Backfills;
 use super::error::Error;
-use super::forwarding::Forwarding;
+use super::forwarding::{self, Forwarding};
 use super::importing::Imports;
 use super::keeping::Keeping;
 use super::options::{Options, WalSync};
@@ -19,11 +19,10 @@ use super::scraping::{Locals, OwnMetrics};
 use super::workers::Workers;
 use crate::alerts;
 use crate::config::{self, Config, Sources};
-use crate::ingest::discover::HostFiles;
+use crate::ingest::discover::{HostFiles, Means};
 use crate::ingest::probe::Prober;
 use crate::ingest::scrape::{self, ScrapeManager};
 use crate::model::{Problem, Timestamp};
-use crate::notify::upstream::Upstreams;
 use crate::notify::{Outside, Receivers, Revealed, Templates};
 use crate::promql::{self, Engine};
 use crate::rules;
@@ -175,6 +174,7 @@ impl Service {
         parts.queries.active().cancel_all();
         self.world.runtime.block_on(parts.scrapes.stop());
         parts.ruling.stop();
+        self.world.runtime.block_on(parts.forwarding.stop());
         if let Err(err) = parts.storage.close() {
             tracing::error!(%err, "the store could not be closed; its log holds everything");
         }
@@ -232,7 +232,8 @@ impl Service {
         if let Some(parts) = self.parts.get() {
             // What can fail comes first: nothing has changed until all of it exists.
             let receivers = self.receivers(&config)?;
-            parts.forwarding.replace(self.upstreams(&config)?);
+            let others = parts.forwarding.prepare(&config.alerting.others, &config.base);
+            parts.forwarding.apply(others.map_err(Error::Receivers)?);
             parts.alerting.reconfigure(Arc::new(config.alertmanager.alerts.clone()), receivers);
             parts.queries.set_evaluation_interval(config.evaluation_interval);
             let context = self.rule_context(&config);
@@ -317,16 +318,16 @@ impl Service {
         };
         let alerting =
             Alerting::restore(alerts, self.receivers(config)?, deps).map_err(Error::Storage)?;
-        let upstreams = self.upstreams(config)?;
-        let forwarding =
-            Arc::new(Forwarding::new(upstreams, world.runtime.clone(), &world.registry));
+        let forwarding = Arc::new(Forwarding::new(self.forwarding_deps()));
+        let others = forwarding.prepare(&config.alerting.others, &config.base);
+        forwarding.apply(others.map_err(Error::Receivers)?);
         let ruling = Ruling::new(ruling::Deps {
             queries: queries.clone(),
             appender: appender.clone(),
             state: state.clone(),
             clock: world.clock.clone(),
             alerting: alerting.clone(),
-            upstreams: forwarding.clone(),
+            forwarding: forwarding.clone(),
             revision: self.revision.clone(),
             runtime: world.runtime.clone(),
             concurrency: self.options.rule_concurrency,
@@ -404,7 +405,7 @@ impl Service {
             server_seed,
             parse_groups: Arc::new(config::parse_target_groups),
             files: Arc::new(HostFiles),
-            user_agent: format!("Prometheus/{PROMETHEUS_VERSION}"),
+            user_agent: user_agent(),
             safety: self.options.limits,
             // Without room for one more thread the targets' tasks run beside all other tasks.
             event_loop: EventLoop::start("scrape", runtime).ok().map(Arc::new),
@@ -424,11 +425,23 @@ impl Service {
         if problems.is_empty() { Ok(receivers) } else { Err(Error::Receivers(problems)) }
     }
 
-    fn upstreams(&self, config: &Config) -> Result<Upstreams, Error> {
-        let outside = self.outside(&config.base);
-        let (upstreams, problems) =
-            Upstreams::new(&config.alerting, &outside, &self.world.registry);
-        if problems.is_empty() { Ok(upstreams) } else { Err(Error::Receivers(problems)) }
+    fn forwarding_deps(&self) -> forwarding::Deps {
+        let (world, options) = (&self.world, &self.options);
+        let own = || format!("{}/alertmanager/api/v2/alerts", options.external_url);
+        forwarding::Deps {
+            means: Means {
+                clock: world.clock.clone(),
+                http: world.http.clone(),
+                dns: world.dns.clone(),
+                files: Arc::new(HostFiles),
+                parse: Arc::new(config::parse_target_groups),
+                user_agent: user_agent(),
+            },
+            registry: world.registry.clone(),
+            runtime: world.runtime.clone(),
+            options: options.sending,
+            built_in: options.sending.built_in.then(own),
+        }
     }
 
     /// The world as receivers see it; relative names of files start at `base`.
@@ -494,6 +507,11 @@ fn query_bytes(flag: Option<u64>, limit: Option<u64>) -> usize {
     let default = promql::Config::default().bytes_max;
     let bytes = flag.or(limit.map(|limit| (limit / 5).min(default as u64)));
     bytes.map_or(default, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+/// Who asks targets and servers that name targets.
+fn user_agent() -> String {
+    format!("Prometheus/{PROMETHEUS_VERSION}")
 }
 
 /// The host's name.

@@ -4,7 +4,7 @@ use super::start::Service;
 use crate::alerts::{
     Delivery, DeliveryOutcome, IntegrationId, Notification, NotifiedAlert, Reason, ReceiverPlan,
 };
-use crate::model::{GroupKey, Labels, Timestamp};
+use crate::model::{Annotations, GroupKey, Labels, Timestamp};
 use crate::notify::Receivers;
 use crate::storage::state::{HistoryEntry, StateOp};
 use crate::wire::{Error, IntegrationTest, ReceiverTest};
@@ -93,9 +93,8 @@ fn notification(test: &ReceiverTest, resolved: bool, url: &str, at: Timestamp) -
     labels.set("watchbell_test", "true");
     let labels = labels.build();
     let text = format!("TEST: watchbell tries the receiver {} out", test.receiver);
-    let mut annotations = test.annotations.to_builder();
     let own = test.annotations.get("summary").map(|summary| format!("TEST: {summary}"));
-    annotations.set("summary", own.unwrap_or(text).as_str());
+    let annotations = Annotations::from_pairs(&test.annotations);
     let group_labels = Labels::from_pairs([("alertname", labels.value_of("alertname"))]);
     Notification {
         group_key: GroupKey::new("{}", &group_labels),
@@ -104,7 +103,7 @@ fn notification(test: &ReceiverTest, resolved: bool, url: &str, at: Timestamp) -
         route_labels: Vec::new(),
         alerts: vec![NotifiedAlert {
             labels,
-            annotations: annotations.build(),
+            annotations: annotations.with("summary", &own.unwrap_or(text)),
             starts_at: at.minus(Duration::from_secs(60)),
             ends_at: resolved.then_some(at),
             generator_url: String::new(),
@@ -170,7 +169,8 @@ mod tests {
         let alert = made.alerts.first().expect("one");
         let labels = [("alertname", "Disk"), ("receiver", "team"), ("watchbell_test", "true")];
         assert_eq!(alert.labels, Labels::from_pairs(labels));
-        assert_eq!(alert.annotations, Labels::from_pairs([("a", "b"), ("summary", "TEST: full")]));
+        let annotations = Annotations::from_pairs([("a", "b"), ("summary", "TEST: full")]);
+        assert_eq!(alert.annotations, annotations);
         assert_eq!(
             (alert.ends_at, made.group_key.as_str()),
             (Some(at), r#"{}:{alertname="Disk"}"#)

@@ -3,7 +3,6 @@
 //! Source: alertmanager, template/template.go (KV, Pairs, Strings).
 
 use super::value::{Field, List, Map, Object, Record, Value};
-use crate::model::Labels;
 use std::fmt::Write as _;
 
 /// A set of names and texts.
@@ -11,9 +10,9 @@ use std::fmt::Write as _;
 pub struct Kv(Vec<(String, String)>);
 
 impl Kv {
-    /// The set of these labels.
-    pub fn new(labels: &Labels) -> Self {
-        Self(labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    /// The set of these pairs, which are sorted by name.
+    pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
     /// Pairs sorted by name, `alertname` first.

@@ -333,7 +333,7 @@ fn yes_no(name: &str, found: impl Iterator<Item = String>, none: &str) -> Step {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Labels;
+    use crate::model::{Annotations, Labels};
     use crate::wire::SilenceStatus;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -366,7 +366,7 @@ mod tests {
             ends_at: NOW.plus(Duration::from_secs(60)),
             created_by: "me".to_owned(),
             comment: "disk swap".to_owned(),
-            annotations: Labels::empty(),
+            annotations: Annotations::empty(),
         };
         let around = Around {
             rows: &[],

@@ -2,8 +2,8 @@
 //!
 //! Source: prometheus/alertmanager, api/v2/openapi.yaml.
 
-use super::forms;
-use crate::model::{Labels, Matcher, Timestamp, value_text};
+use super::{Error, forms};
+use crate::model::{Annotations, Labels, Matcher, Regex, Timestamp, value_text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -81,8 +81,8 @@ pub struct SilenceForm {
     /// Why.
     pub comment: String,
     /// More about it.
-    #[serde(default, with = "forms::labels", skip_serializing_if = "Labels::is_empty")]
-    pub annotations: Labels,
+    #[serde(default, with = "forms::annotations", skip_serializing_if = "Annotations::is_empty")]
+    pub annotations: Annotations,
 }
 
 /// A silence to make, or to change when it has an id.
@@ -107,8 +107,8 @@ pub struct PostableSilence {
     #[serde(default)]
     pub comment: String,
     /// More about it.
-    #[serde(default, with = "forms::labels", skip_serializing_if = "Labels::is_empty")]
-    pub annotations: Labels,
+    #[serde(default, with = "forms::annotations", skip_serializing_if = "Annotations::is_empty")]
+    pub annotations: Annotations,
 }
 
 /// An alert from outside.
@@ -119,8 +119,8 @@ pub struct PostableAlert {
     #[serde(with = "forms::labels")]
     pub labels: Labels,
     /// What is said about it.
-    #[serde(default, with = "forms::labels")]
-    pub annotations: Labels,
+    #[serde(default, with = "forms::annotations")]
+    pub annotations: Annotations,
     /// When it began; now when missing.
     #[serde(default, with = "forms::time_opt")]
     pub starts_at: Option<Timestamp>,
@@ -151,6 +151,19 @@ pub struct AlertFilter {
     pub receiver: Option<String>,
     /// On labels of a receiver, `name` among them: all must match one that the alert goes to.
     pub receiver_matchers: Vec<Matcher>,
+}
+
+impl AlertFilter {
+    /// What the receiver's name must match; `None` when any will do.
+    ///
+    /// # Errors
+    /// It is no regular expression.
+    pub fn receiver_regex(&self) -> Result<Option<Regex>, Error> {
+        // The text that Alertmanager compiles, and so the one that its errors name.
+        let compile = |text: &String| Regex::searching(&format!("^(?:{text})$"));
+        let regex = self.receiver.as_ref().map(compile).transpose();
+        regex.map_err(|err| Error::bad_data(format!("failed to parse receiver param: {err}")))
+    }
 }
 
 impl Default for AlertFilter {
@@ -209,8 +222,8 @@ pub struct GettableAlert {
     #[serde(with = "forms::labels")]
     pub labels: Labels,
     /// What is said about it.
-    #[serde(with = "forms::labels")]
-    pub annotations: Labels,
+    #[serde(with = "forms::annotations")]
+    pub annotations: Annotations,
     /// When it began.
     #[serde(with = "forms::time")]
     pub starts_at: Timestamp,
@@ -220,8 +233,8 @@ pub struct GettableAlert {
     /// When it was last received.
     #[serde(with = "forms::time")]
     pub updated_at: Timestamp,
-    /// Where it came from.
-    #[serde(default, rename = "generatorURL")]
+    /// Where it came from; left out when nobody says.
+    #[serde(default, rename = "generatorURL", skip_serializing_if = "String::is_empty")]
     pub generator_url: String,
     /// 16 hex digits.
     pub fingerprint: String,
@@ -238,6 +251,9 @@ pub struct AlertGroup {
     /// The labels that the group shares by configuration.
     #[serde(with = "forms::labels")]
     pub labels: Labels,
+    /// Labels of its route, expanded; left out when it has none, as before Alertmanager 0.34.
+    #[serde(default, with = "forms::labels", skip_serializing_if = "Labels::is_empty")]
+    pub route_labels: Labels,
     /// Who is told.
     pub receiver: ReceiverName,
     /// Its alerts.

@@ -1,6 +1,6 @@
 //! How values of the domain stand in JSON.
 
-use crate::model::{Labels, Timestamp};
+use crate::model::{Annotations, Labels, Timestamp};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::collections::BTreeMap;
@@ -48,6 +48,24 @@ pub(super) mod labels {
         from: D,
     ) -> Result<Labels, D::Error> {
         Ok(Labels::from_pairs(BTreeMap::<String, String>::deserialize(from)?))
+    }
+}
+
+/// `serde(with)` for annotations: a JSON object sorted by name, with empty texts.
+pub(super) mod annotations {
+    use super::*;
+
+    pub(in crate::wire) fn serialize<S: Serializer>(
+        annotations: &Annotations,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_map(annotations)
+    }
+
+    pub(in crate::wire) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Annotations, D::Error> {
+        Ok(Annotations::from_pairs(BTreeMap::<String, String>::deserialize(from)?))
     }
 }
 

@@ -47,9 +47,9 @@ pub use prometheus::{
     ConfigAnswer, DroppedTarget, HeadStats, ImportAnswer, ImportPart, MetadataEntry,
     MetadataRequest, MetricReport, NameValue, PROMETHEUS_VERSION, PartReport, RelabelRule,
     RelabelStep, RelabelSteps, RuleEvaluationForm, RuleForm, RuleGroupForm, RuleKind, RulesAnswer,
-    RulesRequest, RuntimeInfo, SeriesRequest, StorageAnalysis, StorageReport, TargetForm,
-    TargetHealth, TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TsdbStatus,
-    WalReplay,
+    RulesPage, RulesRequest, RuntimeInfo, SeriesRequest, StorageAnalysis, StorageReport,
+    TargetForm, TargetHealth, TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer,
+    TsdbStatus, WalReplay,
 };
 pub use push::{PushFamily, PushField, PushGroup, PushMetric, PushVerb, RawPush};
 pub use query::{

@@ -4,7 +4,7 @@
 
 use super::forms;
 use crate::model::value_text::quoted;
-use crate::model::{Labels, Matcher, TimeRange, Timestamp};
+use crate::model::{Annotations, Labels, Matcher, TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -259,6 +259,17 @@ pub struct RulesRequest {
     pub limits: bool,
     /// Tell the latest evaluations of each rule (ours).
     pub evaluations: bool,
+    /// Only a part of the groups; all of them when missing.
+    pub page: Option<RulesPage>,
+}
+
+/// A part of all groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RulesPage {
+    /// At most so many groups with rules, at least one.
+    pub limit: usize,
+    /// `group_next_token` of the page before; the first page when missing.
+    pub token: Option<String>,
 }
 
 /// The two kinds of rules.
@@ -279,8 +290,8 @@ pub struct AlertForm {
     #[serde(with = "forms::labels")]
     pub labels: Labels,
     /// What is said about it.
-    #[serde(with = "forms::labels")]
-    pub annotations: Labels,
+    #[serde(with = "forms::annotations")]
+    pub annotations: Annotations,
     /// `pending` or `firing`.
     pub state: String,
     /// Since when the condition holds.
@@ -315,10 +326,11 @@ pub enum RuleForm {
         #[serde(with = "forms::labels")]
         labels: Labels,
         /// Annotations, before templating.
-        #[serde(with = "forms::labels")]
-        annotations: Labels,
-        /// Its alerts.
-        alerts: Vec<AlertForm>,
+        #[serde(with = "forms::annotations")]
+        annotations: Annotations,
+        /// Its alerts; `None` when they were not asked for.
+        #[serde(default)]
+        alerts: Option<Vec<AlertForm>>,
         /// `ok`, `err` or `unknown`.
         health: String,
         /// Why the last evaluation failed.
@@ -400,11 +412,14 @@ pub struct RuleGroupForm {
     pub last_evaluation: Option<Timestamp>,
 }
 
-/// All groups, by file, then name.
+/// All groups, or a page of them, by file, then name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RulesAnswer {
     /// The groups.
     pub groups: Vec<RuleGroupForm>,
+    /// Asks for the next page; `None` when that was the last one.
+    #[serde(default, rename = "groupNextToken", skip_serializing_if = "Option::is_none")]
+    pub group_next_token: Option<String>,
 }
 
 /// All pending and firing alerts of all rules.

@@ -2,7 +2,7 @@
 //! `client` when it looks at somebody else's server.
 
 use super::forms;
-use crate::model::{Labels, Timestamp};
+use crate::model::{Annotations, Labels, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One number that grows whenever something that a screen shows has changed.
@@ -72,8 +72,8 @@ pub struct AlertRow {
     #[serde(with = "forms::labels")]
     pub labels: Labels,
     /// What is said about it.
-    #[serde(with = "forms::labels")]
-    pub annotations: Labels,
+    #[serde(with = "forms::annotations")]
+    pub annotations: Annotations,
     /// Where it stands.
     pub state: AlertState,
     /// The value of the last evaluation, when a rule of ours raised it; text since JSON has no NaN.
@@ -124,7 +124,7 @@ impl AlertRow {
         Self {
             fingerprint: labels.fingerprint().to_string(),
             labels: labels.clone(),
-            annotations: Labels::empty(),
+            annotations: Annotations::empty(),
             state: AlertState::Firing,
             value: None,
             active_at: None,

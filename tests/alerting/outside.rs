@@ -9,7 +9,7 @@ use std::time::Duration;
 use watchbell::alerts::{
     AlertDraft, Delivery, DeliveryOutcome, Effect, Engine, Event, Moment, Options, complete_all,
 };
-use watchbell::model::{Labels, Problem, Timestamp};
+use watchbell::model::{Annotations, Labels, Problem, Timestamp};
 use watchbell::notify::config::File;
 use watchbell::notify::{Outside, Receivers, Revealed, Templates};
 use watchbell::sys::clock::{Clock as _, SharedClock};
@@ -198,7 +198,7 @@ pub(crate) fn delivery(receiver: &str, kind: &str) -> Delivery {
     let config = Arc::new(file.check(&options).expect("valid").alerts);
     let draft = |sev: &str| AlertDraft {
         labels: Labels::from_pairs([("alertname", "X"), ("sev", sev)]),
-        annotations: Labels::from_pairs([("summary", "<b>&\r\nBcc: evil@x")]),
+        annotations: Annotations::from_pairs([("summary", "<b>&\r\nBcc: evil@x")]),
         starts_at: Some(START),
         ends_at: Some(START.plus_millis(600_000)),
         generator_url: "http://gen/x?a=1&b=2".to_owned(),

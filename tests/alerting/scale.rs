@@ -6,7 +6,7 @@
 use super::world::{World, labels};
 use std::time::Duration;
 use watchbell::alerts::{Event, Table};
-use watchbell::model::{Alert, Labels};
+use watchbell::model::{Alert, Annotations};
 
 const YAML: &str = "
 route: {receiver: hook, group_by: [alertname], group_wait: 10s, group_interval: 60s, repeat_interval: 5m}
@@ -26,7 +26,7 @@ fn alerts(world: &World, count: usize) -> Vec<Alert> {
              cluster=c1 device=sda{number} n={number}",
             number / MEMBERS
         )),
-        annotations: Labels::from_pairs([
+        annotations: Annotations::from_pairs([
             ("summary", "Something of this host is not as it should be".to_owned()),
             ("description", format!("Host {number} has had this for 5 minutes, VALUE = 1")),
         ]),

@@ -7,7 +7,7 @@ use watchbell::alerts::{
     AlertDraft, Answer, Changes, Config, Delivery, DeliveryOutcome, Effect, Engine, Event,
     Happening, Moment, Options, Record, SilenceDraft, Table, complete_all,
 };
-use watchbell::model::{AlertStatus, Labels, SilenceId, Timestamp};
+use watchbell::model::{AlertStatus, Annotations, Labels, SilenceId, Timestamp};
 use watchbell::notify::config::File;
 
 /// The wall clock at the start of every script: 2024-01-01T00:00:00Z, a Monday.
@@ -168,7 +168,7 @@ impl World {
             ends_at: self.wall.plus_millis(seconds * 1000),
             created_by: "me".to_owned(),
             comment: "c".to_owned(),
-            annotations,
+            annotations: Annotations::from_pairs(&annotations),
         };
         let new_id = SilenceId::from_random(self.silences_made.to_be_bytes());
         self.step(Event::SilenceSet { draft, new_id: new_id.clone() });

@@ -12,7 +12,7 @@ use watchbell::api::socket::{self, SocketLimits, SocketServer};
 use watchbell::api::tcp::{self, TcpLimits};
 use watchbell::api::{Api, ApiSettings, Request, handle};
 use watchbell::client::Remote;
-use watchbell::model::{Labels, MatchOp, Matcher, TimeRange, Timestamp};
+use watchbell::model::{Annotations, Labels, MatchOp, Matcher, TimeRange, Timestamp};
 use watchbell::sys::clock::SystemClock;
 use watchbell::sys::http::SystemHttp;
 use watchbell::sys::metrics::Registry;
@@ -99,7 +99,7 @@ impl Fixture {
     fn gettable() -> GettableAlert {
         GettableAlert {
             labels: alert(),
-            annotations: Labels::from_pairs([("summary", "s <b> \u{e9}")]),
+            annotations: Annotations::from_pairs([("summary", "s <b> \u{e9}")]),
             starts_at: at(0),
             ends_at: at(60_000),
             updated_at: at(1),
@@ -130,7 +130,7 @@ impl Fixture {
             ends_at: at(3_600_000),
             created_by: "me".to_owned(),
             comment: "c".to_owned(),
-            annotations: Labels::empty(),
+            annotations: Annotations::empty(),
         }
     }
 }
@@ -368,8 +368,8 @@ impl Core for Fixture {
             duration: 60.0,
             keep_firing_for: 0.0,
             labels: Labels::from_pairs([("sev", "a")]),
-            annotations: Labels::empty(),
-            alerts: self.alerts()?.alerts,
+            annotations: Annotations::empty(),
+            alerts: Some(self.alerts()?.alerts),
             health: "ok".to_owned(),
             last_error: String::new(),
             evaluation_time: 0.001,
@@ -394,7 +394,7 @@ impl Core for Fixture {
         Ok(AlertsAnswer {
             alerts: vec![AlertForm {
                 labels: alert(),
-                annotations: Labels::empty(),
+                annotations: Annotations::empty(),
                 state: "firing".to_owned(),
                 active_at: Some(at(0)),
                 keep_firing_since: None,
@@ -608,6 +608,7 @@ impl Core for Fixture {
     fn alert_groups(&self, filter: &AlertFilter) -> Result<Vec<AlertGroup>, Error> {
         self.tell(format!("{filter:?}"));
         Ok(vec![AlertGroup {
+            route_labels: Labels::empty(),
             labels: Labels::from_pairs([("alertname", "X")]),
             receiver: ReceiverName { name: "def".to_owned() },
             alerts: vec![Self::gettable()],
@@ -718,7 +719,7 @@ impl Core for Fixture {
         Ok(vec![AlertRow {
             fingerprint: alert().fingerprint().to_string(),
             labels: alert(),
-            annotations: Labels::empty(),
+            annotations: Annotations::empty(),
             state: AlertState::Silenced,
             value: Some("1".to_owned()),
             active_at: Some(at(0)),

@@ -78,7 +78,11 @@ fn parameters_arrive_as_they_were_sent() {
         ("/api/v1/targets?state=Dropped&scrapePool=node", "Dropped Some(\"node\")"),
         (
             "/api/v1/rules?exclude_alerts=true&rule_group[]=g&file[]=f&type=record",
-            "RulesRequest { kind: Some(Recording), rule_names: [], rule_groups: [\"g\"], files: [\"f\"], matchers: [], exclude_alerts: true, limits: false, evaluations: false }",
+            "RulesRequest { kind: Some(Recording), rule_names: [], rule_groups: [\"g\"], files: [\"f\"], matchers: [], exclude_alerts: true, limits: false, evaluations: false, page: None }",
+        ),
+        (
+            "/api/v1/rules?group_limit=2&group_next_token=ab",
+            "page: Some(RulesPage { limit: 2, token: Some(\"ab\") }) }",
         ),
         (
             "/api/v2/alerts?silenced=maybe&receiver=pa.*&filter=a%3D%22b%22",

@@ -306,6 +306,27 @@ pub(crate) const PAIRS: &[Pair] = &[
         r#"~{"type":"alerting","state":"firing","name":"X","query":"up == 0","duration":60.0,"keepFiringFor":0.0,"#,
     ),
     get(
+        "/api/v1/rules?group_next_token=ab",
+        400,
+        r#"~"errorType":"bad_data","error":"invalid parameter \"group_next_token\": group_limit needs to be present in order to paginate over the groups"}"#,
+    ),
+    get(
+        "/api/v1/rules?group_limit=0",
+        400,
+        r#"~"error":"invalid parameter \"group_limit\": group_limit needs to be greater than 0"}"#,
+    ),
+    get(
+        "/api/v1/rules?group_limit=x",
+        400,
+        r#"~"error":"invalid parameter \"group_limit\": group_limit needs to be a valid number: strconv.ParseInt: parsing \"x\": invalid syntax"}"#,
+    ),
+    get(
+        "/api/v1/rules?exclude_alerts=x",
+        400,
+        r#"~"error":"invalid parameter \"exclude_alerts\": error converting exclude_alerts: strconv.ParseBool: parsing \"x\": invalid syntax"}"#,
+    ),
+    get("/api/v1/rules?match[]={a%3D%22%22}", 400, r#"~must contain at least one non-empty matcher"#),
+    get(
         "/api/v1/rules?type=bogus",
         400,
         r#"{"status":"error","errorType":"bad_data","error":"invalid parameter \"type\": not supported value \"bogus\""}"#,
@@ -432,7 +453,11 @@ pub(crate) const PAIRS: &[Pair] = &[
         400,
         r#""failed to parse receiver_matchers param: bad matcher format: nosense""#,
     ),
-    get("/api/v2/alerts?receiver=(", 400, r#"~failed to parse receiver param"#),
+    get(
+        "/api/v2/alerts?receiver=(",
+        400,
+        r#""failed to parse receiver param: error parsing regexp: missing closing ): `^(?:()$`""#,
+    ),
     get(
         "/alertmanager/api/v2/alerts/groups?active=false&filter=a%3D%22b%22",
         200,
@@ -501,8 +526,8 @@ pub(crate) const PAIRS: &[Pair] = &[
         method: "DELETE",
         target: "/api/v2/silence/00000000-0000-0000-0000-000000000000",
         body: "",
-        status: 404,
-        answer: "",
+        status: 500,
+        answer: r#""silence 00000000-0000-0000-0000-000000000000 not found""#,
     },
     post("/api/v2/alerts", "null", 200, ""),
     post(

@@ -73,11 +73,11 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         ends_at: at.plus(Duration::from_secs(60)),
         created_by: "me".to_owned(),
         comment: "c".to_owned(),
-        annotations: watchbell::model::Labels::empty(),
+        annotations: watchbell::model::Annotations::empty(),
     };
     let alert = PostableAlert {
         labels: watchbell::model::Labels::from_pairs([("alertname", "E")]),
-        annotations: watchbell::model::Labels::empty(),
+        annotations: watchbell::model::Annotations::empty(),
         starts_at: Some(at),
         ends_at: None,
         generator_url: String::new(),

@@ -104,7 +104,7 @@ fn why_tells_what_kept_an_alert_from_being_told() {
             ends_at: disk.active_at.expect("a time").plus(std::time::Duration::from_secs(7_200)),
             created_by: "me".to_owned(),
             comment: "disk swap".to_owned(),
-            annotations: watchbell::model::Labels::empty(),
+            annotations: watchbell::model::Annotations::empty(),
         })
         .expect("a silence");
     check(&with(&url, &["why", "Disk"]), 1, "\"disk swap\" of me, until", "");

@@ -1,6 +1,7 @@
 //! The whole line in one process: a scripted target, rules, the alert engine and a web hook, on a
 //! clock that the test moves, through the one door that screens and HTTP use.
 
+mod alertmanagers;
 mod discovery;
 mod host;
 mod live;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use watchbell::ingest::limits::SafetyLimits;
 use watchbell::model::{Labels, TimeRange, Timestamp};
-use watchbell::service::{Options, Service, WalSync, World};
+use watchbell::service::{Options, SendOptions, Service, WalSync, World};
 use watchbell::sys::dns::HostResolver;
 use watchbell::sys::http::HttpError;
 use watchbell::sys::metrics::Registry;
@@ -86,6 +87,10 @@ impl Scene {
     }
 
     fn start(&self) -> Arc<Service> {
+        self.start_with(|_| {})
+    }
+
+    fn start_with(&self, change: impl FnOnce(&mut Options)) -> Arc<Service> {
         let world = World {
             clock: Arc::new(self.clock.clone()),
             entropy: Arc::new(SeededEntropy::new(1)),
@@ -95,7 +100,9 @@ impl Scene {
             runtime: self.runtime.handle().clone(),
             shutdown: Shutdown::new(),
         };
-        let service = Service::new(options(self.folder.path()), world).expect("a valid file");
+        let mut options = options(self.folder.path());
+        change(&mut options);
+        let service = Service::new(options, world).expect("a valid file");
         assert!(matches!(service.readiness(), Readiness::Starting(_)));
         service.open().expect("opens");
         assert_eq!(service.readiness(), Readiness::Ready);
@@ -153,6 +160,7 @@ fn options(folder: &Path) -> Options {
         alert_limits: watchbell::alerts::Limits::default(),
         data_retention: Duration::from_secs(3600),
         limits: SafetyLimits::default(),
+        sending: SendOptions::default(),
         features: Vec::new(),
         flags: BTreeMap::new(),
         warnings: Vec::new(),
@@ -246,7 +254,7 @@ fn what_was_shown_and_decided_is_there_after_a_crash() {
             ends_at: now.plus(Duration::from_secs(3600)),
             created_by: "test".to_owned(),
             comment: "kept".to_owned(),
-            annotations: watchbell::model::Labels::empty(),
+            annotations: watchbell::model::Annotations::empty(),
         })
         .expect("a silence");
     // Nothing is closed: the next one reads what a killed process leaves, in a copy of the folder.

@@ -1,11 +1,14 @@
 //! Rules over restarts and reloads of a whole server.
 
 use super::{CONFIG, Scene, copy_folder, values};
+use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 use watchbell::model::Timestamp;
 use watchbell::service::Service;
 use watchbell::sys::http::HttpError;
-use watchbell::wire::{AlertForm, Core, RuleEvaluationForm, RuleForm, RulesRequest};
+use watchbell::wire::{
+    AlertForm, Core, RuleEvaluationForm, RuleForm, RuleKind, RulesPage, RulesRequest,
+};
 
 /// Waits for real work only: no time passes.
 #[track_caller]
@@ -134,5 +137,67 @@ fn the_step_of_subqueries_follows_a_reload() {
     write(&scene, "p.yml", &CONFIG.replace("evaluation_interval: 1s", "evaluation_interval: 30s"));
     service.reload().expect("a good file");
     assert_eq!(values(service.as_ref(), steps), [2.0]);
+    service.close();
+}
+
+const PAGED: &str = "
+groups:
+- {name: c, rules: [{record: 'a:b', expr: '1', labels: {team: x}}]}
+- {name: a, rules: [{alert: A, expr: 'vector(1)', annotations: {none: '', s: '{{ if false }}x{{ end }}'}}]}
+- {name: none, rules: []}
+- {name: b, rules: [{alert: B, expr: '0 > 1'}, {record: 'b:c', expr: '2'}]}
+";
+
+#[test]
+fn groups_come_in_pages_that_filters_thin_out_first() {
+    let scene = Scene::new();
+    write(&scene, "rules.yml", PAGED);
+    let service = scene.start();
+    let page = |limit: usize, token: Option<String>, request: RulesRequest| {
+        let page = Some(RulesPage { limit, token });
+        let answer = service.rules(&RulesRequest { page, ..request }).expect("answers");
+        let names: Vec<_> = answer.groups.into_iter().map(|group| group.name).collect();
+        (names.join(" "), answer.group_next_token)
+    };
+    let all = service.rules(&RulesRequest::default()).expect("answers");
+    let names: Vec<_> = all.groups.iter().map(|group| group.name.as_str()).collect();
+    assert_eq!((names, all.group_next_token), (vec!["a", "b", "c"], None), "by name, none empty");
+    let (first, token) = page(2, None, RulesRequest::default());
+    assert_eq!(first, "a b");
+    // Source: prometheus/prometheus, web/api/v1/api.go (getRuleGroupNextToken).
+    let file = scene.folder.path().join("rules.yml").display().to_string();
+    let digest = Sha256::digest(format!("{file};c"));
+    let expected: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(token.as_deref(), Some(expected.as_str()));
+    assert_eq!(page(2, token, RulesRequest::default()), ("c".to_owned(), None));
+    let records = || RulesRequest { kind: Some(RuleKind::Recording), ..RulesRequest::default() };
+    let (first, token) = page(1, None, records());
+    assert_eq!((first.as_str(), token.is_some()), ("b", true));
+    assert_eq!(page(1, token, records()), ("c".to_owned(), None));
+    let gone = Some(RulesPage { limit: 1, token: Some("ab".to_owned()) });
+    let refused = service.rules(&RulesRequest { page: gone, ..RulesRequest::default() });
+    let text = "invalid parameter \"group_next_token\": invalid group_next_token 'ab'. were rule \
+                groups changed?";
+    assert_eq!(refused.expect_err("no such group").message, text);
+    service.close();
+}
+
+#[test]
+fn an_annotation_that_comes_to_nothing_is_shown_and_told() {
+    let scene = Scene::new();
+    write(&scene, "rules.yml", PAGED);
+    let service = scene.start();
+    scene.until(&service, "the page", |_| !scene.told().is_empty());
+    let empty = serde_json::json!({ "none": "", "s": "" });
+    let hook = scene.http.requests().into_iter().find(|request| request.url == super::HOOK);
+    let body: serde_json::Value =
+        serde_json::from_slice(&hook.expect("a message").body).expect("JSON");
+    assert_eq!(body["alerts"][0]["annotations"], empty);
+    assert_eq!(body["commonAnnotations"], empty);
+    let shown =
+        |form: serde_json::Result<serde_json::Value>| form.expect("JSON")[0]["annotations"].clone();
+    assert_eq!(shown(serde_json::to_value(alerts(&service))), empty);
+    let own = service.alertmanager_alerts(&Default::default()).expect("answers");
+    assert_eq!(shown(serde_json::to_value(own)), empty);
     service.close();
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use watchbell::model::{Labels, Matcher, TimeRange, Timestamp};
+use watchbell::model::{Annotations, Labels, Matcher, TimeRange, Timestamp};
 use watchbell::sys::sim::VirtualClock;
 use watchbell::tui::{CharsetChoice, ColorChoice, Options};
 use watchbell::wire::*;
@@ -66,7 +66,7 @@ fn alert(state: AlertState, minutes: i64, value: &str, pairs: &[(&str, &str)]) -
     let pending = state == AlertState::Pending;
     AlertRow {
         fingerprint: labels.fingerprint().to_string(),
-        annotations: Labels::empty(),
+        annotations: Annotations::empty(),
         state,
         value: Some(value.to_owned()),
         active_at: Some(ago(minutes + 5)),
@@ -120,9 +120,9 @@ pub(crate) fn disk_full(host: &str, minutes: i64, value: &str) -> AlertRow {
             ("team", "platform"),
         ],
     );
-    row.annotations = labels(&[
-        ("summary", &format!("/data on {host} is {value} full; at this pace it is full in 2 h")),
-        ("runbook_url", "https://runbooks.example/disk-full"),
+    row.annotations = Annotations::from_pairs([
+        ("summary", format!("/data on {host} is {value} full; at this pace it is full in 2 h")),
+        ("runbook_url", "https://runbooks.example/disk-full".to_owned()),
     ]);
     let left = "1 - node_filesystem_avail_bytes / node_filesystem_size_bytes";
     row.expr = format!("{left} > 0.9");
@@ -231,8 +231,11 @@ fn alerting(row: &AlertRow, name: &str, error: &str, firing: usize) -> RuleForm 
         duration: 300.0,
         keep_firing_for: 0.0,
         labels: labels(&[("severity", "critical")]),
-        annotations: labels(&[("summary", "{{ $labels.mountpoint }} is nearly full")]),
-        alerts: vec![one; firing],
+        annotations: Annotations::from_pairs([(
+            "summary",
+            "{{ $labels.mountpoint }} is nearly full",
+        )]),
+        alerts: Some(vec![one; firing]),
         health: if error.is_empty() { "ok" } else { "err" }.to_owned(),
         last_error: error.to_owned(),
         evaluation_time: 0.004,
@@ -258,7 +261,7 @@ fn silence(id: &str, state: &str, from: i64, to: i64, pairs: &[(&str, &str, bool
         ends_at: ago(-to),
         created_by: "op1".to_owned(),
         comment: "disk swap, INC-231".to_owned(),
-        annotations: Labels::empty(),
+        annotations: Annotations::empty(),
     }
 }
 
@@ -471,6 +474,7 @@ impl Core for World {
                 group("node", "rules/disk.yml", node),
                 group("search", "rules/search.yml", search),
             ],
+            group_next_token: None,
         })
     }
 

@@ -2,9 +2,9 @@
 //!
 //! Source: prometheus, config/config.go (UnmarshalYAML and Validate of the scrape sections).
 
-use super::discovery::{Discovery, DnsSdConfig};
+use super::discovery::{Discovery, Sections, check_addresses};
 use super::job::{Escaping, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
-use super::settings::{Global, ScrapeConfig};
+use super::settings::{Global, ScrapeConfig, TargetGroup};
 use crate::model::Problem;
 use crate::sys::settings::{Span, relabel_rules};
 use std::collections::BTreeSet;
@@ -289,51 +289,25 @@ impl Job<'_> {
         })
     }
 
-    /// The groups of `static_configs`. A URL is a mistake unless rules make a parameter of it, as
-    /// for an exporter that asks others.
-    ///
-    /// Source: prometheus, config/config.go (checkStaticTargets).
-    fn groups(&mut self) -> Vec<super::settings::TargetGroup> {
-        if !self.config.relabel_configs.is_empty() {
-            return self.config.static_configs.clone();
-        }
-        for (place, group) in self.config.static_configs.iter().enumerate() {
-            for (nth, address) in group.targets.iter().enumerate() {
-                if address.contains('/') {
-                    let at = format!("static_configs[{place}].targets[{nth}]");
-                    let text = format!("{address:?} is not a valid hostname");
-                    self.problems.push(Problem::new(at, text));
-                }
-            }
+    /// The groups of `static_configs`. A rule may make a parameter of a URL, as for an exporter
+    /// that asks others.
+    fn groups(&mut self) -> Vec<TargetGroup> {
+        if self.config.relabel_configs.is_empty() {
+            self.problems.extend(check_addresses(&self.config.static_configs));
         }
         self.config.static_configs.clone()
     }
 
     fn discovery(&mut self) -> Vec<Discovery> {
-        let (config, base) = (self.config, self.base);
-        let files = config.file_sd_configs.iter().map(|one| one.check(base));
-        let mut found = self.sections("file_sd_configs", files);
-        let http = config.http_sd_configs.iter().map(|one| one.check(base));
-        found.extend(self.sections("http_sd_configs", http));
-        let dns = config.dns_sd_configs.iter().map(DnsSdConfig::check);
-        found.extend(self.sections("dns_sd_configs", dns));
-        let docker = config.docker_sd_configs.iter().map(|one| one.check(base));
-        found.extend(self.sections("docker_sd_configs", docker));
-        found
-    }
-
-    fn sections(
-        &mut self,
-        key: &str,
-        checked: impl Iterator<Item = Result<Discovery, Problem>>,
-    ) -> Vec<Discovery> {
-        let mut found = Vec::new();
-        for (place, one) in checked.enumerate() {
-            match one {
-                Ok(section) => found.push(section),
-                Err(problem) => self.problems.push(problem.below(&format!("{key}[{place}]"))),
-            }
-        }
+        let config = self.config;
+        let sections = Sections {
+            files: &config.file_sd_configs,
+            http: &config.http_sd_configs,
+            dns: &config.dns_sd_configs,
+            docker: &config.docker_sd_configs,
+        };
+        let (found, problems) = sections.check(self.base);
+        self.problems.extend(problems);
         found
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: prometheus, docs/configuration/configuration.md, discovery/{file,http,dns,moby}.
 
+use super::settings::TargetGroup;
 use crate::model::{Problem, nearest_name};
 use crate::sys::dns::RecordKind;
 use crate::sys::settings::{HttpClientSettings, ShownUrl, Span, with_http_client};
@@ -178,9 +179,59 @@ impl Discovery {
     }
 }
 
+/// The sections of a job, or of whoever else wants addresses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sections<'a> {
+    /// `file_sd_configs`.
+    pub files: &'a [FileSdConfig],
+    /// `http_sd_configs`.
+    pub http: &'a [HttpSdConfig],
+    /// `dns_sd_configs`.
+    pub dns: &'a [DnsSdConfig],
+    /// `docker_sd_configs`.
+    pub docker: &'a [DockerSdConfig],
+}
+
+impl Sections<'_> {
+    /// The checked forms, and what is wrong with the others; relative paths start at `base`.
+    pub fn check(&self, base: &Path) -> (Vec<Discovery>, Vec<Problem>) {
+        let (mut found, mut problems) = (Vec::new(), Vec::new());
+        let mut take = |key: &str, checked: Vec<Result<Discovery, Problem>>| {
+            for (place, one) in checked.into_iter().enumerate() {
+                match one {
+                    Ok(section) => found.push(section),
+                    Err(problem) => problems.push(problem.below(&format!("{key}[{place}]"))),
+                }
+            }
+        };
+        take("file_sd_configs", self.files.iter().map(|one| one.check(base)).collect());
+        take("http_sd_configs", self.http.iter().map(|one| one.check(base)).collect());
+        take("dns_sd_configs", self.dns.iter().map(DnsSdConfig::check).collect());
+        take("docker_sd_configs", self.docker.iter().map(|one| one.check(base)).collect());
+        (found, problems)
+    }
+}
+
+/// Addresses of `static_configs` that are URLs: a mistake, unless rules make something else of
+/// them.
+///
+/// Source: prometheus, config/config.go (checkStaticTargets).
+pub fn check_addresses(groups: &[TargetGroup]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (place, group) in groups.iter().enumerate() {
+        for (nth, address) in group.targets.iter().enumerate() {
+            if address.contains('/') {
+                let at = format!("static_configs[{place}].targets[{nth}]");
+                problems.push(Problem::new(at, format!("{address:?} is not a valid hostname")));
+            }
+        }
+    }
+    problems
+}
+
 impl FileSdConfig {
     /// The checked form; relative paths start at `base`.
-    pub(super) fn check(&self, base: &Path) -> Result<Discovery, Problem> {
+    fn check(&self, base: &Path) -> Result<Discovery, Problem> {
         if self.files.is_empty() {
             let text = "file service discovery config must contain at least one path name";
             return Err(Problem::new("files", text));
@@ -203,7 +254,7 @@ impl FileSdConfig {
 
 impl HttpSdConfig {
     /// The checked form; relative paths start at `base`.
-    pub(super) fn check(&self, base: &Path) -> Result<Discovery, Problem> {
+    fn check(&self, base: &Path) -> Result<Discovery, Problem> {
         let wrong = |text: &str| Problem::new("url", text);
         let url = self.url.reveal();
         if url.is_empty() {
@@ -232,7 +283,7 @@ impl HttpSdConfig {
 
 impl DnsSdConfig {
     /// The checked form.
-    pub(super) fn check(&self) -> Result<Discovery, Problem> {
+    fn check(&self) -> Result<Discovery, Problem> {
         if self.names.is_empty() {
             let text = "DNS-SD config must contain at least one SRV record name";
             return Err(Problem::new("names", text));
@@ -262,7 +313,7 @@ impl DnsSdConfig {
 
 impl DockerSdConfig {
     /// The checked form; relative paths start at `base`.
-    pub(super) fn check(&self, base: &Path) -> Result<Discovery, Problem> {
+    fn check(&self, base: &Path) -> Result<Discovery, Problem> {
         if self.host.is_empty() {
             return Err(Problem::new("host", "host missing"));
         }

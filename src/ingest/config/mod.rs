@@ -25,7 +25,8 @@ mod tests;
 pub use check::{Checked, SkippedJob, check};
 pub use discovery::{
     Discovery, DnsDiscovery, DnsSdConfig, DockerDiscovery, DockerFilter, DockerHost,
-    DockerSdConfig, FileDiscovery, FileSdConfig, HttpDiscovery, HttpSdConfig,
+    DockerSdConfig, FileDiscovery, FileSdConfig, HttpDiscovery, HttpSdConfig, Sections,
+    check_addresses,
 };
 pub(super) use dns_names::RECORD_TYPES;
 pub use host::{
@@ -45,4 +46,4 @@ pub use probe_module::{
     Compression, DnsProbe, Family, HeaderMatch, HttpProbe, IcmpProbe, Module, ProbeEntry,
     ProbeKind, Probing, RecordCheck, Step, TcpProbe,
 };
-pub use settings::{Global, PushSettings, ScrapeConfig, TargetGroup};
+pub use settings::{Global, PushSettings, ScrapeConfig, TargetGroup, UNBUILT_DISCOVERY};

@@ -175,6 +175,9 @@ macro_rules! scrape_config {
             }
         }
 
+        /// Keys of the kinds of discovery that are known and not built.
+        pub const UNBUILT_DISCOVERY: &[&str] = &[$(stringify!($discovery)),*];
+
         impl ScrapeConfig {
             /// Keys of the kinds of discovery that this job asks for and that are not built.
             pub fn unbuilt_discovery(&self) -> Vec<&'static str> {

@@ -66,7 +66,8 @@ impl ReadFiles for HostFiles {
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect()
+        let named = |entry: io::Result<std::fs::DirEntry>| Ok(folder.join(entry?.file_name()));
+        std::fs::read_dir(or_here(folder))?.map(named).collect()
     }
 
     fn watch(&self, folders: &BTreeSet<PathBuf>) -> Option<OwnedFd> {
@@ -79,9 +80,15 @@ impl ReadFiles for HostFiles {
             | WatchFlags::CREATE
             | WatchFlags::DELETE
             | WatchFlags::ONLYDIR;
-        let watched = folders.iter().filter(|folder| add_watch(&inotify, *folder, flags).is_ok());
+        let watched =
+            folders.iter().filter(|folder| add_watch(&inotify, or_here(folder), flags).is_ok());
         (watched.count() > 0).then_some(inotify)
     }
+}
+
+/// The folder of a name without one is the one that the process runs in.
+fn or_here(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
 /// What a section's files said when they were last read well.
@@ -139,7 +146,7 @@ fn with_file(group: TargetGroup, path: &Path) -> TargetGroup {
 /// The files that a pattern names. A file without `*` need not exist.
 fn matching(files: &dyn ReadFiles, pattern: &Path) -> io::Result<Vec<PathBuf>> {
     let name = pattern.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let folder = pattern.parent().unwrap_or(Path::new("."));
+    let folder = pattern.parent().unwrap_or(Path::new(""));
     let mut listed = match files.list(folder) {
         Ok(listed) => listed,
         // A folder that does not exist yet is an empty one.
@@ -370,5 +377,13 @@ mod tests {
         changes.forget();
         std::fs::rename(&draft, folder.path().join("a.yml")).expect("renames");
         changes.next().await;
+    }
+
+    #[test]
+    fn a_name_without_a_folder_is_looked_for_where_the_process_runs() {
+        // Tests run in the folder of the crate.
+        let found = matching(&HostFiles, Path::new("Cargo.tom*")).expect("lists");
+        assert_eq!(found, [Path::new("Cargo.toml")]);
+        assert!(HostFiles.watch(&BTreeSet::from([PathBuf::new()])).is_some());
     }
 }

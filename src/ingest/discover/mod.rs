@@ -2,18 +2,21 @@
 //!
 //! Owns one loop for each section of a job: it asks, keeps the last good answer of each part, and
 //! tells what it knows. Start reading at `run`, then `files.rs` (files, watched), `http.rs`,
-//! `dns.rs` and `docker.rs` (asked now and then), and `json.rs` (bounded decoding).
+//! `dns.rs` and `docker.rs` (asked now and then), and `json.rs` (bounded decoding). `finder.rs` is
+//! for those who want addresses and scrape nothing.
 //!
 //! Never: relabelling, and anybody whom the configuration does not name.
 
 mod dns;
 mod docker;
 mod files;
+mod finder;
 mod http;
 mod json;
 
 pub use docker::decode as decode_docker;
 pub use files::{HostFiles, ParseGroups, ReadFiles};
+pub use finder::Finder;
 pub use http::decode as decode_groups;
 
 use super::config::{Discovery, TargetGroup};
@@ -23,6 +26,7 @@ use crate::sys::dns::Dns;
 use crate::sys::http::{Http, HttpClient, Request, Response};
 use crate::sys::settings::HttpClientSettings;
 use crate::sys::tasks::Shutdown;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,13 +36,25 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What discovery needs of the rest of the process.
 #[derive(Clone)]
-pub(super) struct Means {
-    pub(super) clock: SharedClock,
-    pub(super) http: Arc<dyn Http>,
-    pub(super) dns: Arc<dyn Dns>,
-    pub(super) files: Arc<dyn ReadFiles>,
-    pub(super) parse: ParseGroups,
-    pub(super) user_agent: String,
+pub struct Means {
+    /// Time.
+    pub clock: SharedClock,
+    /// Outbound HTTP.
+    pub http: Arc<dyn Http>,
+    /// Records of the name service.
+    pub dns: Arc<dyn Dns>,
+    /// Where files of targets come from.
+    pub files: Arc<dyn ReadFiles>,
+    /// Reads such a file, YAML or JSON.
+    pub parse: ParseGroups,
+    /// The header `User-Agent`.
+    pub user_agent: String,
+}
+
+impl fmt::Debug for Means {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Means").field("user_agent", &self.user_agent).finish_non_exhaustive()
+    }
 }
 
 /// What a section says now.

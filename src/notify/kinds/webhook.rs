@@ -28,7 +28,7 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_config: Option<HttpClientSettings>,
     /// Where to post; a template.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
+    #[serde(skip_serializing_if = "Secret::is_empty", serialize_with = "Secret::serialize_url")]
     pub url: Secret,
     /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +36,7 @@ pub struct Settings {
     /// Alerts in one message; 0 for all.
     pub max_alerts: u64,
     /// For one attempt; 0 for no limit of its own.
+    #[serde(skip_serializing_if = "Span::is_zero")]
     pub timeout: Span,
     /// A body of one's own: JSON whose texts are templates.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -298,11 +298,7 @@ impl<'a> Running<'a> {
                 };
                 let mut labels = texts(&alert.exp_labels);
                 labels.insert("alertname".to_owned(), case.alertname.clone());
-                let mut annotations = texts(&alert.exp_annotations);
-                // Annotations here are label sets, which hold no empty text: of an alert they
-                // are gone, and so they must be of what is expected.
-                annotations.retain(|_, text| !text.is_empty());
-                AlertText { labels, annotations }
+                AlertText { labels, annotations: texts(&alert.exp_annotations) }
             })
             .collect();
         got.sort();
@@ -430,13 +426,14 @@ fn firing(views: &[GroupView], alertname: &str) -> impl Iterator<Item = AlertTex
         RuleKindView::Alerting { alerts, .. } => alerts.as_slice(),
         RuleKindView::Recording => &[],
     });
-    let texts = |labels: &Labels| -> BTreeMap<String, String> {
-        labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-    };
     alerts.filter(|alert| alert.phase == AlertPhase::Firing).map(move |alert| AlertText {
         labels: texts(&alert.labels),
         annotations: texts(&alert.annotations),
     })
+}
+
+fn texts<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// What a sample should be; else the field that is wrong, where in it, and why.

@@ -59,19 +59,35 @@ pub(in crate::service) fn gettable_alert(view: &AlertView) -> GettableAlert {
     }
 }
 
-/// One group with the alerts that the filter lets through; `None` when none is left.
+/// One group with the alerts that the filter lets through; `None` when none is left. Here a time
+/// interval that mutes the group suppresses its alerts, as in Alertmanager.
 pub(in crate::service) fn alert_group(
     view: &GroupView,
     filter: &AlertFilter,
     receiver: Option<&Regex>,
+    route_labels: impl FnOnce() -> Labels,
 ) -> Option<AlertGroup> {
-    if receiver.is_some_and(|regex| !regex.is_match(&view.receiver)) {
+    let is_muted = !view.muted_by.is_empty();
+    if receiver.is_some_and(|regex| !regex.is_match(&view.receiver)) || (is_muted && !filter.muted)
+    {
         return None;
     }
-    let alerts: Vec<_> =
-        view.alerts.iter().filter(|alert| wants(alert, filter, None)).map(gettable_alert).collect();
-    let receiver = ReceiverName { name: view.receiver.clone() };
-    (!alerts.is_empty()).then(|| AlertGroup { labels: view.labels.clone(), receiver, alerts })
+    let form = |alert| {
+        let mut form = gettable_alert(alert);
+        form.status.muted_by.clone_from(&view.muted_by);
+        if is_muted {
+            "suppressed".clone_into(&mut form.status.state);
+        }
+        form
+    };
+    let wanted = view.alerts.iter().filter(|alert| wants(alert, filter, None));
+    let alerts: Vec<_> = wanted.map(form).collect();
+    (!alerts.is_empty()).then(|| AlertGroup {
+        labels: view.labels.clone(),
+        route_labels: route_labels(),
+        receiver: ReceiverName { name: view.receiver.clone() },
+        alerts,
+    })
 }
 
 /// One silence.

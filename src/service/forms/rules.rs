@@ -4,26 +4,52 @@ use super::rule_limit;
 use crate::model::{Labels, Matcher, value_text};
 use crate::rules::{ActiveAlert, GroupView, RuleKindView, RuleRun, RuleView};
 use crate::wire::{
-    AlertForm, AlertsAnswer, RuleEvaluationForm, RuleForm, RuleGroupForm, RuleKind, RulesAnswer,
-    RulesRequest,
+    AlertForm, AlertsAnswer, Error, RuleEvaluationForm, RuleForm, RuleGroupForm, RuleKind,
+    RulesAnswer, RulesRequest,
 };
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// The rules that the request asks for.
 pub(in crate::service) fn rules_answer(
     views: &[Arc<GroupView>],
     request: &RulesRequest,
-) -> RulesAnswer {
+) -> Result<RulesAnswer, Error> {
     let named = |list: &[String], name: &str| list.is_empty() || list.iter().any(|one| one == name);
-    let filtered =
-        request.kind.is_some() || !request.rule_names.is_empty() || !request.matchers.is_empty();
-    let groups = views
-        .iter()
-        .filter(|view| named(&request.files, &view.file))
-        .filter(|view| named(&request.rule_groups, &view.name))
-        .map(|view| group_form(view, request))
-        .filter(|form| !filtered || !form.rules.is_empty());
-    RulesAnswer { groups: groups.collect() }
+    let first = match request.page.as_ref().and_then(|page| page.token.as_deref()) {
+        None => 0,
+        Some(token) => {
+            views.iter().position(|view| page_token(view) == token).ok_or_else(|| {
+                let text = format!("invalid group_next_token '{token}'. were rule groups changed?");
+                Error::bad_data(format!("invalid parameter \"group_next_token\": {text}"))
+            })?
+        }
+    };
+    let limit = request.page.as_ref().map_or(usize::MAX, |page| page.limit);
+    let mut answer = RulesAnswer::default();
+    for view in views.iter().skip(first) {
+        if !named(&request.files, &view.file) || !named(&request.rule_groups, &view.name) {
+            continue;
+        }
+        let form = group_form(view, request);
+        if form.rules.is_empty() {
+            continue;
+        }
+        if answer.groups.len() == limit {
+            answer.group_next_token = Some(page_token(view));
+            break;
+        }
+        answer.groups.push(form);
+    }
+    Ok(answer)
+}
+
+/// The token of the page that begins with this group: it depends on nothing that a reload of the
+/// same files changes.
+/// Source: prometheus/prometheus, web/api/v1/api.go (getRuleGroupNextToken).
+fn page_token(view: &GroupView) -> String {
+    let digest = Sha256::digest(format!("{};{}", view.file, view.name));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Every pending and firing alert.
@@ -83,7 +109,6 @@ fn rule_form(rule: &RuleView, request: &RulesRequest) -> RuleForm {
             evaluations,
         },
         RuleKindView::Alerting { phase, hold, keep_firing_for, annotations, alerts } => {
-            let shown = if request.exclude_alerts { &[] } else { alerts.as_slice() };
             RuleForm::Alerting {
                 state: phase.as_str().to_owned(),
                 name,
@@ -93,7 +118,7 @@ fn rule_form(rule: &RuleView, request: &RulesRequest) -> RuleForm {
                 keep_firing_for: keep_firing_for.as_secs_f64(),
                 labels,
                 annotations: annotations.clone(),
-                alerts: shown.iter().map(alert_form).collect(),
+                alerts: (!request.exclude_alerts).then(|| alerts.iter().map(alert_form).collect()),
                 health,
                 last_error,
                 evaluation_time,

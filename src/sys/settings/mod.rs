@@ -26,6 +26,11 @@ impl Span {
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
+
+    /// Whether it is no time at all.
+    pub const fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
 }
 
 impl<'de> Deserialize<'de> for Span {
@@ -193,6 +198,31 @@ impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str("<secret>")
     }
+}
+
+impl Secret {
+    /// Serializes a URL that lets its holder in: its scheme and host are shown, and `<secret>`
+    /// stands for what follows. Readers that want a URL there, as `amtool` before 0.28 does of a
+    /// web hook, find one. What is a template or no URL is `<secret>` whole.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize_url<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match url_with_host_alone(&self.0) {
+            Some(shown) => to.serialize_str(&shown),
+            None => self.serialize(to),
+        }
+    }
+}
+
+fn url_with_host_alone(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://").filter(|_| !url.contains("{{"))?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().filter(|host| !host.is_empty())?;
+    let is_host = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    let fits = ["http", "https"].contains(&scheme) && host.chars().all(is_host);
+    let rest = if rest == host { "" } else { "/<secret>" };
+    fits.then(|| format!("{scheme}://{host}{rest}"))
 }
 
 /// A URL as it may be shown: a password in it is replaced, as Go's `URL.Redacted` does.
@@ -392,6 +422,27 @@ mod tests {
         let auth = BasicAuth { password: Secret::new("hunter2"), ..BasicAuth::default() };
         let shown = format!("{auth:?} {}", serde_yaml::to_string(&auth).expect("writes"));
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn of_a_secret_url_only_the_host_shows() {
+        #[derive(Serialize)]
+        struct Hook(#[serde(serialize_with = "Secret::serialize_url")] Secret);
+        for (url, shown) in [
+            ("http://a:b@c:9/d@e?f#g", "http://c:9/<secret>"),
+            ("https://[::1]:9/x", "https://[::1]:9/<secret>"),
+            ("https://a/", "https://a/<secret>"),
+            ("http://a?b", "http://a/<secret>"),
+            ("http://a:9", "http://a:9"),
+            ("http://{{ .x }}/y", "<secret>"),
+            ("http://a b/y", "<secret>"),
+            ("http://a@/y", "<secret>"),
+            ("ftp://a/y", "<secret>"),
+            ("nothing", "<secret>"),
+        ] {
+            let written = serde_json::to_value(Hook(Secret::new(url))).expect("writes");
+            assert_eq!(written, shown, "{url}");
+        }
     }
 
     #[test]

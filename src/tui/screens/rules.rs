@@ -46,7 +46,7 @@ impl<'a> RuleView<'a> {
 
     fn alerts(&self) -> &'a [AlertForm] {
         match self.rule {
-            RuleForm::Alerting { alerts, .. } => alerts,
+            RuleForm::Alerting { alerts, .. } => alerts.as_deref().unwrap_or_default(),
             RuleForm::Recording { .. } => &[],
         }
     }

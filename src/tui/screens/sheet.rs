@@ -245,7 +245,7 @@ fn save(model: &mut Model) -> Vec<Effect> {
         ends_at: now.plus_millis(minutes * 60_000),
         created_by: sheet.author.clone(),
         comment: sheet.comment.text(),
-        annotations: crate::model::Labels::empty(),
+        annotations: crate::model::Annotations::empty(),
     };
     model.overlays.pop();
     let count = reach(model, &silence.matchers).len();

@@ -8,7 +8,7 @@ mod slack;
 
 use crate::outside::{FakeHttp, Sent, outside, run, run_changed};
 use watchbell::alerts::{Delivery, DeliveryOutcome, Options};
-use watchbell::model::Labels;
+use watchbell::model::Annotations;
 use watchbell::notify::config::File;
 use watchbell::notify::{Receivers, Templates};
 use watchbell::sys::metrics::Registry;
@@ -97,7 +97,7 @@ fn resolved(delivery: &mut Delivery) {
 fn summary(text: &str) -> impl FnOnce(&mut Delivery) {
     move |delivery| {
         for alert in &mut delivery.notification.alerts {
-            alert.annotations = Labels::from_pairs([("summary", text)]);
+            alert.annotations = Annotations::from_pairs([("summary", text)]);
         }
     }
 }

@@ -143,13 +143,13 @@ fn bsd_time(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Labels;
+    use crate::model::{Annotations, Labels};
     use proptest::prelude::*;
 
     fn alert(labels: Labels) -> NotifiedAlert {
         NotifiedAlert {
             labels,
-            annotations: Labels::empty(),
+            annotations: Annotations::empty(),
             starts_at: Timestamp::EPOCH,
             ends_at: None,
             generator_url: String::new(),
