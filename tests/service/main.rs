@@ -2,6 +2,7 @@
 //! clock that the test moves, through the one door that screens and HTTP use.
 
 mod discovery;
+mod drilling;
 mod host;
 mod live;
 mod probe_servers;
