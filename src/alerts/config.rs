@@ -9,6 +9,7 @@ use super::inhibit::InhibitRule;
 use super::matchers::{self, Mode};
 use super::mute::{IntervalSettings, TimeInterval};
 pub use super::notification::ReceiverPlan;
+pub use super::own::{DampingSettings, ExpectedSettings, check_damping, check_expected};
 use super::route::{GroupBy, Route};
 pub use super::watch::Expected;
 use crate::model::{MatchOp, Matcher, Problem, Timestamp, is_legacy_label_name, nearest_name};

@@ -3,6 +3,7 @@
 
 use super::ack::{Ack, AckDraft, Acks};
 use super::config::Config;
+use super::drill;
 use super::error::{AckError, AlertError, RecordError, SilenceError};
 use super::flush::Flush;
 use super::group::{Group, GroupId};
@@ -17,7 +18,7 @@ use super::report::Reports;
 use super::route::Route;
 use super::silence::{SilenceDraft, Silences};
 use super::step::Step;
-use super::watch::Watched;
+use super::watch::{Awaited, Watched};
 use crate::model::{Alert, Fingerprint, Labels, SilenceId, Timestamp};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -43,6 +44,12 @@ pub enum Event {
     AlertsReceived(Vec<Alert>),
     /// Rules of ours sent alerts. When they begin and end is in the history already.
     RulesSent(Vec<Alert>),
+    /// A fire drill begins: see `drill::draft`. It waits for nothing.
+    DrillSent(Box<Alert>),
+    /// A fire drill ends before its time, whether it waits or not.
+    DrillEnded(Fingerprint),
+    /// A push to a group whose key has these labels was taken.
+    PushTaken(Labels),
     /// Deliveries ended: which, and how.
     DeliveriesFinished(Vec<(DeliveryId, DeliveryOutcome)>),
     /// Somebody makes or changes a silence.
@@ -173,6 +180,17 @@ impl Engine {
                 for alert in alerts {
                     self.receive(alert, Source::Rules, now, step);
                 }
+            }
+            Event::DrillSent(alert) => self.receive(*alert, Source::Drill, now, step),
+            Event::DrillEnded(print) => {
+                let held = self.alerts.get(&print).filter(|held| drill::is_one(&held.alert.labels));
+                if let Some(held) = held.filter(|held| !held.ended) {
+                    let (alert, source) = (held.alert.clone(), held.source);
+                    self.receive(Alert { ends_at: now.wall, ..alert }, source, now, step);
+                }
+            }
+            Event::PushTaken(key) => {
+                self.watched.saw(Awaited::Push, &key, &self.config, now, step);
             }
             Event::DeliveriesFinished(finished) => {
                 for (id, outcome) in finished {

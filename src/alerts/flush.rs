@@ -82,7 +82,7 @@ impl Engine {
         let config = self.config.clone();
         let Some(route) = config.route.find(&id.route) else { return };
         let Some(group) = self.groups.get_mut(id) else { return };
-        group.next_flush = now.elapsed.saturating_add(route.group_interval);
+        group.next_flush = now.elapsed.saturating_add(group.interval(route));
         let key = group.key.clone();
         let muted = self.quiet_by(route, now.wall);
         let members = self.members(id, route, now);
@@ -331,6 +331,10 @@ impl Engine {
         let Some(flush) = self.flushes.get_mut(&flush_id) else { return };
         flush.failed |= failed;
         flush.open = flush.open.saturating_sub(1);
+        if failed && let Some(group) = self.groups.get_mut(&flush.group) {
+            // A sink that fails is not asked all the time.
+            group.hurried = false;
+        }
         if flush.open == 0
             && let Some(flush) = self.flushes.remove(&flush_id)
             && !flush.failed

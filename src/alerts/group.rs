@@ -34,7 +34,12 @@ pub(super) struct Group {
     pub(super) muted: Vec<String>,
     /// Those that flapped at the last look.
     pub(super) flapping: BTreeSet<Fingerprint>,
+    /// Whether it is of a fire drill that does not wait: it is looked at all the time.
+    pub(super) hurried: bool,
 }
+
+/// Time between looks at a group that does not wait.
+const HURRIED_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Group {
     /// A group made by its first alert: it waits for more, unless the alert has waited enough.
@@ -48,7 +53,19 @@ impl Group {
             next_flush: now.elapsed.saturating_add(wait),
             muted: Vec::new(),
             flapping: BTreeSet::new(),
+            hurried: false,
         }
+    }
+
+    /// Looks at it at once, and then all the time.
+    pub(super) fn hurry(&mut self, now: Moment) {
+        self.hurried = true;
+        self.next_flush = now.elapsed;
+    }
+
+    /// Time until the next look.
+    pub(super) const fn interval(&self, route: &Route) -> Duration {
+        if self.hurried { HURRIED_INTERVAL } else { route.group_interval }
     }
 }
 

@@ -62,6 +62,8 @@ pub(super) enum Source {
     Outside,
     /// The engine itself: something that is expected does not come.
     Watch,
+    /// A fire drill that does not wait as a real alert would.
+    Drill,
 }
 
 impl Source {
@@ -71,11 +73,12 @@ impl Source {
             Self::Rules => "rules",
             Self::Outside => "api",
             Self::Watch => "watch",
+            Self::Drill => "drill",
         }
     }
 
     pub(super) fn from_text(text: &str) -> Self {
-        let all = [Self::Rules, Self::Outside, Self::Watch];
+        let all = [Self::Rules, Self::Outside, Self::Watch, Self::Drill];
         all.into_iter().find(|one| one.as_str() == text).unwrap_or_default()
     }
 }

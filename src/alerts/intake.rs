@@ -1,6 +1,7 @@
 //! Alerts come into the engine's memory, come back after a restart, end, and are forgotten.
 
 use super::config::Config;
+use super::drill;
 use super::engine::{Effect, Engine, Moment};
 use super::error::{AlertError, RecordError};
 use super::group::{Group, GroupId};
@@ -13,6 +14,7 @@ use super::receive;
 use super::record::{self, Record, StoredAlert, Table};
 use super::silence::Silence;
 use super::step::Step;
+use super::watch::Awaited;
 use crate::model::{Alert, AlertStatus, Fingerprint};
 use serde_json::json;
 use std::sync::Arc;
@@ -28,8 +30,8 @@ impl Engine {
         let firing = alert.status(now.wall) == AlertStatus::Firing;
         if source != Source::Watch {
             self.reports.count_received(firing);
-            if firing {
-                self.watched.saw(&alert.labels, &self.config, now, step);
+            if firing && !drill::is_one(&alert.labels) {
+                self.watched.saw(Awaited::Alert, &alert.labels, &self.config, now, step);
             }
         }
         let before = self.alerts.get(&print).cloned();
@@ -155,12 +157,15 @@ impl Engine {
         let Some(held) = self.alerts.get(&print) else { return };
         let mut joined = 0;
         for route in config.route.matching(&held.alert.labels) {
-            let labels = route.group_by.group_labels(&held.alert.labels);
+            let labels = route.group_labels(&held.alert.labels);
             let id = GroupId { route: route.id.clone(), labels };
             let group = self
                 .groups
                 .entry(id)
                 .or_insert_with_key(|id| Group::new(route, &id.labels, &held.alert, now));
+            if held.source == Source::Drill {
+                group.hurry(now);
+            }
             joined += usize::from(group.members.insert(print));
         }
         self.alerts.change(print, |held| held.groups += joined);

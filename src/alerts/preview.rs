@@ -1,6 +1,8 @@
 //! What would be: the way of a label set through the routing tree, and the alerts of now grouped
 //! otherwise. Nothing here changes anything.
 
+use super::config::Config;
+use super::drill;
 use super::engine::{Engine, Moment};
 use super::group::{GroupId, label_set_order};
 use super::route::{GroupBy, Route};
@@ -24,6 +26,8 @@ pub struct RouteMiss {
 pub struct RouteStep {
     /// Matchers from the root down.
     pub path: String,
+    /// How many routes are above it.
+    pub depth: usize,
     /// Its own matchers.
     pub matchers: String,
     /// Whether they match.
@@ -90,35 +94,23 @@ pub struct GroupingPreview {
     pub after: Vec<(Labels, Vec<Fingerprint>)>,
 }
 
-impl Engine {
-    /// Where an alert with these labels would go at `at`, which decides about time intervals and
-    /// silences; what inhibits it and which groups there are is as of `now`.
-    pub fn route_test(&self, labels: &Labels, at: Timestamp, now: Moment) -> RouteTest {
+impl Config {
+    /// Where an alert with these labels would go at `at`, as far as the configuration alone says
+    /// it: groups, silences and what inhibits it are left out.
+    pub fn route_test(&self, labels: &Labels, at: Timestamp) -> RouteTest {
         let mut nodes = Vec::new();
-        look(&self.config.route, labels, &mut nodes);
-        let routes = self.config.route.matching(labels);
+        look(&self.route, labels, 0, &mut nodes);
+        let routes = self.route.matching(labels).into_iter();
         RouteTest {
             nodes,
-            finals: routes.into_iter().map(|one| self.route_final(one, labels, at, now)).collect(),
-            silenced_by: self.silences.acting_on(labels, at, &self.config).cloned().collect(),
-            inhibited_by: self.inhibited_by(labels, now),
+            finals: routes.map(|route| self.route_final(route, labels, at)).collect(),
+            ..RouteTest::default()
         }
     }
 
-    fn route_final(
-        &self,
-        route: &Route,
-        labels: &Labels,
-        at: Timestamp,
-        now: Moment,
-    ) -> RouteFinal {
-        let group_labels = route.group_by.group_labels(labels);
-        let id = GroupId { route: route.id.clone(), labels: group_labels.clone() };
-        let group = self.groups.get(&id).map(|group| OpenGroup {
-            members: group.members.len(),
-            next_flush: next_flush(group, now),
-        });
-        let plans = self.config.receiver(&route.receiver).map(|plan| &plan.integrations);
+    fn route_final(&self, route: &Route, labels: &Labels, at: Timestamp) -> RouteFinal {
+        let group_labels = route.group_labels(labels);
+        let plans = self.receiver(&route.receiver).map(|plan| &plan.integrations);
         let plans = plans.into_iter().flatten();
         RouteFinal {
             route: route.key.to_string(),
@@ -130,8 +122,26 @@ impl Engine {
             group_interval: route.group_interval,
             repeat_interval: route.repeat_interval,
             muted_by: self.quiet_by(route, at),
-            group,
+            group: None,
         }
+    }
+}
+
+impl Engine {
+    /// Where an alert with these labels would go at `at`, which decides about time intervals and
+    /// silences; what inhibits it and which groups there are is as of `now`.
+    pub fn route_test(&self, labels: &Labels, at: Timestamp, now: Moment) -> RouteTest {
+        let mut test = self.config.route_test(labels, at);
+        for (one, route) in test.finals.iter_mut().zip(self.config.route.matching(labels)) {
+            let id = GroupId { route: route.id.clone(), labels: one.group_labels.clone() };
+            one.group = self.groups.get(&id).map(|group| OpenGroup {
+                members: group.members.len(),
+                next_flush: next_flush(group, now),
+            });
+        }
+        test.silenced_by = self.silences.acting_on(labels, at, &self.config).cloned().collect();
+        test.inhibited_by = self.inhibited_by(labels, now);
+        test
     }
 
     /// What the firing alerts of a route, named by its path, or of all routes would be grouped
@@ -145,10 +155,10 @@ impl Engine {
         type Groups = BTreeMap<(Arc<str>, Labels), Vec<Fingerprint>>;
         let (mut before, mut after) = (Groups::new(), Groups::new());
         for (print, held) in self.alerts.iter() {
-            if !self.alerts.is_firing(*print, now) {
+            let labels = &held.alert.labels;
+            if !self.alerts.is_firing(*print, now) || drill::is_one(labels) {
                 continue;
             }
-            let labels = &held.alert.labels;
             for one in self.config.route.matching(labels) {
                 if route.is_some_and(|wanted| *wanted != *one.key && *wanted != *one.id) {
                     continue;
@@ -172,12 +182,13 @@ impl Engine {
 
 /// Adds the routes that are looked at, as `Route::matching` does it; returns whether this one
 /// matches.
-fn look(route: &Route, labels: &Labels, nodes: &mut Vec<RouteStep>) -> bool {
+fn look(route: &Route, labels: &Labels, depth: usize, nodes: &mut Vec<RouteStep>) -> bool {
     let matchers: Vec<_> = route.matchers.iter().map(ToString::to_string).collect();
     let miss = route.matchers.iter().find(|matcher| !matcher.matches(labels));
     let matched = miss.is_none();
     nodes.push(RouteStep {
         path: route.key.to_string(),
+        depth,
         matchers: format!("{{{}}}", matchers.join(",")),
         matched,
         miss: miss.map(|matcher| RouteMiss {
@@ -188,7 +199,7 @@ fn look(route: &Route, labels: &Labels, nodes: &mut Vec<RouteStep>) -> bool {
     });
     if matched {
         for child in &route.routes {
-            if look(child, labels, nodes) && !child.continues {
+            if look(child, labels, depth + 1, nodes) && !child.continues {
                 break;
             }
         }

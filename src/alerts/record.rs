@@ -427,15 +427,20 @@ pub(super) fn read_ack(record: &Record) -> Result<(Fingerprint, Ack), RecordErro
 #[derive(Serialize, Deserialize)]
 struct WatchForm {
     seen_at: i64,
+    /// Without it, it has come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    awaited: bool,
 }
 
-pub(super) fn write_watch(name: &str, seen: Timestamp) -> Record {
-    Record::write(Table::Watch, name.to_owned(), WatchForm { seen_at: seen.as_millis() })
+/// What is expected came, or is `awaited` since then and has never come.
+pub(super) fn write_watch(name: &str, at: Timestamp, awaited: bool) -> Record {
+    Record::write(Table::Watch, name.to_owned(), WatchForm { seen_at: at.as_millis(), awaited })
 }
 
-/// When what is expected was last seen.
-pub(super) fn read_watch(record: &Record) -> Result<Timestamp, RecordError> {
-    Ok(Timestamp::from_millis(record.read::<WatchForm>()?.seen_at))
+/// When that was, and whether it has never come.
+pub(super) fn read_watch(record: &Record) -> Result<(Timestamp, bool), RecordError> {
+    let form: WatchForm = record.read()?;
+    Ok((Timestamp::from_millis(form.seen_at), form.awaited))
 }
 
 #[derive(Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 //!
 //! Source: prometheus/alertmanager, dispatch/route.go.
 
+use super::inhibit::DRILL_LABEL;
 use crate::model::{Labels, Matcher};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,6 +59,20 @@ pub struct Route {
 }
 
 impl Route {
+    /// The labels of the group in which an alert with these labels is. That of a fire drill shares
+    /// its group with no other: nobody is to take real alerts for a part of the drill.
+    pub fn group_labels(&self, alert: &Labels) -> Labels {
+        let labels = self.group_by.group_labels(alert);
+        match alert.get(DRILL_LABEL) {
+            None => labels,
+            Some(id) => {
+                let mut labels = labels.to_builder();
+                labels.set(DRILL_LABEL, id);
+                labels.build()
+            }
+        }
+    }
+
     /// The nodes that take an alert with these labels, depth first. Never empty for a root
     /// without matchers.
     pub fn matching<'a>(&'a self, labels: &Labels) -> Vec<&'a Route> {

@@ -1,4 +1,4 @@
-//! Alerts that must keep coming: their absence is an alert of its own.
+//! Alerts and pushes that must keep coming: their absence is an alert of its own.
 
 use super::config::Config;
 use super::engine::{Engine, Moment};
@@ -15,29 +15,69 @@ const STORED_EVERY: Duration = Duration::from_secs(60);
 const MISSING_VALID: Duration = Duration::from_secs(10 * 60);
 const MISSING_AGAIN: Duration = Duration::from_secs(4 * 60);
 
-/// An alert that must keep coming.
+/// After a restart nothing is missing for so long: nobody could be heard while the process was
+/// down, and senders repeat an alert about once a minute.
+const RESTART_GRACE: Duration = Duration::from_secs(2 * 60);
+
+/// What is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// A firing alert.
+    Alert,
+    /// A push to a group.
+    Push,
+}
+
+impl Awaited {
+    /// The word in texts.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::Push => "push",
+        }
+    }
+
+    /// The name of the alert that says that it is missing.
+    const fn alert_name(self) -> &'static str {
+        match self {
+            Self::Alert => "ExpectedAlertMissing",
+            Self::Push => "ExpectedPushMissing",
+        }
+    }
+}
+
+/// An alert or a push that must keep coming.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expected {
     /// Its name, unique among them.
     pub name: String,
-    /// All must match a firing alert for it to be the one.
+    /// What it is.
+    pub awaited: Awaited,
+    /// All must match a firing alert's labels, or those of a pushed group's key, for it to be the
+    /// one.
     pub matchers: Vec<Matcher>,
-    /// It is missing when it has not been sent for longer than this.
+    /// It is missing when it has not come for longer than this.
     pub within: Duration,
-    /// More labels for the alert that says so, beside `alertname="ExpectedAlertMissing"` and
-    /// `expected`.
+    /// More labels for the alert that says so, beside `alertname` (`ExpectedAlertMissing`,
+    /// `ExpectedPushMissing`) and `expected`.
     pub labels: Labels,
     /// Annotations for it; without a `summary` it gets one.
     pub annotations: Labels,
 }
 
 impl Expected {
+    /// Whether something of this kind with these labels is what is expected.
+    pub fn is(&self, what: Awaited, labels: &Labels) -> bool {
+        self.awaited == what && self.matchers.iter().all(|matcher| matcher.matches(labels))
+    }
+
     /// The alert that says that it is missing.
     fn missing(&self, starts_at: Timestamp, ends_at: Timestamp, now: Moment) -> Alert {
         let mut labels = self.labels.to_builder();
-        labels.set("alertname", "ExpectedAlertMissing").set("expected", self.name.as_str());
-        let within = duration::format(self.within);
-        let text = format!("no alert that is expected as {:?} came for {within}", self.name);
+        let alert_name = self.awaited.alert_name();
+        labels.set("alertname", alert_name).set("expected", self.name.as_str());
+        let (what, within) = (self.awaited.as_str(), duration::format(self.within));
+        let text = format!("no {what} that is expected as {:?} came for {within}", self.name);
         let summary = [("summary", text.as_str())];
         let annotations = summary.into_iter().chain(&self.annotations);
         Alert {
@@ -56,35 +96,64 @@ impl Expected {
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     by_name: BTreeMap<String, Seen>,
+    /// Nothing begins to be missing before this.
+    patient_until: Option<Uptime>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Seen {
+    /// When it came, or since when it is expected.
     at: Uptime,
+    /// Whether it has come.
+    came: bool,
     stored: Option<Uptime>,
 }
 
 impl Watched {
     /// What was stored. A time in the future is from a wall clock that has been set back.
-    pub(super) fn restore(&mut self, name: String, seen: Timestamp, now: Moment) {
+    pub(super) fn restore(
+        &mut self,
+        name: String,
+        (seen, awaited): (Timestamp, bool),
+        now: Moment,
+    ) {
         let at = Uptime::of_wall(seen, now).min(Uptime::of(now));
-        self.by_name.insert(name, Seen { at, stored: Some(at) });
+        self.by_name.insert(name, Seen { at, came: !awaited, stored: Some(at) });
+        self.patient_until = Some(Uptime::of(now).plus(RESTART_GRACE));
     }
 
-    /// A firing alert with these labels came in.
-    pub(super) fn saw(&mut self, labels: &Labels, config: &Config, now: Moment, step: &mut Step) {
+    /// A firing alert with these labels came in, or a push to a group with this key.
+    pub(super) fn saw(
+        &mut self,
+        what: Awaited,
+        labels: &Labels,
+        config: &Config,
+        now: Moment,
+        step: &mut Step,
+    ) {
         let at = Uptime::of(now);
-        for one in &config.expected {
-            if !one.matchers.iter().all(|matcher| matcher.matches(labels)) {
-                continue;
-            }
-            let seen = self.by_name.entry(one.name.clone()).or_insert(Seen { at, stored: None });
-            seen.at = at;
+        for one in config.expected.iter().filter(|one| one.is(what, labels)) {
+            let first = Seen { at, came: true, stored: None };
+            let seen = self.by_name.entry(one.name.clone()).or_insert(first);
+            (seen.at, seen.came) = (at, true);
             if seen.stored.is_none_or(|stored| at.since(stored) >= STORED_EVERY) {
                 seen.stored = Some(at);
-                step.write(record::write_watch(&one.name, now.wall));
+                step.write(record::write_watch(&one.name, now.wall, false));
             }
         }
+    }
+
+    /// When it was seen; from now on it is expected if it was not before. Restarts do not begin
+    /// anew.
+    fn expect(&mut self, name: &str, now: Moment, step: &mut Step) -> Seen {
+        let at = Uptime::of(now);
+        if let Some(seen) = self.by_name.get(name) {
+            return *seen;
+        }
+        let first = Seen { at, came: false, stored: Some(at) };
+        step.write(record::write_watch(name, now.wall, true));
+        self.by_name.insert(name.to_owned(), first);
+        first
     }
 
     /// When the next one may be missing, or has to be said again to be.
@@ -92,6 +161,7 @@ impl Watched {
         let look = |one: &Expected| {
             let seen = self.by_name.get(&one.name)?;
             let late = seen.at.plus(one.within).plus(Duration::from_millis(1));
+            let late = self.patient_until.map_or(late, |until| late.max(until));
             let now = Uptime::of(now);
             Some(if late > now { late } else { now.plus(MISSING_AGAIN) })
         };
@@ -99,7 +169,33 @@ impl Watched {
     }
 }
 
+/// Something that is expected, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectedView {
+    /// What is expected.
+    pub expected: Expected,
+    /// When it came last, as far as is known; an earlier process may not have stored the last
+    /// minute.
+    pub last_seen: Option<Timestamp>,
+    /// Whether it is missing.
+    pub is_missing: bool,
+}
+
 impl Engine {
+    /// All that is expected, in the order of the configuration.
+    pub fn expected(&self, now: Moment) -> Vec<ExpectedView> {
+        let view = |one: &Expected| {
+            let seen = self.watched.by_name.get(&one.name);
+            let alert = one.missing(now.wall, now.wall, now).fingerprint();
+            ExpectedView {
+                expected: one.clone(),
+                last_seen: seen.filter(|seen| seen.came).map(|seen| seen.at.to_wall(now)),
+                is_missing: self.alerts.is_firing(alert, now),
+            }
+        };
+        self.config.expected.iter().map(view).collect()
+    }
+
     /// Says what is missing, and that it is there again.
     pub(super) fn watch(&mut self, now: Moment, step: &mut Step) {
         let config = self.config.clone();
@@ -108,11 +204,12 @@ impl Engine {
             step.write(Record::removal(Table::Watch, name));
         }
         for one in &config.expected {
-            let first = Seen { at: Uptime::of(now), stored: None };
-            let seen = *self.watched.by_name.entry(one.name.clone()).or_insert(first);
-            let missing = Uptime::of(now).since(seen.at) > one.within;
+            let seen = self.watched.expect(&one.name, now, step);
             let alert = one.missing(now.wall, now.wall.plus(MISSING_VALID), now);
             let held = self.alerts.get(&alert.fingerprint()).filter(|held| !held.ended);
+            let patient = self.watched.patient_until.is_some_and(|until| Uptime::of(now) < until);
+            let missing =
+                Uptime::of(now).since(seen.at) > one.within && (held.is_some() || !patient);
             let alert = match (missing, held) {
                 (true, None) => alert,
                 (true, Some(held)) => {

@@ -1,11 +1,14 @@
-//! What only watchbell's alerting can do: the history, acknowledgements, tests of receivers.
+//! What only watchbell's alerting can do: the history, acknowledgements, tests of receivers and
+//! routes, fire drills.
 
 use super::alertmanager_read::matchers;
 use super::answer::success;
 use super::message::Response;
 use super::params::invalid;
 use super::route::Asked;
-use crate::wire::{AckRequest, Error, HistoryRequest, ReceiverTest};
+use crate::wire::{
+    AckRequest, Drill, Error, GroupingRequest, HistoryRequest, ReceiverTest, RouteTestRequest,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -55,6 +58,34 @@ pub(super) fn test_receiver(asked: &Asked) -> Result<Response, Error> {
     };
     let test = ReceiverTest { receiver: asked.slug.clone(), ..test };
     Ok(success(asked.core().test_receiver(&test)?))
+}
+
+/// A fire drill.
+pub(super) fn begin_drill(asked: &Asked) -> Result<Response, Error> {
+    let drill: Drill = body(asked)?;
+    Ok(success(asked.core().begin_drill(&drill)?))
+}
+
+/// How far a fire drill is.
+pub(super) fn drill(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().drill(&asked.slug)?))
+}
+
+/// A fire drill that ends before its time.
+pub(super) fn end_drill(asked: &Asked) -> Result<Response, Error> {
+    Ok(success(asked.core().end_drill(&asked.slug)?))
+}
+
+/// The way of a label set through the routing tree.
+pub(super) fn route_test(asked: &Asked) -> Result<Response, Error> {
+    let request: RouteTestRequest = body(asked)?;
+    Ok(success(asked.core().route_test(&request)?))
+}
+
+/// The alerts of now, grouped otherwise.
+pub(super) fn grouping_preview(asked: &Asked) -> Result<Response, Error> {
+    let request: GroupingRequest = body(asked)?;
+    Ok(success(asked.core().grouping_preview(&request)?))
 }
 
 /// The body as JSON; serde_json bounds its depth, the listeners its length.

@@ -49,16 +49,24 @@ pub(super) fn ack(flags: &AckFlags) -> anyhow::Result<Status> {
         let found = matchers::of_args(&flags.which)?;
         request.matchers = found.iter().map(MatcherForm::from).collect();
     }
-    let count = server::connect(&flags.server)?.acknowledge(&request).map_err(refused)?;
+    let core = server::connect_alerting(&flags.server)?;
+    let by_silence = core.acknowledges_by_silence()?;
+    let count = core.acknowledge(&request).map_err(refused)?;
     let what = if count == 1 { "alert" } else { "alerts" };
-    writeln!(io::stdout(), "{count} {what} acknowledged")?;
+    match by_silence {
+        false => writeln!(io::stdout(), "{count} {what} acknowledged")?,
+        true => writeln!(
+            io::stdout(),
+            "{count} {what} silenced for 30 minutes: this Alertmanager knows no acknowledgements"
+        )?,
+    }
     Ok(Status::Fine)
 }
 
 /// Takes acknowledgements back, one by one.
 pub(super) fn unack(flags: &UnackFlags) -> anyhow::Result<Status> {
     let by = flags.author.clone().unwrap_or_else(tui::login);
-    let core = server::connect(&flags.server)?;
+    let core = server::connect_alerting(&flags.server)?;
     for print in &flags.fingerprints {
         core.withdraw_ack(print, &by).map_err(refused)?;
     }

@@ -3,7 +3,7 @@
 //! The exit status says what fires, so a script needs no other answer; a wrong argument is 64.
 
 use super::flags::{OutputForm, ServerChoice, StatusForm};
-use super::{Status, Usage, acks, happened, matchers, output, server, why};
+use super::{Status, Usage, acks, drill, happened, matchers, output, server, why};
 use crate::model::{Matcher, Regex, Timestamp, printable};
 use crate::sys::clock::{Clock as _, SystemClock};
 use crate::tui::{AlertView, Alerts, Severity, state_word};
@@ -62,8 +62,10 @@ enum AlertsQuestion {
     #[command(after_help = "Examples:\n  watchbell alerts ack 5f3759df8ac56cc5 -c 'disk \
                       ordered'\n  watchbell alerts ack DiskFull instance=db-1 -a ops\n\nMatchers \
                       mean all firing alerts that have these labels. It ends when the alert \
-                      does.\nExit status: 0 done, 3 the server cannot be asked or cannot store it, \
-                      64 no such alert fires.")]
+                      does. An Alertmanager that is named with --alertmanager knows no \
+                      acknowledgements: there it is a silence of 30 minutes.\nExit status: 0 \
+                      done, 3 the server cannot be asked or cannot store it, 64 no such alert \
+                      fires.")]
     Ack(acks::AckFlags),
     /// Take an acknowledgement back
     #[command(
@@ -71,6 +73,15 @@ enum AlertsQuestion {
                       done, 3 the server cannot be asked, 64 the alert is not acknowledged."
     )]
     Unack(acks::UnackFlags),
+    /// Let an alert that says TEST go the whole way to the real receivers, and tell each step
+    #[command(after_help = "Examples:\n  watchbell alerts drill\n  watchbell alerts drill \
+                      severity=critical team=db --yes\n  watchbell alerts drill severity=critical \
+                      --real-time -o json\n\nIt says who will be told and asks first. The alert has \
+                      a group of its own and keeps no other alert quiet; when all have been told \
+                      it ends, and that is told as well.\nExit status: 0 all were told, 1 \
+                      somebody was not, or would not be, 3 the server cannot be asked, 64 a wrong \
+                      flag.")]
+    Drill(drill::DrillFlags),
     /// Show what happened: alerts, notifications, silences, acknowledgements
     #[command(
         after_help = "Examples:\n  watchbell alerts history DiskFull --from 7d\n  watchbell \
@@ -192,6 +203,7 @@ pub(super) fn run(flags: &AlertsFlags) -> anyhow::Result<Status> {
         Some(AlertsQuestion::Why(flags)) => why::why(flags),
         Some(AlertsQuestion::Ack(flags)) => acks::ack(flags),
         Some(AlertsQuestion::Unack(flags)) => acks::unack(flags),
+        Some(AlertsQuestion::Drill(flags)) => drill::run(flags),
         Some(AlertsQuestion::History(flags)) => happened::history(flags),
         Some(AlertsQuestion::Tail(flags)) => happened::tail(flags),
     })
@@ -499,6 +511,8 @@ mod tests {
             newest: None,
             evaluation_interval_seconds: 0.0,
             storage: crate::wire::StorageStatus::default(),
+            heartbeats: Vec::new(),
+            expected: Vec::new(),
             receivers: Vec::new(),
             config_file: String::new(),
             config_error: None,

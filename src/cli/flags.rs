@@ -2,6 +2,7 @@
 
 use super::alerts::{AlertsFlags, WhichFlags};
 use super::check::CheckKind;
+use super::heartbeats::HeartbeatsFlags;
 use super::receivers::ReceiversFlags;
 use super::routes::RoutesQuestion;
 use super::rules::RulesFlags;
@@ -210,7 +211,8 @@ pub(super) enum Command {
     /// Look at the routing tree, and try it
     #[command(
         after_help = "Examples:\n  watchbell routes show\n  watchbell routes test severity=critical \
-                      team=db\n  watchbell routes test --config.file alertmanager.yml --tree a=b"
+                      team=db\n  watchbell routes test --config.file alertmanager.yml --tree a=b\n  watchbell \
+                      routes group-by alertname,instance"
     )]
     Routes {
         /// What is asked
@@ -218,12 +220,23 @@ pub(super) enum Command {
         question: RoutesQuestion,
     },
     /// Look at who is told, and whether it works; without a word more, list them
-    #[command(after_help = "Examples:\n  watchbell receivers\n  watchbell receivers list -o json")]
+    #[command(
+        after_help = "Examples:\n  watchbell receivers\n  watchbell receivers list -o json\n  \
+                      watchbell receivers test team-db"
+    )]
     Receivers(ReceiversFlags),
+    /// Look at the dead man's switch: who is told that this server works, and what must keep coming
+    #[command(
+        after_help = "Examples:\n  watchbell heartbeats\n  watchbell heartbeats -o json\n\nThey are \
+                      watchbell.heartbeats and watchbell.expected in the configuration.\nExit \
+                      status: 0 all arrive, 1 one does not, or the server cannot be asked, 2 a \
+                      wrong flag."
+    )]
+    Heartbeats(HeartbeatsFlags),
     /// Look at the rules that run; without a word more, list them
     #[command(
         after_help = "Examples:\n  watchbell rules\n  watchbell rules --failing\n  watchbell rules \
-                      list --type alert --group node -o json"
+                      list --type alert --group node -o json\n  watchbell rules show DiskFull"
     )]
     Rules(RulesFlags),
     /// Check files before they are used

@@ -9,10 +9,12 @@ mod alerts;
 mod ask;
 mod backfill;
 mod check;
+mod drill;
 mod explain;
 mod flags;
 mod fsck;
 mod happened;
+mod heartbeats;
 mod history;
 mod matchers;
 mod output;
@@ -103,6 +105,7 @@ fn dispatch(cli: Cli, meaningless: &[String]) -> anyhow::Result<Status> {
         Some(Command::Silence { question }) => silence::run(&question),
         Some(Command::Routes { question }) => routes::run(&question),
         Some(Command::Receivers(flags)) => receivers::run(&flags),
+        Some(Command::Heartbeats(flags)) => heartbeats::run(&flags),
         Some(Command::Rules(flags)) => rules::run(&flags),
         Some(Command::Check { kind }) => check::run(&kind),
         Some(Command::Test { kind }) => test_rules::run(&kind),

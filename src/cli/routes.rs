@@ -1,18 +1,22 @@
 //! `watchbell routes`: the routing tree, and where an alert with some labels would go.
 
-use super::flags::ServerChoice;
+use super::flags::{ServerChoice, StatusForm};
 use super::{Status, ask, matchers, output, server};
 use crate::alerts::config::{Config, Options};
 use crate::alerts::matchers::format_list;
 use crate::alerts::{GroupBy, Route};
+use crate::app;
 use crate::config;
-use crate::model::{GroupKey, Labels, Timestamp, duration, printable};
+use crate::model::{Labels, Timestamp, duration, printable};
 use crate::sys::clock::{Clock as _, SystemClock};
-use crate::wire::rfc3339;
+use crate::wire::{
+    Core, ErrorKind, GroupingRequest, RouteFinal, RouteTest, RouteTestRequest, rfc3339,
+};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What is asked about routes.
 #[derive(Clone, Debug, Subcommand)]
@@ -31,10 +35,39 @@ pub(super) enum RoutesQuestion {
                       routes test --verify.receivers=pager,mail severity=critical\n  watchbell \
                       routes test --at 2026-02-01T03:00:00Z team=web -o json\n\nThe first line \
                       names the receivers, joined by commas, as amtool does; the rest is left out \
-                      with -o plain.\nExit status: 0 answered, 1 other receivers than \
+                      with -o plain: the routes that were looked at, with the first matcher that \
+                      did not match, then where it goes. A running watchbell also says what keeps \
+                      such an alert quiet.\nExit status: 0 answered, 1 other receivers than \
                       --verify.receivers or no tree, 2 a wrong flag."
     )]
     Test(TestFlags),
+    /// Say into which groups the alerts of now would go if they were grouped by other labels
+    #[command(
+        name = "group-by",
+        after_help = "Examples:\n  watchbell routes group-by alertname,instance\n  watchbell routes \
+                      group-by cluster --route '{}/{team=\"db\"}'\n  watchbell routes group-by ... -o \
+                      json\n\nNothing is changed. Routes have their paths in routes test.\nExit status: \
+                      0 answered, 1 there is no such route, or the server cannot be asked, 2 a \
+                      wrong flag."
+    )]
+    GroupBy(GroupByFlags),
+}
+
+/// Flags of `watchbell routes group-by`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct GroupByFlags {
+    /// Labels, joined by commas; ... for all, an empty text for none
+    #[arg(value_name = "LABELS")]
+    labels: String,
+    /// Only alerts of the route with this path [default: all routes]
+    #[arg(long, value_name = "PATH")]
+    route: Option<String>,
+    /// Which server
+    #[command(flatten)]
+    server: ServerChoice,
+    /// How the answer looks
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    output: StatusForm,
 }
 
 /// Which tree is meant.
@@ -71,7 +104,8 @@ pub(super) struct TestFlags {
     /// Receivers that are expected, joined by commas
     #[arg(long = "verify.receivers", value_name = "NAMES")]
     expected: Option<String>,
-    /// When: RFC 3339, seconds since the epoch, or a span ago; for time intervals [default: now]
+    /// When: RFC 3339, seconds since the epoch, or a span ago; for time intervals and silences
+    /// [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// Which tree
@@ -98,6 +132,7 @@ pub(super) fn run(question: &RoutesQuestion) -> anyhow::Result<Status> {
     match question {
         RoutesQuestion::Show(flags) => show(flags),
         RoutesQuestion::Test(flags) => test(flags),
+        RoutesQuestion::GroupBy(flags) => group_by(flags),
     }
 }
 
@@ -109,9 +144,14 @@ fn routes(choice: &TreeChoice) -> anyhow::Result<Config> {
         loaded.notes.iter().try_for_each(|note| writeln!(io::stderr(), "NOTE: {note}"))?;
         return Ok(loaded.alerts);
     }
-    let status = server::connect_alerting(&choice.server)?.alertmanager_status()?;
+    routes_of(server::connect_alerting(&choice.server)?.as_ref())
+}
+
+/// The routes that a server shows.
+fn routes_of(core: &dyn Core) -> anyhow::Result<Config> {
+    let status = core.alertmanager_status()?;
     let name = Path::new("(the server's configuration)");
-    Ok(config::routing(name, &status.config.original, &options)?)
+    Ok(config::routing(name, &status.config.original, &Options::default())?)
 }
 
 fn show(flags: &ShowFlags) -> anyhow::Result<Status> {
@@ -128,20 +168,37 @@ fn show(flags: &ShowFlags) -> anyhow::Result<Status> {
     Ok(Status::Fine)
 }
 
+/// What a test is made of: the routes, and what the server says of them if it is watchbell.
+fn tried(flags: &TestFlags, labels: &Labels, at: Timestamp) -> anyhow::Result<(Config, RouteTest)> {
+    let choice = &flags.choice;
+    if choice.config_file.is_none() && choice.server.alertmanager.is_none() {
+        let core = server::connect(&choice.server)?;
+        let request = RouteTestRequest { labels: labels.clone(), at: Some(at) };
+        match core.route_test(&request) {
+            Ok(test) => return Ok((routes_of(core.as_ref())?, test)),
+            // Another server: only its routes are known.
+            Err(err) if err.kind == ErrorKind::Unavailable => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+    let config = routes(choice)?;
+    let test = app::route_test(&config.route_test(labels, at));
+    Ok((config, test))
+}
+
 fn test(flags: &TestFlags) -> anyhow::Result<Status> {
     let labels = matchers::labels(&flags.labels)?;
     let now = SystemClock::new().now();
     let at = flags.at.as_ref().map_or(Ok(now), |text| ask::instant(text, now))?;
-    let config = routes(&flags.choice)?;
-    let found = config.route.matching(&labels);
-    let names: Vec<_> = found.iter().map(|route| route.receiver.as_str()).collect();
+    let (config, test) = tried(flags, &labels, at)?;
+    let names: Vec<_> = test.finals.iter().map(|one| one.receiver.as_str()).collect();
     let names = names.join(",");
     let mut out = io::stdout().lock();
-    let ends: Vec<_> = found.iter().map(|route| End::of(&config, route, &labels, at)).collect();
     if flags.output == RoutesForm::Json {
-        output::json(&ends, &mut out)?;
+        output::json(&test, &mut out)?;
     } else {
         if flags.tree {
+            let found = config.route.matching(&labels);
             writeln!(out, "Matching routes:\n.")?;
             let is_end = |route: &Route| found.iter().any(|end| end.id == route.id);
             let text = |route: &Route| slug(route, false, is_end(route));
@@ -151,13 +208,15 @@ fn test(flags: &TestFlags) -> anyhow::Result<Status> {
         writeln!(out, "{}", printable(&names))?;
     }
     if flags.output == RoutesForm::Table {
-        writeln!(out)?;
-        let rows: Vec<_> = ends.iter().map(End::row).collect();
-        let heading = ["RECEIVER", "WAIT", "INTERVAL", "REPEAT", "MUTED BY", "GROUP"];
-        output::columns(&heading, &rows, &mut out)?;
+        print_way(&test, &mut out)?;
     }
-    if ends.iter().any(|end| !end.muted_by.is_empty()) {
+    if test.finals.iter().any(|one| !one.muted_by.is_empty()) {
         writeln!(io::stderr(), "muted routes tell nobody at {}", rfc3339(at))?;
+    }
+    for (what, list) in [("silence", &test.silenced_by), ("alert", &test.inhibited_by)] {
+        for id in list {
+            writeln!(io::stderr(), "{what} {} keeps it quiet", printable(id))?;
+        }
     }
     if flags.expected.as_ref().is_some_and(|expected| *expected != names) {
         writeln!(out, "WARNING: Expected receivers did not match resolved receivers.")?;
@@ -166,42 +225,69 @@ fn test(flags: &TestFlags) -> anyhow::Result<Status> {
     Ok(Status::Fine)
 }
 
-/// A route where an alert ends up, for programs.
-#[derive(Debug, Serialize)]
-struct End {
-    receiver: String,
-    route: String,
-    group_key: String,
-    group_wait: String,
-    group_interval: String,
-    repeat_interval: String,
-    muted_by: Vec<String>,
+/// The routes that were looked at, and those where the alert ends up.
+fn print_way(test: &RouteTest, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out)?;
+    for node in &test.nodes {
+        let indent = "  ".repeat(node.depth);
+        let said = match (&node.closest_miss, node.continues) {
+            (Some(miss), _) if miss.found.is_empty() => {
+                format!("no: {} fails, the label is missing", miss.matcher)
+            }
+            (Some(miss), _) => format!("no: {} fails, found {:?}", miss.matcher, miss.found),
+            (None, true) => "yes, and goes on".to_owned(),
+            (None, false) => "yes".to_owned(),
+        };
+        writeln!(out, "{indent}{}", printable(&format!("{}  {said}", node.matchers)))?;
+    }
+    writeln!(out)?;
+    let rows: Vec<_> = test.finals.iter().map(row).collect();
+    let heading = ["RECEIVER", "BY", "WAIT", "INTERVAL", "REPEAT", "MUTED BY", "ALERTS", "GROUP"];
+    output::columns(&heading, &rows, out)
 }
 
-impl End {
-    fn of(config: &Config, route: &Route, labels: &Labels, at: Timestamp) -> Self {
-        Self {
-            receiver: route.receiver.clone(),
-            route: route.key.to_string(),
-            group_key: GroupKey::new(&route.key, &route.group_by.group_labels(labels)).to_string(),
-            group_wait: duration::format(route.group_wait),
-            group_interval: duration::format(route.group_interval),
-            repeat_interval: duration::format(route.repeat_interval),
-            muted_by: config.quiet_by(route, at),
+fn row(one: &RouteFinal) -> Vec<String> {
+    let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let span = |seconds: f64| {
+        Duration::try_from_secs_f64(seconds).map_or("-".to_owned(), duration::format)
+    };
+    vec![
+        one.receiver.clone(),
+        or_none(one.integrations.join(" ")),
+        span(one.group_wait_seconds),
+        span(one.group_interval_seconds),
+        span(one.repeat_interval_seconds),
+        or_none(one.muted_by.join(" ")),
+        one.group.as_ref().map_or("-".to_owned(), |group| group.members.to_string()),
+        one.group_key.clone(),
+    ]
+}
+
+fn group_by(flags: &GroupByFlags) -> anyhow::Result<Status> {
+    let names = flags.labels.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let request = GroupingRequest {
+        route: flags.route.clone(),
+        group_by: names.map(str::to_owned).collect(),
+    };
+    let preview = server::connect(&flags.server)?.grouping_preview(&request)?;
+    let mut out = io::stdout().lock();
+    if flags.output == StatusForm::Json {
+        output::json(&preview, &mut out)?;
+        return Ok(Status::Fine);
+    }
+    for (what, groups) in [("now", &preview.before), ("then", &preview.after)] {
+        let alerts: usize = groups.iter().map(|group| group.alerts.len()).sum();
+        writeln!(out, "{what}: {} in {}", count(alerts, "alert"), count(groups.len(), "group"))?;
+        for group in groups {
+            let text = format!("{:>7}  {}", group.alerts.len(), group.labels);
+            writeln!(out, "{}", printable(&text))?;
         }
     }
+    Ok(Status::Fine)
+}
 
-    fn row(&self) -> Vec<String> {
-        let muted = self.muted_by.join(" ");
-        vec![
-            self.receiver.clone(),
-            self.group_wait.clone(),
-            self.group_interval.clone(),
-            self.repeat_interval.clone(),
-            if muted.is_empty() { "-".to_owned() } else { muted },
-            self.group_key.clone(),
-        ]
-    }
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A route and those below it, for programs.

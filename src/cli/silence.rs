@@ -2,6 +2,7 @@
 
 use super::flags::{ServerChoice, StatusForm, span};
 use super::{Status, Usage, ask, matchers, output, server};
+use crate::alerts::{RECURS, UNTIL};
 use crate::model::{Annotations, Labels, Matcher, Timestamp, duration, printable};
 use crate::sys::clock::{Clock as _, SystemClock};
 use crate::tui;
@@ -18,6 +19,13 @@ use std::time::Duration;
 /// The largest list that is imported.
 const IMPORT_BYTES_MAX: u64 = 64 << 20;
 
+/// How long a silence acts, as amtool has it.
+const LASTS: Duration = Duration::from_secs(3600);
+/// The same of one that ends with its alert: the server lets it act for longer.
+const UNTIL_LEAST: Duration = Duration::from_secs(300);
+/// The same of one that recurs.
+const RECURS_FOR: Duration = Duration::from_secs(365 * 86_400);
+
 /// What is done with silences.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum SilenceQuestion {
@@ -25,9 +33,12 @@ pub(super) enum SilenceQuestion {
     #[command(
         after_help = "Examples:\n  watchbell silence add DiskFull instance=db-1 -d 2h -c 'disk \
                       swap'\n  watchbell silence add 'alertname=~Node.*' -c maintenance --start \
-                      2026-01-31T22:00:00Z --end 2026-02-01T02:00:00Z\n\nAll matchers must hold; a \
-                      first word without one is the alert's name. How many alerts it silences now \
-                      goes to standard error.\nExit status: 0 made, 1 refused, 2 a wrong flag."
+                      2026-01-31T22:00:00Z --end 2026-02-01T02:00:00Z\n  watchbell silence add \
+                      DiskFull -c 'disk ordered' --until-resolved\n  watchbell silence add \
+                      BackupSlow -c 'every night' --recurs nights -d 90d\n\nAll matchers must hold; \
+                      a first word without one is the alert's name. How many alerts it silences \
+                      now goes to standard error. Until resolved it lasts a day at most.\nExit \
+                      status: 0 made, 1 refused, 2 a wrong flag."
     )]
     Add(AddFlags),
     /// List silences that act or will act
@@ -63,9 +74,9 @@ pub(super) struct AddFlags {
     /// Matchers on labels
     #[arg(value_name = "MATCHER", required = true)]
     matchers: Vec<String>,
-    /// For how long
-    #[arg(short, long, value_name = "TIME", default_value = "1h", value_parser = span)]
-    duration: Duration,
+    /// For how long [default: 1h; with --until-resolved 5m at least, with --recurs a year]
+    #[arg(short, long, value_name = "TIME", value_parser = span)]
+    duration: Option<Duration>,
     /// Why
     #[arg(short, long, value_name = "TEXT", default_value = "")]
     comment: String,
@@ -78,6 +89,12 @@ pub(super) struct AddFlags {
     /// Until when, instead of a duration
     #[arg(long, value_name = "TIME")]
     end: Option<String>,
+    /// As long as an alert fires that it silences, and no longer
+    #[arg(long, conflicts_with = "recurs")]
+    until_resolved: bool,
+    /// Only within this time interval of the configuration, again and again
+    #[arg(long, value_name = "INTERVAL")]
+    recurs: Option<String>,
     /// More about it, as NAME=VALUE; may stand more than once
     #[arg(long = "annotation", value_name = "NAME=VALUE")]
     annotations: Vec<String>,
@@ -174,12 +191,18 @@ fn add(flags: &AddFlags) -> anyhow::Result<Status> {
     let time =
         |text: &Option<String>| text.as_ref().map(|text| ask::instant(text, now)).transpose();
     let starts_at = time(&flags.start)?.unwrap_or(now);
-    let ends_at = time(&flags.end)?.unwrap_or_else(|| starts_at.plus(flags.duration));
+    let ends_at = time(&flags.end)?.unwrap_or_else(|| starts_at.plus(lasts(flags)));
     if ends_at <= starts_at {
         return Err(Usage("the silence would end before it starts".to_owned()).into());
     }
     if flags.require_comment && flags.comment.is_empty() {
         return Err(Usage("say why, with --comment TEXT".to_owned()).into());
+    }
+    let core = server::connect_alerting(&flags.server)?;
+    if (flags.until_resolved || flags.recurs.is_some()) && core.acknowledges_by_silence()? {
+        let text = "an Alertmanager knows no silences that end with their alert or recur; \
+                    watchbell does";
+        return Err(Usage(text.to_owned()).into());
     }
     let silence = PostableSilence {
         id: None,
@@ -188,12 +211,31 @@ fn add(flags: &AddFlags) -> anyhow::Result<Status> {
         ends_at,
         created_by: flags.author.clone().unwrap_or_else(tui::login),
         comment: flags.comment.clone(),
-        annotations: Annotations::from_pairs(&matchers::labels(&flags.annotations)?),
+        annotations: annotations(flags)?,
     };
-    let core = server::connect_alerting(&flags.server)?;
     let id = core.post_silence(silence)?;
     writeln!(io::stdout(), "{}", printable(&id))?;
     tell_reach(&core, &matchers)
+}
+
+/// How long a silence lasts of which no end is said.
+fn lasts(flags: &AddFlags) -> Duration {
+    flags.duration.unwrap_or(match (flags.until_resolved, &flags.recurs) {
+        (true, _) => UNTIL_LEAST,
+        (false, Some(_)) => RECURS_FOR,
+        (false, None) => LASTS,
+    })
+}
+
+fn annotations(flags: &AddFlags) -> Result<Annotations, Usage> {
+    let mut all = Annotations::from_pairs(&matchers::labels(&flags.annotations)?);
+    if flags.until_resolved {
+        all = all.with(UNTIL, "resolved");
+    }
+    if let Some(interval) = &flags.recurs {
+        all = all.with(RECURS, interval);
+    }
+    Ok(all)
 }
 
 /// Says how many alerts the matchers hold for now.
@@ -233,7 +275,7 @@ fn list(flags: &ListFlags) -> anyhow::Result<Status> {
             silence.id.clone(),
             silence.status.state.clone(),
             matchers.join(" "),
-            rfc3339(silence.ends_at),
+            end(silence),
             silence.created_by.clone(),
             silence.comment.clone(),
         ]
@@ -245,6 +287,16 @@ fn list(flags: &ListFlags) -> anyhow::Result<Status> {
         writeln!(io::stderr(), "no silences")?;
     }
     Ok(Status::Fine)
+}
+
+/// When it ends, and how.
+fn end(silence: &SilenceForm) -> String {
+    let at = rfc3339(silence.ends_at);
+    match (silence.annotations.get(UNTIL), silence.annotations.get(RECURS)) {
+        (Some(until), _) => format!("{at}, later until {until}"),
+        (None, Some(interval)) => format!("{at}, acts in {interval}"),
+        (None, None) => at,
+    }
 }
 
 /// Source: prometheus/alertmanager, cli/silence_query.go.

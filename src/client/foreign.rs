@@ -51,6 +51,8 @@ pub(super) fn status(facts: Facts) -> WatchStatus {
             ..StorageStatus::default()
         },
         receivers: facts.receivers.into_iter().map(receiver).collect(),
+        heartbeats: Vec::new(),
+        expected: Vec::new(),
         config_file: String::new(),
         config_error: (!facts.runtime.reload_config_success).then_some(reload),
         warnings: vec![format!("this is Prometheus {}, not watchbell", facts.build.version)],

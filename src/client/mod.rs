@@ -6,6 +6,7 @@
 //!
 //! Never: anything of this host, a cache of answers.
 
+mod acking;
 mod foreign;
 mod remote;
 mod transport;

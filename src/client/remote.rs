@@ -1,7 +1,7 @@
 //! `Core` by asking a server.
 
-use super::foreign;
 use super::transport::{Ask, Params, Server, escaped, seconds, span};
+use super::{acking, foreign};
 use crate::model::Labels;
 use crate::model::{MatchOp, Matcher, TimeRange, Timestamp};
 use crate::sys::clock::SharedClock;
@@ -11,14 +11,15 @@ use crate::sys::tasks::BlockingRuntime;
 use crate::wire::{
     AckRequest, ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus,
     AlertmanagersAnswer, AlertsAnswer, Answer, BackfillAnswer, BackfillStep, BuildInfo, Call,
-    Changes, ConfigAnswer, Core, Detail, Error, ErrorKind, ExemplarQuery, ExemplarSeries,
-    GettableAlert, HistoryAnswer, HistoryRequest, ImportAnswer, ImportPart, InstantQuery,
-    IntegrationTest, MatcherForm, MetadataEntry, MetadataRequest, OtlpOutcome, OtlpResponse,
-    PostableAlert, PostableSilence, ProbeRequest, PushGroup, PushVerb, QueryData, QueryStats,
-    RangeQuery, RawPush, RawWrite, Readiness, ReceiverForm, ReceiverTest, RelabelSteps, RuleKind,
-    RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport,
-    TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TopQueries, TsdbStatus,
-    WalReplay, WatchStatus, WriteOutcome, Written,
+    Changes, ConfigAnswer, Core, Detail, Drill, DrillReport, Error, ErrorKind, ExemplarQuery,
+    ExemplarSeries, GettableAlert, GroupingPreview, GroupingRequest, HistoryAnswer, HistoryRequest,
+    ImportAnswer, ImportPart, InstantQuery, IntegrationTest, MatcherForm, MetadataEntry,
+    MetadataRequest, OtlpOutcome, OtlpResponse, PostableAlert, PostableSilence, ProbeRequest,
+    PushGroup, PushVerb, QueryData, QueryStats, RangeQuery, RawPush, RawWrite, Readiness,
+    ReceiverForm, ReceiverTest, RelabelSteps, RouteTest, RouteTestRequest, RuleKind, RulesAnswer,
+    RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm, StorageReport, TargetMetadata,
+    TargetMetadataRequest, TargetState, TargetsAnswer, TopQueries, TsdbStatus, WalReplay,
+    WatchStatus, WriteOutcome, Written,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -687,15 +688,25 @@ impl Core for Remote {
         self.get("/api/v1/watchbell/history", params)
     }
 
+    fn acknowledges_by_silence(&self) -> Result<bool, Error> {
+        Ok(self.alertmanager.is_some() || self.kind()? == Kind::Foreign)
+    }
+
     fn acknowledge(&self, request: &AckRequest) -> Result<usize, Error> {
-        self.own_only("acknowledgements")?;
+        if self.acknowledges_by_silence()? {
+            let forms = request.matchers.iter().cloned();
+            let matchers = forms.map(matcher).collect::<Result<Vec<_>, _>>()?;
+            return acking::acknowledge(self, request, &matchers, self.clock.now());
+        }
         let ask = json_post("/api/v1/watchbell/ack", request)?;
         let answer: Answer<BTreeMap<String, usize>> = self.prometheus.envelope(&quick(), ask)?;
         Ok(answer.data.get("acknowledged").copied().unwrap_or(0))
     }
 
     fn withdraw_ack(&self, fingerprint: &str, by: &str) -> Result<(), Error> {
-        self.own_only("acknowledgements")?;
+        if self.acknowledges_by_silence()? {
+            return acking::withdraw(self, fingerprint);
+        }
         let path = format!("/api/v1/watchbell/ack/{}", escaped(fingerprint));
         let mut ask = Ask::get(&path, Params::default().with("by", by));
         ask.method = Method::Delete;
@@ -707,6 +718,37 @@ impl Core for Remote {
         self.own_only("test of receivers")?;
         let path = format!("/api/v1/watchbell/receivers/{}/test", escaped(&test.receiver));
         Ok(self.prometheus.envelope(&Call::with_timeout(TEST), json_post(&path, test)?)?.data)
+    }
+
+    fn begin_drill(&self, drill: &Drill) -> Result<DrillReport, Error> {
+        self.own_only("fire drill")?;
+        let ask = json_post("/api/v1/watchbell/drills", drill)?;
+        Ok(self.prometheus.envelope(&quick(), ask)?.data)
+    }
+
+    fn drill(&self, fingerprint: &str) -> Result<DrillReport, Error> {
+        self.own_only("fire drill")?;
+        self.get(&drill_path(fingerprint), Params::default())
+    }
+
+    fn end_drill(&self, fingerprint: &str) -> Result<DrillReport, Error> {
+        self.own_only("fire drill")?;
+        let path = drill_path(fingerprint);
+        let mut ask = Ask::get(&path, Params::default());
+        ask.method = Method::Delete;
+        Ok(self.prometheus.envelope(&quick(), ask)?.data)
+    }
+
+    fn route_test(&self, request: &RouteTestRequest) -> Result<RouteTest, Error> {
+        self.own_only("test of routes")?;
+        let ask = json_post("/api/v1/watchbell/routes/test", request)?;
+        Ok(self.prometheus.envelope(&quick(), ask)?.data)
+    }
+
+    fn grouping_preview(&self, request: &GroupingRequest) -> Result<GroupingPreview, Error> {
+        self.own_only("preview of groups")?;
+        let ask = json_post("/api/v1/watchbell/routes/groups", request)?;
+        Ok(self.prometheus.envelope(&quick(), ask)?.data)
     }
 
     fn active_queries(&self) -> Result<Vec<ActiveQuery>, Error> {
@@ -781,6 +823,10 @@ impl Core for Remote {
 fn json_post<'a, T: Serialize>(path: &'a str, value: &T) -> Result<Ask<'a>, Error> {
     let body = serde_json::to_vec(value).map_err(|err| Error::internal(err.to_string()))?;
     Ok(Ask::post(path, "application/json", body))
+}
+
+fn drill_path(fingerprint: &str) -> String {
+    format!("/api/v1/watchbell/drills/{}", escaped(fingerprint))
 }
 
 fn silence_path(id: &str) -> String {

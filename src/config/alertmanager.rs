@@ -1,6 +1,6 @@
 //! `alertmanager.yml`: routes and receivers, with the template files that it names.
 
-use super::alerting::Own;
+use super::alerting::{Own, OwnAlerts};
 use super::error::Error;
 use super::file::{Source, Unknown};
 use super::load::read;
@@ -89,12 +89,12 @@ pub(super) fn composed(
     options: &Options,
     place: impl Fn(&Problem) -> String,
 ) -> Result<Alertmanager, Faults> {
-    let (own, own_notes) = match own {
-        Some(own) => own.check(settings).map_err(Faults::Files)?,
-        None => Default::default(),
+    let own = match own {
+        Some(own) => own.check(settings, options).map_err(Faults::Files)?,
+        None => OwnAlerts { options: options.clone(), ..OwnAlerts::default() },
     };
     let Checked { alerts, receivers, warnings } =
-        settings.check_with(own.receivers, options).map_err(Faults::Settings)?;
+        settings.check_with(own.receivers, &own.options).map_err(Faults::Settings)?;
     let mut templates = Vec::new();
     for pattern in &settings.templates {
         for file in glob::expand(&base.join(pattern)) {
@@ -108,6 +108,6 @@ pub(super) fn composed(
         templates,
         base: base.to_owned(),
         shown: serde_yaml::to_string(settings).unwrap_or_default(),
-        notes: warnings.iter().map(place).chain(own_notes).collect(),
+        notes: warnings.iter().map(place).chain(own.notes).collect(),
     })
 }

@@ -1,12 +1,13 @@
 //! `prometheus.yml` as written, with our one extra key.
 
 use super::alertmanagers::AlertingSettings;
+use crate::alerts::config::{DampingSettings, ExpectedSettings};
 use crate::ingest::config::{
     Global, HostMetrics, Opaque, OtlpSettings, ProbeSettings, ProbingSettings, PushSettings,
     ScrapeConfig,
 };
 use crate::model::Labels;
-use crate::notify::config::{File, OwnReceiverSettings};
+use crate::notify::config::{File, HeartbeatSettings, OwnReceiverSettings};
 use crate::storage::config::StorageSettings;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -98,6 +99,12 @@ pub(super) struct WatchbellSection {
     pub probing: ProbingSettings,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<ProbeSettings>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub damping: Vec<DampingSettings>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expected: Vec<ExpectedSettings>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub heartbeats: Vec<HeartbeatSettings>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sourcegraph: Option<Opaque>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,6 +123,9 @@ impl WatchbellSection {
             && self.push.is_default()
             && self.probing.is_default()
             && self.probes.is_empty()
+            && self.damping.is_empty()
+            && self.expected.is_empty()
+            && self.heartbeats.is_empty()
             && self.sourcegraph.is_none()
             && self.tui.is_none()
     }

@@ -13,6 +13,7 @@ use super::probing;
 use crate::alerts::config::Options as AlertOptions;
 use crate::ingest::config::{Checked, HostOptions, OtlpSettings, Probing, check as check_jobs};
 use crate::model::{Labels, Problem};
+use crate::notify::config::{Heartbeat, check_heartbeats};
 use crate::promql::config::Features;
 use crate::rules::config::{RuleFile, RuleGroup, RuleLanguage, UnitTestFile, check_with};
 use crate::storage::config::StorageSettings;
@@ -79,6 +80,8 @@ pub struct Config {
     pub storage: StorageSettings,
     /// What changes every alert on its way out, and Alertmanagers beside the built-in one.
     pub alerting: Alerting,
+    /// Who is told that this server works.
+    pub heartbeats: Vec<Heartbeat>,
     /// Relative names of files start here.
     pub base: PathBuf,
     /// Routes and receivers.
@@ -117,6 +120,7 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
     let alerting = loader.alerting(&document);
     let alertmanager = loader.alertmanager(&document);
     let host_metrics = loader.host_metrics(&document);
+    let heartbeats = loader.heartbeats(&document);
     for problem in document.storage.without_effect() {
         loader.note(&problem.below("storage"));
     }
@@ -143,6 +147,7 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
         otlp,
         storage: document.storage.clone(),
         alerting,
+        heartbeats,
         base,
         alertmanager,
         host_metrics,
@@ -250,6 +255,28 @@ pub fn parse_rules(
     let mut groups = Vec::new();
     add_groups(&mut groups, &file.display().to_string(), rules);
     Ok(groups)
+}
+
+/// Where a rule file has a rule: its line and its expression as it is written there. `key` is
+/// `alert` or `record`, and `ordinal` counts the rules of that name in the group before it. `None`
+/// when the file cannot be read or has no such rule.
+pub fn rule_line(
+    file: &Path,
+    group: &str,
+    (key, name): (&str, &str),
+    ordinal: usize,
+) -> Option<(usize, String)> {
+    let mut source = Source::parse(file, &read(file).ok()?).ok()?;
+    let (rules, _) = source.draft::<RuleFile>(Unknown::PassedOver).ok()?;
+    let group_at = rules.groups.iter().position(|one| one.name == group)?;
+    let found = rules.groups.get(group_at)?.rules.iter().enumerate().filter(|(_, rule)| {
+        let written = if key == "alert" { &rule.alert } else { &rule.record };
+        written == name
+    });
+    let (place, rule) = found.into_iter().nth(ordinal)?;
+    let at = format!("groups[{group_at}].rules[{place}].{key}");
+    let located = source.place_one(&Problem::new(at, ""));
+    Some((located.at?.line, rule.expr.clone()))
 }
 
 /// The text of a file.
@@ -387,6 +414,15 @@ impl Loader<'_> {
                 None
             }
         }
+    }
+
+    fn heartbeats(&mut self, document: &Document) -> Vec<Heartbeat> {
+        check_heartbeats(&document.watchbell.heartbeats).unwrap_or_else(|problems| {
+            for problem in problems {
+                self.fault(problem.below("watchbell.heartbeats"));
+            }
+            Vec::new()
+        })
     }
 
     fn alerting(&mut self, document: &Document) -> Option<Alerting> {

@@ -28,7 +28,9 @@ pub use check::{
 pub use error::{Error, Located};
 pub use file::{Source, Unknown};
 pub use groups::parse_target_groups;
-pub use load::{Config, LoadedGroup, Sources, UnitTests, load, load_unit_tests, parse_rules};
+pub use load::{
+    Config, LoadedGroup, Sources, UnitTests, load, load_unit_tests, parse_rules, rule_line,
+};
 pub use plain_yaml::parse_plain_yaml;
 pub use routing::routing;
 pub use yaml::Position;

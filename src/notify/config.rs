@@ -4,6 +4,7 @@
 //!
 //! Source: prometheus/alertmanager, config/config.go (Config.UnmarshalYAML).
 
+pub use super::heartbeat::{Heartbeat, HeartbeatSettings, check as check_heartbeats};
 pub use super::opaque::Opaque;
 pub use super::upstream::AlertmanagerSet;
 pub use super::written::{File, Global, OwnReceiverSettings, ReceiverSettings};

@@ -9,6 +9,7 @@
 pub mod config;
 mod deep;
 mod form;
+pub mod heartbeat;
 mod hmac;
 mod keys;
 mod kinds;

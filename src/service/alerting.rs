@@ -3,11 +3,11 @@
 
 use super::revision::Revision;
 use crate::alerts::{
-    AlertDraft, AlertView, Answer, Changes, Delivery, DeliveryId, DeliveryOutcome, Effect, Engine,
-    Event, Happening, IntegrationId, Moment, Record, SilenceDraft, SilenceError, Table,
-    complete_all,
+    AlertDraft, AlertView, Answer, Awaited, Changes, Delivery, DeliveryId, DeliveryOutcome, Effect,
+    Engine, Event, Happening, IntegrationId, Moment, Record, SilenceDraft, SilenceError, Table,
+    complete_all, drill,
 };
-use crate::model::{Alert, SilenceId};
+use crate::model::{Alert, Fingerprint, Labels, SilenceId};
 use crate::notify::Receivers;
 use crate::storage::state::{HistoryEntry, StateDb, StateOp, Table as StateTable};
 use crate::sys::clock::SharedClock;
@@ -23,6 +23,9 @@ use tokio::sync::{Semaphore, watch};
 
 /// A tick at the latest, so that a lost wake-up costs little.
 const TICK_MAX: Duration = Duration::from_secs(60);
+
+/// A timer that was not seen at work for so long has stopped: it looks once in `TICK_MAX`.
+const TIMER_LATE: Duration = Duration::from_secs(90);
 
 /// So much history waits for the disk; beyond it the oldest is dropped.
 const HISTORY_WAITING_MAX: usize = 10_000;
@@ -55,6 +58,8 @@ pub(super) struct Alerting {
     queues: Mutex<HashMap<IntegrationId, Arc<Semaphore>>>,
     /// When the engine wants its next tick, on the monotonic clock.
     wake_at: watch::Sender<Duration>,
+    /// When the timer was last seen at work, in elapsed time.
+    timer_seen: Mutex<Duration>,
     unsaved: Cell,
     history_dropped: Cell,
     /// Alerts from outside that cannot be.
@@ -108,6 +113,7 @@ impl Alerting {
             finished: Mutex::default(),
             queues: Mutex::default(),
             wake_at: watch::channel(Duration::ZERO).0,
+            timer_seen: Mutex::new(deps.clock.elapsed()),
             unsaved: deps.registry.gauge("watchbell_alert_rows_unwritten", help, &[]),
             history_dropped: deps.registry.counter("watchbell_history_dropped_total", dropped, &[]),
             invalid: deps.registry.counter(
@@ -125,6 +131,7 @@ impl Alerting {
     pub(super) async fn run_timer(self: Arc<Self>, shutdown: Shutdown) {
         let mut wake_at = self.wake_at.subscribe();
         loop {
+            *lock(&self.timer_seen) = self.deps.clock.elapsed();
             let deadline = *wake_at.borrow_and_update();
             let latest = self.deps.clock.elapsed() + TICK_MAX;
             tokio::select! {
@@ -156,6 +163,58 @@ impl Alerting {
         }
         self.invalid.add(errors.len() as f64);
         errors.iter().map(ToString::to_string).collect()
+    }
+
+    /// Takes the alert of a fire drill; its identity.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub(super) fn drill(
+        self: &Arc<Self>,
+        draft: AlertDraft,
+        waits: bool,
+    ) -> Result<Fingerprint, String> {
+        let config = self.lock().engine.config().clone();
+        let alert =
+            draft.complete(self.deps.clock.now(), &config).map_err(|err| err.to_string())?;
+        let print = alert.fingerprint();
+        self.apply(match waits {
+            true => Event::AlertsReceived(vec![alert]),
+            false => Event::DrillSent(Box::new(alert)),
+        });
+        match self.view(|engine, now| engine.alert(print, now)) {
+            Some(_) => Ok(print),
+            None => Err("the alert was not taken: there is a limit of alerts of one name".into()),
+        }
+    }
+
+    /// A push to a group with this key was taken: somebody may wait for it.
+    pub(super) fn push_taken(self: &Arc<Self>, key: Labels) {
+        let is_expected = |engine: &Engine, _| {
+            engine.config().expected.iter().any(|one| one.is(Awaited::Push, &key))
+        };
+        if self.view(is_expected) {
+            self.apply(Event::PushTaken(key));
+        }
+    }
+
+    /// Whether it works: the engine takes a step, nothing waits for the disk, and its timer runs.
+    ///
+    /// # Errors
+    /// What of it does not.
+    pub(super) fn look(self: &Arc<Self>) -> Result<(), String> {
+        if let Some(why) = self.apply(Event::Tick).not_stored {
+            return Err(why);
+        }
+        match self.lock().unwritten.len() {
+            0 => {}
+            count => return Err(format!("{count} of its rows wait for the disk")),
+        }
+        let idle = self.deps.clock.elapsed().saturating_sub(*lock(&self.timer_seen));
+        match idle > TIMER_LATE {
+            true => Err(format!("its timer has not run for {} s", idle.as_secs())),
+            false => Ok(()),
+        }
     }
 
     /// Makes or changes a silence; durable when this returns.
@@ -309,8 +368,9 @@ impl Alerting {
     }
 
     /// Sends one notification as a task, and reports how it went.
-    fn deliver(self: &Arc<Self>, delivery: Box<Delivery>) {
+    fn deliver(self: &Arc<Self>, mut delivery: Box<Delivery>) {
         let this = self.clone();
+        delivery.notification = drill::marked(delivery.notification);
         let receivers = self.receivers.load_full();
         let queue = self.queue(&delivery.integration);
         let _runtime = self.deps.runtime.enter();

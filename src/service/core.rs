@@ -15,12 +15,13 @@ use crate::sys::process;
 use crate::wire::{
     AckRequest, ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus,
     AlertmanagerTarget, AlertmanagersAnswer, AlertsAnswer, Answer, BackfillAnswer, BackfillStep,
-    BuildInfo, Call, Changes, ClusterStatus, ConfigAnswer, ConfigText, Core, Error, ErrorKind,
-    ExemplarQuery, ExemplarSeries, GettableAlert, HistoryAnswer, HistoryRequest, ImportAnswer,
-    ImportPart, InstantQuery, IntegrationTest, MetadataEntry, MetadataRequest, OtlpOutcome,
-    PROMETHEUS_VERSION, PostableAlert, PostableSilence, ProbeRequest, PushGroup, QueryData,
-    RangeQuery, RawPush, RawWrite, Readiness, ReceiverForm, ReceiverStatus, ReceiverTest,
-    RelabelSteps, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
+    BuildInfo, Call, Changes, ClusterStatus, ConfigAnswer, ConfigText, Core, Drill, DrillReport,
+    Error, ErrorKind, ExemplarQuery, ExemplarSeries, GettableAlert, GroupingPreview,
+    GroupingRequest, HistoryAnswer, HistoryRequest, ImportAnswer, ImportPart, InstantQuery,
+    IntegrationTest, MetadataEntry, MetadataRequest, OtlpOutcome, PROMETHEUS_VERSION,
+    PostableAlert, PostableSilence, ProbeRequest, PushGroup, QueryData, RangeQuery, RawPush,
+    RawWrite, Readiness, ReceiverForm, ReceiverStatus, ReceiverTest, RelabelSteps, RouteTest,
+    RouteTestRequest, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
     StorageReport, StorageStatus, TargetMetadata, TargetMetadataRequest, TargetState,
     TargetsAnswer, TopQueries, TsdbStatus, VersionInfo, WalReplay, WatchStatus, WriteOutcome,
 };
@@ -504,6 +505,26 @@ impl Core for Service {
         self.try_receiver(test)
     }
 
+    fn begin_drill(&self, drill: &Drill) -> Result<DrillReport, Error> {
+        self.drill_begin(drill)
+    }
+
+    fn drill(&self, fingerprint: &str) -> Result<DrillReport, Error> {
+        self.drill_look(fingerprint)
+    }
+
+    fn end_drill(&self, fingerprint: &str) -> Result<DrillReport, Error> {
+        self.drill_end(fingerprint)
+    }
+
+    fn route_test(&self, request: &RouteTestRequest) -> Result<RouteTest, Error> {
+        self.try_route(request)
+    }
+
+    fn grouping_preview(&self, request: &GroupingRequest) -> Result<GroupingPreview, Error> {
+        self.preview_groups(request)
+    }
+
     fn active_queries(&self) -> Result<Vec<ActiveQuery>, Error> {
         Ok(self.running()?.queries.active().list())
     }
@@ -531,11 +552,15 @@ impl Core for Service {
         let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let flags = &self.options.warnings;
         let damages = parts.storage.status().damages;
+        let heartbeats = parts.heartbeats.reports();
+        let silent = forms::silent_heartbeats(&heartbeats);
+        let expected = parts.alerting.view(|engine, now| engine.expected(now));
         let pressure = parts.queries.pressure();
         let pressure = (pressure != Pressure::None).then(|| pressure.to_string());
         let said = pressure
             .iter()
             .chain(&notices)
+            .chain(&silent)
             .chain(&damages)
             .chain(&loaded.config.notes)
             .chain(flags);
@@ -550,6 +575,8 @@ impl Core for Service {
             newest: Self::newest(parts),
             evaluation_interval_seconds: loaded.config.evaluation_interval.as_secs_f64(),
             storage: Self::storage_status(parts),
+            heartbeats: heartbeats.into_iter().map(forms::heartbeat_status).collect(),
+            expected: expected.into_iter().map(forms::expected_status).collect(),
             receivers: Self::receiver_statuses(parts),
             config_file: self
                 .options

@@ -193,6 +193,12 @@ impl Service {
         let ttl = self.config.load().config.push_ttl;
         let was_used = parts.pushing.is_used();
         let done = parts.pushing.push(request, ttl);
+        if done.is_ok()
+            && request.verb != PushVerb::Delete
+            && let Ok(key) = GroupKey::from_path(&request.path)
+        {
+            parts.alerting.push_taken(key.labels());
+        }
         if !was_used && parts.pushing.is_used() {
             self.apply_jobs(parts);
         }

@@ -4,6 +4,7 @@
 // All of this file is test code; from this line on the checks of the house know it too.
 #[cfg(test)]
 use super::active::Active;
+use super::heartbeat::{RulesVital, Vital as _};
 use super::queries::{self, Queries};
 use super::query_log::QueryLog;
 use super::ruling::{Deps, Ruling};
@@ -33,7 +34,7 @@ use std::time::Duration;
 struct Scene {
     clock: VirtualClock,
     source: Arc<Slow>,
-    ruling: Ruling,
+    ruling: Arc<Ruling>,
     service: Arc<Service>,
     context: Context,
     _runtime: tokio::runtime::Runtime,
@@ -74,7 +75,7 @@ impl Scene {
             clock: shared.clone(),
             registry: registry.clone(),
         };
-        let ruling = Ruling::new(Deps {
+        let ruling = Arc::new(Ruling::new(Deps {
             queries: Arc::new(Queries::new(engine, source.clone(), 1, world)),
             appender: parts.storage.clone(),
             state: parts.state.clone(),
@@ -85,7 +86,7 @@ impl Scene {
             runtime: runtime.handle().clone(),
             concurrency: width,
             concurrent_rules: false,
-        });
+        }));
         let context = Context {
             interval: Duration::from_secs(10),
             query_offset: Duration::ZERO,
@@ -163,7 +164,8 @@ fn groups(yaml: &str) -> Vec<LoadedGroup> {
     file.groups.into_iter().map(loaded).collect()
 }
 
-fn options(config_file: std::path::PathBuf) -> Options {
+/// Options of a server with this file and its data beside it.
+pub(super) fn options(config_file: std::path::PathBuf) -> Options {
     Options {
         data: config_file.with_extension("data"),
         config_file: Some(config_file),
@@ -248,6 +250,28 @@ fn slow_groups_hold_up_no_quick_one() {
         scene.until("a quick one", |scene| scene.view("quick").last_evaluation > Some(now));
     }
     assert_eq!(scene.source.waiting(), 6, "and none of them has ended");
+    scene.end();
+}
+
+#[test]
+fn rules_work_as_long_as_each_group_is_evaluated_in_its_time() {
+    let scene = Scene::new(2);
+    let vital = RulesVital::new(scene.ruling.clone(), scene.service.world.clock.clone());
+    scene.start(&with_slow("a"));
+    scene.until("the slow evaluation", |scene| scene.source.waiting() == 1);
+    assert_eq!(vital.look(), Ok(()));
+    let began = scene.now();
+    scene.until("two intervals and some", |scene| {
+        vital.look().is_err() || {
+            assert!(scene.now().since(began) <= Duration::from_secs(60), "it is late by then");
+            false
+        }
+    });
+    assert!(scene.now().since(began) > Duration::from_secs(50), "it has two intervals and 30 s");
+    let why = vital.look().expect_err("it still hangs");
+    assert_eq!(why, "group \"slow\" of r.yml was not evaluated for 50s");
+    scene.source.release();
+    scene.until("it works again", |_| vital.look().is_ok());
     scene.end();
 }
 

@@ -7,6 +7,7 @@ use super::alerting::{self, Alerting};
 use super::backfilling::Backfills;
 use super::error::Error;
 use super::forwarding::{self, Forwarding};
+use super::heartbeat::{self, EngineVital, Heartbeats, RulesVital, StateVital, StoreVital, Vital};
 use super::importing::Imports;
 use super::keeping::Keeping;
 use super::options::{Options, WalSync};
@@ -23,6 +24,7 @@ use crate::ingest::discover::{HostFiles, Means};
 use crate::ingest::probe::Prober;
 use crate::ingest::scrape::{self, ScrapeManager};
 use crate::model::{Problem, Timestamp};
+use crate::notify::heartbeat::Heart;
 use crate::notify::{Outside, Receivers, Revealed, Templates};
 use crate::promql::{self, Engine};
 use crate::rules;
@@ -108,9 +110,10 @@ pub(super) struct Parts {
     pub(super) storage: Arc<Storage>,
     pub(super) queries: Arc<Queries>,
     pub(super) scrapes: ScrapeManager,
-    pub(super) ruling: Ruling,
+    pub(super) ruling: Arc<Ruling>,
     pub(super) alerting: Arc<Alerting>,
     pub(super) forwarding: Arc<Forwarding>,
+    pub(super) heartbeats: Arc<Heartbeats>,
     pub(super) own: OwnMetrics,
     pub(super) pushing: Arc<Pushing>,
     pub(super) prober: Prober,
@@ -159,6 +162,7 @@ impl Service {
         let timer = parts.alerting.clone().run_timer(self.world.shutdown.clone());
         let _runtime = self.world.runtime.enter();
         tasks::spawn("alert timer", timer);
+        tasks::spawn("heartbeats", parts.heartbeats.clone().run(self.world.shutdown.clone()));
         parts.scrapes.apply(config.jobs.jobs.clone(), parts.locals.jobs(&config));
         self.parts.set(parts).unwrap_or_else(|_| panic!("BUG: the service was opened twice"));
         self.record_reload(true);
@@ -232,8 +236,10 @@ impl Service {
         if let Some(parts) = self.parts.get() {
             // What can fail comes first: nothing has changed until all of it exists.
             let receivers = self.receivers(&config)?;
+            let hearts = self.hearts(&config)?;
             let others = parts.forwarding.prepare(&config.alerting.others, &config.base);
             parts.forwarding.apply(others.map_err(Error::Receivers)?);
+            parts.heartbeats.replace(hearts);
             parts.alerting.reconfigure(Arc::new(config.alertmanager.alerts.clone()), receivers);
             parts.queries.set_evaluation_interval(config.evaluation_interval);
             let context = self.rule_context(&config);
@@ -321,7 +327,7 @@ impl Service {
         let forwarding = Arc::new(Forwarding::new(self.forwarding_deps()));
         let others = forwarding.prepare(&config.alerting.others, &config.base);
         forwarding.apply(others.map_err(Error::Receivers)?);
-        let ruling = Ruling::new(ruling::Deps {
+        let ruling = Arc::new(Ruling::new(ruling::Deps {
             queries: queries.clone(),
             appender: appender.clone(),
             state: state.clone(),
@@ -332,11 +338,13 @@ impl Service {
             runtime: world.runtime.clone(),
             concurrency: self.options.rule_concurrency,
             concurrent_rules: has_feature(&self.options, CONCURRENT_RULES),
-        });
+        }));
         let context = self.rule_context(config);
         ruling
             .start(&config.groups, &context, &config.alerting.alert_relabel)
             .map_err(Error::Storage)?;
+        let vitals = self.vitals(&alerting, state, &queries, &storage, &ruling);
+        let heartbeats = self.heartbeats(vitals, config)?;
         let scrapes = ScrapeManager::new(self.scrape_deps(appender, server_seed(state, world)));
         let own = OwnMetrics::new(world.registry.clone(), &alerting, &queries);
         let (clock, registry) = (world.clock.clone(), &world.registry);
@@ -352,6 +360,7 @@ impl Service {
             ruling,
             alerting,
             forwarding,
+            heartbeats,
             own,
             pushing,
             prober,
@@ -442,6 +451,53 @@ impl Service {
             options: options.sending,
             built_in: options.sending.built_in.then(own),
         }
+    }
+
+    /// What has to work for a heartbeat to be sent.
+    fn vitals(
+        &self,
+        alerting: &Arc<Alerting>,
+        state: &Arc<StateDb>,
+        queries: &Arc<Queries>,
+        storage: &Arc<Storage>,
+        ruling: &Arc<Ruling>,
+    ) -> Vec<Box<dyn Vital>> {
+        let clock = &self.world.clock;
+        vec![
+            Box::new(EngineVital(alerting.clone())),
+            Box::new(StateVital { state: state.clone(), clock: clock.clone() }),
+            Box::new(StoreVital {
+                appender: storage.clone(),
+                queries: queries.clone(),
+                clock: clock.clone(),
+            }),
+            Box::new(RulesVital::new(ruling.clone(), clock.clone())),
+        ]
+    }
+
+    fn heartbeats(
+        &self,
+        vitals: Vec<Box<dyn Vital>>,
+        config: &Config,
+    ) -> Result<Arc<Heartbeats>, Error> {
+        let (world, revision) = (&self.world, self.revision.clone());
+        let deps = heartbeat::Deps {
+            clock: world.clock.clone(),
+            registry: world.registry.clone(),
+            revision,
+        };
+        let heartbeats = Heartbeats::new(vitals, deps);
+        heartbeats.replace(self.hearts(config)?);
+        Ok(heartbeats)
+    }
+
+    fn hearts(&self, config: &Config) -> Result<Vec<Heart>, Error> {
+        let make = |(place, heartbeat)| {
+            let at = format!("watchbell.heartbeats[{place}]");
+            let made = Heart::new(heartbeat, self.outside(&config.base));
+            made.map_err(|problem| Error::Receivers(vec![problem.below(&at)]))
+        };
+        config.heartbeats.iter().enumerate().map(make).collect()
     }
 
     /// The world as receivers see it; relative names of files start at `base`.

@@ -114,15 +114,84 @@ pub struct IntegrationTest {
 /// An alert that goes the whole way, marked as a test, and ends by itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Drill {
-    /// Its labels.
-    #[serde(with = "forms::labels")]
+    /// Its labels; `alertname` is `FireDrill` when missing.
+    #[serde(default, with = "forms::labels", skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
     /// Its annotations.
     #[serde(default, with = "forms::labels", skip_serializing_if = "Labels::is_empty")]
     pub annotations: Labels,
-    /// How long it fires, as `2m`.
-    #[serde(rename = "for")]
+    /// How long it fires unless it is ended, from `1s` to `1h`; `5m` when empty.
+    #[serde(default, rename = "for", skip_serializing_if = "String::is_empty")]
     pub span: String,
+    /// Whether it waits `group_wait` and `group_interval` as a real alert does.
+    #[serde(default)]
+    pub waits: bool,
+}
+
+/// Something that happened to a drill.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrillStep {
+    /// When.
+    #[serde(with = "forms::time")]
+    pub at: Timestamp,
+    /// `received`, `told`, `failed`, `suppressed`, `unsuppressed`, `ended`, `end told`,
+    /// `end failed`.
+    pub what: String,
+    /// The receiver, where one is told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub receiver: String,
+    /// By what, as `webhook[0]`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub integration: String,
+    /// How long the notification took, in milliseconds, pauses included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    /// How often it was tried.
+    #[serde(default)]
+    pub attempts: u64,
+    /// The status code of the answer, where answers have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u64>,
+    /// The error, the beginning of the answer, or what keeps it quiet.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub said: String,
+}
+
+/// An integration that a drill has not reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillWait {
+    /// The receiver.
+    pub receiver: String,
+    /// By what, as `webhook[0]`.
+    pub integration: String,
+    /// When its group is looked at next.
+    #[serde(with = "forms::time_opt")]
+    pub next_flush: Option<Timestamp>,
+}
+
+/// How far a drill is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrillReport {
+    /// The alert, as 16 hex digits: by this the drill is looked at and ended.
+    pub fingerprint: String,
+    /// The alert's labels.
+    #[serde(with = "forms::labels")]
+    pub labels: Labels,
+    /// When it began.
+    #[serde(with = "forms::time")]
+    pub started: Timestamp,
+    /// When it ends, or ended.
+    #[serde(with = "forms::time")]
+    pub ends: Timestamp,
+    /// Whether it fires.
+    pub firing: bool,
+    /// Its way through the routing tree.
+    pub route: RouteTest,
+    /// What happened, the oldest first.
+    pub steps: Vec<DrillStep>,
+    /// Who was not told that it fires, or that it ended once it has. An integration that is told
+    /// of no ends is not waited for.
+    pub waits_for: Vec<DrillWait>,
 }
 
 /// A label set whose way through the routing tree is asked for.
@@ -150,6 +219,9 @@ pub struct RouteMiss {
 pub struct RouteStep {
     /// Its path from the root.
     pub path: String,
+    /// How many routes are above it.
+    #[serde(default)]
+    pub depth: usize,
     /// Its matchers.
     pub matchers: String,
     /// Whether they match.

@@ -3,10 +3,10 @@
 use super::{
     Account, AckRequest, ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus,
     AlertmanagersAnswer, AlertsAnswer, BackfillAnswer, BackfillStep, BuildInfo, Changes,
-    ConfigAnswer, Drill, Error, ExemplarQuery, ExemplarSeries, GettableAlert, GroupingPreview,
-    GroupingRequest, HistoryAnswer, HistoryRequest, ImportAnswer, ImportPart, InstantQuery,
-    IntegrationTest, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence, PushGroup,
-    QueryData, RangeQuery, RawPush, ReceiverForm, ReceiverTest, RelabelSteps, RouteTest,
+    ConfigAnswer, Drill, DrillReport, Error, ExemplarQuery, ExemplarSeries, GettableAlert,
+    GroupingPreview, GroupingRequest, HistoryAnswer, HistoryRequest, ImportAnswer, ImportPart,
+    InstantQuery, IntegrationTest, MetadataEntry, MetadataRequest, PostableAlert, PostableSilence,
+    PushGroup, QueryData, RangeQuery, RawPush, ReceiverForm, ReceiverTest, RelabelSteps, RouteTest,
     RouteTestRequest, RulesAnswer, RulesRequest, RuntimeInfo, SeriesRequest, SilenceForm,
     StorageReport, TargetMetadata, TargetMetadataRequest, TargetState, TargetsAnswer, TopQueries,
     TsdbStatus, WalReplay, WatchStatus,
@@ -340,6 +340,11 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn acknowledge(&self, _request: &AckRequest) -> Result<usize, Error> {
         Err(Error::not_offered("acknowledgements"))
     }
+    /// Whether `acknowledge` makes silences of half an hour, since the alerts are another
+    /// Alertmanager's, which knows no acknowledgements.
+    fn acknowledges_by_silence(&self) -> Result<bool, Error> {
+        Ok(false)
+    }
     /// Takes the acknowledgement of an alert back, in the name of `by`; durable when this returns.
     fn withdraw_ack(&self, _fingerprint: &str, _by: &str) -> Result<(), Error> {
         Err(Error::not_offered("acknowledgements"))
@@ -348,8 +353,16 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn test_receiver(&self, _test: &ReceiverTest) -> Result<Vec<IntegrationTest>, Error> {
         Err(Error::not_offered("test of receivers"))
     }
-    /// Lets an alert go the whole way, marked as a test; the drill's id.
-    fn fire_drill(&self, _drill: &Drill) -> Result<String, Error> {
+    /// Lets an alert go the whole way, marked as a test.
+    fn begin_drill(&self, _drill: &Drill) -> Result<DrillReport, Error> {
+        Err(Error::not_offered("fire drill"))
+    }
+    /// How far the drill with this fingerprint is.
+    fn drill(&self, _fingerprint: &str) -> Result<DrillReport, Error> {
+        Err(Error::not_offered("fire drill"))
+    }
+    /// Ends a drill before its time; one that has ended stays as it is.
+    fn end_drill(&self, _fingerprint: &str) -> Result<DrillReport, Error> {
         Err(Error::not_offered("fire drill"))
     }
     /// The way of a label set through the routing tree.

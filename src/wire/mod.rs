@@ -19,9 +19,9 @@ mod query;
 mod watch;
 
 pub use alerting::{
-    AckRequest, Drill, GroupPreview, GroupingPreview, GroupingRequest, HistoryAnswer,
-    HistoryRequest, HistoryRow, IntegrationTest, OpenGroup, ReceiverTest, RouteFinal, RouteMiss,
-    RouteStep, RouteTest, RouteTestRequest,
+    AckRequest, Drill, DrillReport, DrillStep, DrillWait, GroupPreview, GroupingPreview,
+    GroupingRequest, HistoryAnswer, HistoryRequest, HistoryRow, IntegrationTest, OpenGroup,
+    ReceiverTest, RouteFinal, RouteMiss, RouteStep, RouteTest, RouteTestRequest,
 };
 pub use alertmanager::{
     AlertFilter, AlertGroup, AlertmanagerStatus, ClusterStatus, ConfigText, GettableAlert,
@@ -57,6 +57,6 @@ pub use query::{
     VectorSample,
 };
 pub use watch::{
-    ActiveQuery, AlertRow, AlertState, Changes, DeliveryStatus, ReceiverStatus, RuleLimit,
-    StorageStatus, TopQueries, TopQuery, WatchStatus,
+    ActiveQuery, AlertRow, AlertState, Changes, DeliveryStatus, ExpectedStatus, HeartbeatStatus,
+    ReceiverStatus, RuleLimit, StorageStatus, TopQueries, TopQuery, WatchStatus,
 };

@@ -169,6 +169,41 @@ pub struct ReceiverStatus {
     pub failed: u64,
 }
 
+/// How a heartbeat to somebody elsewhere does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeartbeatStatus {
+    /// Its name.
+    pub name: String,
+    /// Seconds between beats.
+    pub interval_seconds: f64,
+    /// The last one that arrived.
+    #[serde(with = "forms::time_opt")]
+    pub last_ok: Option<Timestamp>,
+    /// Since when none arrives; `None` when the last one did.
+    #[serde(with = "forms::time_opt")]
+    pub failing_since: Option<Timestamp>,
+    /// Why not.
+    pub last_error: String,
+}
+
+/// An alert or a push that must keep coming.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExpectedStatus {
+    /// Its name.
+    pub name: String,
+    /// `alert` or `push`.
+    pub kind: String,
+    /// What it has to match.
+    pub matchers: String,
+    /// It is missing when it has not come for so many seconds.
+    pub within_seconds: f64,
+    /// When it came last.
+    #[serde(with = "forms::time_opt")]
+    pub last_seen: Option<Timestamp>,
+    /// Whether it is missing.
+    pub missing: bool,
+}
+
 /// How the store does.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StorageStatus {
@@ -221,6 +256,12 @@ pub struct WatchStatus {
     pub storage: StorageStatus,
     /// Receivers with at least one integration.
     pub receivers: Vec<ReceiverStatus>,
+    /// Who is told that this server works.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heartbeats: Vec<HeartbeatStatus>,
+    /// What must keep coming.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected: Vec<ExpectedStatus>,
     /// The configuration file; empty for the embedded default.
     pub config_file: String,
     /// Why the last reload failed; `None` when it did not.

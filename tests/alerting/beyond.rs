@@ -5,7 +5,8 @@ use super::world::{World, labels};
 use std::time::Duration;
 use watchbell::alerts::matchers::{Mode, parse_list};
 use watchbell::alerts::{
-    AckDraft, Answer, Damping, Event, Expected, GroupBy, Options, RECURS, SilenceError, UNTIL,
+    AckDraft, Answer, Awaited, Damping, Event, Expected, GroupBy, Options, RECURS, SilenceError,
+    UNTIL,
 };
 
 const ONE: &str = "
@@ -263,6 +264,7 @@ fn what_a_silence_says_that_cannot_be_is_refused() {
 fn an_expected_alert_that_stops_coming_is_an_alert_until_it_comes_again() {
     let expected = Expected {
         name: "dog".to_owned(),
+        awaited: Awaited::Alert,
         matchers: parse_list("alertname=Watchdog", Mode::Fallback).expect("valid"),
         within: Duration::from_secs(300),
         labels: labels("n=M g=1"),
@@ -291,6 +293,69 @@ fn an_expected_alert_that_stops_coming_is_an_alert_until_it_comes_again() {
     world.fire_until("alertname=Watchdog g=2 n=W", 5_000);
     world.run_to(4_050);
     assert!(world.told.iter().any(|line| line.contains("r=M")), "{:?}", world.told);
+}
+
+fn backup(within: u64) -> Options {
+    let expected = Expected {
+        name: "backup".to_owned(),
+        awaited: Awaited::Push,
+        matchers: parse_list("job=backup", Mode::Fallback).expect("valid"),
+        within: Duration::from_secs(within),
+        labels: labels("n=M g=1"),
+        annotations: labels("summary=late"),
+    };
+    Options { expected: vec![expected], ..Options::default() }
+}
+
+#[test]
+fn an_expected_push_that_stops_coming_is_an_alert_until_it_comes_again() {
+    let mut world = World::with(&ONE.replace("100s", "10h"), backup(300));
+    // An alert with such labels is no push.
+    world.fire_until("job=backup n=X g=2", 5_000);
+    world.step(Event::PushTaken(labels("job=backup instance=a")));
+    world.run_to(299);
+    world.step(Event::PushTaken(labels("job=other")));
+    world.run_to(310);
+    let missing = labels("alertname=ExpectedPushMissing expected=backup n=M g=1");
+    let is_there = |world: &World| {
+        world.engine.alert(missing.fingerprint(), world.now()).is_some_and(|view| {
+            assert_eq!(view.alert.annotations, labels("summary=late"));
+            view.status == watchbell::model::AlertStatus::Firing
+        })
+    };
+    assert!(is_there(&world));
+    let view = &world.engine.expected(world.now())[0];
+    assert_eq!((view.is_missing, view.last_seen), (true, Some(world.at(0))));
+    world.step(Event::PushTaken(labels("job=backup instance=b")));
+    assert!(!is_there(&world), "any group that matches will do");
+    assert!(!world.engine.expected(world.now())[0].is_missing);
+}
+
+#[test]
+fn what_never_came_is_missing_however_often_the_process_starts() {
+    let mut world = World::with(ONE, backup(3_000));
+    for second in (500..=2_500).step_by(500) {
+        world.run_to(second);
+        world.restart(0);
+        assert_eq!(world.engine.expected(world.now())[0].last_seen, None);
+    }
+    world.run_to(3_001);
+    assert!(world.engine.expected(world.now())[0].is_missing);
+}
+
+#[test]
+fn after_a_restart_there_is_time_to_be_heard_again() {
+    let mut world = World::with(ONE, backup(300));
+    world.step(Event::PushTaken(labels("job=backup")));
+    world.run_to(10);
+    world.restart(600);
+    world.run_to(725);
+    assert!(!world.engine.expected(world.now())[0].is_missing);
+    world.run_to(731);
+    assert!(world.engine.expected(world.now())[0].is_missing);
+    // What was missing before stays so.
+    world.restart(1);
+    assert!(world.engine.expected(world.now())[0].is_missing);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod ack;
 mod beside;
 mod beyond;
 mod crash;
+mod drill;
 mod history;
 mod kinds;
 mod mail;

@@ -30,7 +30,7 @@ fn up() -> Labels {
     Labels::from_pairs([("__name__", "up"), ("job", "node")])
 }
 
-fn alert() -> Labels {
+pub(crate) fn alert() -> Labels {
     Labels::from_pairs([("alertname", "X"), ("sev", "a")])
 }
 
@@ -684,6 +684,83 @@ impl Core for Fixture {
         }])
     }
 
+    fn begin_drill(&self, drill: &Drill) -> Result<DrillReport, Error> {
+        self.tell(format!("{drill:?}"));
+        self.drill(&alert().fingerprint().to_string())
+    }
+
+    fn drill(&self, fingerprint: &str) -> Result<DrillReport, Error> {
+        self.tell(format!("drill {fingerprint}"));
+        if fingerprint != alert().fingerprint().to_string() {
+            return Err(Error::not_found(format!("no drill has the fingerprint {fingerprint}")));
+        }
+        Ok(DrillReport {
+            fingerprint: fingerprint.to_owned(),
+            labels: alert(),
+            started: at(0),
+            ends: at(300_000),
+            firing: true,
+            route: RouteTest::default(),
+            steps: vec![DrillStep {
+                at: at(7),
+                what: "told".to_owned(),
+                receiver: "r".to_owned(),
+                integration: "webhook[0]".to_owned(),
+                took_ms: Some(5),
+                attempts: 1,
+                code: Some(200),
+                said: "ok".to_owned(),
+            }],
+            waits_for: vec![DrillWait {
+                receiver: "r".to_owned(),
+                integration: "webhook[1]".to_owned(),
+                next_flush: Some(at(9)),
+            }],
+        })
+    }
+
+    fn end_drill(&self, fingerprint: &str) -> Result<DrillReport, Error> {
+        self.tell(format!("end {fingerprint}"));
+        Ok(DrillReport { firing: false, ..self.drill(fingerprint)? })
+    }
+
+    fn route_test(&self, request: &RouteTestRequest) -> Result<RouteTest, Error> {
+        self.tell(format!("{request:?}"));
+        let miss = RouteMiss { matcher: "a=\"b\"".to_owned(), found: "c".to_owned() };
+        let node = RouteStep {
+            path: "{}/{a=\"b\"}".to_owned(),
+            depth: 1,
+            matchers: "{a=\"b\"}".to_owned(),
+            matched: false,
+            closest_miss: Some(miss),
+            continues: false,
+        };
+        let last = RouteFinal {
+            route: "{}".to_owned(),
+            receiver: "r".to_owned(),
+            integrations: vec!["webhook[0]".to_owned()],
+            group_labels: alert(),
+            group_key: "{}:{}".to_owned(),
+            group_wait_seconds: 30.0,
+            group_interval_seconds: 300.0,
+            repeat_interval_seconds: 14_400.0,
+            muted_by: vec!["nights".to_owned()],
+            group: Some(OpenGroup { members: 2, next_flush: Some(at(9)) }),
+        };
+        Ok(RouteTest {
+            nodes: vec![node],
+            finals: vec![last],
+            silenced_by: vec!["s".to_owned()],
+            inhibited_by: vec!["i".to_owned()],
+        })
+    }
+
+    fn grouping_preview(&self, request: &GroupingRequest) -> Result<GroupingPreview, Error> {
+        self.tell(format!("{request:?}"));
+        let group = GroupPreview { labels: alert(), alerts: vec!["x".to_owned()] };
+        Ok(GroupingPreview { before: vec![group], after: Vec::new() })
+    }
+
     fn active_queries(&self) -> Result<Vec<ActiveQuery>, Error> {
         Ok(vec![ActiveQuery {
             id: "7".to_owned(),
@@ -758,6 +835,8 @@ impl Core for Fixture {
             newest: Some(at(0)),
             evaluation_interval_seconds: 15.0,
             storage: StorageStatus::default(),
+            heartbeats: Vec::new(),
+            expected: Vec::new(),
             receivers: Vec::new(),
             config_file: String::new(),
             config_error: None,

@@ -1,6 +1,6 @@
 //! `client::Remote` against watchbell over both listeners, and against servers that are not.
 
-use crate::fixture::{Fixture, ID, Servers, api, direct};
+use crate::fixture::{self, Fixture, ID, Servers, api, direct};
 use crate::pairs::PAIRS;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,6 +97,16 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         limit: 3,
         cursor: Some("1:2".to_owned()),
     };
+    let drill = Drill {
+        labels: watchbell::model::Labels::from_pairs([("a", "b")]),
+        span: "2m".to_owned(),
+        waits: true,
+        ..Drill::default()
+    };
+    let alert_print = fixture::alert().fingerprint().to_string();
+    let way = RouteTestRequest { labels: drill.labels.clone(), at: Some(at) };
+    let grouping =
+        GroupingRequest { route: Some("{}".to_owned()), group_by: vec!["...".to_owned()] };
     let ack = AckRequest {
         fingerprints: vec!["476f33eddce37ce9".to_owned()],
         matchers: silence.matchers.clone(),
@@ -222,6 +232,12 @@ fn ask_everything(core: &dyn Core) -> Vec<(&'static str, String)> {
         ("no such ack", format!("{:?}", core.withdraw_ack("a/b", "me"))),
         ("tested", format!("{:?}", core.test_receiver(&test))),
         ("no receiver", format!("{:?}", core.test_receiver(&nobody))),
+        ("drill", format!("{:?}", core.begin_drill(&drill))),
+        ("its look", format!("{:?}", core.drill(&alert_print))),
+        ("no drill", format!("{:?}", core.drill("a/b"))),
+        ("its end", format!("{:?}", core.end_drill(&alert_print))),
+        ("route test", format!("{:?}", core.route_test(&way))),
+        ("grouping", format!("{:?}", core.grouping_preview(&grouping))),
         ("active", format!("{:?}", core.active_queries())),
         ("top", format!("{:?}", core.top_queries(2))),
         ("canceled", format!("{:?}", core.cancel_query("7"))),

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod backfill;
+mod beyond;
 mod check;
 #[path = "../service/programs.rs"]
 #[expect(dead_code, reason = "only the service's tests run agents and Prometheus")]

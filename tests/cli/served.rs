@@ -24,7 +24,8 @@ time_intervals:
 receivers: [{name: ops}, {name: team}, {name: dba}, {name: pager}]
 "#;
 
-const CONFIG: &str = "global: {evaluation_interval: 1s}\nrule_files: [r.yml]\n";
+/// `prometheus.yml` with the rules.
+pub(super) const CONFIG: &str = "global: {evaluation_interval: 1s}\nrule_files: [r.yml]\n";
 
 /// A server.
 pub(super) struct Served {
@@ -37,8 +38,13 @@ pub(super) struct Served {
 impl Served {
     /// A watchbell with these rules.
     pub(super) fn watchbell(rules: &str) -> Self {
+        Self::watchbell_with(CONFIG, rules, ROUTES)
+    }
+
+    /// A watchbell with these files.
+    pub(super) fn watchbell_with(config: &str, rules: &str, routes: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        for (name, text) in [("p.yml", CONFIG), ("r.yml", rules), ("a.yml", ROUTES)] {
+        for (name, text) in [("p.yml", config), ("r.yml", rules), ("a.yml", routes)] {
             fs::write(folder.path().join(name), text).expect("writes");
         }
         let at = |name: &str| folder.path().join(name);

@@ -3,6 +3,7 @@
 
 mod alertmanagers;
 mod discovery;
+mod drilling;
 mod host;
 mod live;
 mod probe_servers;

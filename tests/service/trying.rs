@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use watchbell::wire::{Core as _, HistoryRequest, ReceiverTest};
 
 /// Takes one request, answers it, and returns its body.
-fn take_one(listener: &TcpListener, answer: &str) -> String {
+pub(super) fn take_one(listener: &TcpListener, answer: &str) -> String {
     let (stream, _) = listener.accept().expect("a request");
     let mut reader = BufReader::new(stream);
     let mut length = 0;

@@ -675,6 +675,8 @@ impl Core for World {
                 retention: "15d".to_owned(),
                 refusing: None,
             },
+            heartbeats: Vec::new(),
+            expected: Vec::new(),
             receivers: vec![receiver("oncall", false), receiver("slack-oncall", true)],
             config_file: "/etc/watchbell/watchbell.yml".to_owned(),
             config_error: None,

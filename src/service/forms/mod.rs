@@ -2,7 +2,9 @@
 
 mod alertmanager;
 mod ast;
+mod dead_man;
 mod push;
+mod routing;
 mod rows;
 mod rules;
 mod storage;
@@ -12,7 +14,9 @@ pub(super) use alertmanager::{
     alert_draft, alert_group, gettable_alert, matcher, receiver, silence_draft, silence_form, wants,
 };
 pub(super) use ast::ast;
+pub(super) use dead_man::{expected_status, heartbeat_status, silent_heartbeats};
 pub(super) use push::push_group;
+pub use routing::route_test;
 pub(super) use rows::alert_rows;
 pub(super) use rules::{alerts_answer, rules_answer};
 pub(super) use storage::tsdb_status;
