@@ -35,6 +35,7 @@ mod rule_group;
 mod rule_history;
 mod ruling;
 mod scraping;
+mod sending;
 mod start;
 mod trying;
 mod workers;

@@ -13,7 +13,7 @@ pub(super) use alertmanager::{
 };
 pub(super) use ast::ast;
 pub(super) use push::push_group;
-pub(super) use rows::alert_rows;
+pub(super) use rows::{add_sending, alert_rows};
 pub(super) use rules::{alerts_answer, rules_answer};
 pub(super) use storage::tsdb_status;
 pub use storage::{storage_look, storage_report};
