@@ -52,7 +52,7 @@ pub use notification::{
 pub use preview::{GroupingPreview, OpenGroup, RouteFinal, RouteMiss, RouteStep, RouteTest};
 pub use receive::{AlertDraft, complete_all};
 pub use record::{Record, Table};
-pub use report::{DeliveryReport, IntegrationReport};
+pub use report::{DeliveryReport, IntegrationReport, OpenReport};
 pub use route::{GroupBy, Route};
 pub use silence::{RECURS, Silence, SilenceDraft, SilenceState, UNTIL};
 pub use view::{AlertQuiet, AlertView, GroupView, Membership, SilenceView};

@@ -55,6 +55,11 @@ impl Open {
                 .is_some_and(|receivers| receivers.iter().any(|(name, _)| *name == group.receiver))
     }
 
+    /// All of them, by number.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OpenDelivery> {
+        self.by_id.values()
+    }
+
     /// Those without a report long after their deadline.
     pub(super) fn overdue(&self, now: Duration) -> Vec<DeliveryId> {
         let late = self.by_id.values().filter(|open| report_by(open) <= now);

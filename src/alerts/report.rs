@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::engine::Moment;
 use super::log::LogKey;
-use super::notification::{DeliveryOutcome, IntegrationId, OpenDelivery};
+use super::notification::{DeliveryId, DeliveryOutcome, IntegrationId, OpenDelivery};
 use crate::model::{Fingerprint, GroupKey, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,6 +49,33 @@ pub(super) struct Suppressed {
     pub(super) silenced: usize,
     pub(super) muted: usize,
     pub(super) inactive: usize,
+}
+
+/// A notification that is on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenReport {
+    /// By what its attempts are known.
+    pub id: DeliveryId,
+    /// To whom.
+    pub integration: IntegrationId,
+    /// Since when; after a restart since that.
+    pub since: Timestamp,
+    /// When it is given up until its group is looked at again.
+    pub until: Timestamp,
+    /// The alerts in it.
+    pub alerts: BTreeSet<Fingerprint>,
+}
+
+impl OpenReport {
+    pub(super) fn of(open: &OpenDelivery, now: Moment) -> Self {
+        Self {
+            id: open.delivery.id,
+            integration: open.delivery.integration.clone(),
+            since: open.started.wall,
+            until: now.wall.plus(open.delivery.deadline.saturating_sub(now.elapsed)),
+            alerts: open.firing.union(&open.resolved).copied().collect(),
+        }
+    }
 }
 
 /// Everything that is counted.

@@ -7,7 +7,7 @@ use super::engine::{Engine, Moment};
 use super::group::{Group, GroupId, label_set_order, payload_order};
 use super::held::Held;
 use super::notification::ReceiverPlan;
-use super::report::{DeliveryReport, IntegrationReport};
+use super::report::{DeliveryReport, IntegrationReport, OpenReport};
 use super::silence::{Silence, SilenceState};
 use crate::model::{Alert, AlertStatus, Fingerprint, GroupKey, Labels, SilenceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,6 +158,11 @@ impl Engine {
     /// Receivers, in the order of the configuration.
     pub fn receivers(&self) -> &[ReceiverPlan] {
         &self.config.receivers
+    }
+
+    /// Notifications that are on their way, the oldest first.
+    pub fn open_deliveries(&self, now: Moment) -> Vec<OpenReport> {
+        self.open.iter().map(|open| OpenReport::of(open, now)).collect()
     }
 
     /// How each integration does.

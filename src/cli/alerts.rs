@@ -162,6 +162,8 @@ enum StateChoice {
     Resolved,
     /// The rule fails, or its data is stale.
     Unknown,
+    /// Firing, and somebody works on it.
+    Acknowledged,
     /// All of them.
     All,
 }
@@ -178,6 +180,7 @@ impl StateChoice {
             | (Self::Muted, AlertState::Muted)
             | (Self::Resolved, AlertState::Resolved)
             | (Self::Unknown, AlertState::Unknown) => true,
+            (Self::Acknowledged, _) => view.is_acked(),
             (_, _) => false,
         }
     }
@@ -375,7 +378,7 @@ fn table_row(view: &AlertView, now: Timestamp) -> Vec<String> {
     let value = format!("{} {}", view.value, view.limit);
     vec![
         view.row.fingerprint.clone(),
-        state_word(view.row.state).to_owned(),
+        view.state_word().to_owned(),
         view.severity.word(),
         view.name.clone(),
         view.place.clone(),

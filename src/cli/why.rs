@@ -198,6 +198,11 @@ fn facts(row: &AlertRow, out: &mut dyn Write) -> io::Result<()> {
             fact(name, &rfc3339(at))?;
         }
     }
+    if let Some(ack) = &row.ack {
+        let said = if ack.comment.is_empty() { "" } else { ": " };
+        let text = format!("by {} {}{said}{}", ack.by, rfc3339(ack.at), ack.comment);
+        fact("acknowledged", &text)?;
+    }
     row.annotations.iter().try_for_each(|(name, text)| fact(name, text))
 }
 

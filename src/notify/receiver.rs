@@ -13,6 +13,22 @@ use futures_util::future::{Either, select};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// An attempt of a delivery that failed, and after which another one follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedAttempt {
+    /// How often it was tried by now.
+    pub attempts: u32,
+    /// Why the last attempt failed, without secrets.
+    pub error: String,
+    /// The status code of its answer, where answers have one.
+    pub status: Option<u16>,
+    /// The beginning of its answer, at most 200 characters, without secrets. Whoever shows it has
+    /// to make it printable.
+    pub answer: String,
+    /// The elapsed time at which it is tried again.
+    pub next: Duration,
+}
+
 /// Every integration that can send.
 #[derive(Debug)]
 pub struct Receivers {
@@ -56,6 +72,15 @@ impl Receivers {
 
     /// Sends one delivery, trying again until its deadline. Never fails to answer.
     pub async fn deliver(&self, delivery: &Delivery) -> DeliveryOutcome {
+        self.deliver_watched(delivery, &|_| {}).await
+    }
+
+    /// The same; `watch` is told of each attempt that is made again.
+    pub async fn deliver_watched(
+        &self,
+        delivery: &Delivery,
+        watch: &(dyn Fn(FailedAttempt) + Send + Sync),
+    ) -> DeliveryOutcome {
         let kind = delivery.integration.kind.as_str();
         let started = self.outside.clock.elapsed();
         self.metrics.started(kind);
@@ -65,7 +90,8 @@ impl Receivers {
             return DeliveryOutcome::failed(reason);
         };
         let mut outcome = DeliveryOutcome::default();
-        let failure = self.until_deadline(sender.as_ref(), delivery, &mut outcome, false).await;
+        let again = Again::Until(watch);
+        let failure = self.until_deadline(sender.as_ref(), delivery, &mut outcome, again).await;
         outcome.took = self.outside.clock.elapsed().saturating_sub(started);
         outcome.error = failure.map(|(reason, class)| {
             self.metrics.failed(kind, class);
@@ -84,7 +110,8 @@ impl Receivers {
             ));
         };
         let mut outcome = DeliveryOutcome::default();
-        let failure = self.until_deadline(sender.as_ref(), delivery, &mut outcome, true).await;
+        let again = Again::Never;
+        let failure = self.until_deadline(sender.as_ref(), delivery, &mut outcome, again).await;
         outcome.took = self.outside.clock.elapsed().saturating_sub(started);
         outcome.error = failure.map(|(reason, _)| reason);
         outcome
@@ -96,7 +123,7 @@ impl Receivers {
         sender: &dyn Sender,
         delivery: &Delivery,
         outcome: &mut DeliveryOutcome,
-        once: bool,
+        again: Again<'_>,
     ) -> Option<(String, FailureClass)> {
         let clock = &self.outside.clock;
         let mut backoff = Backoff::default();
@@ -112,22 +139,28 @@ impl Receivers {
             };
             let Attempt { end, status, answer, data } = attempt;
             (outcome.status, outcome.answer) = (status, answer);
-            let pause = match end {
+            let (reason, class, after) = match end {
                 End::Done => {
                     outcome.data = data;
                     return None;
                 }
                 End::Final { reason, class } => return Some((reason, class)),
-                End::Retry { reason, class, .. } if once => return Some((reason, class)),
-                End::Retry { reason, class, after } => {
-                    last = Some((reason, class));
-                    after.unwrap_or_else(|| backoff.pause(self.outside.entropy.next_u64()))
-                }
+                End::Retry { reason, class, after } => (reason, class, after),
             };
+            let Again::Until(watch) = again else { return Some((reason, class)) };
+            let pause = after.unwrap_or_else(|| backoff.pause(self.outside.entropy.next_u64()));
             let next = clock.elapsed().saturating_add(pause);
             if next >= delivery.deadline {
-                return Some(last.unwrap_or_else(over));
+                return Some((reason, class));
             }
+            watch(FailedAttempt {
+                attempts: outcome.attempts,
+                error: reason.clone(),
+                status: outcome.status,
+                answer: outcome.answer.clone(),
+                next,
+            });
+            last = Some((reason, class));
             clock.sleep_until(next).await;
         }
     }
@@ -163,6 +196,15 @@ impl Receivers {
     pub fn templates(&self) -> &Templates {
         &self.templates
     }
+}
+
+/// Whether what failed is tried again.
+#[derive(Clone, Copy)]
+enum Again<'a> {
+    /// Until the deadline; this is told before each pause.
+    Until(&'a (dyn Fn(FailedAttempt) + Send + Sync)),
+    /// It is not.
+    Never,
 }
 
 fn over() -> (String, FailureClass) {

@@ -2,6 +2,7 @@
 //! anything else happens, its notifications as tasks, its timer.
 
 use super::revision::Revision;
+use super::sending::Sending;
 use crate::alerts::{
     AlertDraft, AlertView, Answer, Awaited, Changes, Delivery, DeliveryId, DeliveryOutcome, Effect,
     Engine, Event, Happening, IntegrationId, Moment, Record, SilenceDraft, SilenceError, Table,
@@ -14,6 +15,7 @@ use crate::sys::clock::SharedClock;
 use crate::sys::entropy::Entropy;
 use crate::sys::metrics::{Cell, Registry};
 use crate::sys::tasks::{self, Shutdown};
+use crate::wire::SendingStatus;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,6 +56,8 @@ pub(super) struct Alerting {
     /// How deliveries ended that the engine has not been told of: what comes while it is busy goes
     /// into its next step, and into one transaction.
     finished: Mutex<Vec<(DeliveryId, DeliveryOutcome)>>,
+    /// How it goes with deliveries that are tried again.
+    sending: Sending,
     /// What each integration may have on its way. A sink that hangs holds up nobody else.
     queues: Mutex<HashMap<IntegrationId, Arc<Semaphore>>>,
     /// When the engine wants its next tick, on the monotonic clock.
@@ -111,6 +115,7 @@ impl Alerting {
             }),
             receivers: ArcSwap::from_pointee(receivers),
             finished: Mutex::default(),
+            sending: Sending::default(),
             queues: Mutex::default(),
             wake_at: watch::channel(Duration::ZERO).0,
             timer_seen: Mutex::new(deps.clock.elapsed()),
@@ -253,9 +258,15 @@ impl Alerting {
     }
 
     /// All alerts by identity, resolved ones included.
-    pub(super) fn alerts_by_labels(&self) -> BTreeMap<crate::model::Fingerprint, AlertView> {
+    pub(super) fn alerts_by_labels(&self) -> BTreeMap<Fingerprint, AlertView> {
         let views = self.view(|engine, now| engine.all_alerts(now));
         views.into_iter().map(|view| (view.fingerprint, view)).collect()
+    }
+
+    /// What is on its way about each alert.
+    pub(super) fn sending_by_alert(&self) -> BTreeMap<Fingerprint, Vec<SendingStatus>> {
+        let (open, now) = self.view(|engine, now| (engine.open_deliveries(now), now));
+        self.sending.by_alert(&open, now)
     }
 
     /// The engine's counts into the registry.
@@ -378,7 +389,11 @@ impl Alerting {
         tasks::spawn(name, async move {
             let outcome = tokio::select! {
                 permit = queue.acquire() => {
-                    let outcome = receivers.deliver(&delivery).await;
+                    let watch = |attempt| {
+                        this.sending.note(delivery.id, attempt);
+                        this.deps.revision.bump();
+                    };
+                    let outcome = receivers.deliver_watched(&delivery, &watch).await;
                     drop(permit);
                     outcome
                 }
@@ -386,6 +401,7 @@ impl Alerting {
                     "its deadline came before others to the same integration had ended",
                 ),
             };
+            this.sending.forget(delivery.id);
             if let Some(error) = &outcome.error {
                 tracing::warn!(integration = %delivery.integration, error, "a notification failed");
             }

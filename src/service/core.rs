@@ -104,13 +104,15 @@ impl Service {
 
     fn rows(&self, parts: &Parts) -> Vec<AlertRow> {
         let config = self.config.load().config.clone();
-        forms::alert_rows(
+        let mut rows = forms::alert_rows(
             &parts.ruling.views(),
             parts.alerting.alerts_by_labels(),
             &config.external_labels,
             &config.alerting.alert_relabel,
             self.world.clock.now(),
-        )
+        );
+        forms::add_sending(&mut rows, parts.alerting.sending_by_alert());
+        rows
     }
 }
 

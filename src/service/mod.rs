@@ -39,6 +39,7 @@ mod rule_history;
 mod ruling;
 mod scraping;
 mod send_loop;
+mod sending;
 mod start;
 mod trying;
 mod workers;

@@ -4,7 +4,7 @@ use super::fmt::{self, Unit};
 use super::theme::Role;
 use super::widgets::chart::Line;
 use crate::model::{Labels, Timestamp};
-use crate::wire::{AlertRow, AlertState, MatrixSeries};
+use crate::wire::{AlertRow, AlertState, MatrixSeries, SendingStatus};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Remote data, as far as it is here.
@@ -85,8 +85,11 @@ impl Severity {
     }
 }
 
-/// The mark in the first column.
-pub(crate) const fn mark(state: AlertState) -> &'static str {
+/// The sign of an alert that somebody works on.
+const ACKED: &str = "a";
+
+/// The sign of a state.
+const fn mark(state: AlertState) -> &'static str {
     match state {
         AlertState::Firing => "!",
         AlertState::Pending => "~",
@@ -154,6 +157,42 @@ impl AlertView {
         matches!(self.row.state, AlertState::Firing | AlertState::KeepFiring)
     }
 
+    /// Whether it fires and somebody works on it.
+    pub(crate) const fn is_acked(&self) -> bool {
+        self.row.ack.is_some() && self.is_firing()
+    }
+
+    /// The mark in the first column.
+    pub(crate) const fn mark(&self) -> &'static str {
+        if self.is_acked() { ACKED } else { mark(self.row.state) }
+    }
+
+    /// Where it stands in one word or two.
+    pub(crate) const fn state_word(&self) -> &'static str {
+        if self.is_acked() { "acknowledged" } else { state_word(self.row.state) }
+    }
+
+    /// The notification with it that is tried again, and longest.
+    pub(crate) fn retrying(&self) -> Option<&SendingStatus> {
+        self.row.sending.iter().find(|one| one.attempts > 0)
+    }
+
+    /// Whether `notified` says that telling somebody fails.
+    pub(crate) fn is_untold(&self) -> bool {
+        let held = match self.row.state {
+            AlertState::Pending
+            | AlertState::Silenced
+            | AlertState::Inhibited
+            | AlertState::Muted => true,
+            AlertState::Firing
+            | AlertState::KeepFiring
+            | AlertState::Resolved
+            | AlertState::Unknown => self.is_acked(),
+        };
+        let failed = self.row.deliveries.iter().any(|sent| sent.error.is_some());
+        !held && (failed || self.retrying().is_some())
+    }
+
     /// How long it is in its state.
     pub(crate) fn age(&self, now: Timestamp) -> String {
         self.since.map_or_else(String::new, |since| fmt::since(now, since))
@@ -171,6 +210,12 @@ impl AlertView {
             | AlertState::KeepFiring
             | AlertState::Resolved
             | AlertState::Unknown => {}
+        }
+        if let Some(ack) = row.ack.as_ref().filter(|_| self.is_acked()) {
+            return format!("ack {} {}", ack.by, fmt::since(now, ack.at));
+        }
+        if let Some(one) = self.retrying() {
+            return format!("RETRY {}x {}", one.attempts, one.receiver);
         }
         if let Some(failed) = row.deliveries.iter().find(|sent| sent.error.is_some()) {
             return format!("FAILED {}x {}", failed.attempts, failed.receiver);
@@ -224,6 +269,8 @@ pub(crate) struct Counts {
     pub(crate) pending: usize,
     /// Silenced.
     pub(crate) silenced: usize,
+    /// Firing, and somebody works on them.
+    pub(crate) acked: usize,
 }
 
 /// All alerts, worst first, then the oldest first.
@@ -252,6 +299,7 @@ impl Alerts {
         });
         let mut counts = Counts::default();
         for row in &rows {
+            counts.acked += usize::from(row.is_acked());
             match (row.row.state, &row.severity) {
                 (AlertState::Pending, _) => counts.pending += 1,
                 (AlertState::Silenced, _) => counts.silenced += 1,
@@ -355,6 +403,11 @@ fn telling_labels(siblings: &[Labels]) -> Vec<String> {
         }
     }
     chosen
+}
+
+/// Where an alert is whose siblings are not known.
+pub(crate) fn place_alone(labels: &Labels) -> String {
+    place_of(labels, &telling_labels(std::slice::from_ref(labels)))
 }
 
 fn place_of(labels: &Labels, names: &[String]) -> String {

@@ -3,7 +3,9 @@
 
 use super::fmt;
 use crate::model::{Timestamp, duration, value_text};
-use crate::wire::{AlertRow, AlertState, DeliveryStatus, ReceiverStatus, SilenceForm};
+use crate::wire::{
+    AlertRow, AlertState, DeliveryStatus, ReceiverStatus, SendingStatus, SilenceForm,
+};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::time::Duration;
@@ -68,6 +70,7 @@ pub(crate) fn explain(row: &AlertRow, around: &Around<'_>) -> Explanation {
         steps.push(Step { name: "data".to_owned(), answer: "-", lines: vec![text] });
     }
     steps.extend([story.inhibited(), story.silenced(), story.route(), story.muted()]);
+    steps.extend(story.acknowledged());
     steps.extend([story.group(), story.delivery()]);
     let told = story.told();
     Explanation { steps, told, verdict: story.verdict(told) }
@@ -194,6 +197,16 @@ impl Story<'_> {
         yes_no("muted", self.row.muted_by.iter().map(named), "no time interval mutes it now")
     }
 
+    /// Nothing when nobody works on it.
+    fn acknowledged(&self) -> Option<Step> {
+        let ack = self.row.ack.as_ref()?;
+        let said = if ack.comment.is_empty() { "" } else { ": " };
+        let first = format!("by {} {}{said}{}", ack.by, self.when(ack.at), ack.comment);
+        let effect = "repeats stop until it ends; new alerts of its group still notify".to_owned();
+        let name = "acknowledged".to_owned();
+        Some(Step { name, answer: "yes", lines: vec![first, effect] })
+    }
+
     fn group(&self) -> Step {
         let name = "group".to_owned();
         let row = self.row;
@@ -205,30 +218,71 @@ impl Story<'_> {
         if let Some(at) = waits {
             lines.push(format!("looked at {}, {}", self.clock(at), self.until(at)));
         }
-        let first = row.deliveries.is_empty() && row.state == AlertState::Firing;
+        let untold = row.deliveries.is_empty() && row.sending.is_empty();
+        let first = untold && row.state == AlertState::Firing;
         let answer = if waits.is_some() && first { "WAIT" } else { "yes" };
         Step { name, answer, lines }
     }
 
     fn delivery(&self) -> Step {
-        let one = |sent: &DeliveryStatus| {
-            let to = format!("{} ({}) {}", sent.receiver, sent.integration, self.when(sent.at));
-            match &sent.error {
-                None => format!("{to} ok"),
-                Some(error) => format!("{to} FAILED after {} attempts: {error}", sent.attempts),
-            }
-        };
-        let mut lines: Vec<_> = self.row.deliveries.iter().map(one).collect();
-        let failed = self.row.deliveries.iter().any(|sent| sent.error.is_some());
-        let answer = match (lines.is_empty(), failed) {
-            (true, _) => "-",
-            (false, true) => "FAIL",
-            (false, false) => "yes",
+        let row = self.row;
+        let mut lines: Vec<_> = row.deliveries.iter().map(|sent| self.ended(sent)).collect();
+        lines.extend(row.sending.iter().flat_map(|one| self.under_way(one)));
+        let failed = row.deliveries.iter().any(|sent| sent.error.is_some())
+            || row.sending.iter().any(|one| one.attempts > 0);
+        let answer = match (lines.is_empty(), failed, row.sending.is_empty()) {
+            (true, ..) => "-",
+            (false, true, _) => "FAIL",
+            (false, false, false) => "WAIT",
+            (false, false, true) => "yes",
         };
         if lines.is_empty() {
             lines.push("nothing was sent for this alert yet".to_owned());
         }
         Step { name: "delivery".to_owned(), answer, lines }
+    }
+
+    /// A notification that arrived, or failed for good.
+    fn ended(&self, sent: &DeliveryStatus) -> String {
+        let to = format!("{} ({}) {}", sent.receiver, sent.integration, self.when(sent.at));
+        let Some(error) = &sent.error else { return format!("{to} ok") };
+        let tries = attempts(sent.attempts);
+        let same = |one: &SendingStatus| {
+            (&one.receiver, &one.integration) == (&sent.receiver, &sent.integration)
+        };
+        let next = self.row.next_flush.filter(|at| *at > self.around.now);
+        let again = match (self.row.sending.iter().any(same), next) {
+            (true, _) => "; sent again now, see below".to_owned(),
+            (false, Some(at)) => {
+                format!("; sent again with its group at {}, {}", self.clock(at), self.until(at))
+            }
+            (false, None) => String::new(),
+        };
+        format!("{to} FAILED after {tries}: {error}{again}")
+    }
+
+    /// A notification that is on its way: how it goes, what the sink said, when it is tried again.
+    fn under_way(&self, one: &SendingStatus) -> Vec<String> {
+        let to = format!("{} ({})", one.receiver, one.integration);
+        let (since, until) = (self.clock(one.since), self.clock(one.until));
+        let Some(error) = &one.error else {
+            return vec![format!("{to} being sent since {since}, no answer yet; until {until}")];
+        };
+        let next = match one.next_attempt.filter(|at| *at > self.around.now) {
+            Some(at) => format!("next at {}, {}", self.clock(at), self.until(at)),
+            None => "tried again just now".to_owned(),
+        };
+        let failed = attempts(one.attempts);
+        let mut lines = vec![
+            format!("{to} RETRYING since {since}: {failed} failed, {next}; given up at {until}"),
+            format!("last error: {error}"),
+        ];
+        let answer = one.answer.trim();
+        if !answer.is_empty() && !error.contains(answer) {
+            let code = one.code.map(|code| format!("{code} ")).unwrap_or_default();
+            lines.push(format!("last answer: {code}{answer}"));
+        }
+        lines
     }
 
     fn fires(&self) -> bool {
@@ -258,8 +312,18 @@ impl Story<'_> {
             Told::Notified => self.notified(),
             Told::NotNotified => self.why_not_notified(),
         };
+        let trying = row.sending.iter().filter(|one| one.attempts > 0 && self.fires());
+        for one in trying.skip(usize::from(told == Told::NotNotified)) {
+            text.push_str(&format!("; {}", self.trying(one)));
+        }
         let mut failing = self.around.receivers.iter().filter(|one| {
-            row.receivers.contains(&one.name) && one.failing_since.is_some() && self.fires()
+            // What is being tried again is told with more, and is newer.
+            let told =
+                row.sending.iter().any(|sent| sent.receiver == one.name && sent.attempts > 0);
+            row.receivers.contains(&one.name)
+                && one.failing_since.is_some()
+                && self.fires()
+                && !told
         });
         if let Some(one) = failing.next() {
             let since = one.failing_since.map(|at| fmt::since(self.around.now, at));
@@ -268,6 +332,22 @@ impl Story<'_> {
             text.push_str(&format!("; {name} ({kind}) has been failing for {since}: {why}"));
         }
         text
+    }
+
+    /// `ops (webhook) is tried again: 4 attempts failed since 03:12:01, next at 03:12:31`.
+    fn trying(&self, one: &SendingStatus) -> String {
+        let next = match one.next_attempt.filter(|at| *at > self.around.now) {
+            Some(at) => format!("next at {}", self.clock(at)),
+            None => "one more just now".to_owned(),
+        };
+        format!(
+            "sending to {} ({}) is tried again: {} failed since {}, {next}: {}",
+            one.receiver,
+            one.integration,
+            attempts(one.attempts),
+            self.clock(one.since),
+            one.error.as_deref().unwrap_or_default()
+        )
     }
 
     fn why_not_firing(&self) -> String {
@@ -301,13 +381,21 @@ impl Story<'_> {
     fn why_not_notified(&self) -> String {
         let row = self.row;
         let failed = row.deliveries.iter().find(|sent| sent.error.is_some());
+        let trying = row.sending.iter().find(|one| one.attempts > 0);
         match (row.state, failed, row.next_flush) {
             (AlertState::Silenced, ..) => "nobody is told: a silence holds it back".to_owned(),
             (AlertState::Inhibited, ..) => "nobody is told: another alert holds it back".to_owned(),
             (AlertState::Muted, ..) => "nobody is told: a time interval mutes it".to_owned(),
+            (_, _, _) if let Some(one) = trying => {
+                format!("nobody was told yet: {}", self.trying(one))
+            }
             (_, Some(sent), _) => format!("nobody was told: sending to {} fails", sent.receiver),
             (_, None, _) if row.receivers.is_empty() => {
                 "nobody is told: no Alertmanager has it".to_owned()
+            }
+            (_, None, _) if let Some(one) = row.sending.first() => {
+                let since = self.clock(one.since);
+                format!("being sent to {} since {since}: no answer yet", one.receiver)
             }
             (_, None, Some(at)) if at > self.around.now => {
                 let to = row.receivers.join(" and ");
@@ -319,6 +407,10 @@ impl Story<'_> {
             ),
         }
     }
+}
+
+fn attempts(count: u32) -> String {
+    if count == 1 { "1 attempt".to_owned() } else { format!("{count} attempts") }
 }
 
 fn yes_no(name: &str, found: impl Iterator<Item = String>, none: &str) -> Step {
@@ -334,7 +426,7 @@ fn yes_no(name: &str, found: impl Iterator<Item = String>, none: &str) -> Step {
 mod tests {
     use super::*;
     use crate::model::{Annotations, Labels};
-    use crate::wire::SilenceStatus;
+    use crate::wire::{AckStatus, SilenceStatus};
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -430,6 +522,81 @@ mod tests {
         let outside = AlertRow { expr: String::new(), receivers: Vec::new(), ..row(Firing) };
         let text = "nobody is told: no Alertmanager has it";
         check(&outside, Told::NotNotified, text, &[("data", "-"), ("route", "no")]);
+    }
+
+    #[test]
+    fn a_delivery_that_is_tried_again_is_told_with_its_last_answer_and_its_next_attempt() {
+        let seconds = Duration::from_secs;
+        let hangs = SendingStatus {
+            receiver: "ops".to_owned(),
+            integration: "webhook".to_owned(),
+            since: NOW.minus(seconds(20)),
+            attempts: 0,
+            error: None,
+            code: None,
+            answer: String::new(),
+            next_attempt: None,
+            until: NOW.plus(seconds(280)),
+        };
+        let waits = AlertRow { sending: vec![hangs.clone()], ..row(AlertState::Firing) };
+        let text = "being sent to ops since 22:13:00: no answer yet";
+        let answer = "WAIT ops (webhook) being sent since 22:13:00, no answer yet; until 22:18:00";
+        check(&waits, Told::NotNotified, text, &[("delivery", answer)]);
+        let again = SendingStatus {
+            attempts: 4,
+            error: Some("unexpected status code 503".to_owned()),
+            code: Some(503),
+            answer: "come back later".to_owned(),
+            next_attempt: Some(NOW.plus(seconds(12))),
+            ..hangs
+        };
+        let retried = AlertRow { sending: vec![again.clone()], ..row(AlertState::Firing) };
+        let text = "nobody was told yet: sending to ops (webhook) is tried again: 4 attempts \
+                    failed since 22:13:00, next at 22:13:32: unexpected status code 503";
+        let answer = "FAIL ops (webhook) RETRYING since 22:13:00: 4 attempts failed, next at \
+                      22:13:32, 12s from now; given up at 22:18:00 | last error: unexpected \
+                      status code 503 | last answer: 503 come back later";
+        check(&retried, Told::NotNotified, text, &[("delivery", answer)]);
+        let pager = DeliveryStatus {
+            receiver: "pager".to_owned(),
+            integration: "pagerduty".to_owned(),
+            at: NOW.minus(seconds(60)),
+            error: None,
+            attempts: 1,
+        };
+        let late = SendingStatus { next_attempt: None, ..again };
+        let half =
+            AlertRow { deliveries: vec![pager], sending: vec![late], ..row(AlertState::Firing) };
+        let text = "pager was told 22:12; sending to ops (webhook) is tried again: 4 attempts \
+                    failed since 22:13:00, one more just now: unexpected status code 503";
+        check(&half, Told::Notified, text, &[("delivery", "FAIL pager (pagerduty) 22:12 ok")]);
+    }
+
+    #[test]
+    fn a_delivery_that_failed_goes_again_with_its_group_and_an_acknowledgement_is_told() {
+        let failed = DeliveryStatus {
+            receiver: "ops".to_owned(),
+            integration: "webhook".to_owned(),
+            at: NOW.minus(Duration::from_secs(60)),
+            error: Some("HTTP 404".to_owned()),
+            attempts: 1,
+        };
+        let ack = AckStatus { by: "op1".to_owned(), comment: "on it".to_owned(), at: NOW };
+        let row = AlertRow {
+            deliveries: vec![failed],
+            next_flush: Some(NOW.plus(Duration::from_secs(30))),
+            ack: Some(ack),
+            ..row(AlertState::Firing)
+        };
+        let answers = [
+            (
+                "delivery",
+                "FAIL ops (webhook) 22:12 FAILED after 1 attempt: HTTP 404; sent again with its \
+                 group at 22:13:50, 30s from now",
+            ),
+            ("acknowledged", "yes by op1 22:13: on it | repeats stop"),
+        ];
+        check(&row, Told::NotNotified, "nobody was told: sending to ops fails", &answers);
     }
 
     #[test]

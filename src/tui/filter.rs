@@ -1,7 +1,7 @@
 //! The filter of the alert list: words, label comparisons, `state:z`, `sev>=warn`, `age<1h`,
 //! `@receiver=x`, each of which `!` negates. All must hold.
 
-use super::data::{AlertView, Severity, mark, state_word};
+use super::data::{AlertView, Severity, state_word};
 use crate::model::{MatchOp, Matcher, Timestamp, duration};
 use std::time::Duration;
 
@@ -38,10 +38,25 @@ impl Filter {
     }
 }
 
+/// The matcher that `word` is: `name=value`, or with `=~`, `!=`, `!~`; `None` when it is none.
+///
+/// # Errors
+/// Its regular expression cannot be read.
+pub(crate) fn matcher(word: &str) -> Option<Result<Matcher, String>> {
+    let at = word.find(['=', '!'])?;
+    let (name, rest) = word.split_at_checked(at)?;
+    let ops = [MatchOp::Regex, MatchOp::NotRegex, MatchOp::NotEqual, MatchOp::Equal];
+    let (op, value) = ops.into_iter().find_map(|op| Some((op, rest.strip_prefix(op.as_str())?)))?;
+    if name.is_empty() {
+        return None;
+    }
+    Some(Matcher::new(name, op, value.trim_matches('"')).map_err(|err| err.to_string()))
+}
+
 impl Term {
     fn parse(word: &str) -> Self {
         Self::special(word)
-            .or_else(|| Self::label(word))
+            .or_else(|| matcher(word)?.ok().map(Self::Label))
             .unwrap_or_else(|| Self::Word(word.to_lowercase()))
     }
 
@@ -61,18 +76,6 @@ impl Term {
         word.strip_prefix("@receiver=").map(|name| Self::Receiver(name.to_owned()))
     }
 
-    fn label(word: &str) -> Option<Self> {
-        let at = word.find(['=', '!'])?;
-        let (name, rest) = word.split_at_checked(at)?;
-        let ops = [MatchOp::Regex, MatchOp::NotRegex, MatchOp::NotEqual, MatchOp::Equal];
-        let (op, value) =
-            ops.into_iter().find_map(|op| Some((op, rest.strip_prefix(op.as_str())?)))?;
-        if name.is_empty() {
-            return None;
-        }
-        Matcher::new(name, op, value.trim_matches('"')).ok().map(Self::Label)
-    }
-
     fn matches(&self, alert: &AlertView, now: Timestamp) -> bool {
         let age = || alert.since.map_or(Duration::ZERO, |since| now.since(since));
         match self {
@@ -82,7 +85,8 @@ impl Term {
             }
             Self::Label(matcher) => matcher.matches(&alert.row.labels),
             Self::State(state) => {
-                mark(alert.row.state) == state || state_word(alert.row.state).starts_with(state)
+                let words = [alert.state_word(), state_word(alert.row.state)];
+                alert.mark() == state || words.iter().any(|word| word.starts_with(state))
             }
             Self::AtLeast(severity) => alert.severity <= *severity,
             Self::Younger(limit) => age() < *limit,

@@ -3,8 +3,10 @@
 use super::data::{Alerts, Loadable};
 use super::fmt;
 use super::options::{Options, ScreenName};
+use super::screens::ack::AckSheet;
 use super::screens::alerts::AlertsScreen;
 use super::screens::explore::Explore;
+use super::screens::history::History;
 use super::screens::lists::ListScreen;
 use super::screens::overview::Overview;
 use super::screens::palette::Palette;
@@ -53,6 +55,10 @@ pub(crate) enum Overlay {
     Palette(Palette),
     /// A silence in the making.
     Sheet(Box<Sheet>),
+    /// An acknowledgement in the making.
+    Ack(AckSheet),
+    /// Why the current alert was told or was not, scrolled by so many rows.
+    Why(usize),
     /// A question.
     Confirm(Confirm),
 }
@@ -71,6 +77,8 @@ pub(crate) struct Confirm {
 pub(crate) enum About {
     /// Ending the silence with this id.
     Expire(String),
+    /// Taking back the acknowledgements of the alerts with these fingerprints.
+    Unack(Vec<String>),
     /// Making a silence that reaches far.
     Save(crate::wire::PostableSilence),
     /// Stopping the server in this process too.
@@ -244,6 +252,8 @@ pub(crate) struct Model {
     pub(crate) rules: ListScreen,
     /// Silences' state.
     pub(crate) silences: ListScreen,
+    /// The history's state.
+    pub(crate) history: History,
 }
 
 impl Model {
@@ -282,6 +292,7 @@ impl Model {
             target: TargetState::default(),
             rules: ListScreen::default(),
             silences: ListScreen::default(),
+            history: History::default(),
             options,
         }
     }
@@ -311,6 +322,12 @@ impl Model {
 
     fn toast(&mut self, text: impl Into<String>, role: Role) {
         self.toast = Some(Toast { text: text.into(), role, until: self.elapsed + TOAST });
+    }
+
+    /// Whether the server is known to be another than ours, which keeps no history and no
+    /// acknowledgements.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.server.status.value.as_ref().is_some_and(|status| status.version.is_empty())
     }
 
     /// Whether keys that write do.

@@ -21,11 +21,13 @@ pub enum ScreenName {
     Silences,
     /// The process and its store.
     Status,
+    /// What happened to alerts.
+    History,
 }
 
 impl ScreenName {
     /// All screens in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Overview,
         Self::Alerts,
         Self::Explore,
@@ -33,9 +35,11 @@ impl ScreenName {
         Self::Rules,
         Self::Silences,
         Self::Status,
+        Self::History,
     ];
 
-    /// The key that opens it; 4 and 8 are kept for screens to come.
+    /// The key that opens it, a letter where no number is left; 4 and 8 are kept for screens to
+    /// come.
     pub const fn number(self) -> char {
         match self {
             Self::Overview => '1',
@@ -45,6 +49,7 @@ impl ScreenName {
             Self::Rules => '6',
             Self::Silences => '7',
             Self::Status => '9',
+            Self::History => 'H',
         }
     }
 
@@ -58,6 +63,7 @@ impl ScreenName {
             Self::Rules => "Rules",
             Self::Silences => "Silences",
             Self::Status => "Status",
+            Self::History => "History",
         }
     }
 
@@ -66,9 +72,12 @@ impl ScreenName {
         match self {
             Self::Overview => "Over",
             Self::Silences => "Sil",
-            Self::Alerts | Self::Explore | Self::Targets | Self::Rules | Self::Status => {
-                self.as_str()
-            }
+            Self::Alerts
+            | Self::Explore
+            | Self::Targets
+            | Self::Rules
+            | Self::Status
+            | Self::History => self.as_str(),
         }
     }
 }

@@ -7,9 +7,9 @@ use super::error::Error;
 use crate::model::{Labels, Matcher, TimeRange, Timestamp};
 use crate::sys::tasks;
 use crate::wire::{
-    AlertRow, Call, Changes, Core, MatrixSeries, PostableSilence, QueryData, RangeQuery,
-    RelabelSteps, RulesAnswer, RulesRequest, SeriesRequest, SilenceForm, TargetState,
-    TargetsAnswer, WatchStatus,
+    AckRequest, AlertRow, Call, Changes, Core, HistoryAnswer, HistoryRequest, MatrixSeries,
+    PostableSilence, QueryData, RangeQuery, RelabelSteps, RulesAnswer, RulesRequest, SeriesRequest,
+    SilenceForm, TargetState, TargetsAnswer, WatchStatus,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +47,10 @@ pub(crate) enum Slot {
     Rules,
     /// All silences.
     Silences,
+    /// The newest rows of the history, or older ones.
+    History,
+    /// Rows of the history that are new since.
+    News,
     /// The host's series on Overview.
     Host,
     /// Firing alerts of the last day on Overview.
@@ -63,6 +67,17 @@ pub(crate) enum Slot {
     Proposals,
     /// A change of the server.
     Write,
+}
+
+/// Which rows of the history an answer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The newest of all.
+    Newest,
+    /// Those since the rows that are known.
+    News,
+    /// Those before.
+    Older,
 }
 
 /// A question, or a change.
@@ -87,6 +102,15 @@ pub(crate) enum Request {
     Rules,
     /// All silences.
     Silences,
+    /// A part of the history.
+    History {
+        /// By what the model knows whether it still wants the answer.
+        number: u64,
+        /// Which rows.
+        part: Part,
+        /// What is asked.
+        request: HistoryRequest,
+    },
     /// Several expressions over the same time; one that fails yields no series.
     Ranges(Vec<RangeQuery>),
     /// One expression over time.
@@ -113,6 +137,15 @@ pub(crate) enum Request {
     PostSilence(PostableSilence),
     /// Ends a silence.
     ExpireSilence(String),
+    /// Acknowledges alerts.
+    Acknowledge(AckRequest),
+    /// Takes acknowledgements back.
+    WithdrawAcks {
+        /// Fingerprints of the alerts.
+        fingerprints: Vec<String>,
+        /// Who does.
+        by: String,
+    },
 }
 
 /// What came back.
@@ -132,6 +165,8 @@ pub(crate) enum Answer {
     Rules(RulesAnswer),
     /// To `Silences`.
     Silences(Vec<SilenceForm>),
+    /// To `History`, with its number and part.
+    History(u64, Part, HistoryAnswer),
     /// To `Ranges`, in the same order.
     Ranges(Vec<Vec<MatrixSeries>>),
     /// To `Range`.
@@ -142,6 +177,10 @@ pub(crate) enum Answer {
     Posted(String),
     /// To `ExpireSilence`.
     Expired,
+    /// To `Acknowledge`: how many alerts.
+    Acknowledged(usize),
+    /// To `WithdrawAcks`: how many.
+    Withdrawn(usize),
 }
 
 /// An answer, or the words for why there is none.
@@ -159,6 +198,9 @@ pub(crate) fn ask(core: &dyn Core, call: &Call, request: Request) -> Outcome {
             Answer::Rules(core.rules(&RulesRequest { limits: true, ..RulesRequest::default() })?)
         }
         Request::Silences => Answer::Silences(core.silences(&[])?),
+        Request::History { number, part, request } => {
+            Answer::History(number, part, core.history(&request)?)
+        }
         Request::Ranges(queries) => {
             // A host without one of the metrics still has the others.
             let all = queries.iter().map(|query| range(core, call, query).unwrap_or_default());
@@ -176,6 +218,13 @@ pub(crate) fn ask(core: &dyn Core, call: &Call, request: Request) -> Outcome {
         Request::ExpireSilence(id) => {
             core.expire_silence(&id)?;
             Answer::Expired
+        }
+        Request::Acknowledge(request) => Answer::Acknowledged(core.acknowledge(&request)?),
+        Request::WithdrawAcks { fingerprints, by } => {
+            for print in &fingerprints {
+                core.withdraw_ack(print, &by)?;
+            }
+            Answer::Withdrawn(fingerprints.len())
         }
     })
 }

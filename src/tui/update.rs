@@ -5,7 +5,9 @@ use super::data::Alerts;
 use super::keys::{self, Action, Binding, Context, Key};
 use super::model::{About, Confirm, Link, Model, Overlay};
 use super::options::{Exit, ScreenName};
-use super::screens::{self, alerts, explore, lists, overview, palette, sheet, target};
+use super::screens::{
+    self, ack, alerts, explore, history, lists, overview, palette, sheet, target, why,
+};
 use super::source::{Answer, Outcome, Request, Slot};
 use crate::wire::ErrorKind;
 use std::time::Duration;
@@ -118,6 +120,7 @@ fn ask_screen(model: &mut Model) -> Vec<Effect> {
         ScreenName::Rules => ask_calmly(model, Slot::Rules, Request::Rules),
         ScreenName::Silences => ask_calmly(model, Slot::Silences, Request::Silences),
         ScreenName::Status => Vec::new(),
+        ScreenName::History => history::refresh(model),
     }
 }
 
@@ -181,6 +184,9 @@ fn take(model: &mut Model, slot: Slot, answer: Answer) -> Vec<Effect> {
         Answer::Steps(steps) => target::take(model, Ok(steps)),
         Answer::Rules(rules) => model.server.rules.take(Ok(rules)),
         Answer::Silences(silences) => model.server.silences.take(Ok(silences)),
+        Answer::History(number, part, answer) => {
+            return history::take(model, number, part, answer);
+        }
         Answer::Ranges(series) if slot == Slot::Host => model.overview.host = series,
         Answer::Ranges(series) => model.overview.strip = series.into_iter().next(),
         Answer::Range(series) if slot == Slot::Preview => model.alerts.take_preview(Ok(series)),
@@ -200,6 +206,16 @@ fn take(model: &mut Model, slot: Slot, answer: Answer) -> Vec<Effect> {
             model.say("the silence has ended");
             return after_write(model);
         }
+        Answer::Acknowledged(count) => {
+            let what = if count == 1 { "alert is" } else { "alerts are" };
+            model.say(format!("{count} {what} acknowledged: no repeats; u takes it back"));
+            return after_write(model);
+        }
+        Answer::Withdrawn(count) => {
+            let what = if count == 1 { "acknowledgement is" } else { "acknowledgements are" };
+            model.say(format!("{count} {what} taken back: repeats go out again"));
+            return after_write(model);
+        }
     }
     Vec::new()
 }
@@ -207,6 +223,9 @@ fn take(model: &mut Model, slot: Slot, answer: Answer) -> Vec<Effect> {
 fn after_write(model: &mut Model) -> Vec<Effect> {
     let mut effects = ask(model, Slot::Silences, Request::Silences);
     effects.extend(ask(model, Slot::Alerts, Request::Alerts));
+    if model.screen == ScreenName::History {
+        effects.extend(history::refresh(model));
+    }
     effects
 }
 
@@ -258,6 +277,7 @@ fn fail(model: &mut Model, slot: Slot, error: &crate::wire::Error) -> Vec<Effect
         Slot::Steps => target::take(model, Err(text)),
         Slot::Rules => model.server.rules.take(Err(text)),
         Slot::Silences => model.server.silences.take(Err(text)),
+        Slot::History | Slot::News => history::fail(model, text),
         Slot::Preview => model.alerts.take_preview(Err(text)),
         Slot::Explore => model.explore.take(Err(text)),
         // Without these the screen is poorer, not wrong.
@@ -316,6 +336,8 @@ fn act(model: &mut Model, binding: &Binding) -> Vec<Effect> {
         Some(Overlay::Help(_)) => help_action(model, binding.action),
         Some(Overlay::Palette(_)) => palette::act(model, binding.action),
         Some(Overlay::Sheet(_)) => sheet::act(model, binding.action),
+        Some(Overlay::Ack(_)) => ack::act(model, binding.action),
+        Some(Overlay::Why(_)) => why::act(model, binding.action),
         Some(Overlay::Confirm(_)) => answer_question(model, binding.action),
         None => {
             global(model, binding.action).unwrap_or_else(|| screen_action(model, binding.action))
@@ -350,13 +372,18 @@ fn answer_question(model: &mut Model, action: Action) -> Vec<Effect> {
         (About::Save(silence), Action::Yes) => {
             ask(model, Slot::Write, Request::PostSilence(silence))
         }
-        (About::StopServer | About::Expire(_) | About::Save(_), _) => Vec::new(),
+        (About::Unack(fingerprints), Action::Yes) => {
+            let by = model.options.login.clone();
+            ask(model, Slot::Write, Request::WithdrawAcks { fingerprints, by })
+        }
+        (About::StopServer | About::Expire(_) | About::Save(_) | About::Unack(_), _) => Vec::new(),
     }
 }
 
 /// What means the same on every screen; `None` when the screen decides.
 fn global(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
     Some(match action {
+        Action::Screen(ScreenName::History) => history::show(model, None),
         Action::Screen(name) => go(model, name),
         Action::PreviousScreen => {
             let previous = model.previous;
@@ -371,6 +398,7 @@ fn global(model: &mut Model, action: Action) -> Option<Vec<Effect>> {
             Vec::new()
         }
         Action::Quit if screens::leave(model) => Vec::new(),
+        Action::Quit if history::is_of_one(model) => go_back(model),
         Action::Quit => quit(model),
         Action::Suspend => vec![Effect::Suspend],
         Action::Repaint => vec![Effect::Repaint],
@@ -417,6 +445,12 @@ pub(crate) fn go(model: &mut Model, name: ScreenName) -> Vec<Effect> {
     effects
 }
 
+/// Goes to the screen before as it was left.
+pub(crate) fn go_back(model: &mut Model) -> Vec<Effect> {
+    std::mem::swap(&mut model.screen, &mut model.previous);
+    ask_screen(model)
+}
+
 fn screen_action(model: &mut Model, action: Action) -> Vec<Effect> {
     match model.screen {
         ScreenName::Overview => overview::act(model, action),
@@ -425,5 +459,6 @@ fn screen_action(model: &mut Model, action: Action) -> Vec<Effect> {
         ScreenName::Targets if model.target.open.is_some() => target::act(model, action),
         ScreenName::Targets | ScreenName::Rules | ScreenName::Silences => lists::act(model, action),
         ScreenName::Status => Vec::new(),
+        ScreenName::History => history::act(model, action),
     }
 }

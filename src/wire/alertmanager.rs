@@ -57,6 +57,12 @@ pub struct SilenceStatus {
     pub state: String,
 }
 
+/// The annotation of a silence that lasts as long as what it silences, and its value: only
+/// watchbell knows it, others keep it without looking at it.
+pub const UNTIL_RESOLVED: (&str, &str) = ("watchbell_until", "resolved");
+/// The annotation that names the time interval within which a silence acts: as before.
+pub const RECURS: &str = "watchbell_recurs";
+
 /// A silence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -25,8 +25,8 @@ pub use alerting::{
 };
 pub use alertmanager::{
     AlertFilter, AlertGroup, AlertmanagerStatus, ClusterStatus, ConfigText, GettableAlert,
-    GettableAlertStatus, MatcherForm, PostableAlert, PostableSilence, ReceiverForm, ReceiverName,
-    SilenceForm, SilenceStatus, VersionInfo,
+    GettableAlertStatus, MatcherForm, PostableAlert, PostableSilence, RECURS, ReceiverForm,
+    ReceiverName, SilenceForm, SilenceStatus, UNTIL_RESOLVED, VersionInfo,
 };
 pub use backfill::{
     BackfillAnswer, BackfillFailureForm, BackfillRequest, BackfillStep, RuleFileText,
@@ -57,6 +57,7 @@ pub use query::{
     VectorSample,
 };
 pub use watch::{
-    ActiveQuery, AlertRow, AlertState, Changes, DeliveryStatus, ExpectedStatus, HeartbeatStatus,
-    ReceiverStatus, RuleLimit, StorageStatus, TopQueries, TopQuery, WatchStatus,
+    AckStatus, ActiveQuery, AlertRow, AlertState, Changes, DeliveryStatus, ExpectedStatus,
+    HeartbeatStatus, ReceiverStatus, RuleLimit, SendingStatus, StorageStatus, TopQueries, TopQuery,
+    WatchStatus,
 };

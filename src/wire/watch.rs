@@ -63,6 +63,44 @@ pub struct DeliveryStatus {
     pub attempts: u32,
 }
 
+/// A notification that is on its way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SendingStatus {
+    /// Who is told.
+    pub receiver: String,
+    /// By what: `webhook`, `email`.
+    pub integration: String,
+    /// Since when.
+    #[serde(with = "forms::time")]
+    pub since: Timestamp,
+    /// Attempts that failed by now.
+    pub attempts: u32,
+    /// Why the last of them failed, without secrets; `None` as long as none has.
+    pub error: Option<String>,
+    /// The status code of its answer, where answers have one.
+    pub code: Option<u16>,
+    /// The beginning of its answer, without secrets.
+    pub answer: String,
+    /// When it is tried again; in the past, or `None`, while it is being tried.
+    #[serde(default, with = "forms::time_opt")]
+    pub next_attempt: Option<Timestamp>,
+    /// When it is given up until its group is looked at again.
+    #[serde(with = "forms::time")]
+    pub until: Timestamp,
+}
+
+/// Who works on an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AckStatus {
+    /// Who said so.
+    pub by: String,
+    /// What was said about it.
+    pub comment: String,
+    /// When.
+    #[serde(with = "forms::time")]
+    pub at: Timestamp,
+}
+
 /// An alert with all that the screens show of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlertRow {
@@ -113,6 +151,12 @@ pub struct AlertRow {
     pub muted_by: Vec<String>,
     /// The last notification to each receiver that had this alert in it.
     pub deliveries: Vec<DeliveryStatus>,
+    /// Notifications with this alert that are on their way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sending: Vec<SendingStatus>,
+    /// Who works on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack: Option<AckStatus>,
     /// When its group is looked at next.
     #[serde(with = "forms::time_opt")]
     pub next_flush: Option<Timestamp>,
@@ -143,6 +187,8 @@ impl AlertRow {
             inhibited_by: Vec::new(),
             muted_by: Vec::new(),
             deliveries: Vec::new(),
+            sending: Vec::new(),
+            ack: None,
             next_flush: None,
         }
     }

@@ -16,6 +16,7 @@ mod plan;
 #[expect(dead_code, reason = "only the service's tests run agents and Prometheus")]
 mod programs;
 mod scale;
+mod sending;
 mod simulation;
 mod sinks;
 mod web_hook;

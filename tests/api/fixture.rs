@@ -820,6 +820,8 @@ impl Core for Fixture {
             inhibited_by: Vec::new(),
             muted_by: Vec::new(),
             deliveries: Vec::new(),
+            sending: Vec::new(),
+            ack: None,
             next_flush: None,
         }])
     }

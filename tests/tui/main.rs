@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use watchbell::sys::sim::VirtualClock;
 use watchbell::tui::{CharsetChoice, Exit, Key, Options, ScreenName, Session, once};
-use world::{NOW, World, disk_full, options};
+use watchbell::wire::{Error, SendingStatus};
+use world::{NOW, World, ago, disk_full, happened, options};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (60, 15)];
 
@@ -71,13 +72,28 @@ fn overlays_and_states() {
         ("explore_nothing", "3 i ctrl-u n o t h i n g enter"),
         ("expire_question", "7 x"),
         ("target", "5 enter"),
+        ("ack_sheet", "a o n space i t"),
+        ("unack_question", "G k u"),
+        ("why", "w"),
+        ("history_alert", "H"),
+        ("history_entry", "1 H enter"),
+        ("history_sent", "1 H D"),
+        ("history_filter", "1 H / a l e r t n a m e = ~ D i s k . *"),
+        ("history_none", "1 H / n o p e enter"),
     ] {
         let (mut session, _) = open(&World::busy(), 80, 24);
         session.keys("2");
         session.keys(keys);
         insta::assert_snapshot!(format!("state_{name}"), session.text());
     }
-    for (name, keys) in [("detail", "2 enter"), ("target", "5 enter")] {
+    for (name, keys) in [
+        ("detail", "2 enter"),
+        ("target", "5 enter"),
+        ("ack_sheet", "2 a"),
+        ("why", "2 w"),
+        ("history_alert", "2 H"),
+        ("history_entry", "1 H enter"),
+    ] {
         let (mut session, _) = open(&World::busy(), 120, 40);
         session.keys(keys);
         insta::assert_snapshot!(format!("state_{name}_120x40"), session.text());
@@ -434,7 +450,7 @@ fn escapes_in_labels_never_reach_the_screen() {
 #[test]
 fn each_state_reads_the_same_without_color() {
     let (mut session, _) = open(&World::busy(), 80, 24);
-    for keys in ["1", "2", "3", "5", "6", "7", "9"] {
+    for keys in ["1", "2", "3", "5", "6", "7", "9", "H", "2 w", "esc H"] {
         session.keys(keys);
         for cell in &session.picture().content {
             assert_eq!(cell.fg, ratatui::style::Color::Reset, "{keys}");
@@ -456,7 +472,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let keys = "jkghlGs/z:?q123567 9-enpyxAi0+tRSBe]rp[=\"{(".chars().map(Key::Char);
+    let keys = "jkghlGs/z:?q123567 9-enpyxAi0+tRSBe]rp[=\"{(auwHDauwHD".chars().map(Key::Char);
     let named = ["enter", "esc", "tab", "shift-tab", "up", "down", "left", "right", "pgdn", "pgup"];
     let named = named.into_iter().filter_map(Key::parse);
     let more = [Key::Backspace, Key::Delete, Key::Home, Key::End, Key::Ctrl('u'), Key::Ctrl('w')];
@@ -523,4 +539,234 @@ fn an_expression_that_cannot_be_read_is_marked_and_never_sent() {
     assert!(text.contains("frontend-0:6060"), "the last picture stays:\n{text}");
     session.keys(") enter");
     assert!(!session.text().contains("parse error at"), "{}", session.text());
+}
+
+#[test]
+fn an_acknowledgement_says_who_and_what_and_the_alert_shows_it() {
+    let world = World::busy();
+    let (mut session, _) = open(&world, 80, 24);
+    let text = session.text();
+    assert!(text.contains("a WARN   frontend-2"), "marked by a sign: {text}");
+    assert!(text.contains("ack op1 1h") && text.contains("ack 1"), "{text}");
+    session.keys("a o n space i t");
+    assert!(session.text().contains("Acknowledge  DiskFull gitserver-0"), "{}", session.text());
+    session.keys("esc a d i s k enter");
+    let acked = world.acked.lock().expect("not poisoned");
+    let [request] = acked.as_slice() else { panic!("{acked:?}") };
+    assert_eq!((request.by.as_str(), request.comment.as_str()), ("op1", "disk"));
+    assert_eq!(request.fingerprints, [disk_full("gitserver-0", 41, "0.938").fingerprint]);
+    assert!(session.text().contains("1 alert is acknowledged"), "{}", session.text());
+}
+
+#[test]
+fn the_heading_of_a_group_acknowledges_those_of_it_that_nobody_works_on() {
+    let world = World::busy();
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("k a enter");
+    assert_eq!(world.acked.lock().expect("not poisoned")[0].fingerprints.len(), 2);
+    // Three of them are slow, and on one of them somebody works already.
+    session.keys("j j j j a");
+    let text = session.text();
+    assert!(text.contains("Acknowledge  2 alerts SearchLatencyHigh"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_acknowledged_says_why() {
+    let world = World::busy();
+    let (mut session, _) = open(&world, 80, 24);
+    for (keys, told) in [
+        ("G a", "this alert is pending: only one that fires"),
+        ("k a", "op1 works on it already; u takes that back"),
+        ("g j u", "it is not acknowledged; a does that"),
+    ] {
+        session.keys(keys);
+        assert!(session.text().contains(told), "{keys}: {}", session.text());
+    }
+    assert!(world.acked.lock().expect("not poisoned").is_empty());
+    let mut session = with(|options| options.read_only = true);
+    for keys in ["2 a", "G k u"] {
+        session.keys(keys);
+        let text = session.text();
+        assert!(text.contains("read-only: started with --read-only"), "{keys}: {text}");
+    }
+}
+
+#[test]
+fn an_acknowledgement_is_taken_back_only_after_a_yes() {
+    let world = World::busy();
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("G k u n u esc");
+    assert!(world.withdrawn.lock().expect("not poisoned").is_empty());
+    session.keys("u y");
+    let withdrawn = world.withdrawn.lock().expect("not poisoned");
+    assert_eq!(withdrawn.len(), 1);
+    assert_eq!(withdrawn[0].1, "op1");
+    let text = session.text();
+    assert!(text.contains("taken back: repeats go out again"), "{text}");
+}
+
+#[test]
+fn a_silence_until_resolved_is_offered() {
+    let world = World::busy();
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("s 7");
+    let text = session.text();
+    assert!(text.contains("[until resolved]") && text.contains("in 24h at the latest"), "{text}");
+    session.keys("enter");
+    let posted = world.posted.lock().expect("not poisoned");
+    assert_eq!(posted[0].annotations.get("watchbell_until"), Some("resolved"));
+}
+
+#[test]
+fn a_delivery_that_is_tried_again_is_told_on_the_list_and_explained() {
+    let world = World::busy();
+    world.alerts.lock().expect("not poisoned")[2].sending = vec![SendingStatus {
+        receiver: "slack-oncall".to_owned(),
+        integration: "slack".to_owned(),
+        since: ago(2),
+        attempts: 4,
+        error: Some("unexpected status code 503".to_owned()),
+        code: Some(503),
+        answer: "try\u{1b}[31m later".to_owned(),
+        next_attempt: Some(NOW.plus_millis(12_000)),
+        until: ago(-3),
+    }];
+    for (width, height) in [(80, 24), (120, 40)] {
+        let (mut session, _) = open(&world, width, height);
+        let text = session.text();
+        assert!(text.contains("RETRY 4x slack-onc"), "{text}");
+        session.keys("j j w");
+        let text = session.text().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("Why ZoektDown zoekt-0:6070"), "{text}");
+        assert!(text.contains("RETRYING since 03:10:00: 4 attempts failed"), "{text}");
+        assert!(text.contains("last answer: 503 try\\x1b[31m later"), "{text}");
+        session.keys("esc enter");
+        assert!(session.text().contains("RETRY 4x, next 03:12:12"), "{}", session.text());
+    }
+}
+
+#[test]
+fn the_history_of_an_alert_begins_with_what_is_new_and_leads_back_to_it() {
+    let world = World::busy();
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("enter H");
+    let text = session.text();
+    assert!(text.contains(" History of DiskFull gitserver-0   7d"), "{text}");
+    let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("no {word}: {text}"));
+    assert!(at("notified") < at("firing") && at("firing") < at("pending"), "{text}");
+    assert!(!text.contains("ZoektDown"), "{text}");
+    session.keys("esc");
+    assert!(session.text().contains("Alerts > DiskFull > gitserver-0"), "{}", session.text());
+    session.keys("H q");
+    assert_eq!(session.exit(), None);
+    session.keys("H H");
+    assert!(session.text().contains("History of all alerts"), "{}", session.text());
+    let prints: Vec<_> = {
+        let asked = world.asked.lock().expect("not poisoned");
+        asked.iter().map(|request| request.fingerprint.is_some()).collect()
+    };
+    assert_eq!(prints, [true, true, true, false]);
+}
+
+#[test]
+fn the_history_is_filtered_by_matchers_kind_and_time() {
+    let world = World::busy();
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("1 H");
+    let last = || world.asked.lock().expect("not poisoned").last().expect("asked").clone();
+    let hours = |from| NOW.millis_since(from) / 3_600_000;
+    assert_eq!((last().start.map(hours), last().end, last().limit), (Some(168), None, 100));
+    session.keys("+ h");
+    assert_eq!((last().start.map(hours), last().end.map(hours)), (Some(30), Some(6)));
+    session.keys("0 - - -");
+    assert_eq!((last().start, last().end), (None, None));
+    session.keys("/ D i s k F u l l space k i n d : a c k enter");
+    let request = last();
+    assert_eq!(request.matchers[0].to_string(), "alertname=\"DiskFull\"");
+    assert_eq!(request.kind.as_deref(), Some("ack"));
+    let count = world.asked.lock().expect("not poisoned").len();
+    session.keys("/ space w e b enter");
+    assert!(session.text().contains("\"web\" is no matcher"), "{}", session.text());
+    assert_eq!(world.asked.lock().expect("not poisoned").len(), count, "nothing is asked");
+    session.keys("esc");
+    assert!(last().matchers.is_empty() && last().kind.is_none());
+}
+
+#[test]
+fn the_history_is_read_by_pages_up_to_a_bound() {
+    let world = World::busy();
+    let row = |minutes| happened(minutes, "firing", Some(&disk_full("many", 1, "1")), "".into());
+    *world.history.lock().expect("not poisoned") = (0..2_000).map(row).collect();
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("1 H");
+    assert!(session.text().contains("100, older: G"), "{}", session.text());
+    session.keys("G");
+    assert!(session.text().contains("200, older: G"), "{}", session.text());
+    for _ in 0..20 {
+        session.keys("G");
+    }
+    let text = session.text();
+    assert!(text.contains("no more than 1000 entries are listed"), "{text}");
+    assert_eq!(world.asked.lock().expect("not poisoned").len(), 10);
+}
+
+#[test]
+fn new_entries_come_to_the_top_and_the_selected_one_stays() {
+    let world = World::busy();
+    let (mut session, clock) = open(&world, 120, 40);
+    session.keys("1 H j j");
+    let selected = |session: &Session| {
+        let text = session.text();
+        text.lines().find(|line| line.starts_with('>')).map(str::to_owned).unwrap_or_default()
+    };
+    let before = selected(&session);
+    assert!(before.contains("silence"), "{}", session.text());
+    let new = happened(0, "firing", Some(&disk_full("gitserver-7", 1, "0.99")), "".into());
+    world.history.lock().expect("not poisoned").insert(0, new);
+    *world.revision.lock().expect("not poisoned") = 2;
+    clock.advance(Duration::from_secs(2));
+    session.notice();
+    let text = session.text();
+    assert!(text.contains("gitserver-7"), "{text}");
+    assert_eq!(selected(&session), before);
+    let asked = world.asked.lock().expect("not poisoned").last().expect("asked").clone();
+    assert!(asked.start.is_some_and(|start| start >= ago(2)), "only what is new: {asked:?}");
+}
+
+#[test]
+fn a_history_that_cannot_be_read_says_what_to_do() {
+    let world = World::busy();
+    *world.history_error.lock().expect("not poisoned") = Some(Error::internal("disk I/O error"));
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("1 H");
+    assert!(session.text().contains("disk I/O error. R asks again."), "{}", session.text());
+    *world.history_error.lock().expect("not poisoned") = None;
+    session.keys("R");
+    assert!(session.text().contains("11 in all"), "{}", session.text());
+    let (mut session, _) = open(&World::quiet(), 80, 24);
+    session.keys("1 H");
+    let text = session.text();
+    assert!(text.contains("Nothing happened in the last 7d. - looks further back."), "{text}");
+}
+
+#[test]
+fn elsewhere_an_acknowledgement_is_a_short_silence_and_there_is_no_history() {
+    let world = World::busy();
+    *world.foreign.lock().expect("not poisoned") = true;
+    let refused = Error::not_offered("history of alerts");
+    *world.history_error.lock().expect("not poisoned") = Some(refused);
+    let (mut session, _) = open(&world, 80, 24);
+    session.keys("a o k");
+    assert!(session.text().contains("it gets a silence of 30m"), "{}", session.text());
+    session.keys("enter k a");
+    assert!(session.text().contains("take the alerts one by one"), "{}", session.text());
+    assert!(world.acked.lock().expect("not poisoned").is_empty());
+    let posted = world.posted.lock().expect("not poisoned").pop().expect("a silence is made");
+    assert_eq!(posted.ends_at.millis_since(posted.starts_at), 30 * 60_000);
+    assert_eq!((posted.comment.as_str(), posted.matchers.len()), ("ACK! op1 ok", 7));
+    session.keys("s 7");
+    assert!(!session.text().contains("until resolved"), "{}", session.text());
+    session.keys("esc H");
+    let text = session.text();
+    assert!(text.contains("n/a: only a watchbell server keeps a history."), "{text}");
 }

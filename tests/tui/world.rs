@@ -1,6 +1,7 @@
 //! A world that stands still: one server with firing, pending and silenced alerts, targets, rules
 //! and silences, at 2026-08-20 03:12 UTC.
 
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -31,17 +32,29 @@ pub(crate) struct World {
     pub(crate) alerts: Mutex<Vec<AlertRow>>,
     pub(crate) posted: Mutex<Vec<PostableSilence>>,
     pub(crate) expired: Mutex<Vec<String>>,
+    pub(crate) acked: Mutex<Vec<AckRequest>>,
+    /// Alerts whose acknowledgement was taken back, and by whom.
+    pub(crate) withdrawn: Mutex<Vec<(String, String)>>,
+    /// The history, newest first.
+    pub(crate) history: Mutex<Vec<HistoryRow>>,
+    /// What of the history was asked for.
+    pub(crate) asked: Mutex<Vec<HistoryRequest>>,
+    /// What the history answers instead of rows.
+    pub(crate) history_error: Mutex<Option<Error>>,
     pub(crate) down: Mutex<bool>,
     pub(crate) job_problems: Mutex<BTreeMap<String, Vec<String>>>,
     /// Why zoekt-0 does not answer, where it is not the usual reason.
     pub(crate) last_error: Mutex<Option<String>>,
     pub(crate) revision: Mutex<u64>,
+    /// Whether it is somebody else's server.
+    pub(crate) foreign: Mutex<bool>,
 }
 
 impl World {
     pub(crate) fn busy() -> Arc<Self> {
         let world = Self::default();
         *world.alerts.lock().expect("not poisoned") = alerts();
+        *world.history.lock().expect("not poisoned") = history();
         Arc::new(world)
     }
 
@@ -90,6 +103,8 @@ fn alert(state: AlertState, minutes: i64, value: &str, pairs: &[(&str, &str)]) -
         inhibited_by: Vec::new(),
         muted_by: Vec::new(),
         deliveries: Vec::new(),
+        sending: Vec::new(),
+        ack: None,
         next_flush: None,
         labels,
     }
@@ -163,6 +178,10 @@ fn alerts() -> Vec<AlertRow> {
             &[("alertname", "SearchLatencyHigh"), ("instance", host), ("severity", "warning")],
         );
         row.deliveries = vec![sent("team-web", 14, None)];
+        if host == "frontend-2" {
+            let (by, comment) = ("op1".to_owned(), "shard is being moved".to_owned());
+            row.ack = Some(AckStatus { by, comment, at: ago(60) });
+        }
         all.push(row);
     }
     all.push(alert(
@@ -180,6 +199,88 @@ fn alerts() -> Vec<AlertRow> {
     silenced.silenced_by = vec!["7f3c21aa".to_owned()];
     all.push(silenced);
     all
+}
+
+/// An entry of the history; the number is that of minutes before now.
+pub(crate) fn happened(
+    minutes: i64,
+    kind: &str,
+    alert: Option<&AlertRow>,
+    body: serde_json::Value,
+) -> HistoryRow {
+    HistoryRow {
+        id: 100_000 - minutes,
+        at: ago(minutes),
+        kind: kind.to_owned(),
+        fingerprint: alert.map(|row| row.fingerprint.clone()).unwrap_or_default(),
+        labels: alert.map_or_else(Labels::empty, |row| row.labels.clone()),
+        body,
+    }
+}
+
+fn history() -> Vec<HistoryRow> {
+    let all = alerts();
+    let (disk, zoekt, slow) = (&all[0], &all[2], &all[5]);
+    let rule = |value: &str| {
+        let (file, group) = ("rules/disk.yml", "node");
+        json!({ "rule_file": file, "rule_group": group, "rule": "DiskFull", "value": value })
+    };
+    let told = |receiver: &str, status: &str, row: &AlertRow, more: serde_json::Value| {
+        let mut body = json!({
+            "key": "0011223344556677-9", "group": "{}:{alertname=\"DiskFull\"}",
+            "receiver": receiver, "integration": "webhook", "index": 0,
+            "reason": "first notification", "status": status, "attempts": 1, "took_ms": 212,
+            "code": 200, "answer": "ok", "error": null, "firing": [row.fingerprint],
+            "resolved": [],
+        });
+        let fields = body.as_object_mut().expect("an object");
+        fields.extend(more.as_object().expect("an object").clone());
+        body
+    };
+    let gone = json!({
+        "attempts": 3, "took_ms": 4100, "code": 404, "answer": "{\"error\":\"no such channel\"}",
+        "error": "unexpected status code 404: no such channel",
+    });
+    vec![
+        {
+            let mut row =
+                happened(3, "notified", None, told("slack-oncall", "failed", zoekt, gone));
+            row.labels = zoekt.labels.clone();
+            row
+        },
+        happened(6, "firing", Some(zoekt), rule("0")),
+        happened(
+            32,
+            "silence",
+            None,
+            json!({
+                "id": "7f3c21aa", "what": "created", "by": "op1", "comment": "disk swap, INC-231",
+                "matchers": "{instance=\"gitserver-0\",alertname=~\"Disk.*\"}",
+                "ends_at_ms": ago(-70).as_millis(),
+            }),
+        ),
+        {
+            let mut row = happened(38, "notified", None, told("oncall", "ok", disk, json!({})));
+            row.labels = labels(&[("alertname", "DiskFull"), ("severity", "critical")]);
+            row
+        },
+        happened(41, "firing", Some(disk), rule("0.91")),
+        happened(46, "pending", Some(disk), rule("0.901")),
+        happened(60, "ack", Some(slow), json!({ "by": "op1", "comment": "shard is being moved" })),
+        happened(300, "suppressed", Some(&all[7]), json!({ "by": "silence", "id": "7f3c21aa" })),
+        happened(3_000, "resolved", Some(disk), rule("0.88")),
+        happened(3_060, "ack_ended", Some(disk), json!({ "why": "withdrawn", "by": "op2" })),
+        happened(
+            3_100,
+            "rule_failed",
+            None,
+            json!({
+                "rule_file": "rules/search.yml", "rule_group": "search",
+                "rule": "SearchLatencyHigh",
+                "error": "found duplicate series for the match group",
+            }),
+        ),
+    ]
 }
 
 fn target(job: &str, instance: &str, error: &str) -> TargetForm {
@@ -626,6 +727,41 @@ impl Core for World {
         self.up(())
     }
 
+    fn history(&self, request: &HistoryRequest) -> Result<HistoryAnswer, Error> {
+        self.asked.lock().expect("not poisoned").push(request.clone());
+        if let Some(error) = self.history_error.lock().expect("not poisoned").clone() {
+            return Err(error);
+        }
+        let meant = |row: &&HistoryRow| {
+            request.matchers.iter().all(|one| one.matches(&row.labels))
+                && request.kind.as_ref().is_none_or(|kind| *kind == row.kind)
+                && request.start.is_none_or(|start| row.at >= start)
+                && request.end.is_none_or(|end| row.at <= end)
+                && request.fingerprint.as_ref().is_none_or(|print| {
+                    row.fingerprint == *print || row.body.to_string().contains(print)
+                })
+        };
+        let after: i64 =
+            request.cursor.as_ref().map_or(i64::MAX, |text| text.parse().expect("ours"));
+        let history = self.history.lock().expect("not poisoned");
+        let rows: Vec<_> = history.iter().filter(|row| row.id < after).filter(meant).collect();
+        let more = rows.len() > request.limit;
+        let rows: Vec<_> = rows.into_iter().take(request.limit).cloned().collect();
+        let cursor = rows.last().filter(|_| more).map(|row| row.id.to_string());
+        self.up(HistoryAnswer { rows, cursor })
+    }
+
+    fn acknowledge(&self, request: &AckRequest) -> Result<usize, Error> {
+        self.acked.lock().expect("not poisoned").push(request.clone());
+        self.up(request.fingerprints.len())
+    }
+
+    fn withdraw_ack(&self, fingerprint: &str, by: &str) -> Result<(), Error> {
+        let one = (fingerprint.to_owned(), by.to_owned());
+        self.withdrawn.lock().expect("not poisoned").push(one);
+        self.up(())
+    }
+
     fn active_queries(&self) -> Result<Vec<ActiveQuery>, Error> {
         self.up(Vec::new())
     }
@@ -656,7 +792,8 @@ impl Core for World {
         resolved.resolved_at = Some(ago(360));
         self.up(WatchStatus {
             server: "srcgraph-1".to_owned(),
-            version: "0.1.0".to_owned(),
+            version: if *self.foreign.lock().expect("not poisoned") { "" } else { "0.1.0" }
+                .to_owned(),
             now: NOW,
             started: ago(15_840),
             pid: 812,

@@ -141,3 +141,14 @@ pub(in crate::service) fn alert_draft(form: PostableAlert) -> AlertDraft {
         generator_url: form.generator_url,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{alerts, wire};
+
+    #[test]
+    fn the_annotations_of_silences_have_one_name_on_both_sides() {
+        assert_eq!(wire::UNTIL_RESOLVED.0, alerts::UNTIL);
+        assert_eq!(wire::RECURS, alerts::RECURS);
+    }
+}

@@ -17,7 +17,7 @@ pub(super) use ast::ast;
 pub(super) use dead_man::{expected_status, heartbeat_status, silent_heartbeats};
 pub(super) use push::push_group;
 pub use routing::route_test;
-pub(super) use rows::alert_rows;
+pub(super) use rows::{add_sending, alert_rows};
 pub(super) use rules::{alerts_answer, rules_answer};
 pub(super) use storage::tsdb_status;
 pub use storage::{storage_look, storage_report};

@@ -2,11 +2,11 @@
 //! identity.
 
 use super::rule_limit;
-use crate::alerts::{AlertView, DeliveryReport};
+use crate::alerts::{Ack, AlertView, DeliveryReport};
 use crate::model::relabel::{self, Outcome, Rule};
 use crate::model::{AlertStatus, Fingerprint, Labels, Timestamp, value_text};
 use crate::rules::{ActiveAlert, AlertPhase, GroupView, RuleKindView, RuleView};
-use crate::wire::{AlertRow, AlertState, DeliveryStatus};
+use crate::wire::{AckStatus, AlertRow, AlertState, DeliveryStatus, SendingStatus};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(in crate::service) fn alert_rows(
                 let print = sent_labels(&alert.labels, external_labels, relabelling).fingerprint();
                 let mut row = match engine.remove(&print) {
                     Some(view) => engine_row(&view),
-                    None => rule_row(alert),
+                    None => rule_row(alert, print),
                 };
                 add_rule(&mut row, alert, rule, group);
                 row.limit.clone_from(&limit);
@@ -45,6 +45,20 @@ pub(in crate::service) fn alert_rows(
     });
     rows.extend(others.map(engine_row));
     rows
+}
+
+/// Adds what is on its way about each alert.
+pub(in crate::service) fn add_sending(
+    rows: &mut [AlertRow],
+    mut sending: BTreeMap<Fingerprint, Vec<SendingStatus>>,
+) {
+    if sending.is_empty() {
+        return;
+    }
+    for row in rows {
+        let found = row.fingerprint.parse().ok().and_then(|print| sending.remove(&print));
+        row.sending = found.unwrap_or_default();
+    }
 }
 
 /// The labels under which the engine knows a rule's alert.
@@ -61,8 +75,13 @@ fn sent_labels(labels: &Labels, external: &Labels, relabelling: &[Rule]) -> Labe
     }
 }
 
-fn rule_row(alert: &ActiveAlert) -> AlertRow {
-    AlertRow { state: AlertState::Pending, ..AlertRow::bare(&alert.labels) }
+/// An alert that was not sent yet, under the identity that it will be sent and told with.
+fn rule_row(alert: &ActiveAlert, sent: Fingerprint) -> AlertRow {
+    AlertRow {
+        fingerprint: sent.to_string(),
+        state: AlertState::Pending,
+        ..AlertRow::bare(&alert.labels)
+    }
 }
 
 fn engine_row(view: &AlertView) -> AlertRow {
@@ -90,9 +109,14 @@ fn engine_row(view: &AlertView) -> AlertRow {
         inhibited_by: quiet.inhibited_by.iter().map(ToString::to_string).collect(),
         muted_by: quiet.muted_by.clone(),
         deliveries: view.deliveries.iter().map(delivery).collect(),
+        ack: view.ack.as_ref().map(ack),
         next_flush: view.groups.iter().map(|group| group.next_flush).min(),
         ..AlertRow::bare(&alert.labels)
     }
+}
+
+fn ack(ack: &Ack) -> AckStatus {
+    AckStatus { by: ack.by.clone(), comment: ack.comment.clone(), at: ack.at }
 }
 
 fn delivery(report: &DeliveryReport) -> DeliveryStatus {

@@ -1,8 +1,8 @@
 //! The alert list: what fires, worst first, with a chart of the selected alert below.
 
-use super::{detail, explore, sheet};
+use super::{ack, detail, explore, history, sheet, why};
 use crate::model::{Labels, Timestamp};
-use crate::tui::data::{AlertView, Alerts, Loadable, Severity, mark};
+use crate::tui::data::{AlertView, Alerts, Loadable, Severity};
 use crate::tui::filter::Filter;
 use crate::tui::fmt;
 use crate::tui::keys::Action;
@@ -187,6 +187,25 @@ pub(crate) fn current(model: &Model) -> Option<&AlertView> {
     })
 }
 
+/// The alerts that a key which acts on several acts on: the selected one, or those of the selected
+/// group that are listed.
+pub(super) fn selected(model: &Model) -> Vec<&AlertView> {
+    let alone = || current(model).into_iter().collect();
+    let Some(alerts) = &model.server.alerts.value else { return Vec::new() };
+    let screen = &model.alerts;
+    let Some(wanted) = &screen.selected else { return Vec::new() };
+    if screen.detail.is_some() || alerts.get(wanted).is_some() {
+        return alone();
+    }
+    let filter = Filter::parse(&screen.filter.text());
+    let of_group = alerts.rows.iter().filter(|view| {
+        group_key(screen.grouping, view) == *wanted
+            && (screen.show_hidden || view.is_active())
+            && filter.matches(view, model.look.now)
+    });
+    of_group.collect()
+}
+
 fn group_key(grouping: Grouping, view: &AlertView) -> String {
     match grouping {
         Grouping::Name => view.name.clone(),
@@ -293,6 +312,11 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                 sheet::open_for(model, &fingerprint, group);
             }
         }
+        Action::Acknowledge => ack::open(model, &ack::meant(model)),
+        Action::WithdrawAck => ack::ask_back(model, &ack::meant(model)),
+        Action::Why => return why::open(model),
+        Action::History => return history::show_current(model, false),
+        Action::Deliveries => return history::show_current(model, true),
         Action::Explore => return explore_current(model),
         Action::Copy => return copy(model, current(model).map(AlertView::selector)),
         Action::Runbook => return runbook(model),
@@ -480,17 +504,16 @@ fn fields(model: &Model, alerts: &Alerts, row: &Row) -> Vec<Field> {
                     format!("{indent}{} {}", view.name, view.place)
                 }
             };
-            let notified = view.notified(now);
-            let failed = notified.starts_with("FAILED");
+            let loud = view.is_untold();
             vec![
-                (mark(view.row.state).to_owned(), view.severity.role()),
+                (view.mark().to_owned(), view.severity.role()),
                 (view.severity.word(), view.severity.role()),
                 (name, Role::Text),
                 (other_labels(view), Role::Dim),
                 (view.value.clone(), Role::Text),
                 (view.limit.clone(), Role::Dim),
                 (age(view.since), Role::Text),
-                (notified, if failed { Role::Error } else { Role::Dim }),
+                (view.notified(now), if loud { Role::Error } else { Role::Dim }),
             ]
         }
     }

@@ -8,7 +8,7 @@ use crate::tui::model::{Model, range_ms, range_name};
 use crate::tui::theme::Role;
 use crate::tui::widgets::chart::{Chart, Limit};
 use crate::tui::widgets::{Pen, below, columns, indent, top, wrap};
-use crate::wire::DeliveryStatus;
+use crate::wire::{DeliveryStatus, SendingStatus};
 use ratatui::layout::Rect;
 
 /// Draws the part below the list: summary, chart, and as many facts as there is room for.
@@ -66,7 +66,8 @@ fn draw_head(model: &Model, pen: &mut Pen<'_>, body: Rect, view: &AlertView) {
         let age = fmt::short_age(model.now().millis_since(at));
         format!(" {age}, since {}", fmt::clock_seconds(at, zone))
     });
-    let state = format!("{}{}", state_word(view.row.state), since.unwrap_or_default());
+    let acked = if view.is_acked() { ", acknowledged" } else { "" };
+    let state = format!("{}{}{acked}", state_word(view.row.state), since.unwrap_or_default());
     let word = format!(" {} ", view.severity.word());
     let compared = format!("  {} {}", view.value, view.limit);
     pen.line(
@@ -118,14 +119,33 @@ fn delivery(model: &Model, sent: &DeliveryStatus) -> String {
     format!("{} ({}) {at} {how}", sent.receiver, sent.integration)
 }
 
+/// A notification that is on its way.
+fn under_way(model: &Model, one: &SendingStatus) -> String {
+    let clock = |at| fmt::clock_seconds(at, &model.look.zone);
+    let to = format!("{} ({}) since {}", one.receiver, one.integration, clock(one.since));
+    let Some(error) = &one.error else { return format!("{to}, no answer yet") };
+    let next = match one.next_attempt.filter(|at| *at > model.now()) {
+        Some(at) => format!("next {}", clock(at)),
+        None => "tried again just now".to_owned(),
+    };
+    format!("{to} RETRY {}x, {next}: {error}   w has more", one.attempts)
+}
+
 /// Names and texts of what is known about an alert.
 fn facts(model: &Model, view: &AlertView) -> Vec<(&'static str, String)> {
     let row = &view.row;
     let zone = &model.look.zone;
     let mut facts: Vec<(&str, String)> =
         row.deliveries.iter().map(|sent| ("notified", delivery(model, sent))).collect();
-    if facts.is_empty() {
+    if facts.is_empty() && row.sending.is_empty() && row.ack.is_none() {
         facts.push(("notified", view.notified(model.now())));
+    }
+    facts.extend(row.sending.iter().map(|one| ("sending", under_way(model, one))));
+    if let Some(ack) = &row.ack {
+        let at = fmt::moment(ack.at, model.now(), zone);
+        let said = if ack.comment.is_empty() { "" } else { ": " };
+        let text = format!("by {} {at}{said}{}   u takes it back", ack.by, ack.comment);
+        facts.insert(0, ("acked", text));
     }
     if let Some(at) = row.next_flush.filter(|at| *at > model.now()) {
         facts.push(("next", format!("group is looked at {}", fmt::clock_seconds(at, zone))));

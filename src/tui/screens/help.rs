@@ -58,6 +58,10 @@ fn contexts_below(model: &Model) -> Vec<Context> {
         ScreenName::Rules => vec![Context::Rules, Context::List],
         ScreenName::Silences => vec![Context::Silences, Context::Sheet, Context::List],
         ScreenName::Status => Vec::new(),
+        ScreenName::History if model.history.open.is_some() => {
+            vec![Context::Happening, Context::List]
+        }
+        ScreenName::History => vec![Context::History, Context::Chart, Context::List],
     };
     screen.into_iter().chain([Context::Global]).collect()
 }

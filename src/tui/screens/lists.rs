@@ -48,9 +48,11 @@ pub(crate) fn state(model: &Model) -> Option<&ListScreen> {
         ScreenName::Targets => Some(&model.targets),
         ScreenName::Rules => Some(&model.rules),
         ScreenName::Silences => Some(&model.silences),
-        ScreenName::Overview | ScreenName::Alerts | ScreenName::Explore | ScreenName::Status => {
-            None
-        }
+        ScreenName::Overview
+        | ScreenName::Alerts
+        | ScreenName::Explore
+        | ScreenName::Status
+        | ScreenName::History => None,
     }
 }
 
@@ -60,9 +62,11 @@ pub(crate) fn state_mut(model: &mut Model) -> Option<&mut ListScreen> {
         ScreenName::Targets => Some(&mut model.targets),
         ScreenName::Rules => Some(&mut model.rules),
         ScreenName::Silences => Some(&mut model.silences),
-        ScreenName::Overview | ScreenName::Alerts | ScreenName::Explore | ScreenName::Status => {
-            None
-        }
+        ScreenName::Overview
+        | ScreenName::Alerts
+        | ScreenName::Explore
+        | ScreenName::Status
+        | ScreenName::History => None,
     }
 }
 
@@ -71,7 +75,11 @@ fn count(model: &Model) -> usize {
         ScreenName::Targets => targets::rows(model).len(),
         ScreenName::Rules => rules::rows(model).len(),
         ScreenName::Silences => silences::rows(model).len(),
-        ScreenName::Overview | ScreenName::Alerts | ScreenName::Explore | ScreenName::Status => 0,
+        ScreenName::Overview
+        | ScreenName::Alerts
+        | ScreenName::Explore
+        | ScreenName::Status
+        | ScreenName::History => 0,
     }
 }
 

@@ -5,10 +5,13 @@
 //!
 //! Never: a question to the core (an `Effect` asks), a change of the model while drawing.
 
+pub(super) mod ack;
 pub(super) mod alerts;
 mod detail;
 pub(super) mod explore;
+mod happened;
 pub(super) mod help;
+pub(super) mod history;
 pub(super) mod lists;
 pub(super) mod overview;
 pub(super) mod palette;
@@ -19,6 +22,7 @@ mod silences;
 mod status;
 pub(super) mod target;
 pub(super) mod targets;
+pub(super) mod why;
 
 use super::data::Counts;
 use super::fmt;
@@ -38,6 +42,8 @@ pub(super) fn contexts(model: &Model) -> Vec<Context> {
         Some(Overlay::Help(_)) => return vec![Context::Help, Context::List],
         Some(Overlay::Palette(_)) => return vec![Context::Palette],
         Some(Overlay::Sheet(_)) => return vec![Context::Sheet],
+        Some(Overlay::Ack(_)) => return vec![Context::Ack],
+        Some(Overlay::Why(_)) => return vec![Context::Why, Context::List],
         Some(Overlay::Confirm(_)) => return vec![Context::Confirm],
         None => {}
     }
@@ -61,12 +67,19 @@ pub(super) fn contexts(model: &Model) -> Vec<Context> {
         ScreenName::Rules => vec![Context::Rules, Context::List, Context::Global],
         ScreenName::Silences => vec![Context::Silences, Context::List, Context::Global],
         ScreenName::Status => vec![Context::Global],
+        ScreenName::History if model.history.open.is_some() => {
+            vec![Context::Happening, Context::List, Context::Global]
+        }
+        ScreenName::History => {
+            vec![Context::History, Context::Chart, Context::List, Context::Global]
+        }
     }
 }
 
 fn is_filtering(model: &Model) -> bool {
     match model.screen {
         ScreenName::Alerts => model.alerts.filtering,
+        ScreenName::History => model.history.filtering,
         ScreenName::Targets | ScreenName::Rules | ScreenName::Silences => {
             lists::state(model).is_some_and(|list| list.filtering)
         }
@@ -81,12 +94,14 @@ pub(super) fn typing(model: &mut Model) -> Option<&mut Prompt> {
         return match model.overlays.last_mut() {
             Some(Overlay::Palette(palette)) => Some(&mut palette.prompt),
             Some(Overlay::Sheet(sheet)) => sheet.typing(),
-            Some(Overlay::Help(_) | Overlay::Confirm(_)) | None => None,
+            Some(Overlay::Ack(sheet)) => Some(&mut sheet.comment),
+            Some(Overlay::Help(_) | Overlay::Why(_) | Overlay::Confirm(_)) | None => None,
         };
     }
     match model.screen {
         ScreenName::Explore if model.explore.editing => Some(&mut model.explore.prompt),
         ScreenName::Alerts if filtering => Some(&mut model.alerts.filter),
+        ScreenName::History if filtering => Some(&mut model.history.filter),
         ScreenName::Targets | ScreenName::Rules | ScreenName::Silences if filtering => {
             lists::state_mut(model).map(|list| &mut list.filter)
         }
@@ -96,7 +111,8 @@ pub(super) fn typing(model: &mut Model) -> Option<&mut Prompt> {
         | ScreenName::Targets
         | ScreenName::Rules
         | ScreenName::Silences
-        | ScreenName::Status => None,
+        | ScreenName::Status
+        | ScreenName::History => None,
     }
 }
 
@@ -115,7 +131,8 @@ pub(super) fn typed(model: &mut Model) -> Vec<Effect> {
         | ScreenName::Targets
         | ScreenName::Rules
         | ScreenName::Silences
-        | ScreenName::Status => {}
+        | ScreenName::Status
+        | ScreenName::History => {}
     }
     Vec::new()
 }
@@ -125,6 +142,7 @@ pub(super) fn leave(model: &mut Model) -> bool {
     match model.screen {
         ScreenName::Alerts => model.alerts.detail.take().is_some(),
         ScreenName::Targets => model.target.open.take().is_some(),
+        ScreenName::History => model.history.open.take().is_some(),
         ScreenName::Overview
         | ScreenName::Explore
         | ScreenName::Rules
@@ -176,6 +194,7 @@ fn draw_screen(model: &Model, pen: &mut Pen<'_>, body: Rect) {
         ScreenName::Rules => rules::draw(model, pen, body),
         ScreenName::Silences => silences::draw(model, pen, body),
         ScreenName::Status => status::draw(model, pen, body),
+        ScreenName::History => history::draw(model, pen, body),
     }
 }
 
@@ -189,6 +208,7 @@ fn counts_line(counts: &Counts, wide: bool) -> Vec<(String, Role)> {
         ("INFO", counts.other, Role::Info, false),
         (pending, counts.pending, Role::Pending, false),
         (silenced, counts.silenced, Role::Pending, false),
+        ("ack", counts.acked, Role::Pending, false),
     ];
     let kept = all.into_iter().filter(|(_, count, _, always)| *always || *count > 0);
     kept.map(|(word, count, role, _)| {
@@ -280,6 +300,8 @@ fn draw_overlays(model: &Model, pen: &mut Pen<'_>, area: Rect) {
             Overlay::Help(top) => help::draw(model, pen, area, *top),
             Overlay::Palette(palette) => palette::draw(pen, area, palette),
             Overlay::Sheet(sheet) => sheet::draw(model, pen, area, sheet),
+            Overlay::Ack(sheet) => ack::draw(model, pen, area, sheet),
+            Overlay::Why(top) => why::draw(model, pen, area, *top),
             Overlay::Confirm(_) => {}
         }
     }

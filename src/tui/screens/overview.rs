@@ -1,7 +1,7 @@
 //! Overview: what fires, the last day, the health of the watcher, the host.
 
 use crate::model::Timestamp;
-use crate::tui::data::{Severity, lines_of, mark, worst_first};
+use crate::tui::data::{Severity, lines_of, worst_first};
 use crate::tui::fmt::{self, Unit};
 use crate::tui::keys::Action;
 use crate::tui::model::Model;
@@ -157,6 +157,11 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                 super::sheet::open_for(model, &fingerprint, false);
             }
         }
+        Action::Acknowledge => {
+            if let Some(Item::Alert(fingerprint)) = item {
+                super::ack::open(model, &[fingerprint]);
+            }
+        }
         _ => {}
     }
     Vec::new()
@@ -198,7 +203,7 @@ fn draw_firing(
     rows: usize,
     selected: usize,
 ) -> usize {
-    pen.rule(body, 0, "Firing now", "2 Alerts: all");
+    pen.rule(body, 0, "Firing now", &acked_line(model));
     let area = below(body, 1);
     let Some(alerts) = &model.server.alerts.value else {
         super::draw_empty(pen, area, "asking ...", model.server.alerts.error.as_deref());
@@ -213,7 +218,7 @@ fn draw_firing(
         let line = top(below(area, row), 1);
         let age = view.since.map(|since| fmt::since(model.now(), since)).unwrap_or_default();
         let role = view.severity.role();
-        pen.put(line.x + 1, line.y, 1, mark(view.row.state), role);
+        pen.put(line.x + 1, line.y, 1, view.mark(), role);
         pen.put(line.x + 3, line.y, 4, &view.severity.word(), role);
         let notified = view.notified(model.now());
         let right = line.width / 3;
@@ -222,14 +227,8 @@ fn draw_firing(
         pen.put(line.x + 9 + name, line.y, name, &view.place, Role::Text);
         let age_end = line.right().saturating_sub(right + 1);
         pen.put_right(age_end, line.y, 6, &age, Role::Text);
-        let failed = notified.starts_with("FAILED");
-        pen.put(
-            age_end + 2,
-            line.y,
-            right,
-            &notified,
-            if failed { Role::Error } else { Role::Dim },
-        );
+        let loud = view.is_untold();
+        pen.put(age_end + 2, line.y, right, &notified, if loud { Role::Error } else { Role::Dim });
         if usize::from(row) == selected {
             table::select(pen, line, 0);
         }
@@ -239,6 +238,18 @@ fn draw_firing(
         pen.put(area.x + 3, area.y + cells(rows), 20, &more, Role::Dim);
     }
     firing.len().min(rows)
+}
+
+/// Acknowledged alerts, so that none is forgotten, and where all are.
+fn acked_line(model: &Model) -> String {
+    let all = "2 Alerts: all";
+    let alerts = model.server.alerts.value.iter().flat_map(|alerts| &alerts.rows);
+    let acked = alerts.filter(|view| view.is_acked());
+    let mut acks: Vec<_> = acked.filter_map(|view| view.row.ack.as_ref()).collect();
+    acks.sort_by_key(|ack| ack.at);
+    let Some(oldest) = acks.first() else { return all.to_owned() };
+    let age = fmt::since(model.now(), oldest.at);
+    format!("{} acked, longest {age} by {}   {all}", acks.len(), oldest.by)
 }
 
 fn draw_strip(model: &Model, pen: &mut Pen<'_>, area: Rect) {

@@ -1,6 +1,6 @@
 //! The command line: screens by name, with an argument where one makes sense.
 
-use super::explore;
+use super::{explore, history};
 use crate::tui::keys::Action;
 use crate::tui::model::{Model, Overlay};
 use crate::tui::options::ScreenName;
@@ -70,11 +70,15 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
 
 fn open(model: &mut Model, name: ScreenName, argument: &str) -> Vec<Effect> {
     if argument.is_empty() {
-        return update::go(model, name);
+        return match name {
+            ScreenName::History => history::show(model, None),
+            name => update::go(model, name),
+        };
     }
     let filter = Prompt::new(argument);
     match name {
         ScreenName::Explore => return explore::show(model, argument),
+        ScreenName::History => return history::show_filtered(model, argument),
         ScreenName::Alerts => model.alerts.filter = filter,
         ScreenName::Targets => model.targets.filter = filter,
         ScreenName::Rules => model.rules.filter = filter,

@@ -1,6 +1,7 @@
 //! The sheet that makes a silence; its defaults are right for the alert it was opened from.
 
 use super::silences::{covers, reach};
+use crate::model::Annotations;
 use crate::tui::data::AlertView;
 use crate::tui::fmt;
 use crate::tui::keys::{Action, Key};
@@ -10,13 +11,21 @@ use crate::tui::theme::Role;
 use crate::tui::update::{self, Effect};
 use crate::tui::widgets::prompt::Prompt;
 use crate::tui::widgets::{Pen, below, cells, top};
-use crate::wire::{MatcherForm, PostableSilence};
+use crate::wire::{MatcherForm, PostableSilence, UNTIL_RESOLVED};
 use ratatui::layout::Rect;
 use std::collections::BTreeSet;
 
-/// Lengths to choose from, in minutes, with their names.
-const LENGTHS: [(&str, i64); 6] =
-    [("30m", 30), ("1h", 60), ("2h", 120), ("4h", 240), ("8h", 480), ("24h", 1440)];
+/// Lengths to choose from, in minutes, with their names; the last is as long as the alerts fire,
+/// and is that long at least.
+const LENGTHS: [(&str, i64); 7] = [
+    ("30m", 30),
+    ("1h", 60),
+    ("2h", 120),
+    ("4h", 240),
+    ("8h", 480),
+    ("24h", 1440),
+    ("until resolved", 5),
+];
 
 /// A silence that reaches more alerts asks first.
 const REACH_MAX: usize = 20;
@@ -35,6 +44,8 @@ pub(crate) struct Sheet {
     /// A matcher that is typed.
     more: Prompt,
     length: usize,
+    /// How many lengths there are: only watchbell knows the last.
+    lengths: usize,
     comment: Prompt,
     author: String,
     /// The field with the cursor: the choices, then more, length, comment.
@@ -73,6 +84,11 @@ impl Sheet {
         self.choices.len() + 2
     }
 
+    /// Whether it lasts as long as its alerts fire.
+    fn is_until_resolved(&self) -> bool {
+        self.length == LENGTHS.len() - 1
+    }
+
     fn matchers(&self) -> Vec<MatcherForm> {
         self.choices.iter().filter(|one| one.used).map(|one| one.form.clone()).collect()
     }
@@ -99,6 +115,7 @@ fn new_sheet(model: &Model, choices: Vec<Choice>) -> Sheet {
         choices,
         more: Prompt::default(),
         length: 2,
+        lengths: LENGTHS.len() - usize::from(model.is_foreign()),
         comment: Prompt::new(&comment),
         author,
         field,
@@ -194,11 +211,11 @@ pub(crate) fn key(model: &mut Model, key: Key) -> Vec<Effect> {
     let Some(Overlay::Sheet(sheet)) = model.overlays.last_mut() else { return Vec::new() };
     match key {
         Key::Left => sheet.length = sheet.length.saturating_sub(1),
-        Key::Right => sheet.length = (sheet.length + 1).min(LENGTHS.len() - 1),
+        Key::Right => sheet.length = (sheet.length + 1).min(sheet.lengths - 1),
         Key::Char(digit) => {
             let place = digit.to_digit(10).and_then(|digit| usize::try_from(digit).ok());
             if let Some(place) = place.and_then(|place| place.checked_sub(1)) {
-                sheet.length = place.min(LENGTHS.len() - 1);
+                sheet.length = place.min(sheet.lengths - 1);
             }
         }
         Key::Ctrl(_)
@@ -245,7 +262,7 @@ fn save(model: &mut Model) -> Vec<Effect> {
         ends_at: now.plus_millis(minutes * 60_000),
         created_by: sheet.author.clone(),
         comment: sheet.comment.text(),
-        annotations: crate::model::Annotations::empty(),
+        annotations: Annotations::from_pairs(sheet.is_until_resolved().then_some(UNTIL_RESOLVED)),
     };
     model.overlays.pop();
     let count = reach(model, &silence.matchers).len();
@@ -314,7 +331,7 @@ fn draw_fields(pen: &mut Pen<'_>, area: Rect, sheet: &Sheet) {
         sheet.more.draw(pen, line(0), field == Field::More);
     }
     let mut x = line(1).x;
-    for ((place, (name, _)), digit) in LENGTHS.iter().enumerate().zip('1'..) {
+    for ((place, (name, _)), digit) in LENGTHS.iter().take(sheet.lengths).enumerate().zip('1'..) {
         let here = place == sheet.length;
         let text = if here { format!("[{name}]") } else { format!("{digit} {name}") };
         let role = match (here, field == Field::Length) {
@@ -323,7 +340,7 @@ fn draw_fields(pen: &mut Pen<'_>, area: Rect, sheet: &Sheet) {
             (false, _) => Role::Dim,
         };
         if line(1).height > 0 {
-            x = pen.put(x, line(1).y, 8, &text, role) + 2;
+            x = pen.put(x, line(1).y, area.right().saturating_sub(x), &text, role) + 2;
         }
     }
     if line(2).height > 0 {
@@ -342,6 +359,10 @@ fn draw_reach(model: &Model, pen: &mut Pen<'_>, area: Rect, sheet: &Sheet, reach
         if names.is_empty() { "nothing".to_owned() } else { names.join("   ") }
     };
     pen.line(area, 0, &[(" Reach       silences now: ", Role::Dim), (&list(reached), Role::Text)]);
+    if sheet.is_until_resolved() {
+        let text = "             ends a few minutes after they do, in 24h at the latest";
+        pen.line(area, 2, &[(text, Role::Dim)]);
+    }
     let matchers = sheet.matchers();
     let names: BTreeSet<&str> = reached.iter().map(|view| view.name.as_str()).collect();
     let alerts = model.server.alerts.value.iter().flat_map(|alerts| &alerts.rows);

@@ -8,7 +8,7 @@ use crate::tui::model::{About, Confirm, Model, Overlay};
 use crate::tui::theme::Role;
 use crate::tui::widgets::table::{Column, Field, Table};
 use crate::tui::widgets::{Pen, below, top};
-use crate::wire::{MatcherForm, SilenceForm};
+use crate::wire::{MatcherForm, RECURS, SilenceForm, UNTIL_RESOLVED};
 use ratatui::layout::Rect;
 
 /// A silence that ends sooner than this while its alerts go on is marked.
@@ -131,12 +131,19 @@ pub(super) fn draw(model: &Model, pen: &mut Pen<'_>, body: Rect) {
     }
 }
 
+/// Whether it goes on as long as what it silences.
+fn lasts_with_alerts(silence: &SilenceForm) -> bool {
+    let (name, value) = UNTIL_RESOLVED;
+    silence.annotations.get(name) == Some(value)
+}
+
 fn ends(model: &Model, silence: &SilenceForm) -> String {
     let now = model.now();
     let left = silence.ends_at.millis_since(now);
     match silence.status.state.as_str() {
         "pending" => format!("from {}", fmt::moment(silence.starts_at, now, &model.look.zone)),
         "expired" => format!("{} ago", fmt::age(-left)),
+        _ if lasts_with_alerts(silence) => "with alerts".to_owned(),
         _ if left < SOON_MS && !reach(model, &silence.matchers).is_empty() => {
             format!("in {} !", fmt::age(left))
         }
@@ -177,9 +184,16 @@ fn draw_detail(model: &Model, pen: &mut Pen<'_>, area: Rect, silence: &SilenceFo
         .map(|view| format!("{} {}", view.name, view.place))
         .collect();
     let reached = if reached.is_empty() { "nothing".to_owned() } else { reached.join("   ") };
+    let mut time = format!("{} to {} ({length})", at(silence.starts_at), at(silence.ends_at));
+    if lasts_with_alerts(silence) {
+        time.push_str(", longer while its alerts fire, 24h at most");
+    }
+    if let Some(interval) = silence.annotations.get(RECURS) {
+        time.push_str(&format!(", only within time interval {interval:?}"));
+    }
     let pairs = [
         ("matchers", matchers_text(&silence.matchers)),
-        ("time", format!("{} to {} ({length})", at(silence.starts_at), at(silence.ends_at))),
+        ("time", time),
         ("comment", silence.comment.clone()),
         ("reaches", reached),
         ("id", silence.id.clone()),
