@@ -7,7 +7,7 @@
 use super::inhibit::DRILL_LABEL;
 use super::notification::Notification;
 use super::receive::AlertDraft;
-use crate::model::{Labels, Timestamp};
+use crate::model::{Annotations, Labels, Timestamp};
 
 /// What every text of a drill begins with.
 const MARK: &str = "TEST";
@@ -44,7 +44,7 @@ pub fn draft(
 ) -> AlertDraft {
     AlertDraft {
         labels,
-        annotations: said(annotations),
+        annotations: said(annotations.iter()),
         starts_at: Some(starts_at),
         ends_at: Some(ends_at),
         generator_url: String::new(),
@@ -61,7 +61,7 @@ pub fn marked(mut notification: Notification) -> Notification {
     notification.group_labels = named(&notification.group_labels);
     for alert in &mut notification.alerts {
         alert.labels = named(&alert.labels);
-        alert.annotations = said(&alert.annotations);
+        alert.annotations = said(alert.annotations.iter());
     }
     notification
 }
@@ -74,13 +74,11 @@ fn named(labels: &Labels) -> Labels {
     labels.build()
 }
 
-fn said(annotations: &Labels) -> Labels {
-    let marked = annotations.iter().map(|(name, text)| (name.to_owned(), with_mark(text)));
-    let mut marked = Labels::from_pairs(marked).to_builder();
-    if annotations.get("summary").is_none() {
-        marked.set("summary", with_mark(SUMMARY).as_str());
-    }
-    marked.build()
+/// The texts, and one that says what this is when nothing else is a summary.
+fn said<'a>(annotations: impl Iterator<Item = (&'a str, &'a str)>) -> Annotations {
+    let summary = [("summary".to_owned(), with_mark(SUMMARY))];
+    let marked = annotations.map(|(name, text)| (name.to_owned(), with_mark(text)));
+    Annotations::from_pairs(summary.into_iter().chain(marked))
 }
 
 fn with_mark(text: &str) -> String {
@@ -102,7 +100,7 @@ mod tests {
         let draft = draft(labels(&asked, &id(7)), &texts, at, at);
         assert_eq!(draft.labels.get(DRILL_LABEL), Some("TEST-0000000000000007"));
         assert_eq!(draft.labels.get("alertname"), Some("DiskFull"), "as routes know it");
-        let alert = |labels: &Labels, annotations: &Labels| NotifiedAlert {
+        let alert = |labels: &Labels, annotations: &Annotations| NotifiedAlert {
             labels: labels.clone(),
             annotations: annotations.clone(),
             starts_at: at,
@@ -128,7 +126,7 @@ mod tests {
         assert_eq!(told.annotations.len(), 3, "it gets a summary");
         let real = Notification {
             group_labels: set(&[("alertname", "DiskFull")]),
-            alerts: vec![alert(&set(&[("alertname", "DiskFull")]), &texts)],
+            alerts: vec![alert(&set(&[("alertname", "DiskFull")]), &Annotations::from_pairs(&texts))],
             ..notification
         };
         assert_eq!(marked(real.clone()), real);

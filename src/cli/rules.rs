@@ -243,6 +243,7 @@ impl<'a> Shown<'a> {
             writeln!(out, "{what:<16}{}", printable(&text))?;
         }
         let RuleForm::Alerting { alerts, .. } = self.rule else { return Ok(()) };
+        let alerts = alerts.as_deref().unwrap_or_default();
         if alerts.is_empty() {
             return writeln!(out, "{:<16}none", "alerts");
         }

@@ -1,7 +1,7 @@
 //! Acknowledgements at an Alertmanager that knows none: a silence of half an hour on exactly the
 //! alert's labels, which says what it is.
 
-use crate::model::{Labels, Matcher, Timestamp};
+use crate::model::{Annotations, Labels, Matcher, Timestamp};
 use crate::wire::{
     AckRequest, AlertFilter, Core, Error, GettableAlert, MatcherForm, PostableSilence, SilenceForm,
 };
@@ -50,7 +50,7 @@ pub(super) fn acknowledge(
             ends_at: now.plus(ACTS),
             created_by: request.by.clone(),
             comment: comment(request),
-            annotations: Labels::empty(),
+            annotations: Annotations::empty(),
         })?;
     }
     Ok(meant.len())

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
-use watchbell::model::Labels;
+use watchbell::model::{Annotations, Labels};
 use watchbell::wire::PostableAlert;
 
 /// A sink on loopback, and what it is sent: the request's first line and its body.
@@ -197,7 +197,7 @@ fn at_an_alertmanager_an_acknowledgement_is_a_silence_of_half_an_hour() {
     let Some(server) = Served::alertmanager() else { return };
     let alert = |name: &str| PostableAlert {
         labels: Labels::from_pairs([("alertname", name), ("instance", "db-1")]),
-        annotations: Labels::empty(),
+        annotations: Annotations::empty(),
         starts_at: None,
         ends_at: None,
         generator_url: String::new(),

@@ -1,7 +1,7 @@
 //! The sheet that acknowledges: who works on what is said in one line, and no repeats go out.
 
 use super::alerts;
-use crate::model::Labels;
+use crate::model::{Annotations, Labels};
 use crate::tui::data::AlertView;
 use crate::tui::keys::Action;
 use crate::tui::model::{About, Confirm, Model, Overlay};
@@ -128,7 +128,7 @@ fn instead(model: &Model, labels: &Labels, by: String, comment: &str) -> Postabl
         ends_at: model.now().plus_millis(INSTEAD_MS),
         comment: format!("ACK! {by} {comment}").trim_end().to_owned(),
         created_by: by,
-        annotations: Labels::empty(),
+        annotations: Annotations::empty(),
     }
 }
 
