@@ -387,6 +387,7 @@ impl Core for Fixture {
                 evaluation_time: 0.002,
                 last_evaluation: Some(at(2)),
             }],
+            group_next_token: None,
         })
     }
 
