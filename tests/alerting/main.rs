@@ -5,6 +5,7 @@ mod ack;
 mod beside;
 mod beyond;
 mod crash;
+mod grammar;
 mod history;
 mod kinds;
 mod mail;
@@ -12,6 +13,7 @@ mod outside;
 #[path = "../service/programs.rs"]
 #[expect(dead_code, reason = "only the service's tests run agents and Prometheus")]
 mod programs;
+mod rendered;
 mod scale;
 mod sinks;
 mod web_hook;
