@@ -126,7 +126,10 @@ mod tests {
         assert_eq!(told.annotations.len(), 3, "it gets a summary");
         let real = Notification {
             group_labels: set(&[("alertname", "DiskFull")]),
-            alerts: vec![alert(&set(&[("alertname", "DiskFull")]), &Annotations::from_pairs(&texts))],
+            alerts: vec![alert(
+                &set(&[("alertname", "DiskFull")]),
+                &Annotations::from_pairs(&texts),
+            )],
             ..notification
         };
         assert_eq!(marked(real.clone()), real);

@@ -12,6 +12,4 @@ mod start;
 pub use settings::{Settings, default_data, default_socket};
 pub use start::{Running, start};
 
-pub use crate::service::{
-    Options, SendOptions, WalSync, route_test, storage_look, storage_report,
-};
+pub use crate::service::{Options, SendOptions, WalSync, route_test, storage_look, storage_report};

@@ -9,7 +9,8 @@ use crate::ingest::config::{
 use crate::model::Labels;
 use crate::notify::config::{File, HeartbeatSettings, OwnReceiverSettings};
 use crate::storage::config::StorageSettings;
-use serde::{Deserialize, Serialize};
+use crate::sys::settings::text_or_map;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
 
 /// The whole file.
@@ -67,13 +68,19 @@ impl Pack {
 }
 
 /// `watchbell.alertmanager`: a file, or its content.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum AlertmanagerChoice {
     /// The file.
     Path(PathBuf),
     /// Its content.
     Inline(Box<File>),
+}
+
+impl<'de> Deserialize<'de> for AlertmanagerChoice {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        text_or_map(from, |path| Self::Path(path.into()), |file| Self::Inline(Box::new(file)))
+    }
 }
 
 /// `watchbell`: what no other program's file has.

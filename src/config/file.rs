@@ -241,14 +241,17 @@ impl Source {
     /// Takes the scalar at `path`, which the file has at `written`, as the type that serde wanted;
     /// false when nothing can be done.
     fn coerce(&self, root: &mut Value, path: &str, written: &str, message: &str) -> bool {
-        let Some(text) = self.document.plain_text(written).map(str::to_owned) else { return false };
         let Some(slot) = find_mut(root, path) else { return false };
+        let text = match (self.document.plain_text(written), &*slot) {
+            (Some(text), _) => text.to_owned(),
+            // It came with an alias, and is no text in quotes as far as anybody knows.
+            (None, Value::String(text)) if self.document.style(written).is_none() => text.clone(),
+            (None, _) => return false,
+        };
         let wanted = if message.contains("expected a boolean") {
-            match text.as_str() {
-                "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(Value::Bool(true)),
-                "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(Value::Bool(false)),
-                _ => None,
-            }
+            yaml::switch(&text).map(Value::Bool)
+        } else if wants_number(message) {
+            yaml::number(&text).map(Value::Number)
         } else if message.contains("expected a string") || message.contains("expected path string")
         {
             Some(Value::String(text))
@@ -261,10 +264,28 @@ impl Source {
         };
         match wanted {
             Some(value) if *slot != value => {
+                let is_number = value.is_number();
                 *slot = value;
+                if is_number {
+                    self.number_alike(root, written);
+                }
                 true
             }
             Some(_) | None => false,
+        }
+    }
+
+    /// Makes numbers also of the texts at the same place of other elements: a file of unit tests
+    /// has thousands, and each would cost a whole reading.
+    fn number_alike(&self, root: &mut Value, path: &str) {
+        let like = without_places(path);
+        for (path, text) in self.document.plain_texts() {
+            if without_places(path) == like
+                && let Some(number) = yaml::number(text)
+                && let Some(slot @ Value::String(_)) = find_mut(root, path)
+            {
+                *slot = Value::Number(number);
+            }
         }
     }
 
@@ -291,6 +312,27 @@ impl Source {
 
 fn located(file: &Path, line: &str, at: Option<Position>, message: String) -> Located {
     Located { file: file.to_owned(), at, message, line_text: line.to_owned() }
+}
+
+/// A path with no numbers of elements: `a[1].b` and `a[2].b` are the same.
+fn without_places(path: &str) -> String {
+    let mut inside = false;
+    let outside = |c: &char| {
+        inside = (inside || *c == '[') && *c != ']';
+        !inside
+    };
+    path.chars().filter(outside).collect()
+}
+
+/// Whether serde has a text and wants a number: `invalid type: string "1.0", expected f64`.
+fn wants_number(message: &str) -> bool {
+    let wanted = message.strip_prefix("invalid type: string").and_then(|rest| {
+        let (_, wanted) = rest.rsplit_once(", expected ")?;
+        wanted.split(' ').next()
+    });
+    wanted.is_some_and(|wanted| {
+        ["f64", "i64", "u64", "u32", "i32", "u16", "u8", "usize"].contains(&wanted)
+    })
 }
 
 /// `serde_path_to_error` writes `.` for the root and `?` for what it could not see.
@@ -390,6 +432,52 @@ mod tests {
     struct Rule {
         expr: String,
         port: u16,
+    }
+
+    /// What the settings of labels and of numbers are made of.
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    struct Scalars {
+        labels: std::collections::BTreeMap<String, crate::sys::settings::Scalar>,
+        flag: bool,
+        float: f64,
+        whole: u64,
+        flags: std::collections::BTreeMap<String, bool>,
+    }
+
+    #[test]
+    fn t87_a_text_is_what_is_written_and_a_number_what_it_means() {
+        let text = "x: &v 1.0\nbase: &b {a: True, b: on}\nlabels: {version: 1.0, e: 1e3, \
+                    octal: 010, hex: 0x1F, yes: True, plus: +1, plain: 12, half: 0.5, alias: *v, \
+                    inf: .inf, big: 1000000.5, quoted: '2.0'}\nflag: TRUE\nfloat: 1.0\n\
+                    whole: 0x10\nflags: {<<: *b, c: False}\n";
+        let source = Source::parse(Path::new("a.yml"), text).expect("YAML");
+        let read: Scalars = source.typed().expect("fits");
+        let labels: Vec<_> =
+            read.labels.iter().map(|(name, text)| (name.as_str(), text.0.as_str())).collect();
+        assert_eq!(
+            labels,
+            [
+                ("alias", "1.0"),
+                ("big", "1000000.5"),
+                ("e", "1e3"),
+                ("half", "0.5"),
+                ("hex", "0x1F"),
+                ("inf", ".inf"),
+                ("octal", "010"),
+                ("plain", "12"),
+                ("plus", "+1"),
+                ("quoted", "2.0"),
+                ("version", "1.0"),
+                ("yes", "True"),
+            ]
+        );
+        assert_eq!((read.flag, read.float, read.whole), (true, 1.0, 16));
+        assert_eq!(read.flags.into_values().collect::<Vec<_>>(), [true, true, false]);
+        let many = format!("rules:\n{}", "- {port: +1}\n".repeat(2 * COERCIONS_MAX));
+        assert_eq!(typed(&many).expect("fits").rules.len(), 2 * COERCIONS_MAX);
+        let quoted = Source::parse(Path::new("a.yml"), "float: '1.0'\n").expect("YAML");
+        assert!(quoted.typed::<Scalars>().is_err(), "what is in quotes is no number");
     }
 
     fn typed(text: &str) -> Result<Sample, String> {

@@ -31,12 +31,16 @@ fn typed(value: &Yaml, path: &str, document: &yaml::Document) -> Value {
         Yaml::Tagged(tagged) => typed(&tagged.value, path, document),
         scalar => match document.plain_text(path) {
             Some(text) => resolved(text),
-            None => by_kind(scalar),
+            None => match (scalar, document.style(path)) {
+                // It came with an alias.
+                (Yaml::String(text), None) => resolved(text),
+                (scalar, _) => by_kind(scalar),
+            },
         },
     }
 }
 
-/// A scalar that is quoted, or stands behind an alias.
+/// A scalar that is quoted, or one with an alias that is no text.
 fn by_kind(scalar: &Yaml) -> Value {
     match scalar {
         Yaml::Null | Yaml::Sequence(_) | Yaml::Mapping(_) | Yaml::Tagged(_) => Value::Null,

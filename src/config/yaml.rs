@@ -5,8 +5,9 @@
 //! that aliases expand to are bounded, since a rule file may come from elsewhere.
 
 use super::scalar::Style;
+use crate::model::value_text::go_default;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
-use serde_yaml::{Mapping, Value};
+use serde_yaml::{Mapping, Number, Value};
 use std::collections::{BTreeMap, HashMap};
 
 /// The largest document; the largest known rule file is 230 kB.
@@ -63,6 +64,11 @@ impl Document {
     /// The text of the plain scalar at `path`, before YAML took it for a number.
     pub(super) fn plain_text(&self, path: &str) -> Option<&str> {
         self.plain.get(path).map(String::as_str)
+    }
+
+    /// All plain scalars: their paths and their texts.
+    pub(super) fn plain_texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.plain.iter().map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
     /// How the scalar at `path` is written; `None` when there is none.
@@ -311,36 +317,55 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// A plain scalar by YAML's core schema.
+/// A plain scalar by YAML's core schema, as far as nothing of its text is lost: a label `1.0` is
+/// that text, and not `1`. What is left as text is read anew where a number or a switch is wanted.
 fn resolve(text: &str) -> Value {
+    match (text, number(text)) {
+        ("" | "~" | "null" | "Null" | "NULL", _) => Value::Null,
+        ("true", _) => Value::Bool(true),
+        ("false", _) => Value::Bool(false),
+        (text, Some(number)) if shown(&number) == text => Value::Number(number),
+        (text, _) => Value::String(text.to_owned()),
+    }
+}
+
+/// The text that `sys::settings::Scalar` makes of a number.
+fn shown(number: &Number) -> String {
+    match (number.as_i64(), number.as_u64(), number.as_f64()) {
+        (Some(whole), _, _) => whole.to_string(),
+        (_, Some(whole), _) => whole.to_string(),
+        (_, _, float) => go_default(float.unwrap_or(f64::NAN)),
+    }
+}
+
+/// The number that a plain scalar is by YAML's core schema.
+pub(super) fn number(text: &str) -> Option<Number> {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        ".inf" | ".Inf" | ".INF" | "+.inf" => return Value::from(f64::INFINITY),
-        "-.inf" | "-.Inf" | "-.INF" => return Value::from(f64::NEG_INFINITY),
-        ".nan" | ".NaN" | ".NAN" => return Value::from(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
+            return Some(f64::INFINITY.into());
+        }
+        "-.inf" | "-.Inf" | "-.INF" => return Some(f64::NEG_INFINITY.into()),
+        ".nan" | ".NaN" | ".NAN" => return Some(f64::NAN.into()),
         _ => {}
     }
     let numeric = text.bytes().any(|byte| byte.is_ascii_digit())
         && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    if numeric {
-        if let Ok(whole) = text.parse::<i64>() {
-            return Value::from(whole);
-        }
-        if let Ok(whole) = text.parse::<u64>() {
-            return Value::from(whole);
-        }
-        if let Ok(number) = text.parse::<f64>() {
-            return Value::from(number);
-        }
+    if !numeric {
+        let digits = text.strip_prefix("0x")?;
+        return i64::from_str_radix(digits, 16).ok().map(Number::from);
     }
-    if let Some(digits) = text.strip_prefix("0x")
-        && let Ok(whole) = i64::from_str_radix(digits, 16)
-    {
-        return Value::from(whole);
+    let whole = text.parse::<i64>().map(Number::from);
+    let whole = whole.or_else(|_| text.parse::<u64>().map(Number::from));
+    whole.ok().or_else(|| text.parse::<f64>().ok().map(Number::from))
+}
+
+/// The switch that a plain scalar is, in all the ways that Go's YAML knows.
+pub(super) fn switch(text: &str) -> Option<bool> {
+    match text {
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+        _ => None,
     }
-    Value::String(text.to_owned())
 }
 
 #[cfg(test)]

@@ -127,7 +127,8 @@ pub(super) type FileKey = Option<PathBuf>;
 
 #[cfg(test)]
 mod tests {
-    use crate::notify::kinds::slack::{Field, Settings};
+    use crate::notify::kinds::field::Field;
+    use crate::notify::kinds::slack::Settings;
 
     #[test]
     fn values_are_read_as_go_reads_them_and_what_is_empty_is_not_shown() {

@@ -4,7 +4,7 @@
 
 use crate::alerts::{Notification, NotifiedAlert};
 use crate::model::{AlertStatus, Annotations, Labels, Timestamp};
-use crate::template::{Kv, Object, Record, Time, Value};
+use crate::template::{Kv, List, Object, Record, Takes, Time, Value};
 use serde::{Serialize, Serializer};
 
 /// Go's zero time, which stands for the end of a firing alert.
@@ -136,7 +136,7 @@ struct Alerts(Vec<(AlertStatus, Value)>);
 impl Alerts {
     fn of(&self, wanted: AlertStatus) -> Value {
         let found = self.0.iter().filter(|(status, _)| *status == wanted).cloned();
-        Value::list(found.map(|(_, value)| value))
+        Value::List(List::typed("[]template.Alert", found.map(|(_, value)| value)))
     }
 }
 
@@ -145,12 +145,13 @@ impl Object for Alerts {
         "template.Alerts"
     }
 
-    fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>> {
-        match (name, args) {
-            ("Firing", []) => Some(Ok(self.of(AlertStatus::Firing))),
-            ("Resolved", []) => Some(Ok(self.of(AlertStatus::Resolved))),
-            _ => None,
-        }
+    fn takes(&self, method: &str) -> Option<Takes> {
+        matches!(method, "Firing" | "Resolved").then_some(Takes::exactly(&[]))
+    }
+
+    fn call(&self, method: &str, _: &[Value]) -> Result<Value, String> {
+        let firing = method == "Firing";
+        Ok(self.of(if firing { AlertStatus::Firing } else { AlertStatus::Resolved }))
     }
 
     fn underlying(&self) -> Option<Value> {

@@ -7,8 +7,10 @@ use super::message::template_data;
 use crate::alerts::Notification;
 use crate::model::{Labels, Timestamp};
 use crate::template::{
-    Arity, Functions, Limits, Mode, TemplateError, TemplateSet, Value, alertmanager_functions,
+    Functions, Kind, Limits, Mode, Takes, TemplateError, TemplateSet, Value, alertmanager_functions,
 };
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// The built-in templates for text, and for HTML in mail.
 const BUILT_IN: [(&str, &str); 2] = [
@@ -56,16 +58,57 @@ impl Templates {
             route_labels: raw.clone(),
         };
         if !raw.is_empty() {
+            let expanding = RouteLabels {
+                set: &self.set,
+                data: &rendering.data,
+                now,
+                raw: &raw,
+                done: Mutex::default(),
+            };
             // A label that fails to expand is left out, as upstream does.
             let expanded = raw
                 .iter()
-                .filter_map(|(name, value)| Some((name.to_owned(), rendering.text(value).ok()?)));
+                .filter_map(|(name, _)| Some((name.to_owned(), expanding.label(name, &[]).ok()?)));
             let labels: Labels = expanded.collect();
             rendering.data = template_data(notification, &labels);
             rendering.functions = functions(now, &labels);
             rendering.route_labels = labels;
         }
         rendering
+    }
+}
+
+/// Labels of a route while they are expanded: one may call for another by `routeLabels`.
+struct RouteLabels<'a> {
+    set: &'a TemplateSet,
+    data: &'a Value,
+    now: Timestamp,
+    raw: &'a Labels,
+    /// Those that are expanded, so that none is twice.
+    done: Mutex<BTreeMap<String, String>>,
+}
+
+impl RouteLabels<'_> {
+    /// One of them; `open` are those that it is expanded for.
+    fn label(&self, name: &str, open: &[&str]) -> Result<String, String> {
+        let done = || self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(raw) = self.raw.get(name) else { return Ok(String::new()) };
+        if let Some(known) = done().get(name) {
+            return Ok(known.clone());
+        }
+        let path = [open, &[name]].concat();
+        if open.contains(&name) {
+            return Err(format!("route label cycle detected: {}", path.join(" -> ")));
+        }
+        let mut functions: Functions<'_> = alertmanager_functions(self.now);
+        functions.add("routeLabels", Takes::exactly(&[Kind::Text]), |args| {
+            let name = args.first().and_then(Value::as_text).unwrap_or_default();
+            self.label(name, &path).map(Value::from)
+        });
+        let text = self.set.render(raw, self.data, &functions, Mode::Text, LIMITS);
+        let text = text.map_err(|err| err.to_string())?;
+        done().insert(name.to_owned(), text.clone());
+        Ok(text)
     }
 }
 
@@ -122,7 +165,7 @@ impl Rendering<'_> {
 fn functions(now: Timestamp, route_labels: &Labels) -> Functions<'static> {
     let mut functions = alertmanager_functions(now);
     let labels = route_labels.clone();
-    functions.add("routeLabels", Arity::Exactly(1), move |args| {
+    functions.add("routeLabels", Takes::exactly(&[Kind::Text]), move |args| {
         let name = args.first().and_then(Value::as_text).unwrap_or_default();
         Ok(Value::string(labels.value_of(name)))
     });
@@ -173,7 +216,11 @@ mod tests {
         labelled.route_labels = vec![
             ("team".to_owned(), "{{ .GroupLabels.alertname }}-team".to_owned()),
             ("broken".to_owned(), "{{ .Alerts.Nope 1 }}".to_owned()),
+            ("mail".to_owned(), r#"{{ routeLabels "team" }}@x"#.to_owned()),
+            ("a".to_owned(), r#"{{ routeLabels "b" }}"#.to_owned()),
+            ("b".to_owned(), r#"{{ routeLabels "a" }}"#.to_owned()),
         ];
+        check(&labelled, r#"{{ .RouteLabels.mail }} [{{ routeLabels "a" }}]"#, "X-team@x []");
         check(&labelled, r#"{{ .RouteLabels.team }} {{ routeLabels "team" }}"#, "X-team X-team");
         check(&labelled, r#"[{{ .RouteLabels.broken }}]"#, "[]");
     }

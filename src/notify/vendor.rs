@@ -1,5 +1,6 @@
 //! Kinds that talk HTTP: what they have in common is here, so that each one only says what it
-//! sends and what answers mean.
+//! sends and what answers mean (`Vendor`), or, where one request depends on another's answer, how
+//! it talks (`Dialog`).
 
 use super::outside::Outside;
 use super::post::{Answered, Call};
@@ -19,10 +20,23 @@ pub(super) trait Vendor: Debug + Send + Sync + 'static {
     /// A template fails, or a file cannot be read: no attempt will work.
     fn message(&self, job: &Job<'_>) -> Result<Message, String>;
 
+    /// What is sent in place of a request that was refused as this answer says, because another
+    /// form of it will be taken.
+    fn instead(&self, job: &Job<'_>, refusal: &Answered) -> Option<Call> {
+        let _ = (job, refusal);
+        None
+    }
+
     /// What an answer means.
     fn judged(&self, answer: &Answered) -> Attempt {
         answer.by_status(&[])
     }
+}
+
+/// A kind of receiver, checked, that talks over HTTP in its own way.
+pub(super) trait Dialog: Debug + Send + Sync + 'static {
+    /// Tries once. What it awaits may be dropped at any time.
+    fn attempt<'a>(&'a self, client: &'a dyn HttpClient, job: &'a Job<'a>) -> Trying<'a>;
 }
 
 /// The requests of one attempt.
@@ -47,32 +61,32 @@ impl Message {
     }
 }
 
-/// The integration of a vendor.
+/// The integration of a kind that talks over HTTP.
 #[derive(Debug)]
-pub(super) struct Talking<V> {
+pub(super) struct Talking<D> {
     /// The word before `_configs`.
     pub(super) kind: &'static str,
     /// Whether resolved alerts are told.
     pub(super) send_resolved: bool,
     /// How to talk.
     pub(super) http: HttpClientSettings,
-    /// What to say.
-    pub(super) vendor: Arc<V>,
+    /// Who talks.
+    pub(super) dialog: Arc<D>,
 }
 
-impl<V: Vendor> Talking<V> {
+impl<D: Dialog> Talking<D> {
     /// As `Written::check` answers it.
     pub(super) fn made(
         kind: &'static str,
         send_resolved: bool,
         http: HttpClientSettings,
-        vendor: V,
+        dialog: D,
     ) -> Made {
-        Arc::new(Self { kind, send_resolved, http, vendor: Arc::new(vendor) })
+        Arc::new(Self { kind, send_resolved, http, dialog: Arc::new(dialog) })
     }
 }
 
-impl<V: Vendor> Integration for Talking<V> {
+impl<D: Dialog> Integration for Talking<D> {
     fn kind(&self) -> &'static str {
         self.kind
     }
@@ -83,27 +97,39 @@ impl<V: Vendor> Integration for Talking<V> {
 
     fn sender(&self, outside: &Outside) -> Result<Box<dyn Sender>, Problem> {
         let client = outside.client(&self.http)?;
-        Ok(Box::new(VendorSender { vendor: Arc::clone(&self.vendor), client }))
+        Ok(Box::new(TalkingSender { dialog: Arc::clone(&self.dialog), client }))
     }
 }
 
 #[derive(Debug)]
-struct VendorSender<V> {
-    vendor: Arc<V>,
+struct TalkingSender<D> {
+    dialog: Arc<D>,
     client: Arc<dyn HttpClient>,
 }
 
-impl<V: Vendor> Sender for VendorSender<V> {
+impl<D: Dialog> Sender for TalkingSender<D> {
     fn attempt<'a>(&'a self, job: &'a Job<'a>) -> Trying<'a> {
+        self.dialog.attempt(self.client.as_ref(), job)
+    }
+}
+
+impl<V: Vendor> Dialog for V {
+    fn attempt<'a>(&'a self, client: &'a dyn HttpClient, job: &'a Job<'a>) -> Trying<'a> {
         Box::pin(async move {
-            let message = match self.vendor.message(job) {
+            let message = match self.message(job) {
                 Ok(message) => message,
                 Err(reason) => return Attempt::unsendable(reason),
             };
             let mut last = Attempt::done();
             for call in message.calls {
-                last = match call.send(self.client.as_ref(), job).await {
-                    Ok(answer) => self.vendor.judged(&answer).about(&message.about),
+                let mut answer = call.send(client, job).await;
+                if let Ok(refusal) = &answer
+                    && let Some(plainer) = self.instead(job, refusal)
+                {
+                    answer = plainer.send(client, job).await;
+                }
+                last = match answer {
+                    Ok(answer) => self.judged(&answer).about(&message.about),
                     Err(failed) => failed,
                 };
                 if last.end != End::Done {

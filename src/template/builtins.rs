@@ -3,49 +3,50 @@
 //! Source: Go, text/template/funcs.go.
 
 use super::format;
-use super::functions::Arity;
+use super::signature::{Kind, Takes};
 use super::value::{List, Value};
 use crate::model::percent;
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
-const TABLE: [(&str, Arity); 19] = [
-    ("and", Arity::AtLeast(1)),
-    ("call", Arity::AtLeast(1)),
-    ("eq", Arity::AtLeast(1)),
-    ("ge", Arity::Exactly(2)),
-    ("gt", Arity::Exactly(2)),
-    ("html", Arity::AtLeast(0)),
-    ("index", Arity::AtLeast(1)),
-    ("js", Arity::AtLeast(0)),
-    ("le", Arity::Exactly(2)),
-    ("len", Arity::Exactly(1)),
-    ("lt", Arity::Exactly(2)),
-    ("ne", Arity::Exactly(2)),
-    ("not", Arity::Exactly(1)),
-    ("or", Arity::AtLeast(1)),
-    ("print", Arity::AtLeast(0)),
-    ("printf", Arity::AtLeast(1)),
-    ("println", Arity::AtLeast(0)),
-    ("slice", Arity::AtLeast(1)),
-    ("urlquery", Arity::AtLeast(0)),
+const ANY: Takes = Takes::exactly(&[Kind::Any]);
+const TWO: Takes = Takes::exactly(&[Kind::Any, Kind::Any]);
+const SOME: Takes = Takes::at_least(&[Kind::Any], Kind::Any);
+const MORE: Takes = Takes::at_least(&[], Kind::Any);
+
+const TABLE: [(&str, Takes); 19] = [
+    ("and", SOME),
+    ("call", SOME),
+    ("eq", SOME),
+    ("ge", TWO),
+    ("gt", TWO),
+    ("html", MORE),
+    ("index", SOME),
+    ("js", MORE),
+    ("le", TWO),
+    ("len", ANY),
+    ("lt", TWO),
+    ("ne", TWO),
+    ("not", ANY),
+    ("or", SOME),
+    ("print", MORE),
+    ("printf", Takes::at_least(&[Kind::Text], Kind::Any)),
+    ("println", MORE),
+    ("slice", SOME),
+    ("urlquery", MORE),
 ];
 
 /// Whether there is a builtin function of this name.
 pub(super) fn contains(name: &str) -> bool {
-    arity(name).is_some()
+    takes(name).is_some()
 }
 
-/// The complaint about a wrong number of arguments.
-pub(super) fn check_count(name: &str, found: usize) -> Result<(), String> {
-    arity(name).map_or(Ok(()), |arity| arity.check(name, found))
+/// The parameters of a builtin function.
+pub(super) fn takes(name: &str) -> Option<Takes> {
+    TABLE.iter().find(|(known, _)| *known == name).map(|(_, takes)| *takes)
 }
 
-fn arity(name: &str) -> Option<Arity> {
-    TABLE.iter().find(|(known, _)| *known == name).map(|(_, arity)| *arity)
-}
-
-/// Calls a builtin function with a number of arguments that `check_count` passed.
+/// Calls a builtin function with arguments that `takes` allows.
 pub(super) fn call(name: &str, args: &[Value], bytes_max: usize) -> Result<Value, String> {
     let text = |text: Result<String, format::TooLong>| {
         text.map(Value::from).map_err(|err| err.to_string())
@@ -81,6 +82,7 @@ pub(super) fn call(name: &str, args: &[Value], bytes_max: usize) -> Result<Value
             compare(a, b).map(|order| Value::Bool(!order.is_some_and(Ordering::is_le)))
         }
         ("ge", [a, b]) => compare(a, b).map(|order| Value::Bool(order != Some(Ordering::Less))),
+        ("call", [Value::Nil, ..]) => Err("call of nil".to_owned()),
         ("call", [value, ..]) => Err(format!("non-function of type {}", value.type_name())),
         (name, _) => Err(format!("no builtin function {name}")),
     }
@@ -113,13 +115,13 @@ fn length(value: &Value) -> Result<Value, String> {
 fn index(value: &Value, key: &Value) -> Result<Value, String> {
     match value.plain() {
         Value::List(list) => {
-            let at = place(key, list.items().len(), false)?;
-            list.items().get(at).cloned().ok_or_else(|| format!("index out of range: {at}"))
+            let at = place(key, list.items().len())?;
+            let item = list.items().get(at).cloned();
+            item.ok_or_else(|| "reflect: slice index out of range".to_owned())
         }
         Value::String(text) => {
-            let at = place(key, text.len(), false)?;
-            let byte =
-                text.as_bytes().get(at).ok_or_else(|| format!("index out of range: {at}"))?;
+            let byte = text.as_bytes().get(place(key, text.len())?);
+            let byte = byte.ok_or_else(|| "reflect: string index out of range".to_owned())?;
             Ok(Value::Int((*byte).into()))
         }
         Value::Map(map) => match key {
@@ -139,18 +141,17 @@ fn index(value: &Value, key: &Value) -> Result<Value, String> {
     }
 }
 
-/// An index below `len`, or up to it for the end of a slice.
-fn place(key: &Value, len: usize, is_bound: bool) -> Result<usize, String> {
+/// An index up to `len`: Go notices later that the last one has no element.
+fn place(key: &Value, len: usize) -> Result<usize, String> {
     let Value::Int(number) = key else {
         return Err(match key {
             Value::Nil => "cannot index slice/array with nil".to_owned(),
             other => format!("cannot index slice/array with type {}", other.type_name()),
         });
     };
-    let limit = if is_bound { len + 1 } else { len };
     usize::try_from(*number)
         .ok()
-        .filter(|at| *at < limit)
+        .filter(|at| *at <= len)
         .ok_or_else(|| format!("index out of range: {number}"))
 }
 
@@ -160,7 +161,7 @@ fn slice(value: &Value, bounds: &[Value]) -> Result<Value, String> {
         Value::String(text) => (text.len(), 2),
         Value::List(list) => (list.items().len(), 3),
         Value::Nil => return Err("slice of untyped nil".to_owned()),
-        other => return Err(format!("can't slice item of type {}", other.type_name())),
+        _other => return Err(format!("can't slice item of type {}", value.type_name())),
     };
     if bounds.len() > most {
         return Err(if most == 2 {
@@ -170,7 +171,7 @@ fn slice(value: &Value, bounds: &[Value]) -> Result<Value, String> {
         });
     }
     let bound = |at: usize, otherwise: usize| match bounds.get(at) {
-        Some(key) => place(key, len, true),
+        Some(key) => place(key, len),
         None => Ok(otherwise),
     };
     let (start, end) = (bound(0, 0)?, bound(1, len)?);
@@ -181,7 +182,7 @@ fn slice(value: &Value, bounds: &[Value]) -> Result<Value, String> {
     match plain {
         Value::List(list) => {
             let items = list.items().get(start..end).unwrap_or_default();
-            Ok(Value::List(List::new(items.iter().cloned())))
+            Ok(Value::List(List::typed(list.type_name(), items.iter().cloned())))
         }
         other => {
             let bytes = other.as_text().unwrap_or_default().as_bytes();
@@ -204,18 +205,18 @@ fn equals_any(first: &Value, others: &[Value]) -> Result<bool, String> {
 }
 
 fn equal(a: &Value, b: &Value) -> Result<bool, String> {
-    match (&a.plain(), &b.plain()) {
+    let kinds = (&a.plain(), &b.plain());
+    for (plain, value) in [(kinds.0, a), (kinds.1, b)] {
+        if let Value::List(_) | Value::Map(_) | Value::Object(_) = plain {
+            let shown = format::sprint(value);
+            return Err(format!("non-comparable type {shown}: {}", value.type_name()));
+        }
+    }
+    match kinds {
         (Value::Nil, Value::Nil) => Ok(true),
-        (Value::Nil, other) | (other, Value::Nil) => match other {
-            Value::List(_) | Value::Map(_) | Value::Object(_) => Ok(false),
-            _basic => Ok(false),
-        },
+        (Value::Nil, _) | (_, Value::Nil) => Ok(false),
         (Value::Bool(a), Value::Bool(b)) => Ok(a == b),
         (Value::Time(a), Value::Time(b)) => Ok(a == b),
-        (Value::List(_) | Value::Map(_) | Value::Object(_), _)
-        | (_, Value::List(_) | Value::Map(_) | Value::Object(_)) => {
-            Err(format!("non-comparable type {}", a.type_name()))
-        }
         (a, b) => compare(a, b).map(|order| order == Some(Ordering::Equal)),
     }
 }
@@ -230,6 +231,9 @@ fn compare(a: &Value, b: &Value) -> Result<Option<Ordering>, String> {
         (Value::Float(a), Value::Float(b)) => Ok(a.partial_cmp(b)),
         (a, b) => match (a.as_text(), b.as_text()) {
             (Some(a), Some(b)) => Ok(Some(a.cmp(b))),
+            (_, _) if matches!((a, b), (Value::Bool(_), Value::Bool(_))) => {
+                Err("invalid type for comparison".to_owned())
+            }
             (_, _) if orderable(a) && orderable(b) => Err(incompatible()),
             (_, _) => Err("invalid type for comparison".to_owned()),
         },
@@ -256,6 +260,12 @@ pub(super) fn html_escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// What `html_escape` was given.
+pub(super) fn html_unescape(text: &str) -> String {
+    let escapes = [("&#34;", "\""), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+    escapes.into_iter().fold(text.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
 }
 
 /// Go's `JSEscapeString`.

@@ -46,8 +46,7 @@ fn answer(query: &str) -> Result<Vec<QuerySample>, String> {
     }
 }
 
-#[test]
-fn rule_templates_render_as_promtool_renders_them() {
+fn rule(text: &str) -> Result<String, TemplateError> {
     let labels = [
         ("__name__", "m"),
         ("instance", "db.example.com:9100"),
@@ -69,10 +68,31 @@ fn rule_templates_render_as_promtool_renders_them() {
     let functions = rule_functions(ctx);
     let preamble = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}\
                     {{$externalURL := .ExternalURL}}{{$value := .Value}}";
-    compare(include_str!("../../tests/alerting/templates/rules.json"), 100, |text| {
-        let template = Template::parse("__alert_A", &format!("{preamble}{text}"), &functions)?;
-        template.execute(&data, &functions, Limits::default())
-    });
+    let template = Template::parse("__alert_A", &format!("{preamble}{text}"), &functions)?;
+    template.execute(&data, &functions, Limits::default())
+}
+
+#[test]
+fn rule_templates_render_as_promtool_renders_them() {
+    compare(include_str!("../../tests/alerting/templates/rules.json"), 100, rule);
+}
+
+#[test]
+fn newer_functions_of_rules_are_prometheus_3s() {
+    // Expectations from prometheus 3.14's template_test.go, at this test's time.
+    for (text, expected) in [
+        ("{{ now }} {{ (now | toTime).Format \"15:04:05\" }}", "300 00:05:00"),
+        ("{{ (1800 | toDuration).String }} {{ toDuration \"1.5\" }}", "30m0s 1.5s"),
+        (
+            "{{ (\"-30m\" | parseDuration | toDuration | (now | toTime).Add).UnixMilli }}",
+            "-1500000",
+        ),
+        ("{{ printf \"%0.2f\" (parseDuration \"-1h2m10ms\") }}", "-3720.01"),
+        ("{{ urlQueryEscape \"a b&c=d/\u{e9}\" }}", "a+b%26c%3Dd%2F%C3%A9"),
+        ("{{ \"aa bb CC\" | title }}", "Aa Bb CC"),
+    ] {
+        assert_eq!(rule(text).as_deref(), Ok(expected), "{text}");
+    }
 }
 
 /// Alertmanager's `Alerts`.
@@ -87,7 +107,7 @@ impl Alerts {
             }
             _other => false,
         };
-        Value::list(self.0.iter().filter(has).cloned())
+        Value::List(List::typed("[]template.Alert", self.0.iter().filter(has).cloned()))
     }
 }
 
@@ -96,12 +116,12 @@ impl Object for Alerts {
         "template.Alerts"
     }
 
-    fn call(&self, name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
-        match name {
-            "Firing" => Some(Ok(self.with_status("firing"))),
-            "Resolved" => Some(Ok(self.with_status("resolved"))),
-            _other => None,
-        }
+    fn takes(&self, method: &str) -> Option<Takes> {
+        matches!(method, "Firing" | "Resolved").then_some(Takes::exactly(&[]))
+    }
+
+    fn call(&self, method: &str, _: &[Value]) -> Result<Value, String> {
+        Ok(self.with_status(&method.to_lowercase()))
     }
 
     fn underlying(&self) -> Option<Value> {
@@ -204,8 +224,81 @@ fn newer_functions_are_alertmanager_0_34s() {
         ),
         ("{{ range 3 }}{{ . }}{{ end }}{{ with 0 }}a{{ else with 1 }}b{{ . }}{{ end }}", "012b1"),
         ("{{ humanizeDuration 90 }} {{ humanizeDuration (since now) }}", "1m 30s 0s"),
+        (
+            "{{ range list 0.0 1.0 60.0 -183845.0 899.99 \"3600\" -1 }}{{ humanizeDuration . }}:{{ end }}",
+            "0s:1s:1m 0s:-2d 3h 4m 5s:14m 59s:1h 0m 0s:-1s:",
+        ),
+        (
+            "{{ range list .1 .0001 \".12345\" 60.5 1.2345 12.345 }}{{ humanizeDuration . }}:{{ end }}",
+            "100ms:100us:123.5ms:1m 0s:1.234s:12.35s:",
+        ),
+        ("{{ now | tz \"Europe/Paris\" }}", "1970-01-01 01:00:00 +0100 CET"),
+        ("{{ now | date \"2006-01-02\" }} {{ now | since | humanizeDuration }}", "1970-01-01 0s"),
+        (
+            "{{ \"test\" | toJson }} {{ 42 | toJson }} {{ true | toJson }} {{ 1.0 | toJson }}",
+            "\"test\" 42 true 1",
+        ),
+        (
+            "{{ list \"a\" \"b\" | toJson }} {{ .GroupLabels | toJson }}",
+            "[\"a\",\"b\"] {\"alertname\":\"Down\",\"job\":\"node\"}",
+        ),
+        (
+            "{{- $l := list -}}{{ range .Alerts }}{{ $m := dict \"status\" .Status }}{{ $l = append $l $m }}{{ end }}{{ toJson $l }}",
+            "[{\"status\":\"firing\"},{\"status\":\"resolved\"}]",
+        ),
+        ("{{ dict }} {{ dict \"a\" 1 \"b\" 2 }} {{ list }}", "map[] map[a:1 b:2] []"),
+        ("{{ \"flush>>\" | base64encode }} {{ \"dGVzdA==\" | base64decode }}", "Zmx1c2g-Pg== test"),
+        (
+            "{{ \"search?q=test%20foo\" | urlUnescape }} [{{ routeLabels \"nope\" }}]",
+            "search?q=test foo []",
+        ),
     ] {
         assert_eq!(render(text, Mode::Text).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn what_newer_functions_refuse_is_told_in_gos_words() {
+    for (text, expected) in [
+        (
+            "{{ now | tz \"Invalid/Timezone\" }}",
+            "template: :1:9: executing \"\" at <tz \"Invalid/Timezone\">: error calling tz: unknown time zone Invalid/Timezone",
+        ),
+        (
+            "{{ humanizeDuration \"one\" }}",
+            "template: :1:3: executing \"\" at <humanizeDuration \"one\">: error calling humanizeDuration: strconv.ParseFloat: parsing \"one\": invalid syntax",
+        ),
+        (
+            "{{ dict \"a\" }}",
+            "template: :1:3: executing \"\" at <dict \"a\">: error calling dict: dict requires an even number of arguments",
+        ),
+        (
+            "{{ dict 1 \"value\" }}",
+            "template: :1:3: executing \"\" at <dict 1 \"value\">: error calling dict: dict keys must be strings",
+        ),
+        (
+            "{{ date now \"2006\" }}",
+            "template: :1:8: executing \"\" at <now>: wrong type for value; expected string; got time.Time",
+        ),
+        (
+            "{{ append 1 2 }}",
+            "template: :1:10: executing \"\" at <1>: can't handle 1 for arg of type []interface {}",
+        ),
+    ] {
+        let found = render(text, Mode::Text).map_err(|err| err.to_string());
+        assert_eq!(found, Err(expected.to_owned()), "{text}");
+    }
+    for (text, expected) in [
+        (
+            "<a href=\"/search?{{ \"q=test%20foo\" }}\"></a>",
+            "<a href=\"/search?q%3dtest%2520foo\"></a>",
+        ),
+        (
+            "<a href=\"/search?{{ \"q=test%20foo\" | safeUrl }}\"></a>",
+            "<a href=\"/search?q=test%20foo\"></a>",
+        ),
+    ] {
+        assert_eq!(render(text, Mode::Html).as_deref(), Ok(expected), "{text}");
     }
 }
 

@@ -30,6 +30,18 @@ pub enum TemplateError {
         /// What is wrong.
         message: String,
     },
+    /// The template can make no HTML, whatever the data.
+    #[error("html/template:{name}:{line}:{column}: {message}")]
+    Html {
+        /// The name under which the text was parsed.
+        name: String,
+        /// Line, from 1.
+        line: usize,
+        /// Byte in the line, from 0, as Go counts.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
     /// There is no template of this name.
     #[error("template: no template {0:?} associated with the set")]
     Unknown(String),

@@ -4,8 +4,10 @@
 
 use super::ast::{Command, Expr, ExprKind, Pipe};
 use super::builtins;
+use super::error::TemplateError;
 use super::exec::{Done, Exec, Place};
-use super::time::duration_call;
+use super::signature::{Kind, Takes};
+use super::time::{duration_call, duration_method, time_method};
 use super::value::Value;
 use crate::model::value_text::quoted;
 
@@ -35,7 +37,10 @@ impl<'a> Exec<'a> {
         self.pay(1)?;
         let Some((first, args)) = command.args.split_first() else { return Ok(Value::Nil) };
         match &first.kind {
-            ExprKind::Field(names) => self.fields(dot, dot, first, names, args, last),
+            ExprKind::Field(names) => {
+                self.place = Place::Expr(first);
+                self.fields(dot, dot, first, names, args, last)
+            }
             ExprKind::Chain(inner, names) => {
                 self.place = Place::Expr(first);
                 let receiver = self.operand(dot, inner)?;
@@ -50,10 +55,12 @@ impl<'a> Exec<'a> {
                 self.pipeline(dot, pipe)
             }
             ExprKind::Dot => {
+                self.place = Place::Expr(first);
                 self.refuse_args(first, args, last.as_ref())?;
                 Ok(dot.clone())
             }
             ExprKind::Constant(value, _) => {
+                self.place = Place::Expr(first);
                 self.refuse_args(first, args, last.as_ref())?;
                 Ok(value.clone())
             }
@@ -64,7 +71,23 @@ impl<'a> Exec<'a> {
         }
     }
 
-    /// An argument.
+    /// An argument of a kind.
+    fn argument(&mut self, dot: &Value, kind: Kind, expr: &'a Expr) -> Done<Value> {
+        let value = self.operand(dot, expr)?;
+        let checked = match &expr.kind {
+            ExprKind::Constant(value, shown) => kind.constant(value, shown),
+            ExprKind::Nil => kind.check_nil().map(|()| Value::Nil),
+            ExprKind::Dot
+            | ExprKind::Field(_)
+            | ExprKind::Variable(_)
+            | ExprKind::Chain(..)
+            | ExprKind::Function(_)
+            | ExprKind::Pipe(_) => kind.check(&value).map(|()| value),
+        };
+        checked.map_err(|message| self.fail(message))
+    }
+
+    /// The value of an operand, whatever it is.
     fn operand(&mut self, dot: &Value, expr: &'a Expr) -> Done<Value> {
         self.place = Place::Expr(expr);
         match &expr.kind {
@@ -88,7 +111,6 @@ impl<'a> Exec<'a> {
         if args.is_empty() && last.is_none() {
             return Ok(());
         }
-        self.place = Place::Expr(first);
         Err(self.fail(format!("can't give argument to non-function {first}")))
     }
 
@@ -114,7 +136,8 @@ impl<'a> Exec<'a> {
         self.fields(dot, &value, expr, fields, args, last)
     }
 
-    /// `.A.B.C` of `receiver`; arguments go to the last one.
+    /// `.A.B.C` of `receiver`; arguments go to the last one. The place at work stays what it is,
+    /// as in Go: after `(f 1).A` it is the `1`.
     fn fields(
         &mut self,
         dot: &Value,
@@ -124,50 +147,64 @@ impl<'a> Exec<'a> {
         args: &'a [Expr],
         last: Option<Value>,
     ) -> Done<Value> {
-        self.place = Place::Expr(expr);
         let Some((final_name, inner)) = names.split_last() else { return Ok(receiver.clone()) };
         let mut value = receiver.clone();
         for name in inner {
-            value = self.field(&value, name, None)?;
+            value = self.field(dot, &value, expr, name, &[], None)?;
         }
-        let given = !args.is_empty() || last.is_some();
-        let args = self.args(dot, args, last)?;
-        self.place = Place::Expr(expr);
-        self.field(&value, final_name, given.then_some(&args))
+        self.field(dot, &value, expr, final_name, args, last)
     }
 
-    fn args(&mut self, dot: &Value, args: &'a [Expr], last: Option<Value>) -> Done<Vec<Value>> {
-        let mut values = Vec::with_capacity(args.len() + 1);
-        for arg in args {
-            values.push(self.operand(dot, arg)?);
+    /// The arguments, of a number and of kinds that `takes` allows.
+    fn args(
+        &mut self,
+        dot: &Value,
+        name: &str,
+        takes: Takes,
+        args: &'a [Expr],
+        last: Option<Value>,
+    ) -> Done<Vec<Value>> {
+        let count = args.len() + usize::from(last.is_some());
+        takes.check_count(name, count).map_err(|message| self.fail(message))?;
+        let mut values = Vec::with_capacity(count);
+        for (place, arg) in args.iter().enumerate() {
+            values.push(self.argument(dot, takes.kind(place), arg)?);
         }
-        values.extend(last);
+        if let Some(last) = last {
+            takes.kind(args.len()).check(&last).map_err(|message| self.fail(message))?;
+            values.push(last);
+        }
         Ok(values)
     }
 
     /// A method, a field of a struct, or an entry of a map.
-    fn field(&mut self, value: &Value, name: &str, args: Option<&Vec<Value>>) -> Done<Value> {
+    fn field(
+        &mut self,
+        dot: &Value,
+        value: &Value,
+        expr: &'a Expr,
+        name: &str,
+        args: &'a [Expr],
+        last: Option<Value>,
+    ) -> Done<Value> {
         self.pay(1)?;
-        let given = args.map(Vec::as_slice).unwrap_or_default();
-        if let Some(result) = call_method(value, name, given) {
-            let result = result.map_err(|message| {
-                let counted = message.starts_with("wrong number of args");
-                let text = format!("error calling {name}: {message}");
-                self.fail(if counted { message } else { text })
-            })?;
-            return self.checked(result);
+        if let Some(takes) = method(value, name) {
+            let args = self.args(dot, name, takes, args, last)?;
+            let result = call_method(value, name, &args);
+            return self.called(Place::Expr(expr), name, result);
         }
-        let found = match value {
+        let given = !args.is_empty() || last.is_some();
+        let (found, complaint) = match value {
+            Value::Nil => return Ok(Value::Nil),
+            Value::Map(map) => (map.get(name), "is not a method but has arguments"),
             Value::Object(object) => match (object.field(name), object.underlying()) {
-                (Some(found), _) => Some(found),
-                (None, Some(Value::Map(map))) => Some(map.get(name)),
-                (None, _) => None,
+                (None, Some(Value::Map(map))) => {
+                    (map.get(name), "is not a method but has arguments")
+                }
+                (Some(found), Some(Value::Map(_))) => (found, "is not a method but has arguments"),
+                (Some(found), _) => (found, "has arguments but cannot be invoked as function"),
+                (None, _) => return Err(self.no_field(value, name)),
             },
-            Value::Map(map) => Some(map.get(name)),
-            Value::Nil => {
-                let text = format!("nil data; no entry for key {}", quoted(name));
-                return Err(self.fail(text));
-            }
             Value::Bool(_)
             | Value::Int(_)
             | Value::Float(_)
@@ -176,16 +213,13 @@ impl<'a> Exec<'a> {
             | Value::Time(_)
             | Value::Duration(_)
             | Value::SafeHtml(_)
-            | Value::SafeUrl(_) => None,
+            | Value::SafeUrl(_) => return Err(self.no_field(value, name)),
         };
-        let Some(found) = found else {
-            let text = format!("can't evaluate field {name} in type {}", value.type_name());
-            return Err(self.fail(text));
-        };
-        if args.is_some() {
-            return Err(self.fail(format!("{name} is not a method but has arguments")));
-        }
-        Ok(found)
+        if given { Err(self.fail(format!("{name} {complaint}"))) } else { Ok(found) }
+    }
+
+    fn no_field(&self, value: &Value, name: &str) -> TemplateError {
+        self.fail(format!("can't evaluate field {name} in type {}", value.type_name()))
     }
 
     fn function(
@@ -201,23 +235,38 @@ impl<'a> Exec<'a> {
         if self.functions.get(name).is_none() && matches!(name, "and" | "or") {
             return self.short_circuit(dot, name, args, last);
         }
-        let count = args.len() + usize::from(last.is_some());
         let functions = self.functions;
         let function = functions.get(name);
-        let counted = match function {
-            Some(function) => function.check_count(name, count),
-            None => builtins::check_count(name, count),
+        let takes = match function {
+            Some(function) => Some(function.takes()),
+            None => builtins::takes(name),
         };
-        counted.map_err(|message| self.fail(message))?;
-        let args = self.args(dot, args, last)?;
-        self.place = whole;
+        let Some(takes) = takes else {
+            return Err(self.fail(format!("{} is not a defined function", quoted(name))));
+        };
+        let args = self.args(dot, name, takes, args, last)?;
         self.pay(1)?;
         let result = match function {
             Some(function) => function.call(&args),
             None => builtins::call(name, &args, self.limits.value_bytes),
         };
-        let result = result.map_err(|err| self.fail(format!("error calling {name}: {err}")))?;
-        self.checked(result)
+        self.called(whole, name, result)
+    }
+
+    /// What a function or a method at `place` made.
+    fn called(
+        &mut self,
+        place: Place<'a>,
+        name: &str,
+        result: Result<Value, String>,
+    ) -> Done<Value> {
+        match result {
+            Ok(value) => self.checked(value),
+            Err(message) => {
+                self.place = place;
+                Err(self.fail(format!("error calling {name}: {message}")))
+            }
+        }
     }
 
     /// `and` and `or` look at no more arguments than they need.
@@ -268,11 +317,12 @@ impl<'a> Exec<'a> {
     }
 }
 
-fn call_method(value: &Value, name: &str, args: &[Value]) -> Option<Result<Value, String>> {
+/// The parameters of a method of a value.
+fn method(value: &Value, name: &str) -> Option<Takes> {
     match value {
-        Value::Object(object) => object.call(name, args),
-        Value::Time(time) => time.call(name, args),
-        Value::Duration(nanos) => duration_call(*nanos, name, args),
+        Value::Object(object) => object.takes(name),
+        Value::Time(_) => time_method(name),
+        Value::Duration(_) => duration_method(name),
         Value::Nil
         | Value::Bool(_)
         | Value::Int(_)
@@ -282,5 +332,15 @@ fn call_method(value: &Value, name: &str, args: &[Value]) -> Option<Result<Value
         | Value::Map(_)
         | Value::SafeHtml(_)
         | Value::SafeUrl(_) => None,
+    }
+}
+
+/// Calls a method that `method` knows.
+fn call_method(value: &Value, name: &str, args: &[Value]) -> Result<Value, String> {
+    match value {
+        Value::Object(object) => object.call(name, args),
+        Value::Time(time) => time.call(name, args),
+        Value::Duration(nanos) => Ok(duration_call(*nanos, name, args)),
+        other => Err(format!("no method {name} of {}", other.type_name())),
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! Source: Go, text/template/exec.go (the semantics, and the words of the messages).
 
-use super::ast::{Branch, Call, Command, Expr, Node, Pipe, Tree};
+use super::ast::{Branch, Call, Command, Expr, ExprKind, Node, Pipe, Tree};
+use super::builtins::html_unescape;
 use super::error::TemplateError;
 use super::format::{self, Bounded};
 use super::functions::Functions;
@@ -12,6 +13,7 @@ use super::html::Escaper;
 use super::set::{Limits, Mode, TemplateSet};
 use super::value::Value;
 use crate::model::value_text::quoted;
+use std::collections::BTreeSet;
 
 /// Nodes, pipelines and templates inside each other while executing: each uses the stack.
 const DEPTH_MAX: usize = 96;
@@ -25,6 +27,9 @@ pub(super) fn execute(
     mode: Mode,
     limits: Limits,
 ) -> Result<String, TemplateError> {
+    if mode == Mode::Html {
+        check_html(set, tree)?;
+    }
     let mut exec = Exec {
         set,
         functions,
@@ -42,6 +47,57 @@ pub(super) fn execute(
     };
     exec.walk(data, &tree.body)?;
     Ok(exec.out.into_text())
+}
+
+/// Go's html/template looks at all of a template, and of those that it calls, before it begins:
+/// each must be there, and escaping by hand may only come last.
+fn check_html(set: &TemplateSet, tree: &Tree) -> Done<()> {
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<(&Tree, &[Node])> = vec![(tree, tree.body.as_slice())];
+    while let Some((tree, nodes)) = open.pop() {
+        let Some((node, rest)) = nodes.split_first() else { continue };
+        open.push((tree, rest));
+        let fault = match node {
+            Node::If(branch) | Node::With(branch) | Node::Range(branch) => {
+                open.push((tree, branch.otherwise.as_slice()));
+                open.push((tree, branch.body.as_slice()));
+                None
+            }
+            Node::Action(pipe) => {
+                let before = pipe.commands.split_last().map(|(_, before)| before);
+                let escapes = before.unwrap_or_default().iter().find_map(escaper);
+                let text =
+                    |name| format!("predefined escaper {} disallowed in template", quoted(name));
+                escapes.map(|name| (pipe.pos, text(name)))
+            }
+            Node::Call(call) => match set.get(&call.name) {
+                None => Some((call.pos, format!("no such template {}", quoted(&call.name)))),
+                Some(called) => {
+                    if seen.insert(call.name.as_str()) {
+                        open.push((called, called.body.as_slice()));
+                    }
+                    None
+                }
+            },
+            Node::Text(_) | Node::Break | Node::Continue => None,
+        };
+        if let Some((pos, message)) = fault {
+            let (line, column) = tree.source.place(pos);
+            let name = tree.source.name.to_string();
+            return Err(TemplateError::Html { name, line, column, message });
+        }
+    }
+    Ok(())
+}
+
+/// The function that a command escapes with, if it does.
+fn escaper(command: &Command) -> Option<&str> {
+    match command.args.first().map(|first| &first.kind) {
+        Some(ExprKind::Function(name)) if ["html", "urlquery"].contains(&name.as_str()) => {
+            Some(name)
+        }
+        _other => None,
+    }
 }
 
 /// One execution.
@@ -143,7 +199,12 @@ impl<'a> Exec<'a> {
         match node {
             Node::Text(text) => self.literal(text)?,
             Node::Action(pipe) => {
-                let value = self.pipeline(dot, pipe)?;
+                let mut value = self.pipeline(dot, pipe)?;
+                if self.escaper.is_some() && pipe.commands.last().and_then(escaper) == Some("html")
+                {
+                    // The place decides how the value is escaped, and once is enough.
+                    value = html_unescape(value.as_text().unwrap_or_default()).into();
+                }
                 if pipe.variables.is_empty() {
                     self.print(&value)?;
                 }

@@ -123,7 +123,7 @@ pub(super) fn printf(layout: &str, args: &[Value], bytes_max: usize) -> Result<S
         out.push("%!(EXTRA ")?;
         for (place, arg) in extra.iter().enumerate() {
             out.push(if place > 0 { ", " } else { "" })?;
-            write_typed(&mut out, arg)?;
+            write_typed(&mut out, arg, &Verb::DEFAULT)?;
         }
         out.push(")")?;
     }
@@ -135,6 +135,8 @@ pub(super) fn printf(layout: &str, args: &[Value], bytes_max: usize) -> Result<S
 struct Verb {
     letter: char,
     plus: bool,
+    /// `%+v`: names of fields, and no signs of numbers.
+    names: bool,
     minus: bool,
     sharp: bool,
     space: bool,
@@ -147,6 +149,7 @@ impl Verb {
     const DEFAULT: Self = Self {
         letter: 'v',
         plus: false,
+        names: false,
         minus: false,
         sharp: false,
         space: false,
@@ -191,6 +194,9 @@ impl Spec<'_, '_> {
         let letter = self.rest.chars().next().ok_or("%!(NOVERB)")?;
         self.skip(letter.len_utf8());
         verb.letter = letter;
+        if letter == 'v' {
+            (verb.names, verb.plus) = (verb.plus, false);
+        }
         // Left-aligned text is padded with spaces whatever is asked for.
         verb.zero &= !verb.minus;
         Ok(verb)
@@ -301,7 +307,7 @@ fn write_object(out: &mut Bounded, object: &dyn Object, value: &Value, verb: &Ve
     out.push("{")?;
     for (place, field) in object.fields().iter().enumerate() {
         out.push(if place > 0 { " " } else { "" })?;
-        if verb.plus {
+        if verb.names {
             out.push(field.name)?;
             out.push(":")?;
         }
@@ -318,13 +324,38 @@ fn write_text(out: &mut Bounded, text: &str, value: &Value, verb: &Verb) -> Writ
     match verb.letter {
         'v' if verb.sharp => pad(out, &quoted(text), verb),
         'v' | 's' => pad(out, &cut(text), verb),
-        'q' => pad(out, &quoted(&cut(text)), verb),
+        'q' => pad(out, &quoted_as(&cut(text), verb), verb),
         'x' | 'X' => {
-            let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+            let bytes = text.bytes().take(verb.precision.unwrap_or(usize::MAX));
+            let mark = if verb.sharp { "0x" } else { "" };
+            let hex = bytes.enumerate().map(|(place, byte)| match (place > 0, verb.space) {
+                (true, true) => format!(" {mark}{byte:02x}"),
+                (true, false) => format!("{byte:02x}"),
+                (false, _) => format!("{mark}{byte:02x}"),
+            });
+            let hex: String = hex.collect();
             pad(out, &if verb.letter == 'X' { hex.to_uppercase() } else { hex }, verb)
         }
         _other => bad_verb(out, value, verb),
     }
+}
+
+/// `%q`: between backquotes where `#` asks for it and it can be, in ASCII where `+` does.
+fn quoted_as(text: &str, verb: &Verb) -> String {
+    let raw = |c: char| c == '\t' || !(c == '`' || c.is_control() || c == '\u{feff}');
+    if verb.sharp && text.chars().all(raw) {
+        return format!("`{text}`");
+    }
+    let quoted = quoted(text);
+    if !verb.plus {
+        return quoted;
+    }
+    let ascii = |c: char| match u32::from(c) {
+        code @ 0x80..=0xffff => format!("\\u{code:04x}"),
+        code @ 0x1_0000.. => format!("\\U{code:08x}"),
+        _ascii => c.to_string(),
+    };
+    quoted.chars().map(ascii).collect()
 }
 
 fn write_int(out: &mut Bounded, number: i64, value: &Value, verb: &Verb) -> Written {
@@ -338,7 +369,10 @@ fn write_int(out: &mut Bounded, number: i64, value: &Value, verb: &Verb) -> Writ
         'X' => (if verb.sharp { "0X" } else { "" }, format!("{size:X}")),
         'c' => return pad(out, &char_of(number).to_string(), verb),
         'q' => return pad(out, &format!("'{}'", char_of(number)), verb),
-        'U' => return pad(out, &format!("U+{number:04X}"), verb),
+        'U' => {
+            let shown = if verb.sharp { format!(" '{}'", char_of(number)) } else { String::new() };
+            return pad(out, &format!("U+{number:04X}{shown}"), verb);
+        }
         _other => return bad_verb(out, value, verb),
     };
     let width = verb.precision.unwrap_or(0);
@@ -433,18 +467,19 @@ fn pad(out: &mut Bounded, text: &str, verb: &Verb) -> Written {
 /// `%!d(string=x)`
 fn bad_verb(out: &mut Bounded, value: &Value, verb: &Verb) -> Written {
     out.push(&format!("%!{}(", verb.letter))?;
-    write_typed(out, value)?;
+    // The flags are still those that were asked for.
+    write_typed(out, value, &Verb { letter: 'v', ..*verb })?;
     out.push(")")
 }
 
 /// `string=x`
-fn write_typed(out: &mut Bounded, value: &Value) -> Written {
+fn write_typed(out: &mut Bounded, value: &Value, verb: &Verb) -> Written {
     if matches!(value, Value::Nil) {
         return out.push("<nil>");
     }
     out.push(value.type_name())?;
     out.push("=")?;
-    write_value(out, value, &Verb::DEFAULT)
+    write_value(out, value, verb)
 }
 
 #[cfg(test)]
@@ -497,12 +532,20 @@ mod tests {
             ),
             ("%t %v %%", vec![Value::Bool(true), Value::Bool(false)], "true false %"),
             ("%d %s", vec![float(1.5), int(3)], "%!d(float64=1.5) %!s(int=3)"),
+            (
+                "%+d %6.2f %+v",
+                vec![float(2.5), int(7), int(1)],
+                "%!d(float64=+2.5) %!f(int=    07) 1",
+            ),
             ("%d %d", vec![int(1)], "1 %!d(MISSING)"),
             ("%d", vec![int(1), "x".into(), int(2)], "1%!(EXTRA string=x, int=2)"),
             ("%[2]d %[1]d", vec![int(1), int(2)], "2 1"),
             ("%*d", vec![int(5), int(42)], "   42"),
             ("%v %v", vec![float(f64::INFINITY), float(f64::NAN)], "+Inf NaN"),
             ("%.2f %6.1f", vec![float(f64::NEG_INFINITY), float(f64::INFINITY)], "-Inf   +Inf"),
+            ("% x|%#x|%X|%.1x", vec!["hi".into(); 4], "68 69|0x6869|6869|68"),
+            ("%+q %#q %#q", vec!["\u{e9}".into(), "a".into(), "`".into()], "\"\\u00e9\" `a` \"`\""),
+            ("%#U", vec![int(233)], "U+00E9 '\u{e9}'"),
             ("%", vec![], "%!(NOVERB)"),
             ("%T %T", vec![float(1.0), "x".into()], "float64 string"),
             (

@@ -1,5 +1,6 @@
 //! The table of functions that a caller gives its templates.
 
+use super::signature::Takes;
 use super::value::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,18 +15,9 @@ pub struct Functions<'a> {
     table: BTreeMap<&'static str, Function<'a>>,
 }
 
-/// How many arguments a function takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arity {
-    /// That many.
-    Exactly(usize),
-    /// That many or more.
-    AtLeast(usize),
-}
-
 #[derive(Clone)]
 pub(super) struct Function<'a> {
-    arity: Arity,
+    takes: Takes,
     body: Body<'a>,
 }
 
@@ -35,14 +27,14 @@ impl<'a> Functions<'a> {
         Self::default()
     }
 
-    /// Adds a function, or replaces the one of this name.
+    /// Adds a function, or replaces the one of this name. The body gets what `takes` says.
     pub fn add(
         &mut self,
         name: &'static str,
-        arity: Arity,
+        takes: Takes,
         body: impl Fn(&[Value]) -> Result<Value, String> + Send + Sync + 'a,
     ) -> &mut Self {
-        self.table.insert(name, Function { arity, body: Arc::new(body) });
+        self.table.insert(name, Function { takes, body: Arc::new(body) });
         self
     }
 
@@ -62,27 +54,12 @@ impl<'a> Functions<'a> {
 }
 
 impl Function<'_> {
-    /// The complaint about a wrong number of arguments, in Go's words.
-    pub(super) fn check_count(&self, name: &str, found: usize) -> Result<(), String> {
-        self.arity.check(name, found)
+    pub(super) fn takes(&self) -> Takes {
+        self.takes
     }
 
     pub(super) fn call(&self, args: &[Value]) -> Result<Value, String> {
         (self.body)(args)
-    }
-}
-
-impl Arity {
-    pub(super) fn check(self, name: &str, found: usize) -> Result<(), String> {
-        match self {
-            Self::Exactly(wanted) if found != wanted => {
-                Err(format!("wrong number of args for {name}: want {wanted} got {found}"))
-            }
-            Self::AtLeast(wanted) if found < wanted => {
-                Err(format!("wrong number of args for {name}: want at least {wanted} got {found}"))
-            }
-            Self::Exactly(_) | Self::AtLeast(_) => Ok(()),
-        }
     }
 }
 

@@ -97,7 +97,7 @@ impl Escaper {
         let escaped = match self.place {
             Place::Text => match value {
                 Value::SafeHtml(_) => text,
-                _unsafe => escape(&text, false),
+                _unsafe => escape(&text, false, false),
             },
             Place::Comment => String::new(),
             Place::Code | Place::TagName | Place::AttributeName => UNSAFE.to_owned(),
@@ -124,20 +124,20 @@ impl Escaper {
             return UNSAFE.to_owned();
         }
         if !is_url_attribute(name) {
-            let plain = match value {
-                Value::SafeHtml(_) => without_tags(text),
-                _text => text.to_owned(),
+            // What is HTML already loses its tags and keeps its references.
+            return match value {
+                Value::SafeHtml(_) => escape(&without_tags(text), bare, true),
+                _text => escape(text, bare, false),
             };
-            return escape(&plain, bare);
-        }
-        if self.value.contains(['?', '#']) {
-            return escape(&percent::encode_lower(text, b""), bare);
         }
         let trusted = matches!(value, Value::SafeUrl(_));
+        if self.value.contains(['?', '#']) && !trusted {
+            return escape(&percent::encode_lower(text, b""), bare, false);
+        }
         if self.value.trim().is_empty() && !trusted && !has_safe_scheme(text) {
             return format!("#{UNSAFE}");
         }
-        escape(&normalize_url(text), bare)
+        escape(&normalize_url(text), bare, false)
     }
 
     /// Moves on over one character of the template.
@@ -247,14 +247,14 @@ fn normalize_url(url: &str) -> String {
     out
 }
 
-/// HTML's special characters as references; in a value without quotes also what would end it.
-fn escape(text: &str, bare: bool) -> String {
+/// HTML's special characters as references, or all but that of references themselves; in a value without quotes also what would end it.
+fn escape(text: &str, bare: bool, keeps_references: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\0' => out.push('\u{fffd}'),
             '"' => out.push_str("&#34;"),
-            '&' => out.push_str("&amp;"),
+            '&' if !keeps_references => out.push_str("&amp;"),
             '\'' => out.push_str("&#39;"),
             '+' => out.push_str("&#43;"),
             '<' => out.push_str("&lt;"),

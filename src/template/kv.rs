@@ -2,6 +2,7 @@
 //!
 //! Source: alertmanager, template/template.go (KV, Pairs, Strings).
 
+use super::signature::{Kind, Takes};
 use super::value::{Field, List, Map, Object, Record, Value};
 use std::fmt::Write as _;
 
@@ -22,13 +23,9 @@ impl Kv {
         Pairs(pairs)
     }
 
-    fn remove(&self, names: &Value) -> Result<Value, String> {
-        let Value::List(names) = names.plain() else {
-            return Err(format!("expected []string; found {}", names.type_name()));
-        };
-        let named = |name: &str| names.items().iter().any(|item| item.as_text() == Some(name));
-        let kept = self.0.iter().filter(|(name, _)| !named(name)).cloned().collect();
-        Ok(Value::object(Self(kept)))
+    fn remove(&self, names: &[Value]) -> Self {
+        let named = |name: &str| names.iter().any(|item| item.as_text() == Some(name));
+        Self(self.0.iter().filter(|(name, _)| !named(name)).cloned().collect())
     }
 }
 
@@ -41,18 +38,24 @@ impl Object for Kv {
         self.0.iter().find(|(found, _)| found == name).map(|(_, value)| Value::string(value))
     }
 
-    fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>> {
-        Some(match (name, args) {
-            ("SortedPairs", []) => Ok(Value::object(self.sorted())),
-            ("Names", []) => Ok(self.sorted().names()),
-            ("Values", []) => Ok(self.sorted().values()),
-            ("Remove", [names]) => self.remove(names),
-            ("String", []) => Ok(self.sorted().line().into()),
-            ("SortedPairs" | "Names" | "Values" | "String" | "Remove", _) => {
-                let wanted = usize::from(name == "Remove");
-                Err(format!("wrong number of args for {name}: want {wanted} got {}", args.len()))
-            }
-            (_, _) => return None,
+    fn takes(&self, method: &str) -> Option<Takes> {
+        match method {
+            "SortedPairs" | "Names" | "Values" | "String" => Some(Takes::exactly(&[])),
+            "Remove" => Some(Takes::exactly(&[Kind::Texts])),
+            _unknown => None,
+        }
+    }
+
+    fn call(&self, method: &str, args: &[Value]) -> Result<Value, String> {
+        Ok(match method {
+            "SortedPairs" => Value::object(self.sorted()),
+            "Names" => self.sorted().names(),
+            "Values" => self.sorted().values(),
+            "Remove" => match args.first().map(Value::plain) {
+                Some(Value::List(names)) => Value::object(self.remove(names.items())),
+                _nil => Value::object(self.clone()),
+            },
+            _string => self.sorted().line().into(),
         })
     }
 
@@ -92,12 +95,15 @@ impl Object for Pairs {
         "template.Pairs"
     }
 
-    fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>> {
-        Some(match (name, args) {
-            ("Names", []) => Ok(self.names()),
-            ("Values", []) => Ok(self.values()),
-            ("String", []) => Ok(self.line().into()),
-            (_, _) => return None,
+    fn takes(&self, method: &str) -> Option<Takes> {
+        matches!(method, "Names" | "Values" | "String").then_some(Takes::exactly(&[]))
+    }
+
+    fn call(&self, method: &str, _: &[Value]) -> Result<Value, String> {
+        Ok(match method {
+            "Names" => self.names(),
+            "Values" => self.values(),
+            _string => self.line().into(),
         })
     }
 
@@ -108,7 +114,7 @@ impl Object for Pairs {
                 [("Name", "Name", Value::string(name)), ("Value", "Value", Value::string(value))],
             ))
         };
-        Some(Value::List(List::new(self.0.iter().map(pair))))
+        Some(Value::List(List::typed("[]template.Pair", self.0.iter().map(pair))))
     }
 
     fn text(&self) -> Option<String> {
@@ -129,17 +135,16 @@ impl Object for Strings {
         Vec::new()
     }
 
-    fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>> {
-        Some(match (name, args) {
-            ("Join", [separator]) => match separator.as_text() {
-                Some(separator) => Ok(self.0.join(separator).into()),
-                None => Err(format!("expected string; found {}", separator.type_name())),
-            },
-            (_, _) => return None,
-        })
+    fn takes(&self, method: &str) -> Option<Takes> {
+        (method == "Join").then_some(Takes::exactly(&[Kind::Text]))
+    }
+
+    fn call(&self, _: &str, args: &[Value]) -> Result<Value, String> {
+        let separator = args.first().and_then(Value::as_text).unwrap_or_default();
+        Ok(self.0.join(separator).into())
     }
 
     fn underlying(&self) -> Option<Value> {
-        Some(Value::list(self.0.iter().map(Value::string)))
+        Some(Value::texts(self.0.iter().map(Value::string)))
     }
 }

@@ -1,11 +1,12 @@
 //! From text to tokens: plain text outside `{{ }}`, Go's words and signs inside.
 
+use crate::model::value_text::quoted;
 use nom::IResult;
 use nom::Parser;
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take_till, take_while, take_while1};
-use nom::character::complete::{char, satisfy};
-use nom::combinator::{opt, recognize};
+use nom::bytes::complete::{tag, take_till, take_while};
+use nom::character::complete::{char, one_of, satisfy};
+use nom::combinator::{fail, opt, recognize};
 use nom::multi::many0_count;
 use nom::sequence::{pair, preceded, terminated};
 
@@ -64,6 +65,10 @@ pub(super) enum Kind {
     LeftParen,
     /// `)`
     RightParen,
+    /// Any other sign that can be printed.
+    Sign,
+    /// What cannot be read; nothing follows but the end.
+    Fault,
     /// The end of the text.
     End,
 }
@@ -71,17 +76,19 @@ pub(super) enum Kind {
 /// A fault and its place.
 pub(super) type LexError = (usize, String);
 
-/// The tokens of a text, the last one of kind `End`.
-pub(super) fn lex(text: &str) -> Result<Vec<Token<'_>>, LexError> {
-    if text.len() > TEXT_BYTES_MAX {
-        return Err((0, format!("template longer than {TEXT_BYTES_MAX} bytes")));
-    }
+/// The tokens of a text, the last one of kind `End`. What cannot be read is a fault only when the
+/// parser comes to it, as in Go: until then the text may have others.
+pub(super) fn lex(text: &str) -> (Vec<Token<'_>>, Option<LexError>) {
     let mut lexer = Lexer { whole: text, rest: text, tokens: Vec::new(), trim: false };
-    while !lexer.rest.is_empty() {
-        lexer.text()?;
+    let fault = match text.len() > TEXT_BYTES_MAX {
+        true => Some((0, format!("template longer than {TEXT_BYTES_MAX} bytes"))),
+        false => lexer.all().err(),
+    };
+    if fault.is_some() {
+        lexer.push(Kind::Fault, "", true);
     }
     lexer.push(Kind::End, "", false);
-    Ok(lexer.tokens)
+    (lexer.tokens, fault)
 }
 
 struct Lexer<'a> {
@@ -100,6 +107,13 @@ impl<'a> Lexer<'a> {
     fn push(&mut self, kind: Kind, text: &'a str, spaced: bool) {
         let pos = self.pos();
         self.tokens.push(Token { kind, pos, text, spaced });
+    }
+
+    fn all(&mut self) -> Result<(), LexError> {
+        while !self.rest.is_empty() {
+            self.text()?;
+        }
+        Ok(())
     }
 
     /// Takes the text up to the next action, and that action.
@@ -150,19 +164,20 @@ impl<'a> Lexer<'a> {
     fn action(&mut self) -> Result<(), LexError> {
         let mut parens = 0usize;
         loop {
-            if let Some(after) = trim_marker_close(self.rest) {
-                self.push(Kind::Close, "}}", true);
-                self.trim = true;
-                self.rest = after;
-                break;
-            }
+            let marked = trim_marker_close(self.rest);
             let before = self.rest.len();
-            self.rest = self.rest.trim_start_matches(SPACE);
-            let spaced = self.rest.len() < before;
-            if let Some(after) = self.rest.strip_prefix("}}") {
+            if marked.is_none() {
+                self.rest = self.rest.trim_start_matches(SPACE);
+            }
+            let spaced = marked.is_some() || self.rest.len() < before;
+            if let Some(after) = marked.or_else(|| self.rest.strip_prefix("}}")) {
+                if parens > 0 {
+                    return Err((self.pos(), "unclosed left paren".to_owned()));
+                }
                 self.push(Kind::Close, "}}", spaced);
+                self.trim = marked.is_some();
                 self.rest = after;
-                break;
+                return Ok(());
             }
             if self.rest.is_empty() {
                 return Err((self.pos(), "unclosed action".to_owned()));
@@ -172,35 +187,28 @@ impl<'a> Lexer<'a> {
             };
             match kind {
                 Kind::LeftParen => parens += 1,
-                Kind::RightParen if parens == 0 => {
-                    return Err((self.pos(), "unexpected right paren".to_owned()));
-                }
-                Kind::RightParen => parens -= 1,
+                Kind::RightParen => parens = parens.saturating_sub(1),
                 _other => {}
             }
             self.check_end(kind, text, after)?;
             self.push(kind, text, spaced);
             self.rest = after;
         }
-        if parens > 0 { Err((self.pos(), "unclosed left paren".to_owned())) } else { Ok(()) }
     }
 
     /// A word or a number must end where the next thing may begin.
     fn check_end(&self, kind: Kind, text: &str, after: &str) -> Result<(), LexError> {
         let next = after.chars().next();
-        let runs_on = next.is_some_and(|c| c == '_' || c.is_alphanumeric());
-        match kind {
-            Kind::Number if runs_on => {
-                let tail = after.chars().take_while(|c| c.is_alphanumeric()).collect::<String>();
-                Err((self.pos(), format!("bad number syntax: {:?}", format!("{text}{tail}"))))
+        match (kind, next) {
+            (Kind::Number, Some(c)) if is_word_char(c) => {
+                Err((self.pos(), format!("bad number syntax: {}", quoted(&format!("{text}{c}")))))
             }
-            Kind::Field | Kind::Variable | Kind::Word
-                if next.is_some_and(|c| !" \t\r\n.,|:()=}".contains(c)) =>
+            (Kind::Field | Kind::Variable | Kind::Word, Some(c))
+                if !" \t\r\n.,|:()".contains(c) && !after.starts_with("}}") =>
             {
-                let c = next.unwrap_or_default();
                 Err((self.pos(), format!("bad character {}", named(c))))
             }
-            _other => Ok(()),
+            (_, _) => Ok(()),
         }
     }
 }
@@ -219,7 +227,8 @@ fn trim_marker_close(rest: &str) -> Option<&str> {
 type Found<'a> = IResult<&'a str, (Kind, &'a str)>;
 
 fn token(input: &str) -> Found<'_> {
-    alt((number_token, sign, field, variable, word_token, character, quoted, raw)).parse(input)
+    alt((number_token, field, variable, word_token, character, quoted_token, raw, sign))
+        .parse(input)
 }
 
 fn sign(input: &str) -> Found<'_> {
@@ -230,6 +239,8 @@ fn sign(input: &str) -> Found<'_> {
         tag(",").map(|text| (Kind::Comma, text)),
         tag("(").map(|text| (Kind::LeftParen, text)),
         tag(")").map(|text| (Kind::RightParen, text)),
+        recognize(satisfy(|c| matches!(c, '!'..='~') && !"\"`':".contains(c)))
+            .map(|text| (Kind::Sign, text)),
     ))
     .parse(input)
 }
@@ -256,21 +267,21 @@ fn word_token(input: &str) -> Found<'_> {
     recognize(pair(first, take_while(is_word_char))).map(|text| (Kind::Word, text)).parse(input)
 }
 
+/// A sign, a base, digits and an exponent, each of which may be missing: the parser looks closer.
 fn number_token(input: &str) -> Found<'_> {
-    let digit = |c: char| c.is_ascii_digit();
-    let more = |c: char| c.is_ascii_digit() || c == '_';
-    let digits = || recognize(pair(satisfy(digit), take_while(more)));
-    let prefixed = (
-        char('0'),
-        alt((tag("x"), tag("X"), tag("o"), tag("O"), tag("b"), tag("B"))),
-        take_while1(|c: char| c.is_ascii_hexdigit() || c == '_'),
-    );
-    let exponent = (alt((char('e'), char('E'))), opt(alt((char('+'), char('-')))), digits());
-    let whole = (digits(), opt((char('.'), opt(digits()))), opt(exponent));
-    let exponent = (alt((char('e'), char('E'))), opt(alt((char('+'), char('-')))), digits());
-    let fraction = (char('.'), digits(), opt(exponent));
-    let sign = opt(alt((char('+'), char('-'))));
-    recognize((sign, alt((recognize(prefixed), recognize(whole), recognize(fraction)))))
+    let next = input.strip_prefix(['+', '-']).unwrap_or(input);
+    let begins = next.len() < input.len()
+        || next.strip_prefix('.').unwrap_or(next).starts_with(|c: char| c.is_ascii_digit());
+    if !begins {
+        return fail().parse(input);
+    }
+    let digits = |c: char| c.is_ascii_digit() || c == '_';
+    let base =
+        (char('0'), one_of("xXoObB"), take_while(|c: char| c.is_ascii_hexdigit() || c == '_'));
+    let sign = || opt(one_of("+-"));
+    let exponent = (one_of("eE"), sign(), take_while(digits));
+    let plain = (take_while(digits), opt((char('.'), take_while(digits))), opt(exponent));
+    recognize((sign(), alt((recognize(base), recognize(plain)))))
         .map(|text| (Kind::Number, text))
         .parse(input)
 }
@@ -286,7 +297,7 @@ fn character(input: &str) -> Found<'_> {
     closed('\'', input).map(|(rest, text)| (rest, (Kind::Char, text)))
 }
 
-fn quoted(input: &str) -> Found<'_> {
+fn quoted_token(input: &str) -> Found<'_> {
     closed('"', input).map(|(rest, text)| (rest, (Kind::Quoted, text)))
 }
 
@@ -319,7 +330,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn kinds(text: &str) -> Vec<(Kind, &str)> {
-        lex(text).expect("lexes").iter().map(|token| (token.kind, token.text)).collect()
+        let (tokens, fault) = lex(text);
+        assert_eq!(fault, None, "{text}");
+        tokens.iter().map(|token| (token.kind, token.text)).collect()
     }
 
     #[test]
@@ -358,14 +371,13 @@ mod tests {
             ("{{\"a}}", "unterminated quoted string"),
             ("{{/* }}", "unclosed comment"),
             ("{{(}}", "unclosed left paren"),
-            ("{{1a}}", "bad number syntax: \"1a\""),
-            ("{{#}}", "unrecognized character in action: U+0023 '#'"),
+            ("{{12ab}}", "bad number syntax: \"12a\""),
+            ("{{-.S}}", "bad number syntax: \"-.S\""),
+            ("{{$x=1}}", "bad character U+003D '='"),
+            ("{{\u{a7}}}", "unrecognized character in action: U+00A7 '\u{a7}'"),
         ] {
-            assert_eq!(
-                lex(text).map_err(|(_, message)| message),
-                Err(message.to_owned()),
-                "{text}"
-            );
+            let (_, fault) = lex(text);
+            assert_eq!(fault.map(|(_, message)| message), Some(message.to_owned()), "{text}");
         }
     }
 

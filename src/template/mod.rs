@@ -22,6 +22,7 @@ mod kv;
 mod lex;
 mod parse;
 mod set;
+mod signature;
 mod time;
 mod value;
 
@@ -29,9 +30,10 @@ pub use error::TemplateError;
 pub use funcs::{
     QueryCallback, QuerySample, RuleContext, alertmanager_functions, rule_functions, table_link,
 };
-pub use functions::{Arity, Functions};
+pub use functions::Functions;
 pub use kv::Kv;
 pub use set::{Limits, Mode, Template, TemplateSet};
+pub use signature::{Kind, Takes};
 pub use time::Time;
 pub use value::{Field, List, Map, Object, Record, Value};
 

@@ -6,7 +6,7 @@ use super::ast::{Branch, Call, Command, Expr, ExprKind, Node, Pipe, Source, Tree
 use super::builtins;
 use super::error::TemplateError;
 use super::functions::Functions;
-use super::lex::{Kind, Token, lex};
+use super::lex::{Kind, LexError, Token, lex};
 use super::value::Value;
 use crate::model::value_text::quoted;
 use std::sync::Arc;
@@ -25,14 +25,15 @@ pub(super) fn parse(
     functions: &Functions<'_>,
 ) -> Result<Vec<Tree>, TemplateError> {
     let source = Arc::new(Source { name: name.into(), text: text.to_owned() });
+    let (tokens, unreadable) = lex(text);
     let fail = |(pos, message): Fault| TemplateError::Parse {
         name: name.to_owned(),
         line: source.place(pos).0,
         message,
     };
-    let tokens = lex(text).map_err(fail)?;
     let mut parser = Parser {
         tokens: &tokens,
+        unreadable: unreadable.as_ref(),
         at: 0,
         functions,
         variables: vec!["$".to_owned()],
@@ -52,6 +53,8 @@ type Parsed<T> = Result<T, Fault>;
 
 struct Parser<'a, 'f> {
     tokens: &'a [Token<'a>],
+    /// Why the last token but one is a fault, when it is.
+    unreadable: Option<&'a LexError>,
     at: usize,
     functions: &'f Functions<'f>,
     /// Names in scope.
@@ -87,7 +90,22 @@ impl<'a> Parser<'a, '_> {
 
     fn expect(&mut self, kind: Kind, context: &str) -> Parsed<Token<'a>> {
         let token = self.next();
-        if token.kind == kind { Ok(token) } else { Err(unexpected(token, context)) }
+        if token.kind == kind { Ok(token) } else { Err(self.unexpected(token, context)) }
+    }
+
+    fn unexpected(&self, token: Token<'_>, context: &str) -> Fault {
+        let what = match token.kind {
+            Kind::Fault => return self.unreadable.cloned().unwrap_or_default(),
+            Kind::End => "EOF".to_owned(),
+            Kind::Dot => "<.>".to_owned(),
+            Kind::Word if KEYWORDS.contains(&token.text) => format!("<{}>", token.text),
+            _other => {
+                let head: String = token.text.chars().take(10).collect();
+                let dots = if head.len() < token.text.len() { "..." } else { "" };
+                format!("{}{dots}", quoted(&head))
+            }
+        };
+        (token.pos, format!("unexpected {what} in {context}"))
     }
 
     fn enter(&mut self) -> Parsed<()> {
@@ -185,7 +203,7 @@ impl<'a> Parser<'a, '_> {
             }
             "else" => return Ok(Err(Ending::Else(token))),
             "break" | "continue" => self.jump(token)?,
-            _define => return Err((token.pos, "unexpected {{define}}".to_owned())),
+            _define => return Err(self.unexpected(token, "command")),
         };
         Ok(Ok(node))
     }
@@ -194,7 +212,7 @@ impl<'a> Parser<'a, '_> {
         let word = token.text;
         let close = self.next();
         if close.kind != Kind::Close {
-            return Err(unexpected(close, &format!("{{{{{word}}}}}")));
+            return Err(self.unexpected(close, &format!("{{{{{word}}}}}")));
         }
         if self.loops == 0 {
             return Err((token.pos, format!("{{{{{word}}}}} outside {{{{range}}}}")));
@@ -231,6 +249,7 @@ impl<'a> Parser<'a, '_> {
                 self.next();
                 Ok(vec![Node::With(self.branch("with")?)])
             }
+            (_, "if", Kind::Word) => Err(self.unexpected(word, "input")),
             (_, _, _) => {
                 self.expect(Kind::Close, "else")?;
                 let (nodes, ending) = self.list()?;
@@ -270,7 +289,7 @@ impl<'a> Parser<'a, '_> {
         let token = self.next();
         match token.kind {
             Kind::Quoted | Kind::Raw => text_of(token),
-            _other => Err(unexpected(token, context)),
+            _other => Err(self.unexpected(token, context)),
         }
     }
 
@@ -286,7 +305,7 @@ impl<'a> Parser<'a, '_> {
                 break;
             }
             if !starts_operand(token) {
-                return Err(unexpected(token, context));
+                return Err(self.unexpected(token, context));
             }
             commands.push(self.command()?);
         }
@@ -327,16 +346,14 @@ impl<'a> Parser<'a, '_> {
         loop {
             let token = self.peek();
             match token.kind {
+                // As in Go, nothing need follow.
                 Kind::Pipe => {
                     self.next();
-                    if !starts_operand(self.peek()) {
-                        return Err((token.pos, "missing value for command".to_owned()));
-                    }
                     break;
                 }
                 Kind::Close | Kind::RightParen => break,
                 _other if starts_operand(token) && token.spaced => args.push(self.operand()?),
-                _other => return Err(unexpected(token, "operand")),
+                _other => return Err(self.unexpected(token, "operand")),
             }
         }
         Ok(Command { pos, args })
@@ -413,7 +430,9 @@ impl<'a> Parser<'a, '_> {
             | Kind::Assign
             | Kind::Comma
             | Kind::RightParen
-            | Kind::End => return Err(unexpected(token, "operand")),
+            | Kind::Sign
+            | Kind::Fault
+            | Kind::End => return Err(self.unexpected(token, "operand")),
         };
         Ok(Expr { pos, kind })
     }
@@ -454,6 +473,8 @@ fn starts_operand(token: Token<'_>) -> bool {
         | Kind::Assign
         | Kind::Comma
         | Kind::RightParen
+        | Kind::Sign
+        | Kind::Fault
         | Kind::End => false,
     }
 }
@@ -474,49 +495,43 @@ fn check_commands(commands: &[Command], context: &str, pos: usize) -> Parsed<()>
     Ok(())
 }
 
-fn unexpected(token: Token<'_>, context: &str) -> Fault {
-    let what = match token.kind {
-        Kind::End => "EOF".to_owned(),
-        Kind::Word if KEYWORDS.contains(&token.text) => format!("<{}>", token.text),
-        _other => {
-            let head: String = token.text.chars().take(10).collect();
-            let dots = if head.len() < token.text.len() { "..." } else { "" };
-            format!("{}{dots}", quoted(&head))
-        }
-    };
-    (token.pos, format!("unexpected {what} in {context}"))
-}
-
 fn quoted_expr(expr: &Expr) -> String {
     quoted(&expr.to_string())
 }
 
+/// A whole number in Go's ways to write one, or a float.
 fn number(token: Token<'_>) -> Parsed<Value> {
-    let bad = || (token.pos, format!("bad number syntax: {}", quoted(token.text)));
-    let text = token.text.replace('_', "");
-    let (negative, digits) = match text.strip_prefix('-') {
+    let fault = |what: &str| (token.pos, format!("{what}: {}", quoted(token.text)));
+    let illegal = || fault("illegal number syntax");
+    let (negative, digits) = match token.text.strip_prefix('-') {
         Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(&text)),
+        None => (false, token.text.strip_prefix('+').unwrap_or(token.text)),
     };
-    let radix = |prefix: [&str; 2]| {
-        prefix.iter().find_map(|prefix| digits.strip_prefix(prefix)).map(str::to_owned)
+    let prefixed = |prefix: &[&str]| prefix.iter().find_map(|prefix| digits.strip_prefix(*prefix));
+    let base = [(16, &["0x", "0X"][..]), (8, &["0o", "0O"]), (2, &["0b", "0B"]), (8, &["0"])];
+    let based = base.iter().find_map(|(base, prefix)| Some((*base, prefixed(prefix)?)));
+    if digits.contains(['.', 'e', 'E']) && !based.is_some_and(|(base, _)| base == 16) {
+        return token.text.parse().map(Value::Float).map_err(|_| illegal());
+    }
+    let (base, plain) = match based {
+        Some((base, after)) if !after.is_empty() => (base, after),
+        Some(_) | None => (10, digits),
     };
-    for (prefix, base) in [(["0x", "0X"], 16), (["0o", "0O"], 8), (["0b", "0B"], 2)] {
-        if let Some(digits) = radix(prefix) {
-            let size = i64::from_str_radix(&digits, base).map_err(|_| bad())?;
-            return Ok(Value::Int(if negative { -size } else { size }));
-        }
+    let plain = plain.replace('_', "");
+    if !plain.chars().all(|c| c.is_ascii_hexdigit()) || plain.is_empty() {
+        return Err(illegal());
     }
-    if digits.contains(['.', 'e', 'E']) {
-        return text.parse().map(Value::Float).map_err(|_| bad());
-    }
-    text.parse().map(Value::Int).map_err(|_| (token.pos, format!("{text} overflows int")))
+    let size = i128::from_str_radix(&plain, base).map_err(|_| fault("integer overflow"))?;
+    let size = if negative { -size } else { size };
+    i64::try_from(size).map(Value::Int).map_err(|_| fault("integer overflow"))
 }
 
 fn character(token: Token<'_>) -> Parsed<Value> {
     let malformed = || (token.pos, format!("malformed character constant: {}", token.text));
     let inner = token.text.strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
-    let text = unescape(inner.ok_or_else(malformed)?).ok_or_else(malformed)?;
+    let inner = inner.filter(|inner| !inner.is_empty());
+    let invalid = || (token.pos, "invalid syntax".to_owned());
+    let text = unescape(inner.ok_or_else(invalid)?).ok_or_else(invalid)?;
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
         (Some(c), None) => Ok(Value::Int(u32::from(c).into())),

@@ -1,5 +1,6 @@
 //! Go's `time.Time` and `time.Duration` as templates use them: layouts, methods, texts.
 
+use super::signature::{Kind, Takes};
 use super::value::{Object, Value};
 use crate::model::Timestamp;
 use jiff::tz::TimeZone;
@@ -117,84 +118,91 @@ impl Time {
         parts.time().ok_or_else(wrong)
     }
 
-    /// Calls a method of `time.Time`; `None` when there is none of this name.
-    pub(super) fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>> {
+    /// Calls a method of `time.Time` that `time_method` knows.
+    pub(super) fn call(&self, name: &str, args: &[Value]) -> Result<Value, String> {
         let time = &self.0;
-        let int = |value: i64| Some(Ok(Value::Int(value)));
-        match (name, args) {
-            ("Format", [layout]) => Some(match layout.as_text() {
-                Some(layout) => Ok(self.format(layout).into()),
-                None => Err(wrong_type("string", layout)),
-            }),
-            ("String", []) => Some(Ok(self.text().into())),
-            ("Unix", []) => int(time.timestamp().as_second()),
-            ("UnixMilli", []) => int(time.timestamp().as_millisecond()),
-            ("UnixMicro", []) => int(time.timestamp().as_microsecond()),
-            ("UnixNano", []) => {
-                int(i64::try_from(time.timestamp().as_nanosecond()).unwrap_or_default())
+        let instant = time.timestamp();
+        let named = |kind, name, number: i8| Value::object(Named(kind, name, number.into()));
+        Ok(match (name, args) {
+            ("Format", [layout]) => self.format(layout.as_text().unwrap_or_default()).into(),
+            ("String", _) => self.text().into(),
+            ("Unix", _) => Value::Int(instant.as_second()),
+            ("UnixMilli", _) => Value::Int(instant.as_millisecond()),
+            ("UnixMicro", _) => Value::Int(instant.as_microsecond()),
+            ("UnixNano", _) => Value::Int(wrapped(instant.as_nanosecond())),
+            ("Year", _) => Value::Int(time.year().into()),
+            ("Month", _) => named("time.Month", month_name(time), time.month()),
+            ("Weekday", _) => {
+                let number = time.weekday().to_sunday_zero_offset();
+                named("time.Weekday", weekday_name(time), number)
             }
-            ("Year", []) => int(time.year().into()),
-            ("Month", []) => {
-                Some(Ok(Value::object(Named("time.Month", month_name(time), time.month().into()))))
-            }
-            ("Weekday", []) => Some(Ok(Value::object(Named(
-                "time.Weekday",
-                weekday_name(time),
-                time.weekday().to_sunday_zero_offset().into(),
-            )))),
-            ("Day", []) => int(time.day().into()),
-            ("YearDay", []) => int(time.day_of_year().into()),
-            ("Hour", []) => int(time.hour().into()),
-            ("Minute", []) => int(time.minute().into()),
-            ("Second", []) => int(time.second().into()),
-            ("Nanosecond", []) => int(time.subsec_nanosecond().into()),
-            ("IsZero", []) => Some(Ok(Value::Bool(self.is_zero()))),
-            ("UTC", []) => Some(self.in_zone("UTC").map(Value::Time)),
-            ("Local", []) => Some(self.in_zone("Local").map(Value::Time)),
-            ("Add", [Value::Duration(nanos) | Value::Int(nanos)]) => {
-                Some(Ok(Value::Time(self.plus(*nanos))))
-            }
-            ("Truncate", [Value::Duration(nanos) | Value::Int(nanos)]) => {
-                Some(Ok(Value::Time(self.truncated(*nanos))))
-            }
+            ("Day", _) => Value::Int(time.day().into()),
+            ("YearDay", _) => Value::Int(time.day_of_year().into()),
+            ("Hour", _) => Value::Int(time.hour().into()),
+            ("Minute", _) => Value::Int(time.minute().into()),
+            ("Second", _) => Value::Int(time.second().into()),
+            ("Nanosecond", _) => Value::Int(time.subsec_nanosecond().into()),
+            ("IsZero", _) => Value::Bool(self.is_zero()),
+            ("IsDST", _) => Value::Bool(time.time_zone().to_offset_info(instant).dst().is_dst()),
+            ("UTC" | "Local", _) => Value::Time(self.in_zone(name)?),
+            ("Add", [Value::Duration(nanos)]) => Value::Time(self.plus(*nanos)),
+            ("Truncate", [Value::Duration(nanos)]) => Value::Time(self.truncated(*nanos)),
+            ("Round", [Value::Duration(nanos)]) => Value::Time(self.rounded(*nanos)),
             ("AddDate", [Value::Int(years), Value::Int(months), Value::Int(days)]) => {
-                Some(self.plus_date(*years, *months, *days))
+                self.plus_date(*years, *months, *days)?
             }
-            ("Sub" | "Before" | "After" | "Equal" | "Compare", [other]) => {
-                Some(self.compare(name, other))
-            }
-            (_, _) => None,
-        }
+            (name, [Value::Time(other)]) => self.compare(name, other),
+            (name, _) => return Err(format!("no method {name} of time.Time")),
+        })
     }
 
-    fn compare(&self, name: &str, other: &Value) -> Result<Value, String> {
-        let Value::Time(other) = other else {
-            return Err(wrong_type("time.Time", other));
-        };
+    fn compare(&self, name: &str, other: &Self) -> Value {
         let order = self.0.timestamp().cmp(&other.0.timestamp());
-        Ok(match name {
+        match name {
             "Sub" => Value::Duration(self.nanos_since(other)),
             "Before" => Value::Bool(order.is_lt()),
             "After" => Value::Bool(order.is_gt()),
             "Compare" => Value::Int(order as i64),
             _equal => Value::Bool(order.is_eq()),
-        })
+        }
     }
 
+    /// A day that the month does not have counts on into the next one, as Go has it.
     fn plus_date(&self, years: i64, months: i64, days: i64) -> Result<Value, String> {
-        let span = Span::new()
-            .try_years(years)
-            .and_then(|span| span.try_months(months))
-            .and_then(|span| span.try_days(days));
-        let sum = span.and_then(|span| self.0.checked_add(span));
-        sum.map(|sum| Value::Time(Self(sum))).map_err(|err| err.to_string())
+        let zoned = &self.0;
+        let months = i64::from(zoned.year())
+            .saturating_add(years)
+            .saturating_mul(12)
+            .saturating_add(i64::from(zoned.month()) - 1)
+            .saturating_add(months);
+        let month = i8::try_from(months.rem_euclid(12) + 1).unwrap_or(1);
+        let days = days.saturating_add(i64::from(zoned.day()) - 1);
+        let sum = i16::try_from(months.div_euclid(12)).ok().and_then(|year| {
+            let first = jiff::civil::Date::new(year, month, 1).ok()?;
+            let date = first.checked_add(Span::new().try_days(days).ok()?).ok()?;
+            date.to_datetime(zoned.time()).to_zoned(zoned.time_zone().clone()).ok()
+        });
+        sum.map(|sum| Value::Time(Self(sum))).ok_or_else(|| "date out of range".to_owned())
     }
 
     /// Rounded down to a multiple of `nanos` since Go's zero time.
     fn truncated(&self, nanos: i64) -> Self {
+        self.plus(-self.beyond(nanos))
+    }
+
+    /// Rounded to the nearest multiple of `nanos` since Go's zero time, a half upwards.
+    fn rounded(&self, nanos: i64) -> Self {
+        let over = self.beyond(nanos);
+        self.plus(if over < nanos - over { -over } else { nanos.saturating_sub(over).max(0) })
+    }
+
+    /// How far it is beyond a multiple of `nanos` since Go's zero time; 0 for what is no step.
+    fn beyond(&self, nanos: i64) -> i64 {
+        if nanos <= 0 {
+            return 0;
+        }
         let since_zero = self.0.duration_since(&Self::zero().0).as_nanos();
-        let over = since_zero.checked_rem_euclid(i128::from(nanos)).unwrap_or(0);
-        self.plus(-i64::try_from(over).unwrap_or(0))
+        i64::try_from(since_zero.rem_euclid(i128::from(nanos))).unwrap_or(0)
     }
 }
 
@@ -331,37 +339,66 @@ fn number<'t, N: std::str::FromStr>(
     Some(rest)
 }
 
-/// Calls a method of `time.Duration`; `None` when there is none of this name.
-pub(super) fn duration_call(
-    nanos: i64,
-    name: &str,
-    args: &[Value],
-) -> Option<Result<Value, String>> {
-    let seconds = seconds_of(nanos);
-    let value = match (name, args) {
-        ("Seconds", []) => Value::Float(seconds),
-        ("Minutes", []) => Value::Float(seconds / 60.0),
-        ("Hours", []) => Value::Float(seconds / 3600.0),
-        ("Milliseconds", []) => Value::Int(nanos / 1_000_000),
-        ("Microseconds", []) => Value::Int(nanos / 1_000),
-        ("Nanoseconds", []) => Value::Int(nanos),
-        ("Abs", []) => Value::Duration(nanos.saturating_abs()),
-        ("String", []) => duration_text(nanos).into(),
-        ("Truncate", [Value::Duration(step) | Value::Int(step)]) => {
-            Value::Duration(nanos - nanos.checked_rem(*step).unwrap_or(0))
-        }
-        ("Round", [Value::Duration(step) | Value::Int(step)]) => {
-            Value::Duration(rounded(nanos, *step))
-        }
-        (_, _) => return None,
+/// The parameters of a method of `time.Time`; `None` when there is none of this name.
+pub(super) fn time_method(name: &str) -> Option<Takes> {
+    match name {
+        "String" | "Unix" | "UnixMilli" | "UnixMicro" | "UnixNano" | "Year" | "Month"
+        | "Weekday" | "Day" | "YearDay" | "Hour" | "Minute" | "Second" | "Nanosecond"
+        | "IsZero" | "IsDST" | "UTC" | "Local" => Some(Takes::exactly(&[])),
+        "Format" => Some(Takes::exactly(&[Kind::Text])),
+        "Add" | "Truncate" | "Round" => Some(Takes::exactly(&[Kind::Span])),
+        "AddDate" => Some(Takes::exactly(&[Kind::Whole; 3])),
+        "Sub" | "Before" | "After" | "Equal" | "Compare" => Some(Takes::exactly(&[Kind::Instant])),
+        _unknown => None,
+    }
+}
+
+/// The parameters of a method of `time.Duration`; `None` when there is none of this name.
+pub(super) fn duration_method(name: &str) -> Option<Takes> {
+    match name {
+        "Seconds" | "Minutes" | "Hours" | "Milliseconds" | "Microseconds" | "Nanoseconds"
+        | "Abs" | "String" => Some(Takes::exactly(&[])),
+        "Truncate" | "Round" => Some(Takes::exactly(&[Kind::Span])),
+        _unknown => None,
+    }
+}
+
+/// Calls a method of `time.Duration` that `duration_method` knows.
+pub(super) fn duration_call(nanos: i64, name: &str, args: &[Value]) -> Value {
+    let step = match args {
+        [Value::Duration(step)] => *step,
+        _none => 0,
     };
-    Some(Ok(value))
+    match name {
+        "Seconds" => Value::Float(seconds_of(nanos)),
+        "Minutes" => Value::Float(in_units(nanos, 60_000_000_000)),
+        "Hours" => Value::Float(in_units(nanos, 3_600_000_000_000)),
+        "Milliseconds" => Value::Int(nanos / 1_000_000),
+        "Microseconds" => Value::Int(nanos / 1_000),
+        "Nanoseconds" => Value::Int(nanos),
+        "Abs" => Value::Duration(nanos.saturating_abs()),
+        "Truncate" if step > 0 => Value::Duration(nanos - nanos % step),
+        "Round" => Value::Duration(rounded(nanos, step)),
+        "Truncate" => Value::Duration(nanos),
+        _string => duration_text(nanos).into(),
+    }
+}
+
+/// As Go divides: whole units and the rest apart, so that large spans keep their digits.
+fn in_units(nanos: i64, unit: i64) -> f64 {
+    (nanos / unit) as f64 + (nanos % unit) as f64 / unit as f64
+}
+
+/// The low 64 bits, as Go's arithmetic keeps them.
+fn wrapped(nanos: i128) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "that is what is wanted")]
+    let low = nanos as i64;
+    low
 }
 
 /// Nanoseconds as seconds.
 pub(super) fn seconds_of(nanos: i64) -> f64 {
-    // Whole seconds and the rest apart, as Go does, so that large spans keep their seconds.
-    (nanos / 1_000_000_000) as f64 + (nanos % 1_000_000_000) as f64 / 1e9
+    in_units(nanos, 1_000_000_000)
 }
 
 /// Half away from zero, as Go rounds durations.
@@ -422,8 +459,12 @@ impl Object for Named {
         self.0
     }
 
-    fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>> {
-        (name == "String" && args.is_empty()).then(|| Ok(self.1.into()))
+    fn takes(&self, method: &str) -> Option<Takes> {
+        (method == "String").then_some(Takes::exactly(&[]))
+    }
+
+    fn call(&self, _: &str, _: &[Value]) -> Result<Value, String> {
+        Ok(self.1.into())
     }
 
     fn underlying(&self) -> Option<Value> {
@@ -433,10 +474,6 @@ impl Object for Named {
     fn text(&self) -> Option<String> {
         Some(self.1.to_owned())
     }
-}
-
-fn wrong_type(wanted: &str, found: &Value) -> String {
-    format!("wrong type for value; expected {wanted}; got {}", found.type_name())
 }
 
 type WriteWord = fn(&Zoned, &mut String);

@@ -1,5 +1,6 @@
 //! The values that templates work on: what of Go's types a template can see.
 
+use super::signature::Takes;
 use super::time::Time;
 use crate::model::Labels;
 use std::collections::BTreeMap;
@@ -45,9 +46,14 @@ impl Value {
         Self::String(Arc::from(text.as_ref()))
     }
 
-    /// A list of these values.
+    /// A list of these values, whatever they are.
     pub fn list(items: impl IntoIterator<Item = Value>) -> Self {
         Self::List(List::new(items))
+    }
+
+    /// A list of texts: Go's `[]string`.
+    pub fn texts(items: impl IntoIterator<Item = Value>) -> Self {
+        Self::List(List::typed("[]string", items))
     }
 
     /// A map of text by name, as labels are: an absent key is the empty text.
@@ -120,7 +126,7 @@ impl Value {
             Self::Int(_) => "int",
             Self::Float(_) => "float64",
             Self::String(_) => "string",
-            Self::List(_) => "[]interface {}",
+            Self::List(list) => list.type_name,
             Self::Map(map) if map.holds_strings() => "map[string]string",
             Self::Map(_) => "map[string]interface {}",
             Self::Object(object) => object.type_name(),
@@ -172,15 +178,26 @@ impl From<f64> for Value {
 #[derive(Clone, Debug)]
 pub struct List {
     items: Arc<[Value]>,
+    type_name: &'static str,
     nesting: u8,
 }
 
 impl List {
-    /// The list of these values.
+    /// The list of these values, whatever they are.
     pub fn new(items: impl IntoIterator<Item = Value>) -> Self {
+        Self::typed("[]interface {}", items)
+    }
+
+    /// The list of these values, with Go's name of its type.
+    pub fn typed(type_name: &'static str, items: impl IntoIterator<Item = Value>) -> Self {
         let items: Arc<[Value]> = items.into_iter().collect();
         let nesting = deepest(items.iter());
-        Self { items, nesting }
+        Self { items, type_name, nesting }
+    }
+
+    /// Go's name of its type.
+    pub(super) fn type_name(&self) -> &'static str {
+        self.type_name
     }
 
     /// The values.
@@ -267,10 +284,19 @@ pub trait Object: Send + Sync + fmt::Debug {
         self.fields().into_iter().find(|field| field.name == name).map(|field| field.value)
     }
 
-    /// Calls a method; `None` when there is none of this name.
-    fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>> {
-        let _ = (name, args);
+    /// The parameters of a method; `None` when there is none of this name.
+    fn takes(&self, method: &str) -> Option<Takes> {
+        let _ = method;
         None
+    }
+
+    /// Calls a method of those that `takes` knows, with what it takes.
+    ///
+    /// # Errors
+    /// Whatever the method says.
+    fn call(&self, method: &str, args: &[Value]) -> Result<Value, String> {
+        let _ = args;
+        Err(format!("no method {method}"))
     }
 
     /// The list, map, text or number that this type is made on, if it is.

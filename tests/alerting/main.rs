@@ -6,6 +6,7 @@ mod beside;
 mod beyond;
 mod crash;
 mod drill;
+mod grammar;
 mod history;
 mod kinds;
 mod mail;
@@ -15,6 +16,7 @@ mod plan;
 #[path = "../service/programs.rs"]
 #[expect(dead_code, reason = "only the service's tests run agents and Prometheus")]
 mod programs;
+mod rendered;
 mod scale;
 mod sending;
 mod simulation;

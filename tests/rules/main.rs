@@ -11,8 +11,11 @@
 mod backfill;
 mod both;
 mod corpus;
+#[path = "../alerting/grammar.rs"]
+mod grammar;
 mod random;
 mod sourcegraph;
+mod templates;
 
 use std::path::PathBuf;
 

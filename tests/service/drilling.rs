@@ -3,7 +3,7 @@
 use super::live::Live;
 use super::trying::take_one;
 use std::net::TcpListener;
-use watchbell::model::Labels;
+use watchbell::model::Annotations, Labels;
 use watchbell::wire::{
     AlertFilter, Core as _, Drill, DrillReport, GroupingRequest, MatcherForm, PostableAlert,
     PostableSilence, RouteTestRequest,
@@ -116,7 +116,7 @@ fn a_drill_that_nobody_would_hear_is_not_begun() {
         ends_at: now.plus(std::time::Duration::from_secs(600)),
         created_by: "me".to_owned(),
         comment: "c".to_owned(),
-        annotations: Labels::empty(),
+        annotations: Annotations::empty(),
     };
     let id = live.service.post_silence(silence).expect("a silence");
     let why = ask(&[("severity", "page")], "");
@@ -137,7 +137,7 @@ fn other_groups_are_previewed_and_a_route_that_is_not_there_is_named() {
     let (live, _first, _second) = served();
     let alerts = ["a", "b", "c"].map(|host| PostableAlert {
         labels: Labels::from_pairs([("severity", "page"), ("alertname", "A"), ("host", host)]),
-        annotations: Labels::empty(),
+        annotations: Annotations::empty(),
         starts_at: None,
         ends_at: None,
         generator_url: String::new(),

@@ -2,7 +2,7 @@
 //!
 //! Source: Gotify's API (POST /message) and its documentation of message extras.
 
-use super::{Context, Written, check_url};
+use super::{Context, Written, check_url, one_of};
 use crate::model::{AlertStatus, Problem};
 use crate::notify::config::Source;
 use crate::notify::post::Call;
@@ -65,10 +65,7 @@ impl Written for Settings {
             return Err(Problem::new(at, "missing url in gotify_config"));
         }
         check_url(&format!("{at}.url"), self.url.reveal())?;
-        if !self.token.is_empty() && self.token_file.is_some() {
-            return Err(Problem::new(at, "at most one of token & token_file must be configured"));
-        }
-        let token = Source::of(&self.token, self.token_file.as_ref())
+        let token = one_of(at, "token", &self.token, self.token_file.as_ref())?
             .ok_or_else(|| Problem::new(at, "one of token or token_file must be configured"))?;
         let http = context.http(at, self.http_config.as_ref())?;
         let vendor = Gotify { settings: self.clone(), token };

@@ -8,17 +8,16 @@ use crate::alerts::config::null_as_default;
 use crate::model::value_text::quoted;
 use crate::model::{AlertStatus, Problem};
 use crate::notify::deep;
-use crate::notify::outside::Outside;
 use crate::notify::post::Call;
 use crate::notify::retry::{Attempt, End, FailureClass};
-use crate::notify::sender::{Integration, Job, Made, Sender, Trying};
+use crate::notify::sender::{Job, Made, Trying};
 use crate::notify::truncate;
+use crate::notify::vendor::{Dialog, Talking};
 use crate::sys::http::{HttpClient, Method};
-use crate::sys::settings::{HttpClientSettings, ShownUrl, Span};
-use serde::{Deserialize, Serialize};
+use crate::sys::settings::{HttpClientSettings, ShownUrl, Span, text_or_map};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use url::Url;
 
 /// Jira takes no longer summary.
@@ -26,8 +25,11 @@ const SUMMARY_RUNES_MAX: usize = 255;
 /// Nor a longer description.
 const DESCRIPTION_RUNES_MAX: usize = 32_767;
 
+/// Nor a longer label.
+const LABEL_RUNES_MAX: usize = 255;
+
 /// `summary` and `description`: a template, or one with how it is used.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Field {
     /// The template.
@@ -45,6 +47,12 @@ pub struct FullField {
     /// Whether issues that exist get what it says now; yes when missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_update: Option<bool>,
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        text_or_map(from, Self::Text, Self::Full)
+    }
 }
 
 impl Field {
@@ -148,7 +156,8 @@ impl Written for Settings {
         let url = Url::parse(url.reveal())
             .map_err(|err| Problem::new(at_url, format!("cannot read the URL: {err}")))?;
         let http = context.http(at, self.http_config.as_ref())?;
-        Ok(Arc::new(Jira { settings: self.clone(), http, url: ApiUrl(url) }))
+        let dialog = Jira { settings: self.clone(), url: ApiUrl(url) };
+        Ok(Talking::made("jira", self.send_resolved, http, dialog))
     }
 }
 
@@ -199,29 +208,13 @@ impl ApiUrl {
 #[derive(Clone, Debug)]
 struct Jira {
     settings: Settings,
-    http: HttpClientSettings,
     url: ApiUrl,
 }
 
-impl Integration for Jira {
-    fn kind(&self) -> &'static str {
-        "jira"
-    }
-
-    fn send_resolved(&self) -> bool {
-        self.settings.send_resolved
-    }
-
-    fn sender(&self, outside: &Outside) -> Result<Box<dyn Sender>, Problem> {
-        let client = outside.client(&self.http)?;
-        Ok(Box::new(JiraSender { kind: self.clone(), client }))
-    }
-}
-
-#[derive(Debug)]
-struct JiraSender {
-    kind: Jira,
-    client: Arc<dyn HttpClient>,
+/// One attempt at it.
+struct Told<'a> {
+    kind: &'a Jira,
+    client: &'a dyn HttpClient,
 }
 
 /// What a search finds.
@@ -270,17 +263,17 @@ struct Transition {
     name: String,
 }
 
-impl Sender for JiraSender {
-    fn attempt<'a>(&'a self, job: &'a Job<'a>) -> Trying<'a> {
+impl Dialog for Jira {
+    fn attempt<'a>(&'a self, client: &'a dyn HttpClient, job: &'a Job<'a>) -> Trying<'a> {
         Box::pin(async move {
-            match self.tell(job).await {
+            match (Told { kind: self, client }).tell(job).await {
                 Ok(done) | Err(done) => done,
             }
         })
     }
 }
 
-impl JiraSender {
+impl Told<'_> {
     async fn tell(&self, job: &Job<'_>) -> Result<Attempt, Attempt> {
         let firing = job.delivery.notification.status() == AlertStatus::Firing;
         let found = self.search(job, firing).await;
@@ -363,7 +356,7 @@ impl JiraSender {
         };
         let mut call = Call { method, ..call };
         call.headers.push(("accept-language", "en".to_owned()));
-        let answer = call.send(self.client.as_ref(), job).await?;
+        let answer = call.send(self.client, job).await?;
         let ended = answer.by_status(&[]);
         if ended.end == End::Done { Ok((answer.body, ended)) } else { Err(ended) }
     }
@@ -376,6 +369,13 @@ fn read<T: for<'de> Deserialize<'de>>(answer: &str, done: &Attempt) -> Result<T,
         let end = End::Retry { reason, class: FailureClass::Other, after: None };
         Attempt { end, ..done.clone() }
     })
+}
+
+/// A label as Jira takes it: no longer than others, and without blanks.
+fn one_word(label: &str) -> String {
+    let words: Vec<_> = label.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+    let parts = words.into_iter().filter(|word| !word.is_empty());
+    truncate::runes(&parts.collect::<Vec<_>>().join("_"), LABEL_RUNES_MAX)
 }
 
 fn refused(done: Attempt, reason: String) -> Attempt {
@@ -420,7 +420,9 @@ impl Jira {
         let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         let summary = text("summary", settings.summary.template())?;
         if !exists || settings.summary.is_updated() {
-            set("summary", truncate::runes(&summary, SUMMARY_RUNES_MAX).into());
+            // Jira refuses a summary of several lines.
+            let one_line = summary.replace(char::is_control, " ");
+            set("summary", truncate::runes(one_line.trim(), SUMMARY_RUNES_MAX).into());
         }
         set("project", json!({ "key": text("project", &settings.project)? }));
         set("issuetype", json!({ "name": text("issue_type", &settings.issue_type)? }));
@@ -430,8 +432,10 @@ impl Jira {
             description.map(|description| set("description", description));
         }
         let labels = settings.labels.iter().enumerate();
-        let labels = labels.map(|(place, label)| text(&format!("labels[{place}]"), label));
-        let mut labels: Vec<String> = labels.collect::<Result<_, _>>()?;
+        let labels =
+            labels.map(|(place, label)| Ok(one_word(&text(&format!("labels[{place}]"), label)?)));
+        let mut labels: Vec<String> = labels.collect::<Result<_, String>>()?;
+        labels.retain(|label| !label.is_empty());
         labels.push(group_label(job));
         labels.sort();
         set("labels", labels.into());

@@ -3,7 +3,7 @@
 //! Source: the Matrix Client-Server API, v1.12 (sending events with a transaction identifier,
 //! `m.room.message`, `m.mentions`, rate limiting, size limits of events).
 
-use super::{Context, Written, check_url};
+use super::{Context, Written, check_url, one_of};
 use crate::model::{Problem, percent};
 use crate::notify::config::Source;
 use crate::notify::post::{Answered, Call};
@@ -84,11 +84,8 @@ impl Written for Settings {
             let text = format!("{:?} is neither m.text nor m.notice", self.msgtype);
             return Err(Problem::new(format!("{at}.msgtype"), text));
         }
-        if !self.access_token.is_empty() && self.access_token_file.is_some() {
-            let text = "at most one of access_token & access_token_file must be configured";
-            return Err(Problem::new(at, text));
-        }
-        let token = Source::of(&self.access_token, self.access_token_file.as_ref());
+        let file = self.access_token_file.as_ref();
+        let token = one_of(at, "access_token", &self.access_token, file)?;
         let token = token.ok_or_else(|| {
             Problem::new(at, "one of access_token or access_token_file must be configured")
         })?;

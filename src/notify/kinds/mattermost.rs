@@ -2,6 +2,7 @@
 //!
 //! Source: prometheus/alertmanager, notify/mattermost/mattermost.go, notify/mattermost/config.go.
 
+use super::field::Field;
 use super::{Context, Written, url_of};
 use crate::model::Problem;
 use crate::notify::config::Source;
@@ -111,18 +112,6 @@ keys! {
 }
 
 keys! {
-    /// One item of `fields`.
-    pub struct Field {
-        /// The name.
-        title: String = String::new(),
-        /// What stands there.
-        value: String = String::new(),
-        /// Whether it leaves room for one beside it.
-        short: Option<bool> = None,
-    }
-}
-
-keys! {
     /// `props`.
     pub struct Props {
         /// What stands in the bar at the side.
@@ -146,13 +135,8 @@ impl Written for Settings {
     fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let global = context.global;
         let own = self.attachments.iter().flat_map(|attachment| &attachment.fields);
-        for Field { title, value, .. } in self.fields.iter().chain(own) {
-            for (name, text) in [("title", title), ("value", value)] {
-                if text.is_empty() {
-                    let text = format!("missing {name} in Mattermost field configuration");
-                    return Err(Problem::new(at, text));
-                }
-            }
+        for field in self.fields.iter().chain(own) {
+            field.check(at, "Mattermost")?;
         }
         let url = url_of(at, "webhook_url", &self.webhook_url, self.webhook_url_file.as_ref())?
             .or_else(|| {
@@ -245,9 +229,8 @@ impl Mattermost {
         let text = |template: &str| job.text(template);
         let said = |template: &str| self.said(job, template);
         let mut fields: Vec<Value> = Vec::new();
-        for Field { title, value, short } in &attachment.fields {
-            let field = Form::default().filled("title", said(title)?).filled("value", said(value)?);
-            fields.push(short.map_or(field.clone(), |short| field.with("short", short)).into());
+        for field in &attachment.fields {
+            fields.push(field.form(said, field.short)?.into());
         }
         Ok(Form::default()
             .filled("fallback", said(&attachment.fallback)?)

@@ -11,6 +11,7 @@
 pub(super) mod discord;
 pub(super) mod email;
 pub(super) mod exec;
+pub(super) mod field;
 pub(super) mod file;
 pub(super) mod gotify;
 pub(super) mod incidentio;

@@ -2,7 +2,7 @@
 //!
 //! Source: ntfy's documentation, "Publishing" (as JSON, priorities, action buttons, limits).
 
-use super::{Context, Written, check_url};
+use super::{Context, Written, check_url, one_of};
 use crate::alerts::config::null_as_default;
 use crate::model::{AlertStatus, Problem};
 use crate::notify::config::Source;
@@ -108,11 +108,8 @@ impl Written for Settings {
         if self.topic.is_empty() {
             return Err(Problem::new(at, "missing topic in ntfy_config"));
         }
-        if !self.token.is_empty() && self.token_file.is_some() {
-            return Err(Problem::new(at, "at most one of token & token_file must be configured"));
-        }
+        let token = one_of(at, "token", &self.token, self.token_file.as_ref())?;
         check_url(&format!("{at}.url"), self.url.reveal())?;
-        let token = Source::of(&self.token, self.token_file.as_ref());
         // The global way to talk may have credentials that are meant for others.
         let own_authorization = |http: &HttpClientSettings| http.authorization.is_some();
         if token.is_some() && self.http_config.as_ref().is_some_and(own_authorization) {

@@ -27,6 +27,16 @@ const NOTE_RUNES_MAX: usize = 25_000;
 const DETAILS_RUNES_MAX: usize = 8_000;
 /// See above.
 const TAG_RUNES_MAX: usize = 50;
+/// See above.
+const SOURCE_RUNES_MAX: usize = 100;
+/// See above.
+const ENTITY_RUNES_MAX: usize = 512;
+/// See above.
+const ACTION_RUNES_MAX: usize = 50;
+/// How many actions it takes.
+const ACTIONS_MAX: usize = 10;
+/// The priorities it takes.
+const PRIORITIES: [&str; 5] = ["P1", "P2", "P3", "P4", "P5"];
 /// How many tags it takes.
 const TAGS_MAX: usize = 20;
 /// What a responder may be.
@@ -63,7 +73,7 @@ keys! {
         tags: String = String::new(),
         /// A note.
         note: String = String::new(),
-        /// `P1` to `P5`.
+        /// `P1` to `P5`; any other is not sent.
         priority: String = String::new(),
         /// Whether message and description of an alert are kept up to date.
         update_alerts: bool = false,
@@ -154,7 +164,8 @@ impl Opsgenie {
     }
 
     fn close(&self, job: &Job<'_>) -> Result<Call, String> {
-        let form = Form::default().with("source", text(job, &self.settings.source)?);
+        let source = runes(&text(job, &self.settings.source)?, SOURCE_RUNES_MAX);
+        let form = Form::default().with("source", source);
         Ok(Call::json(self.alert_url(job, "close"), &form))
     }
 
@@ -163,23 +174,25 @@ impl Opsgenie {
         let text = |template: &str| text(job, template);
         let message = runes(&text(&settings.message)?, MESSAGE_RUNES_MAX);
         let description = runes(&text(&settings.description)?, DESCRIPTION_RUNES_MAX);
-        let tags: Vec<_> = parts(&text(&settings.tags)?)
-            .take(TAGS_MAX)
-            .map(|tag| Value::from(runes(tag, TAG_RUNES_MAX)))
-            .collect();
-        let actions = text(&settings.actions)?;
+        let listed = |list: &str, most: usize, runes_max: usize| -> Result<Vec<Value>, String> {
+            let list = text(list)?;
+            Ok(parts(&list).take(most).map(|part| runes(part, runes_max).into()).collect())
+        };
+        let priority = text(&settings.priority)?.trim().to_uppercase();
+        // An alert with another priority would be refused for good.
+        let priority = PRIORITIES.into_iter().find(|known| *known == priority);
         let form = Form::default()
             .with("alias", job.hash())
             .with("message", message.clone())
             .filled("description", description.clone())
             .with("details", self.details(job)?)
-            .with("source", text(&settings.source)?)
+            .with("source", runes(&text(&settings.source)?, SOURCE_RUNES_MAX))
             .filled("responders", self.responders(job)?)
-            .filled("tags", tags)
+            .filled("tags", listed(&settings.tags, TAGS_MAX, TAG_RUNES_MAX)?)
             .filled("note", runes(&text(&settings.note)?, NOTE_RUNES_MAX))
-            .filled("priority", text(&settings.priority)?)
-            .filled("entity", text(&settings.entity)?)
-            .filled("actions", parts(&actions).collect::<Vec<_>>());
+            .filled("priority", priority)
+            .filled("entity", runes(&text(&settings.entity)?, ENTITY_RUNES_MAX))
+            .filled("actions", listed(&settings.actions, ACTIONS_MAX, ACTION_RUNES_MAX)?);
         let mut calls = vec![Call::json(below(self.url.reveal(), "v2/alerts", ""), &form)];
         if settings.update_alerts {
             for (what, value) in [("message", message), ("description", description)] {

@@ -24,6 +24,8 @@ use std::time::Duration;
 const EVENT_BYTES_MAX: usize = 512_000;
 /// Its limit of a summary (v2) and of a description (v1).
 const SUMMARY_RUNES_MAX: usize = 1_024;
+/// What it knows severities by.
+const SEVERITIES: [&str; 4] = ["critical", "error", "warning", "info"];
 /// Where events of v1 go.
 const V1_URL: &str = "https://events.pagerduty.com/generic/2010-04-15/create_event.json";
 /// In place of details that are too long.
@@ -68,7 +70,7 @@ keys! {
         links: Vec<Link> = Vec::new(),
         /// Where it happened; `client` when empty.
         source: String = String::new(),
-        /// `critical`, `error`, `warning` or `info`; `error` when empty.
+        /// `critical`, `error`, `warning` or `info`; `error` when empty or any other.
         severity: String = String::new(),
         /// The kind of event.
         class: String = String::new(),
@@ -235,7 +237,7 @@ impl PagerDuty {
         let payload = Form::default()
             .with("summary", runes(&text(&settings.description)?, SUMMARY_RUNES_MAX))
             .with("source", or(&settings.source, &settings.client)?)
-            .with("severity", or(&settings.severity, "error")?)
+            .with("severity", severity(&or(&settings.severity, "error")?))
             .filled("class", text(&settings.class)?)
             .filled("component", text(&settings.component)?)
             .filled("group", text(&settings.group)?)
@@ -267,6 +269,13 @@ impl PagerDuty {
             .filled("images", images)
             .filled("links", links))
     }
+}
+
+/// A severity that PagerDuty knows. It refuses an event with another for good, such as the
+/// `page` of a label.
+fn severity(text: &str) -> &'static str {
+    let text = text.trim().to_lowercase();
+    SEVERITIES.into_iter().find(|known| *known == text).unwrap_or("error")
 }
 
 /// The event with its details, or without when PagerDuty would not take it.

@@ -2,6 +2,7 @@
 //!
 //! Source: prometheus/alertmanager, notify/rocketchat/rocketchat.go, notify/rocketchat/config.go.
 
+use super::field::Field;
 use super::{Context, Written, below, one_of, service_url};
 use crate::model::Problem;
 use crate::notify::config::Source;
@@ -63,18 +64,6 @@ keys! {
         link_names: bool = false,
         /// Buttons.
         actions: Vec<Action> = Vec::new(),
-    }
-}
-
-keys! {
-    /// One item of `fields`.
-    pub struct Field {
-        /// Whether it leaves room for one beside it.
-        short: Option<bool> = None,
-        /// The name.
-        title: String = String::new(),
-        /// What stands there.
-        value: String = String::new(),
     }
 }
 
@@ -195,12 +184,9 @@ impl RocketChat {
             Ok::<_, String>(mentions::said(job, self.calls_everybody, job.text(template)?))
         };
         let mut fields: Vec<Value> = Vec::new();
-        for Field { short, title, value } in &settings.fields {
-            let form = Form::default()
-                .with("short", short.unwrap_or(settings.short_fields))
-                .filled("title", said(title)?)
-                .filled("value", said(value)?);
-            fields.push(form.into());
+        for field in &settings.fields {
+            let short = field.short.unwrap_or(settings.short_fields);
+            fields.push(field.form(said, Some(short))?.into());
         }
         let mut actions: Vec<Value> = Vec::new();
         for action in &settings.actions {

@@ -2,6 +2,7 @@
 //!
 //! Source: prometheus/alertmanager, config/notifiers.go (SlackConfig), notify/slack/slack.go.
 
+use super::field::Field;
 use super::{Context, Written, bearer, limit, one_of, service_url, url_of};
 use crate::model::Problem;
 use crate::notify::config::Source;
@@ -17,6 +18,7 @@ use crate::sys::settings::{HttpClientSettings, Secret, ShownUrl, Span};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::time::Duration;
 
 /// Slack's documentation of legacy attachments names 1024, of what it does not say.
@@ -96,18 +98,6 @@ keys! {
 }
 
 keys! {
-    /// One item of `fields`.
-    pub struct Field {
-        /// The name.
-        title: String = String::new(),
-        /// What stands there.
-        value: String = String::new(),
-        /// Whether it leaves room for one beside it.
-        short: Option<bool> = None,
-    }
-}
-
-keys! {
     /// One item of `actions`.
     pub struct Action {
         /// `button`, in general.
@@ -167,9 +157,8 @@ impl Settings {
                 Err(Problem::new(at, format!("missing {name} in Slack {what} configuration")))
             })
         };
-        for (place, Field { title, value, .. }) in self.fields.iter().enumerate() {
-            let parts = [("title", title.as_str()), ("value", value)];
-            wanted(format!("{at}.fields[{place}]"), &parts, "field")?;
+        for (place, field) in self.fields.iter().enumerate() {
+            field.check(&format!("{at}.fields[{place}]"), "Slack")?;
         }
         for (place, action) in self.actions.iter().enumerate() {
             let Action { r#type, text, url, name, confirm, .. } = action;
@@ -312,12 +301,9 @@ impl Slack {
             .iter()
             .map(|field| {
                 let short = field.short.unwrap_or(settings.short_fields);
-                // Upstream leaves out a name or a value that expands to nothing.
-                Form::default()
-                    .filled("title", said(&field.title))
-                    .filled("value", said(&field.value))
-                    .with("short", short)
-                    .into()
+                let said = |template: &str| Ok::<_, Infallible>(said(template));
+                let Ok(form) = field.form(said, Some(short));
+                form.into()
             })
             .collect();
         let actions: Vec<Value> =

@@ -97,21 +97,19 @@ impl Vendor for Telegram {
             "HTML" => self.html(job)?,
             _ => runes(&job.text(&settings.message)?, MESSAGE_RUNES_MAX),
         };
-        let token = job.outside.reveal_trimmed(&self.token)?;
-        let thread = match settings.message_thread_id {
-            0 => String::new(),
-            thread => thread.to_string(),
-        };
-        let flag = |on: bool| if on { "true" } else { "" };
-        // Upstream's library sends a map of texts.
-        let form = Form::default()
-            .with("chat_id", self.chat(job)?)
-            .filled("disable_notification", flag(settings.disable_notifications))
-            .with("disable_web_page_preview", flag(true))
-            .filled("message_thread_id", thread)
-            .filled("parse_mode", settings.parse_mode.as_str())
-            .with("text", text);
-        Ok(Call::json(format!("{}/bot{token}/sendMessage", self.url.reveal()), &form).into())
+        Ok(self.call(job, &settings.parse_mode, text)?.into())
+    }
+
+    /// What an alert says may read as marks that are not whole: in Markdown nothing is escaped.
+    /// Without marks it is told all the same.
+    fn instead(&self, job: &Job<'_>, refusal: &Answered) -> Option<Call> {
+        let said: Said = serde_json::from_str(&refusal.body).ok()?;
+        let of_marks = said.description.contains("can't parse entities");
+        if refusal.status != 400 || !of_marks || self.settings.parse_mode.is_empty() {
+            return None;
+        }
+        let text = runes(&job.text(&self.settings.message).ok()?, MESSAGE_RUNES_MAX);
+        self.call(job, "", text).ok()
     }
 
     fn judged(&self, answer: &Answered) -> Attempt {
@@ -139,6 +137,25 @@ impl Vendor for Telegram {
 }
 
 impl Telegram {
+    fn call(&self, job: &Job<'_>, parse_mode: &str, text: String) -> Result<Call, String> {
+        let settings = &self.settings;
+        let token = job.outside.reveal_trimmed(&self.token)?;
+        let thread = match settings.message_thread_id {
+            0 => String::new(),
+            thread => thread.to_string(),
+        };
+        let flag = |on: bool| if on { "true" } else { "" };
+        // Upstream's library sends a map of texts.
+        let form = Form::default()
+            .with("chat_id", self.chat(job)?)
+            .filled("disable_notification", flag(settings.disable_notifications))
+            .with("disable_web_page_preview", flag(true))
+            .filled("message_thread_id", thread)
+            .filled("parse_mode", parse_mode)
+            .with("text", text);
+        Ok(Call::json(format!("{}/bot{token}/sendMessage", self.url.reveal()), &form))
+    }
+
     fn chat(&self, job: &Job<'_>) -> Result<String, String> {
         let Some(path) = &self.settings.chat_id_file else {
             return Ok(self.settings.chat_id.to_string());

@@ -7,15 +7,12 @@ use crate::model::Problem;
 use crate::notify::config::Source;
 use crate::notify::deep;
 use crate::notify::message::{go_json, webhook_json};
-use crate::notify::outside::Outside;
 use crate::notify::post::Call;
-use crate::notify::retry::Attempt;
-use crate::notify::sender::{Integration, Job, Made, Sender, Trying};
-use crate::sys::http::HttpClient;
+use crate::notify::sender::{Job, Made};
+use crate::notify::vendor::{Message, Talking, Vendor};
 use crate::sys::settings::{HttpClientSettings, Secret, Span};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// One item of `webhook_configs`.
@@ -61,22 +58,20 @@ impl Written for Settings {
     fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
         let url = url_of(at, "url", &self.url, self.url_file.as_ref())?
             .ok_or_else(|| Problem::new(at, "one of url or url_file must be configured"))?;
-        Ok(Arc::new(Webhook {
-            send_resolved: self.send_resolved,
-            http: context.http(at, self.http_config.as_ref())?,
+        let http = context.http(at, self.http_config.as_ref())?;
+        let vendor = Webhook {
             url,
             alerts_max: usize::try_from(self.max_alerts).unwrap_or(usize::MAX),
             timeout: limit(self.timeout),
             payload: self.payload.clone(),
-        }))
+        };
+        Ok(Talking::made("webhook", self.send_resolved, http, vendor))
     }
 }
 
 /// A web hook, checked, with the global defaults.
 #[derive(Clone, Debug)]
 struct Webhook {
-    send_resolved: bool,
-    http: HttpClientSettings,
     /// Where to post; a template.
     url: Source,
     /// Alerts in one message; 0 for all.
@@ -87,55 +82,18 @@ struct Webhook {
     payload: Option<serde_json::Value>,
 }
 
-impl Integration for Webhook {
-    fn kind(&self) -> &'static str {
-        "webhook"
-    }
-
-    fn send_resolved(&self) -> bool {
-        self.send_resolved
-    }
-
-    fn sender(&self, outside: &Outside) -> Result<Box<dyn Sender>, Problem> {
-        let client = outside.client(&self.http)?;
-        Ok(Box::new(WebhookSender { settings: self.clone(), client }))
-    }
-}
-
-/// One web hook with its client.
-#[derive(Debug)]
-struct WebhookSender {
-    settings: Webhook,
-    client: Arc<dyn HttpClient>,
-}
-
-impl Sender for WebhookSender {
-    fn attempt<'a>(&'a self, job: &'a Job<'a>) -> Trying<'a> {
-        Box::pin(async move {
-            let call = match self.call(job) {
-                Ok(call) => call,
-                Err(reason) => return Attempt::unsendable(reason),
-            };
-            match call.send(self.client.as_ref(), job).await {
-                Ok(answer) => answer.by_status(&[]),
-                Err(failed) => failed,
-            }
-        })
-    }
-}
-
-impl WebhookSender {
-    fn call(&self, job: &Job<'_>) -> Result<Call, String> {
-        let (notification, rendering, left_out) = job.cut_to(self.settings.alerts_max);
+impl Vendor for Webhook {
+    fn message(&self, job: &Job<'_>) -> Result<Message, String> {
+        let (notification, rendering, left_out) = job.cut_to(self.alerts_max);
         let text = |field: &str| rendering.text(field).map_err(|err| err.to_string());
-        let url = job.outside.reveal_trimmed(&self.settings.url);
+        let url = job.outside.reveal_trimmed(&self.url);
         let url = url.map_err(|err| format!("read url_file: {err}"))?;
         let url = text(&url).map_err(|err| format!("failed to template webhook URL: {err}"))?;
         job.outside.revealed.note(&url);
         if url.is_empty() {
             return Err("webhook URL is empty after templating".to_owned());
         }
-        let body = match &self.settings.payload {
+        let body = match &self.payload {
             None => webhook_json(&notification, rendering.route_labels(), left_out),
             Some(payload) => {
                 let expanded = deep::expanded(payload, &text, &job.outside.read_yaml)
@@ -143,6 +101,6 @@ impl WebhookSender {
                 go_json(&expanded)
             }
         };
-        Ok(Call { timeout: self.settings.timeout, ..Call::json_text(url, body) })
+        Ok(Call { timeout: self.timeout, ..Call::json_text(url, body) }.into())
     }
 }

@@ -3,19 +3,19 @@
 //! Source: prometheus/alertmanager, notify/wechat/wechat.go, config/notifiers.go (WechatConfig);
 //! WeChat Work's documentation of message/send (lengths, error codes).
 
-use super::{Context, Written, check_url};
+use super::{Context, Written, check_url, one_of};
 use crate::model::{Problem, percent};
 use crate::notify::config::Source;
-use crate::notify::outside::Outside;
 use crate::notify::post::{Answered, Call};
 use crate::notify::retry::{Attempt, End, FailureClass};
-use crate::notify::sender::{Integration, Job, Made, Sender, Trying};
+use crate::notify::sender::{Job, Made, Trying};
 use crate::notify::truncate;
+use crate::notify::vendor::{Dialog, Talking};
 use crate::sys::http::HttpClient;
 use crate::sys::settings::{HttpClientSettings, Secret, ShownUrl};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A token is fetched anew after this long.
@@ -24,8 +24,8 @@ const TOKEN_AGE_MAX: Duration = Duration::from_secs(2 * 3600);
 const MARKDOWN_BYTES_MAX: usize = 2_048;
 /// The server is busy, says its list of error codes.
 const BUSY: i64 = -1;
-/// The token is over.
-const TOKEN_EXPIRED: i64 = 42001;
+/// Codes that say that the token is no good, or no more.
+const TOKEN_REFUSED: [i64; 3] = [40_001, 40_014, 42_001];
 
 /// One item of `wechat_configs`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -93,16 +93,13 @@ impl Written for Settings {
             );
             return Err(Problem::new(format!("{at}.message_type"), text));
         }
-        if !self.api_secret.is_empty() && self.api_secret_file.is_some() {
-            let text = "at most one of api_secret & api_secret_file must be configured";
-            return Err(Problem::new(at, text));
-        }
+        let secret = one_of(at, "api_secret", &self.api_secret, self.api_secret_file.as_ref())?;
         let url = if self.api_url.is_empty() { &global.wechat_api_url } else { &self.api_url };
         if url.is_empty() {
             return Err(Problem::new(at, "no global Wechat URL set"));
         }
         check_url(&format!("{at}.api_url"), url.reveal())?;
-        let secret = Source::of(&self.api_secret, self.api_secret_file.as_ref()).or_else(|| {
+        let secret = secret.or_else(|| {
             Source::of(&global.wechat_api_secret, global.wechat_api_secret_file.as_ref())
         });
         let secret = secret.ok_or_else(|| {
@@ -113,46 +110,26 @@ impl Written for Settings {
         if corp_id.is_empty() {
             return Err(Problem::new(at, "no global Wechat CorpID set"));
         }
-        Ok(Arc::new(Wechat {
+        let http = context.http(at, self.http_config.as_ref())?;
+        let dialog = Wechat {
             settings: self.clone(),
-            http: context.http(at, self.http_config.as_ref())?,
             url: format!("{}/", url.reveal().trim_end_matches('/')),
             secret,
             corp_id: corp_id.clone(),
-        }))
+            token: Mutex::default(),
+        };
+        Ok(Talking::made("wechat", self.send_resolved, http, dialog))
     }
 }
 
 /// One application, checked, with the global defaults.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Wechat {
     settings: Settings,
-    http: HttpClientSettings,
     /// With a slash at its end.
     url: String,
     secret: Source,
     corp_id: String,
-}
-
-impl Integration for Wechat {
-    fn kind(&self) -> &'static str {
-        "wechat"
-    }
-
-    fn send_resolved(&self) -> bool {
-        self.settings.send_resolved
-    }
-
-    fn sender(&self, outside: &Outside) -> Result<Box<dyn Sender>, Problem> {
-        let client = outside.client(&self.http)?;
-        Ok(Box::new(WechatSender { kind: self.clone(), client, token: Mutex::default() }))
-    }
-}
-
-#[derive(Debug)]
-struct WechatSender {
-    kind: Wechat,
-    client: Arc<dyn HttpClient>,
     /// The token, and when it came by the elapsed time.
     token: Mutex<Option<(Secret, Duration)>>,
 }
@@ -187,20 +164,20 @@ struct Reply {
     errmsg: String,
 }
 
-impl Sender for WechatSender {
-    fn attempt<'a>(&'a self, job: &'a Job<'a>) -> Trying<'a> {
+impl Dialog for Wechat {
+    fn attempt<'a>(&'a self, client: &'a dyn HttpClient, job: &'a Job<'a>) -> Trying<'a> {
         Box::pin(async move {
-            let form = match self.kind.form(job) {
+            let form = match self.form(job) {
                 Ok(form) => form,
                 Err(reason) => return Attempt::unsendable(format!("templating error: {reason}")),
             };
-            let token = match self.token(job).await {
+            let token = match self.token(client, job).await {
                 Ok(token) => token,
                 Err(failed) => return failed,
             };
             let token = percent::encode_form(&token);
-            let url = format!("{}message/send?access_token={token}", self.kind.url);
-            match Call::json(url, &form).send(self.client.as_ref(), job).await {
+            let url = format!("{}message/send?access_token={token}", self.url);
+            match Call::json(url, &form).send(client, job).await {
                 Ok(answer) => self.ended(&answer),
                 Err(failed) => failed,
             }
@@ -208,20 +185,20 @@ impl Sender for WechatSender {
     }
 }
 
-impl WechatSender {
+impl Wechat {
     /// The token that is at hand, or a new one.
-    async fn token(&self, job: &Job<'_>) -> Result<String, Attempt> {
+    async fn token(&self, client: &dyn HttpClient, job: &Job<'_>) -> Result<String, Attempt> {
         let now = job.outside.clock.elapsed();
         let kept = self.lock().clone().filter(|(_, since)| *since + TOKEN_AGE_MAX >= now);
         if let Some((token, _)) = kept {
             job.outside.revealed.note(token.reveal());
             return Ok(token.reveal().to_owned());
         }
-        let url = self.kind.token_url(job).map_err(Attempt::unsendable)?;
-        let answer = Call::get(url).send(self.client.as_ref(), job).await?;
+        let url = self.token_url(job).map_err(Attempt::unsendable)?;
+        let answer = Call::get(url).send(client, job).await?;
         let Some(reply) = read(&answer)? else { return Err(unreadable(&answer)) };
         if reply.access_token.is_empty() {
-            let reason = format!("invalid APISecret for CorpID: {}", self.kind.corp_id);
+            let reason = format!("invalid APISecret for CorpID: {}", self.corp_id);
             let class = FailureClass::Client;
             return Err(answer.ended(match reply.errcode {
                 BUSY => End::Retry { reason: reply.errmsg, class, after: None },
@@ -242,7 +219,7 @@ impl WechatSender {
         let (reason, class) = (reply.errmsg, FailureClass::Client);
         answer.ended(match reply.errcode {
             0 => End::Done,
-            TOKEN_EXPIRED => {
+            code if TOKEN_REFUSED.contains(&code) => {
                 *self.lock() = None;
                 End::Retry { reason, class, after: None }
             }

@@ -11,7 +11,8 @@ pub use client::*;
 
 use crate::model::relabel::{Action, Rule};
 use crate::model::{Labels, Problem, Regex, duration};
-use serde::de::{Deserializer, Error as _};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -137,6 +138,39 @@ impl Serialize for Scalar {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&self.0)
     }
+}
+
+/// Reads what is either a text or a map of settings, so that what is wrong inside the map is told
+/// with its place.
+///
+/// # Errors
+/// It is neither, or the map holds what its settings refuse.
+pub fn text_or_map<'de, D, T, M>(
+    from: D,
+    of_text: fn(String) -> T,
+    of_map: fn(M) -> T,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    M: Deserialize<'de>,
+{
+    struct Either<T, M>(fn(String) -> T, fn(M) -> T);
+    impl<'de, T, M: Deserialize<'de>> Visitor<'de> for Either<T, M> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string or a map")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            Ok(self.0(text.to_owned()))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            M::deserialize(MapAccessDeserializer::new(map)).map(self.1)
+        }
+    }
+    from.deserialize_any(Either(of_text, of_map))
 }
 
 /// `serde(with)` for label sets: a map of names to scalars.

@@ -10,15 +10,21 @@ mod humanize;
 mod links;
 mod text;
 
-use super::builtins::wrong_type;
-use super::functions::Arity::{AtLeast, Exactly};
 use super::functions::Functions;
 use super::json::to_json;
+use super::signature::{Kind, Takes};
 use super::time::Time;
 use super::value::{List, Map, Object, Record, Value};
 use crate::model::{Labels, Timestamp, duration, percent};
 
 pub use links::table_link;
+
+const NOTHING: Takes = Takes::exactly(&[]);
+const ANY: Takes = Takes::exactly(&[Kind::Any]);
+const TEXT: Takes = Takes::exactly(&[Kind::Text]);
+const TWO_TEXTS: Takes = Takes::exactly(&[Kind::Text, Kind::Text]);
+const TEXT_AND_TIME: Takes = Takes::exactly(&[Kind::Text, Kind::Instant]);
+const SAMPLE: Takes = Takes::exactly(&[Kind::Sample]);
 
 /// Answers a query of a template at the evaluation's time.
 pub type QueryCallback<'a> = &'a (dyn Fn(&str) -> Result<Vec<QuerySample>, String> + Send + Sync);
@@ -56,17 +62,17 @@ pub fn rule_functions(ctx: RuleContext<'_>) -> Functions<'_> {
     add_humanizing(&mut table);
     add_vectors(&mut table, ctx.query);
     table
-        .add("title", Exactly(1), |args| on_text(args, |text| text::title(text, false)))
-        .add("stripPort", Exactly(1), |args| on_text(args, links::strip_port))
-        .add("stripDomain", Exactly(1), |args| on_text(args, links::strip_domain))
-        .add("urlQueryEscape", Exactly(1), |args| on_text(args, percent::encode_form))
-        .add("graphLink", Exactly(1), |args| on_text(args, links::graph_link))
-        .add("tableLink", Exactly(1), |args| on_text(args, links::table_link))
-        .add("externalURL", Exactly(0), move |_| Ok(ctx.external_url.into()))
-        .add("pathPrefix", Exactly(0), move |_| Ok(links::path_of(ctx.external_url).into()))
-        .add("now", Exactly(0), move |_| Ok(Value::Float(ctx.now.as_seconds())))
-        .add("parseDuration", Exactly(1), |args| parse_duration(text_at(args, 0)?))
-        .add("args", AtLeast(0), |args| {
+        .add("title", TEXT, |args| on_text(args, |text| text::title(text, false)))
+        .add("stripPort", TEXT, |args| on_text(args, links::strip_port))
+        .add("stripDomain", TEXT, |args| on_text(args, links::strip_domain))
+        .add("urlQueryEscape", TEXT, |args| on_text(args, percent::encode_form))
+        .add("graphLink", TEXT, |args| on_text(args, links::graph_link))
+        .add("tableLink", TEXT, |args| on_text(args, links::table_link))
+        .add("externalURL", NOTHING, move |_| Ok(ctx.external_url.into()))
+        .add("pathPrefix", NOTHING, move |_| Ok(links::path_of(ctx.external_url).into()))
+        .add("now", NOTHING, move |_| Ok(Value::Float(ctx.now.as_seconds())))
+        .add("parseDuration", TEXT, |args| parse_duration(text_at(args, 0)))
+        .add("args", Takes::at_least(&[], Kind::Any), |args| {
             let named = args.iter().enumerate().map(|(at, arg)| (format!("arg{at}"), arg.clone()));
             Ok(Value::Map(Map::of_values(named)))
         });
@@ -81,105 +87,101 @@ pub fn alertmanager_functions(now: Timestamp) -> Functions<'static> {
     add_times(&mut table, now);
     add_collections(&mut table);
     table
-        .add("title", Exactly(1), |args| on_text(args, |text| text::title(text, true)))
-        .add("trimSpace", Exactly(1), |args| on_text(args, |text| text.trim().to_owned()))
-        .add("join", Exactly(2), |args| {
-            let items = list_at(args, 1)?;
-            let parts: Result<Vec<_>, _> = items
-                .items()
-                .iter()
-                .map(|item| item.as_text().ok_or_else(|| wrong_type("string", item)))
-                .collect();
-            Ok(parts?.join(text_at(args, 0)?).into())
+        .add("title", TEXT, |args| on_text(args, |text| text::title(text, true)))
+        .add("trimSpace", TEXT, |args| on_text(args, |text| text.trim().to_owned()))
+        .add("join", Takes::exactly(&[Kind::Text, Kind::Texts]), |args| {
+            let items = list_at(args, 1);
+            let parts: Vec<&str> = items.items().iter().filter_map(Value::as_text).collect();
+            Ok(parts.join(text_at(args, 0)).into())
         })
-        .add("safeUrl", Exactly(1), |args| Ok(Value::SafeUrl(text_at(args, 0)?.into())))
-        .add("urlUnescape", Exactly(1), |args| links::unescape(text_at(args, 0)?).map(Value::from))
-        .add("stringSlice", AtLeast(0), |args| Ok(Value::list(args.iter().cloned())))
-        .add("routeLabels", Exactly(1), |_| Ok("".into()))
-        .add("humanizeDuration", Exactly(1), |args| humanize::duration(at(args, 0)))
-        .add("toJson", Exactly(1), |args| to_json(at(args, 0)).map(Value::from))
-        .add("base64encode", Exactly(1), |args| on_text(args, text::base64_encode))
-        .add("base64decode", Exactly(1), |args| {
-            text::base64_decode(text_at(args, 0)?).map(Value::from)
-        });
+        .add("safeUrl", TEXT, |args| Ok(Value::SafeUrl(text_at(args, 0).into())))
+        .add("urlUnescape", TEXT, |args| links::unescape(text_at(args, 0)).map(Value::from))
+        .add("stringSlice", Takes::at_least(&[], Kind::Text), |args| {
+            Ok(Value::texts(args.iter().cloned()))
+        })
+        .add("routeLabels", TEXT, |_| Ok("".into()))
+        .add("humanizeDuration", ANY, |args| humanize::duration(at(args, 0)))
+        .add("toJson", ANY, |args| to_json(at(args, 0)).map(Value::from))
+        .add("base64encode", TEXT, |args| on_text(args, text::base64_encode))
+        .add("base64decode", TEXT, |args| text::base64_decode(text_at(args, 0)).map(Value::from));
     table
 }
 
 fn add_shared(table: &mut Functions<'_>) {
     table
-        .add("toUpper", Exactly(1), |args| on_text(args, str::to_uppercase))
-        .add("toLower", Exactly(1), |args| on_text(args, str::to_lowercase))
-        .add("safeHtml", Exactly(1), |args| Ok(Value::SafeHtml(text_at(args, 0)?.into())))
-        .add("match", Exactly(2), |args| {
-            text::matches(text_at(args, 0)?, text_at(args, 1)?).map(Value::Bool)
+        .add("toUpper", TEXT, |args| on_text(args, text::upper))
+        .add("toLower", TEXT, |args| on_text(args, text::lower))
+        .add("safeHtml", TEXT, |args| Ok(Value::SafeHtml(text_at(args, 0).into())))
+        .add("match", TWO_TEXTS, |args| {
+            text::matches(text_at(args, 0), text_at(args, 1)).map(Value::Bool)
         })
-        .add("reReplaceAll", Exactly(3), |args| {
-            text::replace_all(text_at(args, 0)?, text_at(args, 1)?, text_at(args, 2)?)
-                .map(Value::from)
+        .add("reReplaceAll", Takes::exactly(&[Kind::Text; 3]), |args| {
+            text::replace_all(text_at(args, 0), text_at(args, 1), text_at(args, 2)).map(Value::from)
         });
 }
 
 fn add_humanizing(table: &mut Functions<'_>) {
     table
-        .add("humanize", Exactly(1), |args| humanize::decimal(at(args, 0)))
-        .add("humanize1024", Exactly(1), |args| humanize::binary(at(args, 0)))
-        .add("humanizeDuration", Exactly(1), |args| humanize::duration(at(args, 0)))
-        .add("humanizePercentage", Exactly(1), |args| humanize::percentage(at(args, 0)))
-        .add("humanizeTimestamp", Exactly(1), |args| humanize::timestamp(at(args, 0)))
-        .add("toTime", Exactly(1), |args| humanize::time(at(args, 0)).map(Value::Time))
-        .add("toDuration", Exactly(1), |args| humanize::to_duration(at(args, 0)));
+        .add("humanize", ANY, |args| humanize::decimal(at(args, 0)))
+        .add("humanize1024", ANY, |args| humanize::binary(at(args, 0)))
+        .add("humanizeDuration", ANY, |args| humanize::duration(at(args, 0)))
+        .add("humanizePercentage", ANY, |args| humanize::percentage(at(args, 0)))
+        .add("humanizeTimestamp", ANY, |args| humanize::timestamp(at(args, 0)))
+        .add("toTime", ANY, |args| humanize::time(at(args, 0)).map(Value::Time))
+        .add("toDuration", ANY, |args| humanize::to_duration(at(args, 0)));
 }
 
 /// What works on answers of queries.
 fn add_vectors<'a>(table: &mut Functions<'a>, query: QueryCallback<'a>) {
     table
-        .add("query", Exactly(1), move |args| {
-            Ok(Value::list(query(text_at(args, 0)?)?.iter().map(sample_value)))
+        .add("query", TEXT, move |args| {
+            Ok(samples(query(text_at(args, 0))?.iter().map(sample_value)))
         })
-        .add("first", Exactly(1), |args| {
-            let first = list_at(args, 0)?.items().first().cloned();
+        .add("first", Takes::exactly(&[Kind::Samples]), |args| {
+            let first = list_at(args, 0).items().first().cloned();
             first.ok_or_else(|| "first() called on vector with no elements".to_owned())
         })
-        .add("label", Exactly(2), |args| label_of(at(args, 1), text_at(args, 0)?))
-        .add("strvalue", Exactly(1), |args| label_of(at(args, 0), "__value__"))
-        .add("value", Exactly(1), |args| field_of(at(args, 0), "Value"))
-        .add("sortByLabel", Exactly(2), |args| {
-            let name = text_at(args, 0)?;
-            let mut items = list_at(args, 1)?.items().to_vec();
-            let key = |item: &Value| match label_of(item, name) {
-                Ok(label) => label.as_text().unwrap_or_default().to_owned(),
-                Err(_) => String::new(),
-            };
+        .add("label", Takes::exactly(&[Kind::Text, Kind::Sample]), |args| {
+            Ok(label_of(at(args, 1), text_at(args, 0)))
+        })
+        .add("strvalue", SAMPLE, |args| Ok(label_of(at(args, 0), "__value__")))
+        .add("value", SAMPLE, |args| Ok(field_of(at(args, 0), "Value")))
+        .add("sortByLabel", Takes::exactly(&[Kind::Text, Kind::Samples]), |args| {
+            let name = text_at(args, 0);
+            let mut items = list_at(args, 1).items().to_vec();
+            let key = |item: &Value| label_of(item, name).as_text().unwrap_or_default().to_owned();
             items.sort_by_cached_key(key);
-            Ok(Value::list(items))
+            Ok(samples(items))
         });
 }
 
 fn add_times(table: &mut Functions<'_>, now: Timestamp) {
     table
-        .add("now", Exactly(0), move |_| Ok(Value::Time(Time::utc(now))))
-        .add("since", Exactly(1), move |args| {
-            Ok(Value::Duration(Time::utc(now).nanos_since(&time_at(args, 0)?)))
+        .add("now", NOTHING, move |_| Ok(Value::Time(Time::utc(now))))
+        .add("since", Takes::exactly(&[Kind::Instant]), move |args| {
+            Ok(Value::Duration(Time::utc(now).nanos_since(&time_at(args, 0))))
         })
-        .add("date", Exactly(2), |args| Ok(time_at(args, 1)?.format(text_at(args, 0)?).into()))
-        .add("tz", Exactly(2), |args| time_at(args, 1)?.in_zone(text_at(args, 0)?).map(Value::Time))
-        .add("toDate", Exactly(2), |args| {
-            let time = Time::parse(text_at(args, 0)?, text_at(args, 1)?);
+        .add("date", TEXT_AND_TIME, |args| Ok(time_at(args, 1).format(text_at(args, 0)).into()))
+        .add("tz", TEXT_AND_TIME, |args| {
+            time_at(args, 1).in_zone(text_at(args, 0)).map(Value::Time)
+        })
+        .add("toDate", TWO_TEXTS, |args| {
+            let time = Time::parse(text_at(args, 0), text_at(args, 1));
             Ok(Value::Time(time.unwrap_or_else(|_| Time::zero())))
         })
-        .add("mustToDate", Exactly(2), |args| {
-            Time::parse(text_at(args, 0)?, text_at(args, 1)?).map(Value::Time)
+        .add("mustToDate", TWO_TEXTS, |args| {
+            Time::parse(text_at(args, 0), text_at(args, 1)).map(Value::Time)
         });
 }
 
 fn add_collections(table: &mut Functions<'_>) {
     table
-        .add("list", AtLeast(0), |args| Ok(Value::list(args.iter().cloned())))
-        .add("append", AtLeast(1), |args| {
+        .add("list", Takes::at_least(&[], Kind::Any), |args| Ok(Value::list(args.iter().cloned())))
+        .add("append", Takes::at_least(&[Kind::Anys], Kind::Any), |args| {
             let more = args.iter().skip(1);
-            Ok(Value::list(list_at(args, 0)?.items().iter().chain(more).cloned()))
+            Ok(Value::list(list_at(args, 0).items().iter().chain(more).cloned()))
         })
-        .add("dict", AtLeast(0), |args| {
+        .add("dict", Takes::at_least(&[], Kind::Any), |args| {
             if !args.len().is_multiple_of(2) {
                 return Err("dict requires an even number of arguments".to_owned());
             }
@@ -201,17 +203,20 @@ fn sample_value(sample: &QuerySample) -> Value {
     Value::object(Record::new("*template.sample", fields))
 }
 
-fn label_of(sample: &Value, name: &str) -> Result<Value, String> {
-    match field_of(sample, "Labels")? {
-        Value::Map(labels) => Ok(labels.get(name)),
-        other => Err(wrong_type("map[string]string", &other)),
+fn samples(items: impl IntoIterator<Item = Value>) -> Value {
+    Value::List(List::typed("template.queryResult", items))
+}
+
+fn label_of(sample: &Value, name: &str) -> Value {
+    match field_of(sample, "Labels") {
+        Value::Map(labels) => labels.get(name),
+        _none => "".into(),
     }
 }
 
-fn field_of(sample: &Value, name: &str) -> Result<Value, String> {
-    let wrong = || wrong_type("*template.sample", sample);
-    let Value::Object(object) = sample else { return Err(wrong()) };
-    Object::field(&**object, name).ok_or_else(wrong)
+fn field_of(sample: &Value, name: &str) -> Value {
+    let Value::Object(object) = sample else { return Value::Nil };
+    Object::field(&**object, name).unwrap_or_default()
 }
 
 /// Prometheus' duration, with a minus allowed, in seconds.
@@ -224,7 +229,7 @@ fn parse_duration(text: &str) -> Result<Value, String> {
 }
 
 fn on_text(args: &[Value], change: impl Fn(&str) -> String) -> Result<Value, String> {
-    Ok(change(text_at(args, 0)?).into())
+    Ok(change(text_at(args, 0)).into())
 }
 
 /// An argument; the count was checked before.
@@ -232,21 +237,21 @@ fn at(args: &[Value], place: usize) -> &Value {
     args.get(place).unwrap_or(&Value::Nil)
 }
 
-fn text_at(args: &[Value], place: usize) -> Result<&str, String> {
-    let arg = at(args, place);
-    arg.as_text().ok_or_else(|| wrong_type("string", arg))
+/// The text, the time, the list that `Takes` promised.
+fn text_at(args: &[Value], place: usize) -> &str {
+    at(args, place).as_text().unwrap_or_default()
 }
 
-fn time_at(args: &[Value], place: usize) -> Result<Time, String> {
+fn time_at(args: &[Value], place: usize) -> Time {
     match at(args, place) {
-        Value::Time(time) => Ok(time.clone()),
-        other => Err(wrong_type("time.Time", other)),
+        Value::Time(time) => time.clone(),
+        _none => Time::zero(),
     }
 }
 
-fn list_at(args: &[Value], place: usize) -> Result<List, String> {
+fn list_at(args: &[Value], place: usize) -> List {
     match at(args, place).plain() {
-        Value::List(list) => Ok(list),
-        other => Err(wrong_type("[]interface {}", &other)),
+        Value::List(list) => list,
+        _nil => List::new([]),
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn title(text: &str, lower: bool) -> String {
             && before.is_alphabetic()
             && chars.peek().is_some_and(|next| next.is_alphabetic());
         if c.is_alphabetic() && !begun {
-            out.extend(c.to_uppercase());
+            out.extend(title_case(c));
             begun = true;
         } else if c.is_alphabetic() && lower {
             out.extend(c.to_lowercase());
@@ -32,6 +32,38 @@ pub(super) fn title(text: &str, lower: bool) -> String {
         before = c;
     }
     out
+}
+
+/// A letter as a word begins: of one that becomes several, the first alone is large.
+fn title_case(c: char) -> impl Iterator<Item = char> {
+    let digraph = [("\u{1c4}\u{1c5}\u{1c6}", '\u{1c5}'), ("\u{1c7}\u{1c8}\u{1c9}", '\u{1c8}')]
+        .into_iter()
+        .chain([("\u{1ca}\u{1cb}\u{1cc}", '\u{1cb}'), ("\u{1f1}\u{1f2}\u{1f3}", '\u{1f2}')])
+        .find_map(|(forms, title)| forms.contains(c).then_some(title));
+    let mut upper = c.to_uppercase();
+    let first = upper.next().map(|first| digraph.unwrap_or(first));
+    first.into_iter().chain(upper.flat_map(char::to_lowercase))
+}
+
+/// Large letters as Go makes them: one for each, or none other where that takes several.
+pub(super) fn upper(text: &str) -> String {
+    text.chars().map(|c| single(c.to_uppercase(), c)).collect()
+}
+
+/// Small letters in the same way.
+pub(super) fn lower(text: &str) -> String {
+    let small = |c: char| match c {
+        '\u{130}' => 'i',
+        c => single(c.to_lowercase(), c),
+    };
+    text.chars().map(small).collect()
+}
+
+fn single(mut mapped: impl Iterator<Item = char>, otherwise: char) -> char {
+    match (mapped.next(), mapped.next()) {
+        (Some(only), None) => only,
+        (_, _) => otherwise,
+    }
 }
 
 /// Whether the expression is found in the text.

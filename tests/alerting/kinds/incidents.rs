@@ -129,6 +129,21 @@ fn details_that_are_too_long_are_left_out() {
 }
 
 #[test]
+fn severities_that_pagerduty_would_refuse_are_errors() {
+    for (written, sent) in [
+        ("'{{ .CommonLabels.nope }}'", "error"),
+        ("page", "error"),
+        ("Critical", "critical"),
+        ("' info'", "info"),
+        ("warning", "warning"),
+    ] {
+        let item = format!("{{routing_key: K, severity: {written}}}");
+        let event = read(&body("pagerduty", &item, ACCEPTED));
+        assert_eq!(event["payload"]["severity"], sent, "{written}");
+    }
+}
+
+#[test]
 fn pagerduty_s_answers_and_refusals() {
     let invalid =
         r#"{"status":"invalid event","message":"Event object is invalid","errors":["a","b"]}"#;
@@ -251,6 +266,19 @@ fn what_opsgenie_would_refuse_as_too_long_is_cut() {
     };
     let len: usize = details.iter().map(chars).sum();
     assert!((7_990..=8_000).contains(&len), "{len}");
+    let long = |of: &str, len: usize| vec![of.repeat(len); 12].join(",");
+    let item = format!(
+        "{{api_key: k, source: '{}', entity: '{}', actions: '{}', priority: '{{{{ .Status }}}}'}}",
+        "s".repeat(200),
+        "e".repeat(600),
+        long("a", 60)
+    );
+    let found = read(&body("opsgenie", &item, ACCEPTED));
+    let len = |name: &str| found[name].as_str().map(|text| text.chars().count());
+    assert_eq!((len("source"), len("entity")), (Some(100), Some(512)));
+    let actions = found["actions"].as_array().expect("actions");
+    assert!(actions.iter().all(|one| one.as_str().is_some_and(|one| one.chars().count() == 50)));
+    assert_eq!((actions.len(), found.get("priority")), (10, None));
 }
 
 #[test]

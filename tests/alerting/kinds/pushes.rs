@@ -69,6 +69,33 @@ fn long_messages_of_telegram_are_cut_and_html_is_told_about() {
 }
 
 #[test]
+fn marks_that_telegram_cannot_read_are_told_as_plain_text() {
+    let refused = (
+        400,
+        JSON,
+        r#"{"ok":false,"error_code":400,"description":"Bad Request: can't parse entities: Can't find end"}"#,
+    );
+    for mode in ["Markdown", "MarkdownV2", "HTML"] {
+        let item = format!(
+            "{{bot_token: t, chat_id: 5, parse_mode: {mode}, message: '*{{{{ .CommonAnnotations.summary }}}}'}}"
+        );
+        let http = FakeHttp::saying(&[refused, SENT]);
+        let (done, _) = run(&super::receiver("telegram", &item), "telegram", &http);
+        assert_eq!((done.error, done.attempts), (None, 1), "{mode}");
+        let sent = http.sent();
+        let [_, plain] = sent.as_slice() else { panic!("{sent:?}") };
+        let plain: serde_json::Value = serde_json::from_str(&plain.body).expect("JSON");
+        assert_eq!(plain.get("parse_mode"), None);
+        assert_eq!(plain["text"], "*<b>&\r\nBcc: evil@x");
+        // No more than one other form is tried.
+        let http = FakeHttp::saying(&[refused]);
+        let (done, _) = run(&super::receiver("telegram", &item), "telegram", &http);
+        assert_eq!((http.sent().len(), done.attempts), (2, 1));
+        assert!(done.error.is_some_and(|error| error.contains("can't parse entities")));
+    }
+}
+
+#[test]
 fn telegram_s_answers_and_refusals() {
     let item = "{bot_token: t, chat_id: 5}";
     check_answers(

@@ -80,6 +80,18 @@ fn an_issue_is_made_when_none_is_found() {
 }
 
 #[test]
+fn what_alerts_say_does_not_make_jira_refuse_the_issue() {
+    let more = "summary: \"{{ .Status }}\\n\\tb \", labels: [\" a  b\\tc \", '{{ .CommonLabels.nope }}', LONG]"
+        .replace("LONG", &"x".repeat(300));
+    let (outcome, sent) = run(&more, true, &[NONE, (201, "", r#"{"key":"OPS-9"}"#)]);
+    assert_eq!(outcome.error, None);
+    let fields = &json(&sent[1])["fields"];
+    assert_eq!(fields["summary"], "firing  b");
+    let cut = format!("{}\u{2026}", "x".repeat(254));
+    assert_eq!(fields["labels"], json!([label(), "a_b_c", cut]));
+}
+
+#[test]
 fn an_issue_that_is_found_is_updated_and_moved() {
     let more = "reopen_transition: Reopen, resolve_transition: Close, reopen_duration: 90m, \
         wont_fix_resolution: 'Won''t \"fix\"', summary: {template: s, enable_update: false}, \

@@ -44,7 +44,8 @@ fn the_request_is_a_signed_form() {
     let start = "AWS4-HMAC-SHA256 Credential=AKIA/20240101/eu-west-1/sns/aws4_request, \
                  SignedHeaders=content-type;host;x-amz-date, Signature=";
     assert!(authorization.starts_with(start), "{authorization}");
-    let hash = delivery("team", "sns").notification.group_key.hash();
+    let delivery = delivery("team", "sns");
+    let (hash, key) = (delivery.notification.group_key.hash(), delivery.idempotency_key());
     let expected = [
         ("Action", "Publish"),
         ("Message", "<b>&\r\nBcc: evil@x"),
@@ -54,7 +55,7 @@ fn the_request_is_a_signed_form() {
         ("MessageAttributes.entry.2.Name", "b"),
         ("MessageAttributes.entry.2.Value.DataType", "String"),
         ("MessageAttributes.entry.2.Value.StringValue", "firing"),
-        ("MessageDeduplicationId", &hash),
+        ("MessageDeduplicationId", &key),
         ("MessageGroupId", &hash),
         ("Subject", "firing 2"),
         ("TopicArn", "arn:aws:sns:eu-west-1:1:t.fifo"),

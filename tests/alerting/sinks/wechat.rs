@@ -57,6 +57,9 @@ fn what_the_server_says_decides() {
     let http = FakeHttp::saying(&[TOKEN, expired, TOKEN, OK]);
     let outcome = send("wechat", &format!("{{{APP}}}"), &http, &ScriptedLocal::new());
     assert_eq!((outcome.error, outcome.attempts, http.sent().len()), (None, 2, 4));
+    // A token that the server does not know is not kept for two hours either.
+    let unknown = (200, "", r#"{"errcode":40014,"errmsg":"invalid access_token"}"#);
+    assert_eq!(error(&[TOKEN, unknown, TOKEN, OK]), (None, 2));
     let text = |text: &str| Some(text.to_owned());
     let refused = r#"{"errcode":40001,"errmsg":"invalid credential"}"#;
     assert_eq!(error(&[(200, "", refused)]), (text("invalid APISecret for CorpID: wx"), 1));

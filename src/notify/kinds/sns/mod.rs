@@ -8,17 +8,16 @@ mod signer;
 use super::{Context, Written};
 use crate::alerts::config::null_as_default;
 use crate::model::{Problem, percent};
-use crate::notify::outside::Outside;
 use crate::notify::post::Answered;
 use crate::notify::retry::Attempt;
-use crate::notify::sender::{Integration, Job, Made, Sender, Trying};
+use crate::notify::sender::{Job, Made, Trying};
 use crate::notify::truncate;
+use crate::notify::vendor::{Dialog, Talking};
 use crate::sys::http::HttpClient;
 use crate::sys::settings::{HttpClientSettings, Secret};
 use serde::{Deserialize, Serialize};
 use signer::{Signer, between};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// The longest message.
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
@@ -124,61 +123,40 @@ impl Written for Settings {
             return Err(Problem::new(at, text));
         }
         let http = context.http(at, self.http_config.as_ref())?;
-        Ok(Arc::new(Sns { settings: self.clone(), http }))
+        let signer = Signer::new(&self.sigv4);
+        let dialog = Sns { settings: self.clone(), signer };
+        Ok(Talking::made("sns", self.send_resolved, http, dialog))
     }
 }
 
 /// One topic, device or telephone, checked.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Sns {
     settings: Settings,
-    http: HttpClientSettings,
-}
-
-impl Integration for Sns {
-    fn kind(&self) -> &'static str {
-        "sns"
-    }
-
-    fn send_resolved(&self) -> bool {
-        self.settings.send_resolved
-    }
-
-    fn sender(&self, outside: &Outside) -> Result<Box<dyn Sender>, Problem> {
-        let client = outside.client(&self.http)?;
-        let signer = Signer::new(&self.settings.sigv4);
-        Ok(Box::new(SnsSender { settings: self.settings.clone(), client, signer }))
-    }
-}
-
-#[derive(Debug)]
-struct SnsSender {
-    settings: Settings,
-    client: Arc<dyn HttpClient>,
     signer: Signer,
 }
 
-impl Sender for SnsSender {
-    fn attempt<'a>(&'a self, job: &'a Job<'a>) -> Trying<'a> {
+impl Dialog for Sns {
+    fn attempt<'a>(&'a self, client: &'a dyn HttpClient, job: &'a Job<'a>) -> Trying<'a> {
         Box::pin(async move {
-            match self.publish(job).await {
+            match self.publish(client, job).await {
                 Ok(done) | Err(done) => done,
             }
         })
     }
 }
 
-impl SnsSender {
-    async fn publish(&self, job: &Job<'_>) -> Result<Attempt, Attempt> {
+impl Sns {
+    async fn publish(&self, client: &dyn HttpClient, job: &Job<'_>) -> Result<Attempt, Attempt> {
         let text = job
             .text(&self.settings.api_url)
             .map_err(|err| Attempt::unsendable(format!("execute 'api_url' template: {err}")))?;
         let region = self.signer.region(job).map_err(Attempt::unsendable)?;
         let url = if text.is_empty() { signer::endpoint("sns", &region) } else { text };
         let form = self.form(job).map_err(Attempt::unsendable)?;
-        let by = self.signer.credentials(&region, self.client.as_ref(), job).await?;
+        let by = self.signer.credentials(&region, client, job).await?;
         let call = signer::call(&url, &form, "sns", &region, &by, job);
-        let answer = call.map_err(Attempt::unsendable)?.send(self.client.as_ref(), job).await?;
+        let answer = call.map_err(Attempt::unsendable)?.send(client, job).await?;
         Ok(ended(&answer))
     }
 
@@ -199,9 +177,10 @@ impl SnsSender {
         if !settings.topic_arn.is_empty() {
             let topic = text("topic_arn", &settings.topic_arn)?;
             if topic.ends_with(".fifo") {
-                let hash = job.delivery.notification.group_key.hash();
-                set("MessageDeduplicationId", hash.clone());
-                set("MessageGroupId", hash);
+                // Amazon drops what has the identity of a message of the last five minutes:
+                // upstream's, the group's, would lose a resolved alert that comes so soon.
+                set("MessageDeduplicationId", job.delivery.idempotency_key());
+                set("MessageGroupId", job.hash());
             }
             set("TopicArn", topic);
         }
