@@ -3,7 +3,7 @@
 use super::live::Live;
 use super::trying::take_one;
 use std::net::TcpListener;
-use watchbell::model::Annotations, Labels;
+use watchbell::model::{Annotations, Labels};
 use watchbell::wire::{
     AlertFilter, Core as _, Drill, DrillReport, GroupingRequest, MatcherForm, PostableAlert,
     PostableSilence, RouteTestRequest,
