@@ -325,7 +325,11 @@ pub(crate) const PAIRS: &[Pair] = &[
         400,
         r#"~"error":"invalid parameter \"exclude_alerts\": error converting exclude_alerts: strconv.ParseBool: parsing \"x\": invalid syntax"}"#,
     ),
-    get("/api/v1/rules?match[]={a%3D%22%22}", 400, r#"~must contain at least one non-empty matcher"#),
+    get(
+        "/api/v1/rules?match[]={a%3D%22%22}",
+        400,
+        r#"~must contain at least one non-empty matcher"#,
+    ),
     get(
         "/api/v1/rules?type=bogus",
         400,
