@@ -124,7 +124,7 @@ time_intervals:
             &[("a", "muted"), ("n", "1")],
             &[("a", "muted"), ("n", "2")],
             &[("a", "off")],
-            &[("a", "hush")],
+            &[("a", "hush"), ("n", "3")],
         ];
         let draft = |pairs: &[(&str, &str)]| AlertDraft {
             labels: labels(pairs),

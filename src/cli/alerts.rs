@@ -76,8 +76,8 @@ enum AlertsQuestion {
     /// Let an alert that says TEST go the whole way to the real receivers, and tell each step
     #[command(after_help = "Examples:\n  watchbell alerts drill\n  watchbell alerts drill \
                       severity=critical team=db --yes\n  watchbell alerts drill severity=critical \
-                      --real-time -o json\n\nIt says who will be told and asks first. The alert has \
-                      a group of its own and keeps no other alert quiet; when all have been told \
+                      --real-time -o json\n\nIt says who will be told and asks first. The alert \
+                      has a group of its own and keeps no other alert quiet; when all have been told \
                       it ends, and that is told as well.\nExit status: 0 all were told, 1 \
                       somebody was not, or would not be, 3 the server cannot be asked, 64 a wrong \
                       flag.")]

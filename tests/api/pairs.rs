@@ -418,7 +418,7 @@ pub(crate) const PAIRS: &[Pair] = &[
     post("/api/v1/watchbell/receivers/x/test", "{}", 404, r#"~no receiver has the name \"x\""#),
     post("/api/v1/watchbell/receivers/x/test", "n", 400, "~cannot read the body"),
     post("/api/v1/watchbell/drills", "{}", 200, r#"~"firing":true,"route":{"nodes":[]"#),
-    post("/api/v1/watchbell/drills", "[]", 400, "~cannot read the body"),
+    post("/api/v1/watchbell/drills", "n", 400, "~cannot read the body"),
     get("/api/v1/watchbell/drills/7", 404, "~no drill has the fingerprint 7"),
     on("DELETE", "/api/v1/watchbell/drills/7", "", 404, "~no drill has the fingerprint 7"),
     post(

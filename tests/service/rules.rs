@@ -145,7 +145,7 @@ groups:
 - {name: c, rules: [{record: 'a:b', expr: '1', labels: {team: x}}]}
 - {name: a, rules: [{alert: A, expr: 'vector(1)', annotations: {none: '', s: '{{ if false }}x{{ end }}'}}]}
 - {name: none, rules: []}
-- {name: b, rules: [{alert: B, expr: '0 > 1'}, {record: 'b:c', expr: '2'}]}
+- {name: b, rules: [{alert: B, expr: 'vector(0) > 1'}, {record: 'b:c', expr: '2'}]}
 ";
 
 #[test]
