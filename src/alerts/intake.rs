@@ -245,7 +245,10 @@ impl Engine {
             // of the wall clock, not for longer than it was promised.
             let promised = held.alert.ends_at.since(held.alert.updated_at);
             let left = held.alert.ends_at.since(now.wall);
-            let left = left.max(promised.min(RESTART_GRACE_MAX)).min(promised);
+            // Nobody says a drill again.
+            let is_said_again = held.source != Source::Drill;
+            let grace = if is_said_again { RESTART_GRACE_MAX } else { Duration::ZERO };
+            let left = left.max(promised.min(grace)).min(promised);
             held.alert.ends_at = now.wall.plus(left);
             // Or the next restart would take the time between the two for a longer promise.
             held.alert.updated_at = held.alert.ends_at.minus(promised);

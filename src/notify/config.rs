@@ -471,7 +471,7 @@ route: {receiver: r}
 receivers:
 - name: r
   pagerduty_configs: [{routing_key: canary4}]
-  webhook_configs: [{url: 'http://canary5', http_config: {basic_auth: {username: u, password: canary6}}}]
+  webhook_configs: [{url: 'http://h/canary5', http_config: {basic_auth: {username: u, password: canary6}}}]
   email_configs: [{to: c@d, auth_secret: canary7}]
 ";
         let file: File = serde_yaml::from_str(yaml).expect("reads");

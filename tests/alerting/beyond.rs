@@ -8,6 +8,7 @@ use watchbell::alerts::{
     AckDraft, Answer, Awaited, Damping, Event, Expected, GroupBy, Options, RECURS, SilenceError,
     UNTIL,
 };
+use watchbell::model::Annotations;
 
 const ONE: &str = "
 route: {receiver: hook, group_by: [g], group_wait: 10s, group_interval: 30s, repeat_interval: 100s}
@@ -319,7 +320,7 @@ fn an_expected_push_that_stops_coming_is_an_alert_until_it_comes_again() {
     let missing = labels("alertname=ExpectedPushMissing expected=backup n=M g=1");
     let is_there = |world: &World| {
         world.engine.alert(missing.fingerprint(), world.now()).is_some_and(|view| {
-            assert_eq!(view.alert.annotations, labels("summary=late"));
+            assert_eq!(view.alert.annotations, Annotations::from_pairs([("summary", "late")]));
             view.status == watchbell::model::AlertStatus::Firing
         })
     };

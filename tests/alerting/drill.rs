@@ -47,7 +47,7 @@ fn a_drill_is_told_at_once_apart_from_real_alerts_and_so_is_its_end() {
         "30 hook/webhook[0] all alerts resolved: f= r=A",
     ]);
     let groups: Vec<_> =
-        world.heard.iter().map(|(_, one)| one.notification.group_labels.to_string()).collect();
+        world.decided.iter().map(|one| one.notification.group_labels.to_string()).collect();
     let own = r#"{g="1", watchbell_drill="TEST-1"}"#;
     assert_eq!(groups, [r#"{g="1"}"#, own, own]);
     world.run_to(1_000);

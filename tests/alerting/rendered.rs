@@ -7,7 +7,7 @@ use crate::grammar::Writer;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use watchbell::alerts::{Notification, NotifiedAlert, Reason};
-use watchbell::model::{GroupKey, Labels, Timestamp};
+use watchbell::model::{Annotations, GroupKey, Labels, Timestamp};
 use watchbell::notify::Templates;
 
 /// Texts that stand in fields, one a line; some fail. What came after 0.25 is in the library's
@@ -36,7 +36,7 @@ fn alert(own: &[(&str, &str)], annotations: &[(&str, &str)], ended: bool) -> Not
     let began = 1_709_210_096_789 + own.len() as i64 * 3_600_000;
     NotifiedAlert {
         labels: labels(own),
-        annotations: labels(annotations),
+        annotations: Annotations::from_pairs(annotations.iter().copied()),
         starts_at: Timestamp::from_millis(began),
         ends_at: ended.then_some(Timestamp::from_millis(began + 5_432_100)),
         generator_url: "http://prom:9090/graph?g0.expr=up+%3D%3D+0&g0.tab=1".to_owned(),

@@ -15,7 +15,7 @@ use watchbell::alerts::{
     AckDraft, AlertDraft, Answer, Config, Damping, Delivery, DeliveryOutcome, Event, Options,
     RECURS, SilenceDraft, SilenceState, Table, complete_all,
 };
-use watchbell::model::{Alert, AlertStatus, Labels, SilenceId, Timestamp};
+use watchbell::model::{Alert, AlertStatus, Annotations, Labels, SilenceId, Timestamp};
 
 /// Seeds of an ordinary run.
 const SEEDS: std::ops::Range<u64> = 0..40;
@@ -189,7 +189,7 @@ impl Sender {
     fn event(
         &self,
         ends: Timestamp,
-        annotations: Labels,
+        annotations: Annotations,
         wall: Timestamp,
         config: &Config,
     ) -> Event {
@@ -537,7 +537,8 @@ impl Simulation {
         };
         if let Some(ends) = ends {
             let firing = sender.on;
-            let annotations = labels(if self.dice.one_in(5) { "v=1" } else { "v=2" });
+            let annotations =
+                Annotations::from_pairs([("v", if self.dice.one_in(5) { "1" } else { "2" })]);
             let event = sender.event(ends, annotations, wall, self.world.engine.config());
             self.note(format!("{name} fires {firing}"));
             let answered = self.step(event);
@@ -849,7 +850,7 @@ fn draft(hush: &Hush, from: Millis, to: Millis) -> SilenceDraft {
         ends_at: Timestamp::from_millis(to),
         created_by: "me".to_owned(),
         comment: "c".to_owned(),
-        annotations: window.map(|(name, _, _)| (RECURS, *name)).into_iter().collect(),
+        annotations: Annotations::from_pairs(window.map(|(name, _, _)| (RECURS, *name))),
     }
 }
 
