@@ -254,7 +254,6 @@ impl Alerts {
             self.change(print, |held| {
                 held.ended = true;
                 held.version = version;
-                held.turn(now);
             });
             noticed.push(print);
         }

@@ -197,6 +197,12 @@ impl Engine {
                 step.others.push(Effect::RecordLeftOut(err));
             }
         }
+        // A route may have been away when an alert ended, and be back: as after a reload.
+        for print in self.log.firing() {
+            if self.alerts.get(&print).is_some_and(|held| held.ended && held.groups == 0) {
+                self.route_alert(print, now);
+            }
+        }
         // Rows of the outbox come after all else is there: they may belong to nobody any more.
         for record in records.iter().filter(|record| record.table == Table::Outbox) {
             match record::read_outbox(record, now) {
@@ -253,6 +259,10 @@ impl Engine {
             // Or the next restart would take the time between the two for a longer promise.
             held.alert.updated_at = held.alert.ends_at.minus(promised);
             held.ends = Uptime::of(now).plus(left);
+        }
+        if held.ended {
+            // A wall clock that was set back must not keep it for longer.
+            held.ends = held.ends.min(Uptime::of(now));
         }
         self.alerts.put(print, held);
         if !settled {

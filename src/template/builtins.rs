@@ -262,12 +262,6 @@ pub(super) fn html_escape(text: &str) -> String {
     out
 }
 
-/// What `html_escape` was given.
-pub(super) fn html_unescape(text: &str) -> String {
-    let escapes = [("&#34;", "\""), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
-    escapes.into_iter().fold(text.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
-}
-
 /// Go's `JSEscapeString`.
 pub(super) fn js_escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -280,7 +274,7 @@ pub(super) fn js_escape(text: &str) -> String {
             '>' => out.push_str("\\u003E"),
             '&' => out.push_str("\\u0026"),
             '=' => out.push_str("\\u003D"),
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+            c if c != '\u{7f}' && c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
                 let _ = write!(out, "\\u{:04X}", u32::from(c));
             }
             c => out.push(c),

@@ -5,7 +5,6 @@
 //! Source: Go, text/template/exec.go (the semantics, and the words of the messages).
 
 use super::ast::{Branch, Call, Command, Expr, ExprKind, Node, Pipe, Tree};
-use super::builtins::html_unescape;
 use super::error::TemplateError;
 use super::format::{self, Bounded};
 use super::functions::Functions;
@@ -202,8 +201,8 @@ impl<'a> Exec<'a> {
                 let mut value = self.pipeline(dot, pipe)?;
                 if self.escaper.is_some() && pipe.commands.last().and_then(escaper) == Some("html")
                 {
-                    // The place decides how the value is escaped, and once is enough.
-                    value = html_unescape(value.as_text().unwrap_or_default()).into();
+                    // Once is enough.
+                    value = Value::SafeHtml(value.as_text().unwrap_or_default().into());
                 }
                 if pipe.variables.is_empty() {
                     self.print(&value)?;

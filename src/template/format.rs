@@ -271,7 +271,7 @@ fn write_value(out: &mut Bounded, value: &Value, verb: &Verb) -> Written {
             out.push("map[")?;
             for (place, (key, value)) in map.iter().enumerate() {
                 out.push(if place > 0 { " " } else { "" })?;
-                write_text(out, key, &Value::Nil, verb)?;
+                write_text(out, key, &Value::string(key), verb)?;
                 out.push(":")?;
                 write_value(out, value, verb)?;
             }

@@ -81,8 +81,13 @@ impl Escaper {
                 }
                 continue;
             }
-            kept.push(c);
-            self.step(c, rest);
+            if self.place == Place::Text && c == '<' && !begins_tag(rest) && !is_doctype(rest) {
+                // One that begins nothing, as Go has it.
+                kept.push_str("&lt;");
+            } else {
+                kept.push(c);
+                self.step(c, rest);
+            }
             rest = rest.get(c.len_utf8()..).unwrap_or_default();
         }
         out.push(&kept)
@@ -177,10 +182,7 @@ impl Escaper {
     }
 
     fn step_text(&mut self, c: char, rest: &str) {
-        let begins_tag = rest
-            .strip_prefix('<')
-            .is_some_and(|next| next.starts_with(|c: char| c == '/' || c.is_ascii_alphabetic()));
-        if c == '<' && begins_tag {
+        if c == '<' && begins_tag(rest) {
             self.tag.clear();
             self.place = Place::TagName;
         }
@@ -215,6 +217,16 @@ impl Escaper {
     }
 }
 
+/// Whether a tag begins here: the name of one follows, or of one that ends.
+fn begins_tag(rest: &str) -> bool {
+    let name = rest.strip_prefix("</").or_else(|| rest.strip_prefix('<'));
+    name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
+}
+
+fn is_doctype(rest: &str) -> bool {
+    rest.get(..9).is_some_and(|head| head.eq_ignore_ascii_case("<!DOCTYPE"))
+}
+
 fn is_url_attribute(name: &str) -> bool {
     let name = name.strip_prefix("data-").unwrap_or(name);
     URL_ATTRIBUTES.contains(&name)
@@ -247,11 +259,13 @@ fn normalize_url(url: &str) -> String {
     out
 }
 
-/// HTML's special characters as references, or all but that of references themselves; in a value without quotes also what would end it.
+/// HTML's special characters as references, or all but that of references themselves; in a value
+/// without quotes also what would end it.
 fn escape(text: &str, bare: bool, keeps_references: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
+            '\0' if bare => out.push_str("&#xfffd;"),
             '\0' => out.push('\u{fffd}'),
             '"' => out.push_str("&#34;"),
             '&' if !keeps_references => out.push_str("&amp;"),

@@ -148,6 +148,29 @@ fn a_flapping_alert_is_told_once_and_its_end_when_it_has_come_to_rest() {
 }
 
 #[test]
+fn an_end_that_nobody_said_is_one_turn() {
+    let damping = Damping {
+        receiver: None,
+        matchers: Vec::new(),
+        changes: 5,
+        within: Duration::from_secs(200),
+        stable: Duration::from_secs(100),
+    };
+    let options = Options { damping: vec![damping], ..Options::default() };
+    let mut world = World::with(ONE, options);
+    world.fire_until("n=A g=1", 20);
+    world.run_to(41);
+    world.fire_until("n=A g=1", 70);
+    world.run_to(85);
+    world.expect(&[
+        "10 hook/webhook[0] first notification: f=A r=",
+        "40 hook/webhook[0] all alerts resolved: f= r=A",
+        "51 hook/webhook[0] first notification: f=A r=",
+        "81 hook/webhook[0] all alerts resolved: f= r=A",
+    ]);
+}
+
+#[test]
 fn t86_a_wall_clock_that_jumps_ends_nothing_and_brings_nothing_back() {
     let mut world = World::new(&ONE.replace("100s", "10h"));
     world.fire_until("n=A g=1", 240);

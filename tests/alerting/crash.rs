@@ -63,6 +63,40 @@ fn t86_a_clock_set_forward_after_a_restart_repeats_nothing() {
 }
 
 #[test]
+fn t86_a_clock_set_back_keeps_no_ended_alert_after_a_restart() {
+    let mut world = World::new(ONE);
+    world.fire("n=A g=1");
+    world.run_to(20);
+    world.resolve("n=A g=1");
+    world.run_to(45);
+    world.jump_wall(-3_600);
+    world.restart(5);
+    world.run_to(940);
+    assert_eq!(world.engine.all_alerts(world.now()).len(), 1);
+    world.run_to(960);
+    assert_eq!(world.engine.all_alerts(world.now()).len(), 0);
+}
+
+#[test]
+fn an_end_is_told_when_a_restart_brings_its_route_back() {
+    let mut world = World::new(ONE);
+    world.fire("n=A g=1");
+    world.run_to(20);
+    world.reload("{route: {receiver: other}, receivers: [{name: other}]}");
+    world.resolve("n=A g=1");
+    world.run_to(300);
+    // The file is put back while the process is down.
+    world.dead = true;
+    world.reload(ONE);
+    world.restart(5);
+    world.run_to(400);
+    world.expect(&[
+        "10 hook/webhook[0] first notification: f=A r=",
+        "305 hook/webhook[0] all alerts resolved: f= r=A",
+    ]);
+}
+
+#[test]
 fn restarts_make_no_promise_longer() {
     let mut world = World::new(ONE);
     world.fire_until("n=A g=1", 60);

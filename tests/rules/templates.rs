@@ -43,10 +43,11 @@ fn write(folder: &Path, name: &str, texts: &[String]) -> PathBuf {
     }
     test.push_str("  alert_rule_test:\n");
     for (number, text) in texts.iter().enumerate() {
-        let text = quoted(text);
+        // An annotation without any text is kept by promtool alone.
+        let (label, text) = (quoted(text), quoted(&format!("={text}")));
         let _ = writeln!(
             rules,
-            "  - {{alert: A{number}, expr: v, labels: {{l: {text}}}, annotations: {{t: {text}}}}}"
+            "  - {{alert: A{number}, expr: v, labels: {{l: {label}}}, annotations: {{t: {text}}}}}"
         );
         let _ = writeln!(test, "  - {{eval_time: 5m, alertname: A{number}}}");
     }

@@ -185,8 +185,12 @@ impl RocketChat {
         };
         let mut fields: Vec<Value> = Vec::new();
         for field in &settings.fields {
-            let short = field.short.unwrap_or(settings.short_fields);
-            fields.push(field.form(said, Some(short))?.into());
+            // In upstream's order.
+            let form = Form::default()
+                .with("short", field.short.unwrap_or(settings.short_fields))
+                .filled("title", said(&field.title)?)
+                .filled("value", said(&field.value)?);
+            fields.push(form.into());
         }
         let mut actions: Vec<Value> = Vec::new();
         for action in &settings.actions {
