@@ -86,7 +86,7 @@ pub fn check(list: &[HeartbeatSettings]) -> Result<Vec<Heartbeat>, Vec<Problem>>
     let mut found: Vec<Heartbeat> = Vec::new();
     for (place, one) in list.iter().enumerate() {
         let at = format!("[{place}]");
-        if found.iter().any(|before| before.name == one.name) {
+        if list.iter().take(place).any(|before| before.name == one.name) {
             let text = format!("heartbeat {:?} is not unique", one.name);
             problems.push(Problem::new(format!("{at}.name"), text));
         }
