@@ -358,6 +358,7 @@ fn an_expected_push_that_stops_coming_is_an_alert_until_it_comes_again() {
 #[test]
 fn what_never_came_is_missing_however_often_the_process_starts() {
     let mut world = World::with(ONE, backup(3_000));
+    world.run_to(0);
     for second in (500..=2_500).step_by(500) {
         world.run_to(second);
         world.restart(0);
