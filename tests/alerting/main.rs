@@ -13,6 +13,7 @@ mod outside;
 #[expect(dead_code, reason = "only the service's tests run agents and Prometheus")]
 mod programs;
 mod scale;
+mod sending;
 mod sinks;
 mod web_hook;
 mod world;

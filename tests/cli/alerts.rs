@@ -124,6 +124,9 @@ fn acknowledgements_are_given_taken_back_and_part_of_the_history() {
     let (disk, slow) = (print("Disk"), print("Slow"));
     let ack = ["alerts", "ack", "Disk", "-c", "disk ordered", "-a", "me"];
     check(&with(&url, &ack), 0, "1 alert acknowledged\n", "");
+    check(&with(&url, &["alerts", "--state", "acknowledged"]), 2, "acknowledged  CRIT  Disk", "");
+    check(&with(&url, &["alerts", "show", "Disk"]), 0, "disk ordered", "");
+    check(&with(&url, &["why", "Disk"]), 1, "repeats stop until it ends", "");
     check(&with(&url, &["alerts", "ack", &disk]), 0, "1 alert acknowledged\n", "");
     check(&with(&url, &["alerts", "ack", "Nobody"]), 64, "", "no firing alert has these labels");
     check(&with(&url, &["alerts", "ack", &slow]), 64, "", "is not firing");
