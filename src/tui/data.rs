@@ -223,6 +223,9 @@ impl AlertView {
         if let Some(sent) = row.deliveries.iter().max_by_key(|sent| sent.at) {
             return format!("{} {} ago", sent.receiver, fmt::since(now, sent.at));
         }
+        if let Some(one) = row.sending.first() {
+            return format!("sending to {}", one.receiver);
+        }
         match (row.next_flush, row.receivers.first()) {
             (Some(at), _) if at > now => format!("waits {}", fmt::age(at.millis_since(now))),
             (_, Some(_)) => "waits for group".to_owned(),

@@ -220,7 +220,9 @@ pub(crate) fn happened(
 
 fn history() -> Vec<HistoryRow> {
     let all = alerts();
-    let (disk, zoekt, slow) = (&all[0], &all[2], &all[5]);
+    let [disk, _, zoekt, _, _, slow, _, silenced] = all.as_slice() else {
+        panic!("another number of alerts");
+    };
     let rule = |value: &str| {
         let (file, group) = ("rules/disk.yml", "node");
         json!({ "rule_file": file, "rule_group": group, "rule": "DiskFull", "value": value })
@@ -267,7 +269,7 @@ fn history() -> Vec<HistoryRow> {
         happened(41, "firing", Some(disk), rule("0.91")),
         happened(46, "pending", Some(disk), rule("0.901")),
         happened(60, "ack", Some(slow), json!({ "by": "op1", "comment": "shard is being moved" })),
-        happened(300, "suppressed", Some(&all[7]), json!({ "by": "silence", "id": "7f3c21aa" })),
+        happened(300, "suppressed", Some(silenced), json!({ "by": "silence", "id": "7f3c21aa" })),
         happened(3_000, "resolved", Some(disk), rule("0.88")),
         happened(3_060, "ack_ended", Some(disk), json!({ "why": "withdrawn", "by": "op2" })),
         happened(

@@ -5,7 +5,7 @@
 
 use crate::model::Timestamp;
 use crate::tui::data::place_alone;
-use crate::tui::fmt;
+use crate::tui::fmt::{self, Unit};
 use crate::tui::model::Model;
 use crate::tui::theme::Role;
 use crate::wire::HistoryRow;
@@ -105,7 +105,8 @@ pub(super) fn took(row: &HistoryRow) -> String {
 
 /// An alert came further, or ended.
 fn turned(row: &HistoryRow) -> String {
-    let value = row.body.get("value").and_then(plain).map(|value| format!("value {value}"));
+    let short = |text: String| text.parse().map_or(text, |value| Unit::Plain.text(value));
+    let value = row.body.get("value").and_then(plain).map(|text| format!("value {}", short(text)));
     let why = Some(text(row, "why")).filter(|why| !why.is_empty()).map(str::to_owned);
     let from = match (text(row, "rule_group"), text(row, "source")) {
         ("", "api") => Some("from outside".to_owned()),

@@ -614,7 +614,7 @@ fn draw_none(model: &Model, pen: &mut Pen<'_>, area: Rect) {
         return;
     }
     if !history.loaded {
-        super::draw_empty(pen, area, "asking ...", None);
+        super::draw_empty(pen, area, "asking ... R asks again, + for a shorter time.", None);
         return;
     }
     let what = match (&history.subject, history.deliveries_alone) {
