@@ -734,7 +734,7 @@ impl Simulation {
         let name = self.dice.pick(&NAMES);
         let label = self.dice.pick(&[("n", name), ("n", name), ("team", "x"), ("sev", "warn")]);
         let later = if self.dice.one_in(4) { self.dice.between(1_000, 60_000) } else { 0 };
-        let window = self.dice.one_in(5).then(|| 1);
+        let window = self.dice.one_in(5).then_some(1);
         let from = wall + later;
         let to = from + self.dice.between(2_000, 200_000);
         let hush = Hush::new(label, window, (from, to));
