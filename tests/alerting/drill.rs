@@ -61,10 +61,9 @@ fn a_drill_ends_by_itself_also_when_the_process_died_meanwhile() {
     world.run_to(5);
     world.restart(1);
     world.run_to(70);
-    // After a restart an alert has the time again that its sender had promised.
     world.expect(&[
         "0 hook/webhook[0] first notification: f=A r=",
-        "66 hook/webhook[0] all alerts resolved: f= r=A",
+        "60 hook/webhook[0] all alerts resolved: f= r=A",
     ]);
 }
 

@@ -6,7 +6,7 @@
 
 use super::oracle::{Damped, Hush, KNOWN_AFTER_END, Message, Now, Oracle, State, Sure};
 use super::plan::{Dice, Millis, Pairs, Plan, RECEIVERS, RESOLVE_TIMEOUT, WINDOWS};
-use super::world::{World, labels};
+use super::world::World;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

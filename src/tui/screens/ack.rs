@@ -1,7 +1,6 @@
 //! The sheet that acknowledges: who works on what is said in one line, and no repeats go out.
 
 use super::alerts;
-use crate::model::{Annotations, Labels};
 use crate::tui::data::AlertView;
 use crate::tui::keys::Action;
 use crate::tui::model::{About, Confirm, Model, Overlay};
@@ -10,11 +9,8 @@ use crate::tui::theme::Role;
 use crate::tui::update::{self, Effect};
 use crate::tui::widgets::prompt::Prompt;
 use crate::tui::widgets::{Pen, below, cut, top};
-use crate::wire::{AckRequest, AlertState, MatcherForm, PostableSilence};
+use crate::wire::{AckRequest, AlertState};
 use ratatui::layout::Rect;
-
-/// How long an Alertmanager that knows no acknowledgements is kept quiet instead.
-const INSTEAD_MS: i64 = 30 * 60_000;
 
 /// An acknowledgement in the making.
 #[derive(Clone, Debug)]
@@ -46,10 +42,6 @@ pub(crate) fn open(model: &mut Model, fingerprints: &[String]) {
         model.complain(text);
         return;
     };
-    if model.is_foreign() && free.len() > 1 {
-        model.complain("this server knows no acknowledgements: take the alerts one by one");
-        return;
-    }
     let about = match free.len() {
         1 => format!("{} {}", one.name, one.place),
         count => format!("{count} alerts {}", one.name),
@@ -101,35 +93,8 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         return Vec::new();
     }
     let (by, comment) = (model.options.login.clone(), sheet.comment.text());
-    if !model.is_foreign() {
-        let fingerprints = sheet.alerts;
-        let request = AckRequest { fingerprints, matchers: Vec::new(), by, comment };
-        return update::ask(model, Slot::Write, Request::Acknowledge(request));
-    }
-    let all = model.server.alerts.value.as_ref();
-    let view = sheet.alerts.first().and_then(|print| all.and_then(|all| all.get(print)));
-    let Some(labels) = view.map(|view| view.row.labels.clone()) else { return Vec::new() };
-    let silence = instead(model, &labels, by, &comment);
-    update::ask(model, Slot::Write, Request::PostSilence(silence))
-}
-
-/// The silence of exactly one alert that stands for an acknowledgement elsewhere.
-fn instead(model: &Model, labels: &Labels, by: String, comment: &str) -> PostableSilence {
-    let form = |(name, value): (&str, &str)| MatcherForm {
-        name: name.to_owned(),
-        value: value.to_owned(),
-        is_regex: false,
-        is_equal: true,
-    };
-    PostableSilence {
-        id: None,
-        matchers: labels.iter().map(form).collect(),
-        starts_at: model.now(),
-        ends_at: model.now().plus_millis(INSTEAD_MS),
-        comment: format!("ACK! {by} {comment}").trim_end().to_owned(),
-        created_by: by,
-        annotations: Annotations::empty(),
-    }
+    let request = AckRequest { fingerprints: sheet.alerts, matchers: Vec::new(), by, comment };
+    update::ask(model, Slot::Write, Request::Acknowledge(request))
 }
 
 /// Draws the sheet above the hint row.
@@ -153,7 +118,7 @@ pub(super) fn draw(model: &Model, pen: &mut Pen<'_>, area: Rect, sheet: &AckShee
     }
     pen.line(line(2), 0, &[(&model.options.login, Role::Text)]);
     let words = if model.is_foreign() {
-        "This server knows no acknowledgements: it gets a silence of 30m on exactly this alert."
+        "This server knows no acknowledgements: a silence of 30m on exactly its labels does it."
     } else {
         "No repeats until it ends, or u takes it back. New alerts of its group still notify."
     };
