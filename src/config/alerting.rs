@@ -129,7 +129,7 @@ mod tests {
             assert!(told.contains(expected), "no {expected}:\n{told}");
         }
         let told = loaded("  damping:\n  - {matchers: ['a=~\"(\"']}\n").expect_err("wrong");
-        assert!(told.starts_with("p.yml:3:16: "), "{told}");
+        assert!(told.starts_with("p.yml:3:17: "), "{told}");
         let told = loaded("  heartbeats: [{name: a, interval: soon}]\n").expect_err("wrong");
         assert!(told.contains("p.yml:2:38: interval: "), "{told}");
     }

@@ -324,10 +324,12 @@ impl Vital for StoreVital {
 pub(super) struct RulesVital {
     ruling: Arc<Ruling>,
     clock: SharedClock,
-    /// The last evaluation of each group by file and name, and when that was seen to be a new one,
-    /// in elapsed time.
-    seen: Mutex<BTreeMap<(String, String), (Option<Timestamp>, Duration)>>,
+    /// By file and name.
+    seen: Mutex<BTreeMap<(String, String), Evaluated>>,
 }
+
+/// The last evaluation of a group, and when that was seen to be a new one, in elapsed time.
+type Evaluated = (Option<Timestamp>, Duration);
 
 impl RulesVital {
     pub(super) fn new(ruling: Arc<Ruling>, clock: SharedClock) -> Self {

@@ -510,7 +510,7 @@ fn number(token: Token<'_>) -> Parsed<Value> {
     let prefixed = |prefix: &[&str]| prefix.iter().find_map(|prefix| digits.strip_prefix(*prefix));
     let base = [(16, &["0x", "0X"][..]), (8, &["0o", "0O"]), (2, &["0b", "0B"]), (8, &["0"])];
     let based = base.iter().find_map(|(base, prefix)| Some((*base, prefixed(prefix)?)));
-    if digits.contains(['.', 'e', 'E']) && !based.is_some_and(|(base, _)| base == 16) {
+    if digits.contains(['.', 'e', 'E']) && based.is_none_or(|(base, _)| base != 16) {
         return token.text.parse().map(Value::Float).map_err(|_| illegal());
     }
     let (base, plain) = match based {

@@ -24,7 +24,7 @@ fn begin(world: &mut World, asked: &str, seconds: i64, waits: bool) -> Fingerpri
 fn send(world: &mut World, draft: AlertDraft, waits: bool) -> Fingerprint {
     let (mut alerts, errors) = complete_all(vec![draft], world.now().wall, world.engine.config());
     assert_eq!(errors, []);
-    let print = alerts[0].fingerprint();
+    let print = alerts.first().expect("it is valid").fingerprint();
     world.step(match waits {
         true => Event::AlertsReceived(alerts),
         false => Event::DrillSent(Box::new(alerts.remove(0))),

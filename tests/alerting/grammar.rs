@@ -43,7 +43,8 @@ impl Writer {
         let ways = if depth == 0 && !short.is_empty() { short } else { all };
         assert!(!ways.is_empty(), "BUG: no {symbol} under {dot}");
         let chosen = self.dice.next_u64() % ways.len() as u64;
-        let way = ways[usize::try_from(chosen).expect("small")].clone();
+        let way = usize::try_from(chosen).ok().and_then(|chosen| ways.get(chosen));
+        let way = way.expect("less than there are").to_string();
         let mut parts = way.split('@');
         let mut out = parts.next().unwrap_or_default().to_owned();
         for part in parts {

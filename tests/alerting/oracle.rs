@@ -682,7 +682,7 @@ impl Oracle {
                 continue;
             }
             let Some(name) = told.firing.iter().find(ended).filter(|name| {
-                let known = &self.alerts[**name];
+                let known = self.alerts.get(**name).expect("it was told");
                 known.is_in(place) && !known.excused.contains(channel)
             }) else {
                 continue;
