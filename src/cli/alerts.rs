@@ -77,8 +77,8 @@ enum AlertsQuestion {
     #[command(after_help = "Examples:\n  watchbell alerts drill\n  watchbell alerts drill \
                       severity=critical team=db --yes\n  watchbell alerts drill severity=critical \
                       --real-time -o json\n\nIt says who will be told and asks first. The alert \
-                      has a group of its own and keeps no other alert quiet; when all have been told \
-                      it ends, and that is told as well.\nExit status: 0 all were told, 1 \
+                      has a group of its own and keeps no other alert quiet; when all have been \
+                      told it ends, and that is told as well.\nExit status: 0 all were told, 1 \
                       somebody was not, or would not be, 3 the server cannot be asked, 64 a wrong \
                       flag.")]
     Drill(drill::DrillFlags),

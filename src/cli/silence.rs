@@ -36,9 +36,9 @@ pub(super) enum SilenceQuestion {
                       2026-01-31T22:00:00Z --end 2026-02-01T02:00:00Z\n  watchbell silence add \
                       DiskFull -c 'disk ordered' --until-resolved\n  watchbell silence add \
                       BackupSlow -c 'every night' --recurs nights -d 90d\n\nAll matchers must \
-                      hold; a first word without one is the alert's name. How many alerts it silences \
-                      now goes to standard error. Until resolved it lasts a day at most.\nExit \
-                      status: 0 made, 1 refused, 2 a wrong flag."
+                      hold; a first word without one is the alert's name. How many alerts it \
+                      silences now goes to standard error. Until resolved it lasts a day at \
+                      most.\nExit status: 0 made, 1 refused, 2 a wrong flag."
     )]
     Add(AddFlags),
     /// List silences that act or will act

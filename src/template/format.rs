@@ -358,6 +358,18 @@ fn quoted_as(text: &str, verb: &Verb) -> String {
     quoted.chars().map(ascii).collect()
 }
 
+/// As Go's `strconv.QuoteRune`, or for `%+q` its ASCII form.
+fn quoted_char(c: char, verb: &Verb) -> String {
+    match c {
+        '"' => "'\"'".to_owned(),
+        '\'' => r"'\''".to_owned(),
+        _ => {
+            let text = quoted_as(&c.to_string(), &Verb { sharp: false, ..*verb });
+            format!("'{}'", text.trim_matches('"'))
+        }
+    }
+}
+
 fn write_int(out: &mut Bounded, number: i64, value: &Value, verb: &Verb) -> Written {
     let size = number.unsigned_abs();
     let (prefix, digits) = match verb.letter {
@@ -368,7 +380,7 @@ fn write_int(out: &mut Bounded, number: i64, value: &Value, verb: &Verb) -> Writ
         'x' => (if verb.sharp { "0x" } else { "" }, format!("{size:x}")),
         'X' => (if verb.sharp { "0X" } else { "" }, format!("{size:X}")),
         'c' => return pad(out, &char_of(number).to_string(), verb),
-        'q' => return pad(out, &format!("'{}'", char_of(number)), verb),
+        'q' => return pad(out, &quoted_char(char_of(number), verb), verb),
         'U' => {
             let shown = if verb.sharp { format!(" '{}'", char_of(number)) } else { String::new() };
             return pad(out, &format!("U+{number:04X}{shown}"), verb);

@@ -15,7 +15,7 @@ fn sink() -> (String, Receiver<(String, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let url = format!("http://{}/", listener.local_addr().expect("bound"));
     let (said, heard) = channel();
-    std::thread::spawn(move || {
+    let serve = move || {
         for stream in listener.incoming().flatten() {
             let mut reader = BufReader::new(stream);
             let (mut head, mut length) = (Vec::new(), 0);
@@ -39,7 +39,8 @@ fn sink() -> (String, Receiver<(String, String)>) {
                 return;
             }
         }
-    });
+    };
+    watchbell::sys::tasks::spawn_thread("sink", serve).expect("a thread");
     (url, heard)
 }
 
