@@ -131,6 +131,6 @@ mod tests {
         let told = loaded("  damping:\n  - {matchers: ['a=~\"(\"']}\n").expect_err("wrong");
         assert!(told.starts_with("p.yml:3:17: "), "{told}");
         let told = loaded("  heartbeats: [{name: a, interval: soon}]\n").expect_err("wrong");
-        assert!(told.contains("p.yml:2:38: interval: "), "{told}");
+        assert!(told.contains("p.yml:2:36: interval: "), "{told}");
     }
 }
