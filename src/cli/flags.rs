@@ -211,7 +211,8 @@ pub(super) enum Command {
     /// Look at the routing tree, and try it
     #[command(
         after_help = "Examples:\n  watchbell routes show\n  watchbell routes test severity=critical \
-                      team=db\n  watchbell routes test --config.file alertmanager.yml --tree a=b\n  \
+                      team=db\n  watchbell routes test --config.file alertmanager.yml --tree \
+                      a=b\n  \
                       watchbell routes group-by alertname,instance"
     )]
     Routes {

@@ -47,7 +47,8 @@ pub(super) enum RoutesQuestion {
         after_help = "Examples:\n  watchbell routes group-by alertname,instance\n  watchbell routes \
                       group-by cluster --route '{}/{team=\"db\"}'\n  watchbell routes group-by ... -o \
                       json\n\nNothing is changed. Routes have their paths in routes \
-                      test.\nExit status: 0 answered, 1 there is no such route, or the server cannot be asked, 2 a \
+                      test.\nExit status: 0 answered, 1 there is no such route, or the server \
+                      cannot be asked, 2 a \
                       wrong flag."
     )]
     GroupBy(GroupByFlags),
