@@ -53,6 +53,8 @@ pub struct AlertView {
     pub fingerprint: Fingerprint,
     /// Firing or resolved.
     pub status: AlertStatus,
+    /// Who sent it: `rules`, `api`, `watch` (something expected does not come) or `drill`.
+    pub source: &'static str,
     /// Who works on it.
     pub ack: Option<Ack>,
     /// What keeps it quiet.
@@ -219,6 +221,7 @@ impl Engine {
         AlertView {
             fingerprint,
             status: held.status(now),
+            source: held.source.as_str(),
             ack: self.acks.get(fingerprint).cloned(),
             quiet: AlertQuiet {
                 silenced_by: self

@@ -2,7 +2,7 @@
 
 use super::flags::ServerChoice;
 use super::{Status, Usage, matchers, server};
-use crate::tui;
+use crate::sys::process::login;
 use crate::wire::{AckRequest, Error, ErrorKind, MatcherForm};
 use clap::Args;
 use std::io::{self, Write as _};
@@ -41,7 +41,7 @@ pub(super) struct UnackFlags {
 
 /// Acknowledges, and says how many.
 pub(super) fn ack(flags: &AckFlags) -> anyhow::Result<Status> {
-    let by = flags.author.clone().unwrap_or_else(tui::login);
+    let by = flags.author.clone().unwrap_or_else(login);
     let mut request = AckRequest { by, comment: flags.comment.clone(), ..AckRequest::default() };
     if flags.which.iter().all(|word| is_fingerprint(word)) {
         request.fingerprints.clone_from(&flags.which);
@@ -65,7 +65,7 @@ pub(super) fn ack(flags: &AckFlags) -> anyhow::Result<Status> {
 
 /// Takes acknowledgements back, one by one.
 pub(super) fn unack(flags: &UnackFlags) -> anyhow::Result<Status> {
-    let by = flags.author.clone().unwrap_or_else(tui::login);
+    let by = flags.author.clone().unwrap_or_else(login);
     let core = server::connect_alerting(&flags.server)?;
     for print in &flags.fingerprints {
         core.withdraw_ack(print, &by).map_err(refused)?;

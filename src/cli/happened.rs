@@ -154,7 +154,8 @@ fn cells(row: &HistoryRow) -> [String; 5] {
     [rfc3339(row.at), row.kind.clone(), print.to_owned(), labels, said(&row.body)]
 }
 
-/// What a body says, in its order: `receiver=ops code=200`. Lists are counted.
+/// What a body says, in its order: `receiver=ops code=200`. Lists are counted; `active_at_ms` is
+/// told as a time.
 fn said(body: &Value) -> String {
     let Value::Object(fields) = body else { return String::new() };
     let word = |(name, value): (&String, &Value)| match value {
@@ -164,10 +165,19 @@ fn said(body: &Value) -> String {
             Some(format!("{name}={text:?}"))
         }
         Value::String(text) => Some(format!("{name}={text}")),
+        Value::Number(number) if let Some((name, at)) = moment(name, number) => {
+            Some(format!("{name}={}", rfc3339(at)))
+        }
         Value::Array(list) => Some(format!("{name}={}", list.len())),
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => Some(format!("{name}={value}")),
     };
     fields.iter().filter_map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// The name without its unit, and the time, where a field is one.
+fn moment<'a>(name: &'a str, number: &serde_json::Number) -> Option<(&'a str, Timestamp)> {
+    let name = name.strip_suffix("_ms").filter(|name| name.ends_with("_at"))?;
+    Some((name, Timestamp::from_millis(number.as_i64()?)))
 }
 
 #[cfg(test)]
@@ -178,9 +188,11 @@ mod tests {
     fn a_body_is_said_in_words() {
         let body = json!({
             "receiver": "ops", "code": 200, "error": null, "answer": "", "comment": "disk swap",
-            "firing": ["a", "b"], "test": true,
+            "firing": ["a", "b"], "test": true, "took_ms": 12, "active_at_ms": 1_795_778_953_235_i64,
         });
-        let expected = "receiver=ops code=200 comment=\"disk swap\" firing=2 test=true";
+        // The time as `date -u -d @1795778953.235 +%FT%T.%3NZ` writes it.
+        let expected = "receiver=ops code=200 comment=\"disk swap\" firing=2 test=true \
+                        took_ms=12 active_at=2026-11-27T11:29:13.235Z";
         assert_eq!(said(&body), expected);
         assert_eq!(said(&json!([])), "");
     }

@@ -5,7 +5,7 @@ use super::{Status, Usage, ask, matchers, output, server};
 use crate::alerts::{RECURS, UNTIL};
 use crate::model::{Annotations, Labels, Matcher, Timestamp, duration, printable};
 use crate::sys::clock::{Clock as _, SystemClock};
-use crate::tui;
+use crate::sys::process::login;
 use crate::wire::{
     AlertState, Core, ErrorKind, MatcherForm, PostableSilence, SilenceForm, rfc3339,
 };
@@ -209,7 +209,7 @@ fn add(flags: &AddFlags) -> anyhow::Result<Status> {
         matchers: matchers.iter().map(MatcherForm::from).collect(),
         starts_at,
         ends_at,
-        created_by: flags.author.clone().unwrap_or_else(tui::login),
+        created_by: flags.author.clone().unwrap_or_else(login),
         comment: flags.comment.clone(),
         annotations: annotations(flags)?,
     };

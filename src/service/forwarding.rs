@@ -3,7 +3,7 @@
 //!
 //! Source: prometheus/prometheus, notifier/manager.go, notifier/alertmanagerset.go.
 
-use super::send_loop::{AllMeters, SendLoop, SendOptions, Wire};
+use super::forward_queue::{AllMeters, SendLoop, SendOptions, Wire};
 use crate::config::OtherAlertmanagers;
 use crate::ingest::config::TargetGroup;
 use crate::ingest::discover::{Finder, Means};

@@ -16,6 +16,7 @@ mod drilling;
 mod error;
 mod explaining;
 mod forms;
+mod forward_queue;
 mod forwarding;
 mod gate;
 mod heartbeat;
@@ -38,7 +39,6 @@ mod rule_group;
 mod rule_history;
 mod ruling;
 mod scraping;
-mod send_loop;
 mod sending;
 mod start;
 mod trying;
@@ -46,8 +46,8 @@ mod workers;
 
 pub use error::Error;
 pub use forms::{route_test, storage_look, storage_report};
+pub use forward_queue::SendOptions;
 pub use options::{Options, WalSync};
-pub use send_loop::SendOptions;
 pub use start::{Service, World};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the parts need from flags.
 
-use super::send_loop::SendOptions;
+use super::forward_queue::SendOptions;
 use crate::ingest::limits::SafetyLimits;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -38,6 +38,27 @@ pub fn yield_to_other_threads() {
 /// A tenth of the share of others.
 const NICE: i32 = 10;
 
+/// Who is at the terminal: that of `SUDO_USER`, then `LOGNAME`, then `USER`; where none is set, as
+/// in a container, the user of this process by `/etc/passwd`, and by number where that has no line.
+pub fn login() -> String {
+    let named = ["SUDO_USER", "LOGNAME", "USER"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty());
+    named.unwrap_or_else(|| {
+        let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let uid = rustix::process::getuid().as_raw();
+        user_name(&passwd, uid).unwrap_or_else(|| format!("uid {uid}"))
+    })
+}
+
+/// The name of a user in the text of passwd(5).
+fn user_name(passwd: &str, uid: u32) -> Option<String> {
+    let mine = |line: &&str| line.split(':').nth(2) == Some(uid.to_string().as_str());
+    let name = passwd.lines().find(mine)?.split(':').next()?;
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
 /// Resident memory, in bytes; 0 where the kernel does not say.
 pub fn resident_bytes() -> u64 {
     // The second number, in pages; see proc(5).
@@ -105,6 +126,14 @@ pub fn record(registry: &Registry) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_is_named_by_number() {
+        let passwd =
+            "root:x:0:0:root:/root:/bin/sh\nsrc:x:1000:1000::/home/src:/bin/sh\n:x:7::::\n";
+        let names = [0, 1000, 7, 100].map(|uid| user_name(passwd, uid));
+        assert_eq!(names, [Some("root".to_owned()), Some("src".to_owned()), None, None]);
+    }
 
     #[test]
     fn this_process_has_memory_files_and_a_start() {

@@ -116,6 +116,18 @@ pub(crate) const fn state_word(state: AlertState) -> &'static str {
     }
 }
 
+/// Where an alert without an expression comes from.
+pub(crate) fn without_rule(row: &AlertRow) -> &'static str {
+    match row.source.as_str() {
+        "rules" => {
+            "its rule is no longer in the rule files: the alert ends unless it is sent again"
+        }
+        "watch" => "this server raised it: what watchbell.expected names does not come",
+        "drill" => "a fire drill: `watchbell alerts drill` raised it",
+        _ => "it came from outside: no rule of this server raised it",
+    }
+}
+
 /// An alert, ready to be drawn.
 #[derive(Clone, Debug)]
 pub(crate) struct AlertView {

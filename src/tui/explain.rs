@@ -66,7 +66,7 @@ pub(crate) fn explain(row: &AlertRow, around: &Around<'_>) -> Explanation {
     if !row.expr.is_empty() {
         steps.extend([story.condition(), story.held()]);
     } else {
-        let text = "it came from outside: no rule of this server raised it".to_owned();
+        let text = super::data::without_rule(row).to_owned();
         steps.push(Step { name: "data".to_owned(), answer: "-", lines: vec![text] });
     }
     steps.extend([story.inhibited(), story.silenced(), story.route(), story.muted()]);

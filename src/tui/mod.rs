@@ -31,7 +31,7 @@ pub use error::Error;
 pub(crate) use explain::{Around, Explanation, Step, Told, explain};
 pub(crate) use fmt::seconds as seconds_text;
 pub use keys::Key;
-pub use options::{CharsetChoice, ColorChoice, Exit, Options, ScreenName, login};
+pub use options::{CharsetChoice, ColorChoice, Exit, Options, ScreenName};
 pub use plain::{Session, once};
 pub use plot::{Plot, width};
 

@@ -1,6 +1,7 @@
 //! How the screens are started and how they end.
 
 use crate::sys::clock::SharedClock;
+use crate::sys::process::login;
 use std::fmt;
 use std::str::FromStr;
 
@@ -195,15 +196,6 @@ impl Options {
             clock,
         }
     }
-}
-
-/// Who makes silences when nobody is named: that of `SUDO_USER`, then `LOGNAME`, then `USER`.
-pub fn login() -> String {
-    let login = ["SUDO_USER", "LOGNAME", "USER"]
-        .into_iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|value| !value.is_empty());
-    login.unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// How the user left.

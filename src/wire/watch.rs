@@ -127,6 +127,10 @@ pub struct AlertRow {
     pub resolved_at: Option<Timestamp>,
     /// `for` of its rule, in seconds.
     pub for_seconds: f64,
+    /// Who sent it: `rules`, `api` (from outside), `watch` (something expected does not come) or
+    /// `drill`; empty when that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
     /// The expression of its rule; empty for alerts from outside.
     pub expr: String,
     /// The comparison of the expression taken apart.
@@ -175,6 +179,7 @@ impl AlertRow {
             fired_at: None,
             resolved_at: None,
             for_seconds: 0.0,
+            source: String::new(),
             expr: String::new(),
             limit: None,
             rule_file: String::new(),

@@ -80,6 +80,7 @@ fn rule_row(alert: &ActiveAlert, sent: Fingerprint) -> AlertRow {
     AlertRow {
         fingerprint: sent.to_string(),
         state: AlertState::Pending,
+        source: "rules".to_owned(),
         ..AlertRow::bare(&alert.labels)
     }
 }
@@ -99,6 +100,7 @@ fn engine_row(view: &AlertView) -> AlertRow {
         fingerprint: view.fingerprint.to_string(),
         annotations: alert.annotations.clone(),
         state,
+        source: view.source.to_owned(),
         active_at: Some(alert.starts_at),
         fired_at: Some(alert.starts_at),
         resolved_at: (view.status == AlertStatus::Resolved).then_some(alert.ends_at),

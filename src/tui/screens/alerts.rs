@@ -2,7 +2,7 @@
 
 use super::{ack, detail, explore, history, sheet, why};
 use crate::model::{Labels, Timestamp};
-use crate::tui::data::{AlertView, Alerts, Loadable, Severity};
+use crate::tui::data::{AlertView, Alerts, Loadable, Severity, without_rule};
 use crate::tui::filter::Filter;
 use crate::tui::fmt;
 use crate::tui::keys::Action;
@@ -339,7 +339,8 @@ fn explore_current(model: &mut Model) -> Vec<Effect> {
     match expr {
         Some(expr) if !expr.is_empty() => explore::show(model, &expr),
         Some(_) => {
-            model.complain("this alert came from outside: its expression is not known here");
+            let why = current(model).map_or("", |view| without_rule(&view.row));
+            model.complain(format!("no expression to explore: {why}"));
             Vec::new()
         }
         None => Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::alerts::series_of;
 use super::explore;
-use crate::tui::data::{AlertView, lines_of, state_word};
+use crate::tui::data::{AlertView, lines_of, state_word, without_rule};
 use crate::tui::fmt;
 use crate::tui::model::{Model, range_ms, range_name};
 use crate::tui::theme::Role;
@@ -81,12 +81,11 @@ fn draw_chart(model: &Model, pen: &mut Pen<'_>, area: Rect, view: &AlertView) {
     let preview = &model.alerts.preview;
     let (from, to) = explore::window(range_ms(model.alerts.range), model.alerts.end, model.now());
     let Some(series) = &preview.value else {
-        let text = if view.row.expr.is_empty() {
-            "This alert came from outside: there is no expression to draw."
-        } else {
-            ""
+        let text = match view.row.expr.is_empty() {
+            true => format!("Nothing to draw: {}.", without_rule(&view.row)),
+            false => String::new(),
         };
-        super::draw_empty(pen, area, text, preview.error.as_deref());
+        super::draw_empty(pen, area, &text, preview.error.as_deref());
         return;
     };
     let lines = lines_of(&series_of(&view.row.labels, series));
