@@ -371,7 +371,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ruling_life::options;
+    use super::super::ruling_life::{comes_true, options};
     use super::super::start::{Service, World};
     use super::*;
     use crate::sys::dns::HostResolver;
@@ -430,15 +430,8 @@ mod tests {
         /// Lets time pass a quarter of a second at a time until `holds`.
         #[track_caller]
         fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
-            for _ in 0..4_000 {
-                if holds(self) {
-                    return;
-                }
-                let before = self.service.revision.wait_after(u64::MAX, Duration::ZERO);
-                self.clock.advance(Duration::from_millis(250));
-                self.service.revision.wait_after(before, Duration::from_millis(5));
-            }
-            panic!("{what} did not happen: {:?}", self.report());
+            let came = comes_true(&self.service, &self.clock, || holds(self));
+            assert!(came, "{what} did not happen: {:?}", self.report());
         }
 
         /// Waits for a beat that was not sent for this reason, and sees that none is sent then.

@@ -30,6 +30,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Lets time pass a quarter of a second at a time until `holds`; false when it does not within a
+/// thousand seconds.
+pub(super) fn comes_true(
+    service: &Service,
+    clock: &VirtualClock,
+    holds: impl Fn() -> bool,
+) -> bool {
+    for _ in 0..4_000 {
+        if holds() {
+            return true;
+        }
+        let before = service.revision.wait_after(u64::MAX, Duration::ZERO);
+        clock.advance(Duration::from_millis(250));
+        service.revision.wait_after(before, Duration::from_millis(5));
+    }
+    false
+}
+
 /// The service gives the store and the alert engine; its own configuration has no rules.
 struct Scene {
     clock: VirtualClock,
@@ -131,15 +149,7 @@ impl Scene {
     /// Lets time pass a quarter of a second at a time until `holds`.
     #[track_caller]
     fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
-        for _ in 0..4_000 {
-            if holds(self) {
-                return;
-            }
-            let before = self.service.revision.wait_after(u64::MAX, Duration::ZERO);
-            self.clock.advance(Duration::from_millis(250));
-            self.service.revision.wait_after(before, Duration::from_millis(5));
-        }
-        panic!("{what} did not happen");
+        assert!(comes_true(&self.service, &self.clock, || holds(self)), "{what} did not happen");
     }
 
     /// Kinds of the history's entries about alerts of rules, the oldest first.
