@@ -21,7 +21,7 @@ use tiny_http::{Header, StatusCode};
 const MODE: u32 = 0o660;
 
 /// Between looks at whether the socket still accepts.
-const WATCH_EVERY: Duration = Duration::from_secs(5);
+const WATCH_EVERY: Duration = Duration::from_secs(30);
 /// How long an idle server may take to answer the look.
 const WATCH_PATIENCE: Duration = Duration::from_secs(2);
 /// What the look asks for; it is answered here and counted nowhere.

@@ -166,6 +166,37 @@ impl<'a> Parser<'a> {
         rest.get(..memchr(b'\n', rest)?)
     }
 
+    /// Whether a comment begins here.
+    #[inline]
+    pub fn is_at_comment(&self) -> bool {
+        self.rest().first() == Some(&b'#')
+    }
+
+    /// Where the next line begins.
+    pub const fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Passes over so many bytes of lines that `pass_comment` passed before, one behind the other,
+    /// with a type among them or without; whether they are here and `is_known`.
+    #[inline]
+    pub fn pass_comments(
+        &mut self,
+        len: usize,
+        has_type: bool,
+        is_known: impl FnOnce(&[u8]) -> bool,
+    ) -> bool {
+        let Some(lines) = self.rest().get(..len) else { return false };
+        if self.done || !is_known(lines) {
+            return false;
+        }
+        if has_type {
+            self.normalize = Normalize::Nothing;
+        }
+        self.at += len;
+        true
+    }
+
     /// Passes over a line of `comment_ahead` that came before and was read without a fault; whether
     /// it did. Comments are half of what many targets say, and nothing depends on most: types that
     /// bounds or quantiles are written anew for have to be read.

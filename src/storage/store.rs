@@ -181,6 +181,8 @@ pub(super) struct Upkeep {
     /// Bytes of the file system, free or not.
     pub(super) disk_bytes: u64,
     pub(super) log_bytes: u64,
+    /// Elapsed time when sizes were last looked at.
+    pub(super) looked_at: Option<Duration>,
 }
 
 /// Why nothing is taken in.

@@ -19,6 +19,9 @@ const STILL_COMING_MS: i64 = 30_000;
 /// The reserve of free bytes, unless it is set: this, or 3 % of the disk when that is less.
 const MIN_FREE_BYTES: u64 = 512 << 20;
 
+/// How often sizes are looked at, which nothing depends on: an idle server does little else.
+const LOOKED_AROUND_EVERY: Duration = Duration::from_secs(15);
+
 impl Storage {
     /// Does what is due: disk reserve, checkpoint, cut, merge, retention. To be called every few
     /// seconds by one thread.
@@ -35,7 +38,7 @@ impl Storage {
             self.write_late_if_due(&config, &mut upkeep),
             self.merge(&config, false).map(|_| ()),
             self.retain(&config, &upkeep),
-            self.look_around(&mut upkeep),
+            self.look_around_if_due(&mut upkeep),
         ];
         done.into_iter().collect()
     }
@@ -88,6 +91,15 @@ impl Storage {
     /// Remembers what is said about metrics.
     pub(super) fn describe(&self, metadata: &[(String, Metadata)]) {
         self.catalog.describe(metadata);
+    }
+
+    fn look_around_if_due(&self, upkeep: &mut Upkeep) -> Result<()> {
+        let now = self.clock.elapsed();
+        if upkeep.looked_at.is_some_and(|before| now < before + LOOKED_AROUND_EVERY) {
+            return Ok(());
+        }
+        upkeep.looked_at = Some(now);
+        self.look_around(upkeep)
     }
 
     /// Looks at sizes and free space, and shows them.

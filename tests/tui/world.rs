@@ -86,6 +86,7 @@ fn alert(state: AlertState, minutes: i64, value: &str, pairs: &[(&str, &str)]) -
         fired_at: (!pending).then(|| ago(minutes)),
         resolved_at: None,
         for_seconds: 300.0,
+        source: "rules".to_owned(),
         expr: "queue_length > 1000".to_owned(),
         limit: Some(RuleLimit {
             left: "queue_length".to_owned(),

@@ -87,6 +87,19 @@ impl LeadsTo {
     }
 }
 
+/// Comments that came before, one behind the other: as a rule what is said about one metric.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct CommentRun {
+    /// A hash of all their bytes.
+    pub(super) key: u64,
+    /// How many those are.
+    pub(super) bytes: u32,
+    /// How many comments.
+    pub(super) comments: u16,
+    /// Whether a type is among them.
+    pub(super) has_type: bool,
+}
+
 /// The scrape under way, from the first line that is not where it was.
 #[derive(Debug, Default)]
 struct Moved {
@@ -125,6 +138,9 @@ pub(super) struct SeriesCache {
     /// Keys of the comments of the last scrape, in order, and how many came again.
     comments: Vec<u64>,
     comments_seen: usize,
+    /// The same comments taken together, as far as they need not be read, and how many came again.
+    runs: Vec<CommentRun>,
+    runs_seen: usize,
 }
 
 impl SeriesCache {
@@ -132,6 +148,7 @@ impl SeriesCache {
     pub(super) fn begin(&mut self) {
         self.cursor = 0;
         self.comments_seen = 0;
+        self.runs_seen = 0;
         self.moved = self
             .is_forgotten
             .then(|| Moved { came: BitVec::repeat(false, self.lines.len()), ..Moved::default() });
@@ -314,6 +331,7 @@ impl SeriesCache {
             self.failed = Vec::new();
         }
         self.comments.truncate(self.comments_seen);
+        self.runs.truncate(self.runs_seen);
         if std::mem::take(&mut self.has_news) {
             self.heard.told();
         }
@@ -371,6 +389,29 @@ impl SeriesCache {
             None => {}
         }
         false
+    }
+
+    /// The next comments of the last scrape, if they come again.
+    #[inline]
+    pub(super) fn expected_run(&self) -> Option<CommentRun> {
+        self.runs.get(self.runs_seen).copied()
+    }
+
+    /// The `expected_run` came again.
+    #[inline]
+    pub(super) fn pass_run(&mut self, run: CommentRun) {
+        self.runs_seen += 1;
+        self.comments_seen += usize::from(run.comments);
+    }
+
+    /// Comments were passed one by one that will be looked for together in the next scrape.
+    pub(super) fn learn_run(&mut self, run: CommentRun) {
+        match self.runs.get_mut(self.runs_seen) {
+            Some(known) => *known = run,
+            // Each has a comment that is remembered, so there are no more of them.
+            None => self.runs.push(run),
+        }
+        self.runs_seen += 1;
     }
 
     /// Takes in what is said about a metric: its type, help and unit.

@@ -2,7 +2,7 @@
 
 use super::super::config::{NameValidation, ScrapeJob};
 use super::super::limits::{HELP_BYTES_MAX, METADATA_MAX, SafetyLimits};
-use super::cache::{Known, SeriesCache};
+use super::cache::{CommentRun, Known, SeriesCache};
 use crate::exposition::{Entry, Format, Media, Pairs, ParseError, Parser, SampleLine, normalized};
 use crate::model::{
     Labels, LabelsBuilder, METRIC_NAME, MetricType, Timestamp, is_legacy_label_name,
@@ -113,18 +113,18 @@ impl<'a> Intake<'a> {
         let other = |err: ParseError| Rejected::Other(err.to_string());
         let mut parser = Parser::new(body, format);
         loop {
-            if self.expected_line(&mut parser) {
+            let passed = match parser.is_at_comment() {
+                true => {
+                    self.expected_comments(&mut parser, format)
+                        || self.known_comments(&mut parser, body, format)
+                }
+                false => self.expected_line(&mut parser),
+            };
+            if passed {
                 continue;
             }
             let comment = parser.comment_ahead();
             let comment_key = comment.map(|line| self.cache.key_of((line, format)));
-            if let Some((line, key)) = comment.zip(comment_key)
-                && self.cache.is_heard(key)
-                && parser.pass_comment(line)
-            {
-                self.cache.heard(key);
-                continue;
-            }
             let Some(entry) = parser.next() else { break };
             match entry.map_err(other)? {
                 Entry::Sample(line) => {
@@ -160,6 +160,48 @@ impl<'a> Intake<'a> {
         let Some(known) = self.cache.pass_expected() else { return false };
         self.count(known, None, value);
         true
+    }
+
+    /// Passes over the comments that came here last time, all that follow each other at once;
+    /// whether they did.
+    #[inline]
+    fn expected_comments(&mut self, parser: &mut Parser<'_>, format: Format) -> bool {
+        let Some(run) = self.cache.expected_run() else { return false };
+        let len = usize::try_from(run.bytes).unwrap_or(usize::MAX);
+        let is_known = |lines: &[u8]| self.cache.key_of((lines, format)) == run.key;
+        let passed = parser.pass_comments(len, run.has_type, is_known);
+        if passed {
+            self.cache.pass_run(run);
+        }
+        passed
+    }
+
+    /// Passes over comments that came before and need not be read, one by one; whether there was
+    /// one.
+    fn known_comments(&mut self, parser: &mut Parser<'_>, body: &[u8], format: Format) -> bool {
+        let start = parser.offset();
+        let mut run = CommentRun::default();
+        while let Some(line) = parser.comment_ahead() {
+            let key = self.cache.key_of((line, format));
+            if !self.cache.is_heard(key) || run.comments == u16::MAX || !parser.pass_comment(line) {
+                break;
+            }
+            self.cache.heard(key);
+            run.comments += 1;
+            run.has_type |= line.starts_with(b"# TYPE ");
+        }
+        let lines = body.get(start..parser.offset()).unwrap_or_default();
+        // Longer ones are passed one by one each time.
+        if let Ok(bytes) = u32::try_from(lines.len())
+            && bytes > 0
+        {
+            self.cache.learn_run(CommentRun {
+                key: self.cache.key_of((lines, format)),
+                bytes,
+                ..run
+            });
+        }
+        run.comments > 0
     }
 
     /// Takes in what a target inside this process said.

@@ -10,15 +10,15 @@ use super::meters::Meters;
 use super::once::{Memory, Scrape};
 use super::report::Report;
 use super::rooms::Rooms;
-use super::support::{Names, Written};
+use super::support::{Names, Row, Written};
 use super::worker::{Settings, Shared, Source};
-use crate::model::{Labels, Timestamp, is_stale_nan};
+use crate::model::{Labels, Metadata, MetricType, Timestamp, is_stale_nan};
 use crate::storage::append::{AppendError, Appender, Commit, Committed, SeriesRef};
 use crate::sys::http::Response;
 use crate::sys::metrics::Registry;
 use crate::sys::sim::VirtualClock;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -93,6 +93,19 @@ impl Bench {
 
     /// One scrape of this body; answers what was committed, by metric, `None` for a marker.
     fn scrape(&mut self, body: Option<String>) -> Option<BTreeMap<String, Option<f64>>> {
+        let commit = self.commit(body)?;
+        let mut found = BTreeMap::new();
+        for sample in &commit.samples {
+            let name = sample.labels.metric_name().expect("named").to_owned();
+            let value = (!is_stale_nan(sample.value)).then_some(sample.value);
+            assert!(found.insert(name, value).is_none(), "a series twice in one commit");
+        }
+        found.retain(|name, _| name != "up" && !name.starts_with("scrape_"));
+        Some(found)
+    }
+
+    /// One scrape of this body; answers what was committed.
+    fn commit(&mut self, body: Option<String>) -> Option<Written> {
         self.now = self.now.plus_millis(1000);
         let answer = body.ok_or_else(|| Failure { text: "x".to_owned(), too_large: false });
         let answer = answer.map(|body| {
@@ -106,16 +119,79 @@ impl Bench {
         let (shared, settings) = (&self.shared, &self.settings);
         let scrape = Scrape { shared, settings, ts: self.now, started: Duration::ZERO };
         let _ = scrape.run(&mut self.memory, answer);
-        let commit = self.store.last.lock().expect("whole").take()?;
-        let mut found = BTreeMap::new();
-        for sample in &commit.samples {
-            let name = sample.labels.metric_name().expect("named").to_owned();
-            let value = (!is_stale_nan(sample.value)).then_some(sample.value);
-            assert!(found.insert(name, value).is_none(), "a series twice in one commit");
-        }
-        found.retain(|name, _| name != "up" && !name.starts_with("scrape_"));
-        Some(found)
+        self.store.last.lock().expect("whole").take()
     }
+
+    /// One scrape of this body; answers the series that have a sample, and what is known of these
+    /// metrics.
+    fn told(&mut self, body: &str, metrics: &[Family]) -> (BTreeSet<String>, Vec<Metadata>) {
+        let commit = self.commit(Some(body.to_owned())).expect("committed");
+        let of_body = |row: &&Row| {
+            let name = row.labels.metric_name().expect("named");
+            name.starts_with('f') && !is_stale_nan(row.value)
+        };
+        let samples = commit.samples.iter().filter(of_body);
+        let samples = samples.map(|row| format!("{} {}", row.labels, row.value)).collect();
+        let known = |family: &Family| {
+            let said = self.memory.cache.heard.of(&format!("f{}", family.number));
+            let said = said.unwrap_or_default();
+            // What a body does not say stays as it was said before.
+            Metadata {
+                kind: if family.kind.is_some() { said.kind } else { MetricType::default() },
+                help: if family.help.is_some() { said.help } else { String::new() },
+                ..Metadata::default()
+            }
+        };
+        (samples, metrics.iter().map(known).collect())
+    }
+}
+
+/// A metric as a body describes it.
+#[derive(Clone, Debug)]
+struct Family {
+    number: usize,
+    help: Option<u8>,
+    kind: Option<&'static str>,
+    /// Bounds of its series.
+    bounds: Vec<u8>,
+}
+
+impl Family {
+    fn text(&self) -> String {
+        let Self { number, help, kind, bounds } = self;
+        let help = help.map(|help| format!("# HELP f{number} help {help}\n"));
+        let kind = kind.map(|kind| format!("# TYPE f{number} {kind}\n"));
+        let mut text = help.unwrap_or_default() + &kind.unwrap_or_default();
+        // Written anew where the metric is a histogram or a summary, and nowhere else.
+        for bound in bounds {
+            text += &format!("f{number}_bucket{{le=\"{bound}\"}} {bound}\n");
+            text += &format!("f{number}{{quantile=\"{bound}\"}} {bound}\n");
+        }
+        text
+    }
+}
+
+/// Some of four metrics, in any order.
+fn families() -> impl Strategy<Value = Vec<Family>> {
+    let kinds = prop::sample::select(vec!["gauge", "counter", "untyped", "histogram", "summary"]);
+    let family =
+        (prop::option::of(0..2_u8), prop::option::of(kinds), prop::collection::vec(0..3_u8, 0..3));
+    let all = prop::collection::vec(family, 4).prop_map(|all| {
+        let numbered = all.into_iter().enumerate();
+        numbered
+            .map(|(number, (help, kind, mut bounds))| {
+                bounds.sort_unstable();
+                bounds.dedup();
+                Family { number, help, kind, bounds }
+            })
+            .collect::<Vec<_>>()
+    });
+    (all, 0..=4_usize).prop_flat_map(|(all, count)| {
+        Just(all).prop_shuffle().prop_map(move |mut all| {
+            all.truncate(count);
+            all
+        })
+    })
 }
 
 /// What one scrape meets.
@@ -175,6 +251,24 @@ proptest! {
             expected.extend(there.clone());
             prop_assert_eq!(found, Some(expected));
             live = there;
+        }
+    }
+}
+
+proptest! {
+    /// Bodies come two times each, as a target says the same again: what is passed over because it
+    /// came before must mean what it means where nothing came before.
+    #[test]
+    fn a_body_means_the_same_whatever_came_before(
+        bodies in prop::collection::vec((families(), 1..4_usize), 1..8),
+    ) {
+        let mut bench = Bench::new();
+        for (families, times) in &bodies {
+            let body: String = families.iter().map(Family::text).collect();
+            let expected = Bench::new().told(&body, families);
+            for _ in 0..*times {
+                prop_assert_eq!(&bench.told(&body, families), &expected, "{}", body);
+            }
         }
     }
 }

@@ -26,6 +26,8 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 100;
 /// Bytes that are read at once before it is known how long the body is.
 const PIECE_BYTES: usize = 16 << 10;
+/// As many once an answer was longer than that: most that goes on is several times as long.
+const LONG_PIECE_BYTES: usize = 64 << 10;
 /// Characters of a chunk's length and its extensions.
 const CHUNK_LINE_BYTES_MAX: usize = 4 << 10;
 /// A good pause between two reads of one body: see `Terms::gathering`.
@@ -189,7 +191,8 @@ impl Came {
     async fn read(&mut self, connection: &mut dyn Stream) -> io::Result<usize> {
         self.bytes.drain(..self.taken);
         self.taken = 0;
-        self.bytes.reserve(PIECE_BYTES);
+        let goes_on = self.bytes.capacity() > 0 && !self.is_drained;
+        self.bytes.reserve(if goes_on { LONG_PIECE_BYTES } else { PIECE_BYTES });
         let offered = self.bytes.capacity() - self.bytes.len();
         let mut room = (&mut self.bytes).limit(offered);
         let count = poll_fn(|context| connection.poll_append(context, &mut room)).await?;
