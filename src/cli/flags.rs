@@ -304,7 +304,7 @@ pub(super) struct ServerFlags {
     #[arg(long = "storage.tsdb.retention.size", value_name = "SIZE", value_parser = size)]
     pub retention_size: Option<u64>,
     /// When the log reaches the disk: always, off, or an interval
-    #[arg(long = "storage.wal-sync", value_name = "WHEN", default_value = "800ms")]
+    #[arg(long = "storage.wal-sync", value_name = "WHEN", default_value = "900ms")]
     pub wal_sync: String,
     /// Free space below which nothing is taken in [default: 3 % or 512MB, the smaller]
     #[arg(long = "storage.min-free", value_name = "SIZE", value_parser = size)]

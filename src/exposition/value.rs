@@ -28,6 +28,10 @@ pub(super) fn parse(token: &[u8]) -> Option<f64> {
 /// three. `None` says nothing about the line.
 #[inline]
 pub(super) fn at_line_end(rest: &[u8]) -> Option<(f64, usize)> {
+    // Half of what many targets say is 0 or 1.
+    if let [b' ', digit @ b'0'..=b'9', b'\n', ..] = rest {
+        return Some((f64::from(digit - b'0'), 3));
+    }
     let [b' ', number @ ..] = rest else { return None };
     if let Some((value, len)) = short_at_line_end(number) {
         return Some((value, len + 2));

@@ -94,7 +94,7 @@ impl Config {
             retention_time: Some(Duration::from_secs(15 * 24 * 3600)),
             retention_bytes: None,
             retention_file: RetentionSettings::default(),
-            wal_sync: WalSync::Every(Duration::from_millis(800)),
+            wal_sync: WalSync::Every(Duration::from_millis(900)),
             min_free_bytes: None,
             ballast_bytes: BALLAST_BYTES,
             exemplars_max: EXEMPLARS_MAX,

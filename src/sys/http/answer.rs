@@ -189,10 +189,15 @@ impl Came {
 
     /// Reads on; how much that is, 0 at the end.
     async fn read(&mut self, connection: &mut dyn Stream) -> io::Result<usize> {
+        let goes_on = self.bytes.capacity() > 0 && !self.is_drained;
+        let wanted = if goes_on { LONG_PIECE_BYTES } else { PIECE_BYTES };
         self.bytes.drain(..self.taken);
         self.taken = 0;
-        let goes_on = self.bytes.capacity() > 0 && !self.is_drained;
-        self.bytes.reserve(if goes_on { LONG_PIECE_BYTES } else { PIECE_BYTES });
+        if self.bytes.is_empty() && self.bytes.capacity() < wanted {
+            // To let it grow would copy what it held.
+            self.bytes = Vec::with_capacity(wanted);
+        }
+        self.bytes.reserve(wanted);
         let offered = self.bytes.capacity() - self.bytes.len();
         let mut room = (&mut self.bytes).limit(offered);
         let count = poll_fn(|context| connection.poll_append(context, &mut room)).await?;
