@@ -804,6 +804,7 @@ impl Core for Fixture {
             fired_at: None,
             resolved_at: None,
             for_seconds: 60.0,
+            source: "rules".to_owned(),
             expr: "up == 0".to_owned(),
             limit: Some(RuleLimit {
                 left: "up".to_owned(),
