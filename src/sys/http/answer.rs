@@ -106,13 +106,23 @@ impl Stream for Socket {
     }
 }
 
-/// Reads the rest of an answer that has begun; whether the connection can be used again.
+/// An answer that was read.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) response: Response,
+    /// Whether the connection can be used again.
+    pub(super) is_reusable: bool,
+    /// Whether some of it was waited for.
+    pub(super) has_waited: bool,
+}
+
+/// Reads the rest of an answer that has begun.
 pub(super) async fn read(
     connection: &mut dyn Stream,
     mut head: Head,
     terms: &Terms,
     room: Vec<u8>,
-) -> Result<(Response, bool), HttpError> {
+) -> Result<Answer, HttpError> {
     let io = |err: io::Error| broken(&err, &terms.shown);
     let answered = head.read(connection, terms.wanted).await.map_err(io)?;
     let Head { came: rest } = head;
@@ -124,7 +134,7 @@ pub(super) async fn read(
     };
     let names_other = is_redirect(response.status) && response.header("location").is_some();
     if terms.follows_redirects && names_other {
-        return Ok((response, false));
+        return Ok(Answer { response, is_reusable: false, has_waited: false });
     }
     let encoding = response.header("content-encoding").map(str::to_ascii_lowercase);
     let announced = match answered.length {
@@ -135,14 +145,15 @@ pub(super) async fn read(
         return Err(HttpError::TooLarge { limit: terms.limit });
     }
     let mut sink = BodySink::new(encoding.as_deref(), terms.limit, announced, room)?;
-    let mut body = Body { connection, rest, terms };
+    let mut body = Body { connection, rest, terms, has_waited: false };
     let is_whole = match answered.length {
         Length::Bytes(len) => body.bytes(len, &mut sink).await?,
         Length::Chunked => body.chunks(&mut sink).await?,
         Length::UntilClose => body.until_close(&mut sink).await?,
     };
+    let has_waited = body.has_waited;
     response.body = sink.finish()?;
-    Ok((response, is_whole && answered.keeps_alive))
+    Ok(Answer { response, is_reusable: is_whole && answered.keeps_alive, has_waited })
 }
 
 /// How long the body is.
@@ -293,6 +304,8 @@ struct Body<'a> {
     connection: &'a mut dyn Stream,
     rest: Came,
     terms: &'a Terms,
+    /// Whether `let_more_come` waited.
+    has_waited: bool,
 }
 
 impl Body<'_> {
@@ -406,8 +419,9 @@ impl Body<'_> {
 
     /// Waits a moment where nothing is left to read: to be woken for each packet would cost more
     /// than to read it.
-    async fn let_more_come(&self) {
+    async fn let_more_come(&mut self) {
         if self.rest.is_drained && !self.terms.gathering.is_zero() {
+            self.has_waited = true;
             event_loop::sleep(self.terms.gathering).await;
         }
     }

@@ -42,7 +42,8 @@ fn answer(bytes: &[u8], piece: usize, limit: usize) -> Result<(Response, bool), 
         head.begin(&mut pieces).await.map_err(|err| broken(&err, &terms.shown))?;
         read(&mut pieces, head, &terms, Vec::new()).await
     };
-    work.now_or_never().expect("nothing is waited for")
+    let answer = work.now_or_never().expect("nothing is waited for")?;
+    Ok((answer.response, answer.is_reusable))
 }
 
 /// Says some bytes, a few at a time, and closes.

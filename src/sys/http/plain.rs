@@ -22,7 +22,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -31,6 +31,9 @@ use tokio::time::Instant;
 
 /// An address has so long to answer until the next one is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(250);
+/// A longer usual time is not waited for blindly: an answer that is there sooner for once would be
+/// told to have taken that long.
+const USUAL_MAX: Duration = Duration::from_millis(20);
 /// Connections that wait for the next request are closed after this time.
 const IDLE_MAX: Duration = Duration::from_secs(300);
 /// Connections that wait at one place: an exporter that asks others is many targets at once.
@@ -51,9 +54,37 @@ pub(super) struct Get {
     bytes: Vec<u8>,
     terms: Terms,
     kept: Arc<Kept>,
-    /// The last answer had begun within `Terms::gathering`: the next one is waited for that long
-    /// and then read, which is one time less to be woken.
-    is_prompt: AtomicBool,
+    usual: Usual,
+}
+
+/// How long an answer usually takes until all of it is there. The next one is waited for that long
+/// and then read, rather than to be woken for its first bytes and to wait for the others: to be
+/// woken costs more than all that is done with a short answer.
+///
+/// It is a time within which about four of five answers are there: it shrinks by a 64th after one
+/// that was, and grows by a quarter of what was missing after one that was not.
+#[derive(Debug, Default)]
+struct Usual {
+    /// 0 when it is not known, or too long.
+    micros: AtomicU32,
+}
+
+impl Usual {
+    fn get(&self) -> Duration {
+        Duration::from_micros(self.micros.load(Ordering::Relaxed).into())
+    }
+
+    /// An answer took so long, and all of it was there when it was looked for, or not.
+    fn learn(&self, took: Duration, was_there: bool) {
+        let usual = self.get();
+        let next = match was_there {
+            true => usual - usual / 64,
+            false if took > USUAL_MAX => Duration::ZERO,
+            false => usual + took.saturating_sub(usual) / 4,
+        };
+        // Both are far below: see `USUAL_MAX`.
+        self.micros.store(u32::try_from(next.as_micros()).unwrap_or(0), Ordering::Relaxed);
+    }
 }
 
 /// Connections that wait for the next request.
@@ -79,21 +110,19 @@ impl std::fmt::Debug for Kept {
 }
 
 impl Get {
-    /// Waits for the first bytes of an answer to what was just sent.
-    async fn begin(&self, head: &mut Head, connection: &mut dyn Stream) -> io::Result<()> {
-        let gathering = self.terms.gathering;
-        if self.is_prompt.load(Ordering::Relaxed) {
-            event_loop::sleep(gathering).await;
+    /// Waits for the first bytes of an answer to what was just sent; whether they were there after
+    /// the usual time.
+    async fn begin(&self, head: &mut Head, connection: &mut dyn Stream) -> io::Result<bool> {
+        let usual = self.usual.get();
+        if !usual.is_zero() && !self.terms.gathering.is_zero() {
+            event_loop::sleep(usual).await;
             connection.may_have_come();
             if let Some(begun) = head.begin(connection).now_or_never() {
-                return begun;
+                return begun.map(|()| true);
             }
-            self.is_prompt.store(false, Ordering::Relaxed);
         }
-        let asked = Instant::now();
         head.begin(connection).await?;
-        self.is_prompt.store(asked.elapsed() < gathering, Ordering::Relaxed);
-        Ok(())
+        Ok(false)
     }
 }
 
@@ -134,8 +163,7 @@ impl PlainPool {
         let place = Place::of(url, socket);
         self.sweep(Instant::now());
         let kept = Arc::clone(self.lock().kept.entry(place.clone()).or_default());
-        let is_prompt = AtomicBool::new(false);
-        Get { place, bytes: request(url, headers), terms, kept, is_prompt }
+        Get { place, bytes: request(url, headers), terms, kept, usual: Usual::default() }
     }
 
     /// Asks; `room` is memory for the body. A redirect that is followed has no body.
@@ -151,10 +179,13 @@ impl PlainPool {
         if let Some(mut kept) = get.kept.take() {
             // The server may have closed it in the meantime: then nothing of an answer comes.
             let mut head = Head::default();
+            let asked = Instant::now();
             if kept.write_all(&get.bytes).await.is_ok()
-                && get.begin(&mut head, &mut *kept).await.is_ok()
+                && let Ok(was_there) = get.begin(&mut head, &mut *kept).await
             {
-                return self.answer(get, kept, head, room).await;
+                let (response, has_waited) = self.answer(get, kept, head, room).await?;
+                get.usual.learn(asked.elapsed(), was_there && !has_waited);
+                return Ok(response);
             }
         }
         let shown = &get.terms.shown;
@@ -162,24 +193,24 @@ impl PlainPool {
         let mut head = Head::default();
         fresh.write_all(&get.bytes).await.map_err(|err| broken(&err, shown))?;
         head.begin(&mut *fresh).await.map_err(|err| broken(&err, shown))?;
-        self.answer(get, fresh, head, room).await
+        self.answer(get, fresh, head, room).await.map(|(response, _)| response)
     }
 
-    /// Reads the rest of an answer that has begun.
+    /// Reads the rest of an answer that has begun; whether some of it was waited for.
     async fn answer(
         &self,
         get: &Get,
         mut connection: Connection,
         head: Head,
         room: Vec<u8>,
-    ) -> Result<Response, HttpError> {
-        let (response, is_done) = read(&mut *connection, head, &get.terms, room).await?;
-        if is_done {
+    ) -> Result<(Response, bool), HttpError> {
+        let answer = read(&mut *connection, head, &get.terms, room).await?;
+        if answer.is_reusable {
             let now = Instant::now();
             get.kept.put(connection, now);
             self.sweep(now);
         }
-        Ok(response)
+        Ok((answer.response, answer.has_waited))
     }
 
     /// From time to time closes connections that wait too long, whose targets may be gone.
@@ -309,30 +340,68 @@ async fn dial(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
 mod tests {
     use super::super::answer::Wanted;
     use super::*;
+    use std::sync::atomic::AtomicBool;
     use tokio::io::{DuplexStream, duplex};
 
-    impl Stream for DuplexStream {}
+    /// Whether an answer was looked for.
+    static LOOKED: AtomicBool = AtomicBool::new(false);
 
-    #[tokio::test]
-    async fn an_answer_that_is_late_after_prompt_ones_is_waited_for() {
+    impl Stream for DuplexStream {
+        fn may_have_come(&mut self) {
+            LOOKED.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A GET, the near end of its connection, and the far one.
+    fn asked() -> (Get, DuplexStream, DuplexStream) {
         let terms = Terms {
             shown: String::new(),
-            limit: 1,
+            limit: 1 << 20,
             gathering: Duration::from_millis(1),
             follows_redirects: false,
             wanted: Wanted::All,
         };
         let url = Url::parse("http://host/").expect("a URL");
         let get = PlainPool::default().prepare(&url, None, [&HeaderMap::new(); 2], terms);
-        get.is_prompt.store(true, Ordering::Relaxed);
-        let (mut ours, mut server) = duplex(64);
+        let (near, far) = duplex(64);
+        (get, near, far)
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_looked_for_after_its_usual_time_and_then_waited_for() {
+        let (get, mut near, mut far) = asked();
+        get.usual.micros.store(1, Ordering::Relaxed);
+        far.write_all(b"HTTP").await.expect("there is room");
         let mut head = Head::default();
-        let (begun, ()) = tokio::join!(get.begin(&mut head, &mut ours), async {
-            while get.is_prompt.load(Ordering::Relaxed) {
+        assert!(get.begin(&mut head, &mut near).await.expect("it came"));
+        LOOKED.store(false, Ordering::Relaxed);
+        let mut head = Head::default();
+        let (begun, ()) = tokio::join!(get.begin(&mut head, &mut near), async {
+            while !LOOKED.load(Ordering::Relaxed) {
                 tokio::task::yield_now().await;
             }
-            server.write_all(b"HTTP").await.expect("there is room");
+            far.write_all(b"HTTP").await.expect("there is room");
         });
-        begun.expect("it came");
+        assert!(!begun.expect("it came"));
+    }
+
+    #[test]
+    fn the_usual_time_is_one_within_which_most_answers_are_there() {
+        let usual = Usual::default();
+        // Between 5 and 7 ms, evenly.
+        let took = |round: u64| Duration::from_micros(5_000 + round * 1_237 % 2_000);
+        let rounds = 4_000;
+        let mut there = 0;
+        for round in 0..rounds {
+            let was_there = took(round) <= usual.get();
+            there += u64::from(was_there);
+            usual.learn(took(round).max(usual.get()), was_there);
+        }
+        let share = there as f64 / rounds as f64;
+        assert!((0.6..0.9).contains(&share), "{share}");
+        assert!(usual.get() <= Duration::from_millis(7), "{usual:?}");
+        // One that takes long is not waited for blindly.
+        usual.learn(2 * USUAL_MAX, false);
+        assert!(usual.get().is_zero());
     }
 }
