@@ -13,6 +13,11 @@ const FIRST_WAIT_MS_MAX: i64 = 5_000;
 /// An added scrape this close to the tick would only be the same one twice.
 const FIRST_GAP_MS_MIN: i64 = 1_000;
 
+/// Ticks lie so far apart, or a quarter of the interval: targets that share one are asked in one
+/// go. On a host that has other things to do, to be woken for one target, with all its code and
+/// series in no cache, costs more than the scrape itself.
+const GRID_MS: i64 = 250;
+
 /// The ticks of one target: all instants that are `offset` past a multiple of the interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Schedule {
@@ -22,11 +27,14 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// T1: the offset comes from the target's identity and the server's seed, so that it is the
-    /// same after a restart and targets spread over the interval.
+    /// same after a restart and targets spread over the interval. The seed alone says where between
+    /// two ticks of a whole second the server's grid lies.
     pub(super) fn new(labels: &Labels, url: &str, server_seed: u64, interval: Duration) -> Self {
         let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
         let hash = mixed(fnv(labels, url) ^ server_seed);
-        let offset = hash % interval_ms.unsigned_abs();
+        let grid = GRID_MS.min(interval_ms / 4).max(1).unsigned_abs();
+        let place = hash % interval_ms.unsigned_abs() / grid * grid;
+        let offset = (place + mixed(server_seed) % grid) % interval_ms.unsigned_abs();
         Self { interval_ms, offset_ms: i64::try_from(offset).unwrap_or(0) }
     }
 
@@ -91,6 +99,7 @@ const fn mixed(mut bits: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn schedule(instance: &str, seed: u64, seconds: u64) -> Schedule {
         let labels = Labels::from_pairs([("job", "j"), ("instance", instance)]);
@@ -110,6 +119,22 @@ mod tests {
             quarters[usize::try_from(offset / 15_000).expect("small")] += 1;
         }
         assert!(quarters.iter().all(|count| (180..320).contains(count)), "{quarters:?}");
+    }
+
+    #[test]
+    fn t1_targets_of_one_server_share_ticks() {
+        let ticks = |seed: u64, seconds: u64| -> BTreeSet<i64> {
+            let all = (0..500).map(|port| schedule(&format!("h:{port}"), seed, seconds).offset_ms);
+            all.collect()
+        };
+        for seed in [1, 2, 3] {
+            assert_eq!(ticks(seed, 1).len(), 4);
+            assert_eq!(ticks(seed, 15).len(), 60);
+            let within: BTreeSet<i64> =
+                ticks(seed, 15).into_iter().map(|offset| offset % GRID_MS).collect();
+            assert_eq!(within.len(), 1);
+        }
+        assert!(ticks(1, 1) != ticks(2, 1), "another server asks at other times");
     }
 
     #[test]
