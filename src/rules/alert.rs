@@ -65,6 +65,8 @@ pub(super) struct AlertState {
     pub(super) last_sent: Option<Timestamp>,
     /// How far it had come when that was last told as a change.
     pub(super) told: AlertPhase,
+    /// After a restart, until it is seen again: before this it says nothing that it is not.
+    pub(super) trusted_from: Option<Timestamp>,
 }
 
 /// How far an alert has come.
@@ -164,13 +166,18 @@ impl Alerting {
                 alert.holds(moment.at, hold);
                 return true;
             }
+            if alert.is_awaited(moment.at) {
+                return true;
+            }
             let is_kept = alert.is_gone(moment.at, hold, keep);
             if !is_kept && alert.told == AlertPhase::Pending {
                 changes.push(teller.change(Turn::PendingEnded, labels, alert));
             }
             is_kept
         });
-        let active = self.alerts.values().filter(|alert| alert.is_active()).count();
+        // What is only awaited must not drive over the limit what is there.
+        let counts = |alert: &&AlertState| alert.is_active() && !alert.is_awaited(moment.at);
+        let active = self.alerts.values().filter(counts).count();
         if moment.limit > 0 && u64::try_from(active).unwrap_or(u64::MAX) > moment.limit {
             changes.extend(self.forget(expansion.external_labels));
             return Err(RuleError::Limit { limit: moment.limit, found: active, what: "alerts" });
@@ -329,6 +336,7 @@ impl Alerting {
                 phase: Phase::Pending,
                 last_sent: None,
                 told: AlertPhase::Inactive,
+                trusted_from: None,
             };
             if alerts.insert(labels.build(), alert).is_some() {
                 return Err(RuleError::Duplicate { kind: "alert" });
@@ -377,8 +385,17 @@ impl AlertState {
         !matches!(self.phase, Phase::Resolved { .. })
     }
 
+    /// Whether it was restored and nothing is known of it yet. One that only `keep_firing_for`
+    /// held was not seen before the restart either, and runs out as it would have.
+    fn is_awaited(&self, at: Timestamp) -> bool {
+        let may_hold =
+            matches!(self.phase, Phase::Pending | Phase::Firing { kept_since: None, .. });
+        may_hold && self.trusted_from.is_some_and(|from| at < from)
+    }
+
     /// An evaluation saw it.
     fn holds(&mut self, at: Timestamp, hold: Duration) {
+        self.trusted_from = None;
         if let Phase::Firing { kept_since, .. } = &mut self.phase {
             *kept_since = None;
         }

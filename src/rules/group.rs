@@ -11,6 +11,7 @@ use super::query::Querier;
 use super::recall::Recall;
 use super::rule::{Kind, Rule, Written};
 use super::state::{self, Mark};
+use super::trust::Outage;
 use super::view::{AlertChange, AlertPhase, GroupView, RuleKindView, RuleView};
 use crate::model::{Fingerprint, Labels, TimeRange, Timestamp};
 use crate::storage::append::{Appender, Commit};
@@ -25,6 +26,8 @@ use std::time::Duration;
 pub struct Context {
     /// `global.evaluation_interval`, for groups without one.
     pub interval: Duration,
+    /// The longest time between two samples of a target: what a group waits for after a restart.
+    pub scrape_interval: Duration,
     /// `global.rule_query_offset`, for groups without one.
     pub query_offset: Duration,
     /// How often an alert is sent again while nothing changes.
@@ -331,7 +334,8 @@ impl Group {
     }
 
     /// Puts the alerts of `records` back, before the first evaluation. Of the time since the last
-    /// evaluation at most `counted` counts towards `for` and `keep_firing_for`.
+    /// evaluation at most the outage tolerance counts towards `for` and `keep_firing_for`. An
+    /// alert that is not seen stays as it is until its samples can have come in again.
     ///
     /// Records of other groups are passed over. Returns keys of this group's records that belong
     /// to no rule any more, to be deleted.
@@ -339,12 +343,14 @@ impl Group {
         &mut self,
         records: impl IntoIterator<Item = (&'r str, &'r str)> + Clone,
         now: Timestamp,
-        counted: Duration,
+        ctx: &Context,
     ) -> Vec<String> {
         let own = self.record_key.clone();
         let mut group_records = records.clone().into_iter().filter(|(key, _)| *key == own);
         self.last_evaluation = group_records.find_map(|(_, json)| state::read_group(json));
         let downtime = self.last_evaluation.map_or(Duration::ZERO, |last| now.since(last));
+        let outage =
+            Outage { now, downtime, interval: self.interval, scrape_interval: ctx.scrape_interval };
         let rules: BTreeMap<String, usize> = self
             .numbered()
             .enumerate()
@@ -355,13 +361,13 @@ impl Group {
             let Some((parent, _)) = key.rsplit_once('/').filter(|_| key.starts_with(&own)) else {
                 continue;
             };
-            let alerting = rules
-                .get(parent)
-                .and_then(|place| self.rules.get_mut(*place))
-                .and_then(Rule::alerting_mut);
+            let rule = rules.get(parent).and_then(|place| self.rules.get_mut(*place));
+            let window = rule.as_ref().map_or(Duration::ZERO, |rule| rule.window);
+            let alerting = rule.and_then(Rule::alerting_mut);
             match (alerting, state::read_alert(json)) {
                 (Some(alerting), Some((labels, mut alert))) => {
-                    state::shift(&mut alert, downtime, counted);
+                    state::shift(&mut alert, downtime, ctx.outage_tolerance);
+                    alert.trusted_from = Some(outage.trusted_from(window));
                     self.saved.insert(key.to_owned(), state::mark(&alert));
                     alerting.alerts.insert(labels, alert);
                 }

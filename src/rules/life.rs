@@ -133,6 +133,7 @@ fn samples(commit: &Commit) -> impl Iterator<Item = (Labels, Timestamp, f64)> {
 fn context() -> Context {
     Context {
         interval: Duration::from_secs(60),
+        scrape_interval: Duration::from_secs(15),
         query_offset: Duration::ZERO,
         resend_delay: Duration::from_secs(60),
         outage_tolerance: Duration::from_secs(3600),
@@ -193,7 +194,6 @@ fn sent(evaluation: &Evaluation, now: i64) -> Vec<String> {
     evaluation.alerts.iter().map(line).collect()
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
 const DOWN: &str = "groups: [{name: g, rules: [{alert: Down, expr: up == 0, for: 2m}]}]";
 const A: (&[(&str, &str)], f64) = (&[("__name__", "up"), ("instance", "a")], 0.0);
 const B: (&[(&str, &str)], f64) = (&[("__name__", "up"), ("instance", "b")], 0.0);
@@ -356,7 +356,7 @@ fn restart(old: &Group, now: i64) -> Group {
 fn restart_as(yaml: &str, saved: &[(String, String)], now: i64) -> Group {
     let mut new = group(yaml);
     let records = saved.iter().map(|(key, json)| (key.as_str(), json.as_str()));
-    assert_eq!(new.restore(records, at(now), context().outage_tolerance), [""; 0]);
+    assert_eq!(new.restore(records, at(now), &context()), [""; 0]);
     new
 }
 
@@ -374,10 +374,47 @@ fn t26_for_goes_on_over_a_restart_to_the_second() {
     let mut again = restart_as(DOWN, &after.saved(), 130);
     assert_eq!(sent(&step(&mut again, &world, 150), 150), [""; 0]);
     assert_eq!(sent(&step(&mut again, &world, 200), 200), ["a firing 120 440"]);
-    // What ended while the process was down is resolved.
+    // What ended while the process was down is resolved, once samples can have come.
     let mut late = restart_as(DOWN, &again.saved(), 1000);
     world.answer("up == 0", &[]);
-    assert_eq!(sent(&step(&mut late, &world, 1020), 1020), ["a resolved 120 1020"]);
+    assert_eq!(sent(&step(&mut late, &world, 1020), 1020), ["a firing 120 1260"]);
+    assert_eq!(sent(&step(&mut late, &world, 1094), 1094), ["a firing 120 1334"]);
+    assert_eq!(sent(&step(&mut late, &world, 1095), 1095), ["a resolved 120 1095"]);
+}
+
+#[test]
+fn t26_that_nothing_is_seen_so_soon_after_a_restart_ends_nothing() {
+    let yaml = "groups: [{name: g, interval: 15s, rules: [\
+                {alert: Down, expr: 'rate(x[1m]) > 0', for: 2m}]}]";
+    let (query, world) = ("rate(x[1m]) > 0", World::default());
+    world.answer(query, &[A]);
+    let mut before = group(yaml);
+    step(&mut before, &world, 0);
+    world.answer(query, &[A, B]);
+    step(&mut before, &world, 120);
+    assert_eq!(active(&before), ["a firing 0", "b pending 120"]);
+    // 45 s later there is one sample in the window, and of one there is no rate.
+    let mut after = restart_as(yaml, &before.saved(), 165);
+    world.answer(query, &[]);
+    let early = step(&mut after, &world, 180);
+    assert_eq!((sent(&early, 180), changes(&early.changes)), (vec![], vec![]));
+    assert_eq!(sent(&step(&mut after, &world, 195), 195), ["a firing 120 435"]);
+    assert_eq!(active(&after), ["a firing 0", "b pending 120"]);
+    // Both are seen again and go on; from then on they end as they always do.
+    world.answer(query, &[A, B]);
+    step(&mut after, &world, 210);
+    world.answer(query, &[B]);
+    assert_eq!(sent(&step(&mut after, &world, 215), 215), ["a resolved 120 215"]);
+    world.answer(query, &[A, B]);
+    step(&mut after, &world, 240);
+    assert_eq!(active(&after), ["a pending 240", "b firing 120"]);
+    // What stays away is over once a whole window was seen.
+    let mut over = restart_as(yaml, &before.saved(), 165);
+    world.answer(query, &[]);
+    assert_eq!(sent(&step(&mut over, &world, 224), 224), ["a firing 120 464"]);
+    let end = step(&mut over, &world, 225);
+    assert_eq!(sent(&end, 225), ["a resolved 120 225"]);
+    assert_eq!(active(&over), [""; 0]);
 }
 
 #[test]
@@ -423,13 +460,13 @@ fn records_of_removed_rules_are_named_and_damaged_ones_passed_over() {
     let saved = before.saved();
     let mut other = group("groups: [{name: g, rules: [{alert: Other, expr: up == 0}]}]");
     let records = || saved.iter().map(|(key, json)| (key.as_str(), json.as_str()));
-    assert_eq!(other.restore(records(), at(60), HOUR), [saved[1].0.clone()]);
+    assert_eq!(other.restore(records(), at(60), &context()), [saved[1].0.clone()]);
     let damaged = saved.iter().map(|(key, json)| (key.as_str(), &json[..json.len() / 2]));
     let mut same = group(DOWN);
-    assert_eq!(same.restore(damaged, at(60), HOUR), [saved[1].0.clone()]);
+    assert_eq!(same.restore(damaged, at(60), &context()), [saved[1].0.clone()]);
     assert_eq!(active(&same), [""; 0]);
     let mut stranger = group("groups: [{name: h, rules: [{alert: Down, expr: up == 0}]}]");
-    assert_eq!(stranger.restore(records(), at(60), HOUR), [""; 0]);
+    assert_eq!(stranger.restore(records(), at(60), &context()), [""; 0]);
 }
 
 #[test]
@@ -838,7 +875,7 @@ fn t26_an_alert_that_was_due_while_nobody_was_there_fires_at_the_slot_that_was_m
     let records = saved.iter().map(|(key, json)| (key.as_str(), json.as_str()));
     let mut after = group(DOWN);
     assert_eq!(after.missed_slot(now), None, "nothing is known of it");
-    after.restore(records, now, HOUR);
+    after.restore(records, now, &context());
     assert_eq!(
         (after.view().last_evaluation, after.missed_slot(now)),
         (Some(seconds(1)), Some(seconds(2)))

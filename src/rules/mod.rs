@@ -26,6 +26,7 @@ mod recall;
 mod record;
 mod rule;
 mod state;
+mod trust;
 pub mod unittest;
 mod view;
 

@@ -82,7 +82,7 @@ impl Ruling {
         let mut groups = Vec::new();
         for one in loaded {
             let mut group = Group::new(&one.file, &one.group, context);
-            group.restore(records.clone(), now, context.outage_tolerance);
+            group.restore(records.clone(), now, context);
             kept.extend(group.record_keys().map(str::to_owned));
             let start = match group.last_evaluation() {
                 Some(_) => Start::Restored,

@@ -107,6 +107,7 @@ impl Scene {
         }));
         let context = Context {
             interval: Duration::from_secs(10),
+            scrape_interval: Duration::from_secs(15),
             query_offset: Duration::ZERO,
             resend_delay: Duration::from_secs(60),
             outage_tolerance: Duration::from_secs(3600),

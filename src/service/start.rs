@@ -518,6 +518,7 @@ impl Service {
     fn rule_context(&self, config: &Config) -> rules::Context {
         rules::Context {
             interval: config.evaluation_interval,
+            scrape_interval: config.longest_scrape_interval(),
             query_offset: config.rule_query_offset,
             resend_delay: self.options.resend_delay,
             outage_tolerance: self.options.outage_tolerance,
