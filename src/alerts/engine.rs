@@ -20,13 +20,11 @@ use super::silence::{SilenceDraft, Silences};
 use super::step::Step;
 use super::watch::{Awaited, Watched};
 use crate::model::{Alert, Fingerprint, Labels, SilenceId, Timestamp};
+use crate::sys::clock::WallJumps;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A difference of the clocks that changed by less than this is the usual correction of a clock.
-const JUMP_MILLIS: u64 = 1_000;
 
 /// An instant on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,8 +124,7 @@ pub struct Engine {
     pub(super) deliveries_made: u64,
     pub(super) inhibitor: Inhibitor,
     pub(super) watched: Watched,
-    /// By how many milliseconds the wall clock is ahead of the other one.
-    ahead: Option<i64>,
+    wall_jumps: WallJumps,
 }
 
 impl Engine {
@@ -146,7 +143,7 @@ impl Engine {
             flushes: BTreeMap::new(),
             deliveries_made: 0,
             watched: Watched::default(),
-            ahead: None,
+            wall_jumps: WallJumps::default(),
         }
     }
 
@@ -216,11 +213,8 @@ impl Engine {
     /// A wall clock that was set moves what is promised by it: when alerts end unless they are
     /// sent again, and how long silences that act go on.
     fn follow_clock(&mut self, now: Moment, step: &mut Step) {
-        let elapsed = i64::try_from(now.elapsed.as_millis()).unwrap_or(i64::MAX);
-        let ahead = now.wall.as_millis().saturating_sub(elapsed);
-        let before = self.ahead.replace(ahead).unwrap_or(ahead);
-        if ahead.abs_diff(before) > JUMP_MILLIS {
-            let millis = ahead.saturating_sub(before);
+        let millis = self.wall_jumps.noticed(now.wall, now.elapsed);
+        if millis != 0 {
             self.alerts.shift(millis);
             // What was over before the jump stays over.
             for id in self.silences.notice_ends(now.wall.plus_millis(millis.saturating_neg())) {

@@ -133,6 +133,11 @@ impl Alerting {
         self.recall = old.recall;
     }
 
+    /// The wall clock was set by so many milliseconds: what counts time goes on as before.
+    pub(super) fn shift(&mut self, millis: i64) {
+        self.alerts.values_mut().for_each(|alert| alert.shift(millis));
+    }
+
     /// Brings the alerts to the state that `result` asks for, and returns the series that show it.
     /// What changed is added to `changes`.
     ///
@@ -376,6 +381,31 @@ pub(super) struct Sending<'a> {
 }
 
 impl AlertState {
+    /// Moves all its times.
+    pub(super) fn shift(&mut self, millis: i64) {
+        self.change_times(|at| at.plus_millis(millis));
+    }
+
+    /// Times in the future are of a wall clock that has been set back.
+    pub(super) fn clamp(&mut self, now: Timestamp) {
+        self.change_times(|at| at.min(now));
+    }
+
+    fn change_times(&mut self, change: impl Fn(Timestamp) -> Timestamp) {
+        self.active_at = change(self.active_at);
+        self.last_sent = self.last_sent.map(&change);
+        self.trusted_from = self.trusted_from.map(&change);
+        self.phase = match self.phase {
+            Phase::Pending => Phase::Pending,
+            Phase::Firing { fired_at, kept_since } => {
+                Phase::Firing { fired_at: change(fired_at), kept_since: kept_since.map(&change) }
+            }
+            Phase::Resolved { fired_at, resolved_at } => {
+                Phase::Resolved { fired_at: change(fired_at), resolved_at: change(resolved_at) }
+            }
+        };
+    }
+
     /// Whether it has been pending for as long as `hold`.
     fn is_due(&self, at: Timestamp, hold: Duration) -> bool {
         self.phase == Phase::Pending && at.since(self.active_at) >= hold

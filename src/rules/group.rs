@@ -15,7 +15,7 @@ use super::trust::Outage;
 use super::view::{AlertChange, AlertPhase, GroupView, RuleKindView, RuleView};
 use crate::model::{Fingerprint, Labels, TimeRange, Timestamp};
 use crate::storage::append::{Appender, Commit};
-use crate::sys::clock::Clock;
+use crate::sys::clock::{Clock, WallJumps};
 use crate::sys::metrics::Registry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -83,6 +83,7 @@ pub struct Group {
     /// The records that the caller holds.
     saved: BTreeMap<String, Mark>,
     metrics: GroupMetrics,
+    wall_jumps: WallJumps,
 }
 
 impl Group {
@@ -113,6 +114,7 @@ impl Group {
             untold: Vec::new(),
             saved: BTreeMap::new(),
             metrics,
+            wall_jumps: WallJumps::default(),
         }
     }
 
@@ -168,6 +170,18 @@ impl Group {
         self.metrics.iterations.add(missed as f64);
         let step = i64::try_from(interval).unwrap_or(i64::MAX);
         evaluated.plus_millis(step.saturating_mul(missed.saturating_add(1)))
+    }
+
+    /// Whether the wall clock was set since this was last asked. `for`, `keep_firing_for` and what
+    /// else counts time go on as if it had not been: to be asked before each evaluation, and where
+    /// it was, the slot is one of another time.
+    pub fn follow_clock(&mut self, now: Timestamp, elapsed: Duration) -> bool {
+        let millis = self.wall_jumps.noticed(now, elapsed);
+        if millis != 0 {
+            let rules = self.rules.iter_mut();
+            rules.filter_map(Rule::alerting_mut).for_each(|alerting| alerting.shift(millis));
+        }
+        millis != 0
     }
 
     /// Evaluates all rules in order, at `at`. Each rule's output is a commit of its own, visible
@@ -272,6 +286,7 @@ impl Group {
         self.orphans = old.orphans;
         self.untold = old.untold;
         self.saved = old.saved;
+        self.wall_jumps = old.wall_jumps;
         let mut left: BTreeMap<Fingerprint, VecDeque<Rule>> = BTreeMap::new();
         for rule in old.rules {
             left.entry(rule.identity()).or_default().push_back(rule);
@@ -347,8 +362,12 @@ impl Group {
     ) -> Vec<String> {
         let own = self.record_key.clone();
         let mut group_records = records.clone().into_iter().filter(|(key, _)| *key == own);
-        self.last_evaluation = group_records.find_map(|(_, json)| state::read_group(json));
-        let downtime = self.last_evaluation.map_or(Duration::ZERO, |last| now.since(last));
+        let last = group_records.find_map(|(_, json)| state::read_group(json));
+        self.last_evaluation = last.map(|last| last.min(now));
+        let downtime = last.map_or(Duration::ZERO, |last| now.since(last));
+        // An evaluation in the future: the wall clock was set back by at least so much.
+        let set_back = last.map_or(Duration::ZERO, |last| last.since(now));
+        let set_back = i64::try_from(set_back.as_millis()).unwrap_or(i64::MAX);
         let outage =
             Outage { now, downtime, interval: self.interval, scrape_interval: ctx.scrape_interval };
         let rules: BTreeMap<String, usize> = self
@@ -366,6 +385,8 @@ impl Group {
             let alerting = rule.and_then(Rule::alerting_mut);
             match (alerting, state::read_alert(json)) {
                 (Some(alerting), Some((labels, mut alert))) => {
+                    alert.shift(set_back.saturating_neg());
+                    alert.clamp(now);
                     state::shift(&mut alert, downtime, ctx.outage_tolerance);
                     alert.trusted_from = Some(outage.trusted_from(window));
                     self.saved.insert(key.to_owned(), state::mark(&alert));

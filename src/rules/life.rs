@@ -418,6 +418,64 @@ fn t26_that_nothing_is_seen_so_soon_after_a_restart_ends_nothing() {
 }
 
 #[test]
+fn a_wall_clock_that_is_set_changes_no_alert() {
+    let yaml = "groups: [{name: g, rules: [{alert: Down, expr: up == 0, for: 2m}, \
+                {alert: Keep, expr: k == 0, keep_firing_for: 10m}]}]";
+    let world = World::default();
+    let (k, old) = ([("__name__", "k"), ("instance", "k")], [("instance", "old")]);
+    for jump in [-7200, 7200] {
+        let mut group = group(yaml);
+        let mut elapsed = 0;
+        // The slot and the wall clock, and how much time has passed.
+        let mut run = |group: &mut Group, seconds: i64| {
+            elapsed += 60;
+            let set = group.follow_clock(at(seconds), Duration::from_secs(elapsed));
+            (set, step(group, &world, seconds))
+        };
+        world.answer("up == 0", &[A, (&old, 0.0)]);
+        world.answer("k == 0", &[(&k, 0.0)]);
+        run(&mut group, 10_000);
+        run(&mut group, 10_060);
+        assert_eq!(run(&mut group, 10_120).1.alerts.len(), 3);
+        world.answer("up == 0", &[A, B]);
+        world.answer("k == 0", &[]);
+        run(&mut group, 10_180);
+        // a fires, b waits, old is over, and k is kept.
+        let (a, b, kept) = (10_000 + jump, 10_180 + jump, 10_000 + jump);
+        let all =
+            [format!("a firing {a}"), format!("b pending {b}"), format!("k firing {kept} {b}")];
+        let now = 10_240 + jump;
+        let (set, evaluation) = run(&mut group, now);
+        assert_eq!((set, active(&group)), (true, all.to_vec()), "{jump}");
+        assert_eq!(changes(&evaluation.changes), [""; 0]);
+        let (fired, end) = (a + 120, now + 240);
+        let resent = [format!("a firing {fired} {end}"), format!("k firing {kept} {end}")];
+        assert_eq!(sent(&evaluation, now), resent, "{jump}");
+        let (set, evaluation) = run(&mut group, now + 60);
+        let resent =
+            [format!("b firing {} {}", now + 60, end + 60), format!("old resolved {fired} {b}")];
+        assert_eq!((set, sent(&evaluation, now + 60)), (false, resent.to_vec()), "{jump}");
+        assert_eq!(changes(&evaluation.changes), [format!("firing b 0 {b}")]);
+    }
+}
+
+#[test]
+fn times_of_a_wall_clock_that_was_set_back_over_a_restart_are_not_in_the_future() {
+    let world = World::default();
+    world.answer("up == 0", &[A]);
+    let mut before = group(DOWN);
+    step(&mut before, &world, 10_000);
+    world.answer("up == 0", &[A, B]);
+    step(&mut before, &world, 10_120);
+    let mut after = restart_as(DOWN, &before.saved(), 5_000);
+    assert_eq!(after.last_evaluation(), Some(at(5_000)));
+    assert_eq!(active(&after), ["a firing 4880", "b pending 5000"]);
+    assert_eq!(sent(&step(&mut after, &world, 5_061), 5_061), ["a firing 5000 5301"]);
+    assert_eq!(step(&mut after, &world, 5_120).alerts.len(), 1);
+    assert_eq!(active(&after), ["a firing 4880", "b firing 5000"]);
+}
+
+#[test]
 fn t26_of_a_long_downtime_one_hour_counts() {
     let yaml = "groups: [{name: g, rules: [{alert: Down, expr: up == 0, for: 2h}]}]";
     let world = World::default();
@@ -894,7 +952,7 @@ fn t26_an_alert_that_was_due_while_nobody_was_there_fires_at_the_slot_that_was_m
     assert_eq!(after.last_evaluation(), Some(seconds(1)), "it was no evaluation");
     // With nothing due nothing is asked.
     world.asked.lock().unwrap().clear();
-    let mut early = restart_as(DOWN, &saved, second(1));
+    let mut early = restart_as(DOWN, &saved, second(1) + 1);
     early.catch_up(seconds(1), &context(), &world, &world, &VirtualClock::at(now));
     assert_eq!(*world.asked.lock().unwrap(), []);
     assert_eq!(early.missed_slot(seconds(1)), None);

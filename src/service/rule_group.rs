@@ -299,6 +299,7 @@ impl Running {
     /// What a group does before its first slot, which this returns.
     fn do_owed(&self, held: &mut Held, deps: &Deps) -> Timestamp {
         let now = deps.clock.now();
+        held.group.follow_clock(now, deps.clock.elapsed());
         let next = held.group.next_after(now);
         let missed = held.group.missed_slot(now);
         match (std::mem::replace(&mut held.start, Start::New), missed) {
@@ -334,6 +335,11 @@ impl Running {
     fn evaluate(&self, held: &mut Held, deps: &Deps, at: Timestamp) -> Timestamp {
         let (context, querier) = (&self.shared.context, self.querier(deps));
         let (appender, clock) = (deps.appender.as_ref(), deps.clock.as_ref());
+        let now = clock.now();
+        let at = match held.group.follow_clock(now, clock.elapsed()) {
+            true => held.group.next_after(now).minus(held.group.interval()),
+            false => at,
+        };
         let evaluation = held.group.evaluate(at, context, &querier, appender, clock);
         let next = held.group.next_slot(at, deps.clock.now());
         self.carry_out(held, deps, at, evaluation);
