@@ -6,7 +6,7 @@ use super::engine::{Effect, Engine, Moment};
 use super::error::{AlertError, RecordError};
 use super::group::{Group, GroupId};
 use super::happening;
-use super::held::{Held, RESOLVED_TRIED, Source, Uptime};
+use super::held::{Alerts, Held, RESOLVED_TRIED, Source, Uptime};
 use super::inhibit::Inhibitor;
 use super::log::LogEntry;
 use super::notification::{IntegrationId, IntegrationPlan, OpenDelivery};
@@ -126,17 +126,17 @@ impl Engine {
             self.turned(print, Some("not sent again"), now, step);
             self.write_alert(print, now, step);
         }
-        let alerts = &self.alerts;
-        let fires = |silence: &Silence| {
-            alerts.iter().any(|(_, held)| !held.ended && silence.matches(&held.alert.labels))
-        };
-        for id in self.silences.extend(now.wall, fires) {
-            if let Some(silence) = self.silences.get(&id) {
-                step.write(self.silences.record(silence));
-            }
-        }
+        let fires = |silence: &Silence| fires_under(&self.alerts, silence);
+        let extended = self.silences.extend(now.wall, fires);
+        self.write_silences(&extended, step);
         for id in self.silences.notice_ends(now.wall) {
             self.tell_silence(&id, "ended", now, step);
+        }
+    }
+
+    fn write_silences(&self, ids: &[SilenceId], step: &mut Step) {
+        for silence in ids.iter().filter_map(|id| self.silences.get(id)) {
+            step.write(self.silences.record(silence));
         }
     }
 
@@ -203,6 +203,9 @@ impl Engine {
                 self.route_alert(print, now);
             }
         }
+        let fires = |silence: &Silence| fires_under(&self.alerts, silence);
+        let revived = self.silences.revive(now.wall, fires);
+        self.write_silences(&revived, step);
         // Rows of the outbox come after all else is there: they may belong to nobody any more.
         for record in records.iter().filter(|record| record.table == Table::Outbox) {
             match record::read_outbox(record, now) {
@@ -329,6 +332,11 @@ impl Engine {
         let body = json!({ "receivers": receivers, "hours": hours });
         step.happen_often(self.about("given_up", print, body, now));
     }
+}
+
+/// Whether an alert fires that the silence is about.
+fn fires_under(alerts: &Alerts, silence: &Silence) -> bool {
+    alerts.iter().any(|(_, held)| !held.ended && silence.matches(&held.alert.labels))
 }
 
 /// Whether this only says again when the alert ended.

@@ -264,6 +264,27 @@ impl Silences {
         extended
     }
 
+    /// After a time in which nobody looked: those until resolved of which something still `fires`
+    /// go on, also where their time was over meanwhile; says which. One whose end is in the
+    /// history, or that has lasted for as long as it may, is over.
+    pub(super) fn revive(
+        &mut self,
+        now: Timestamp,
+        fires: impl Fn(&Silence) -> bool,
+    ) -> Vec<SilenceId> {
+        let mut revived = Vec::new();
+        for id in &self.open {
+            let Some(silence) = self.all.get_mut(id) else { continue };
+            let last = silence.starts_at.plus(UNTIL_MAX);
+            let is_over = silence.state(now) == SilenceState::Expired;
+            if silence.is_until_resolved() && is_over && now < last && fires(silence) {
+                silence.ends_at = now.plus(UNTIL_SPAN).min(last);
+                revived.push(id.clone());
+            }
+        }
+        revived
+    }
+
     /// When one may have to last longer.
     pub(super) fn next_extension(&self, now: Timestamp) -> Option<Timestamp> {
         let all = self.open.iter().filter_map(|id| self.all.get(id)?.extended_at(now));

@@ -212,6 +212,27 @@ fn a_silence_until_resolved_lasts_as_long_as_its_alert_and_ends_soon_after() {
 }
 
 #[test]
+fn a_silence_until_resolved_goes_on_after_the_process_was_away_for_long() {
+    for (away, resolved) in [(400, false), (7_200, false), (400, true), (2 * 86_400, false)] {
+        let mut world = World::new(&ONE.replace("100s", "48h"));
+        world.fire("n=A g=1");
+        silence(&mut world, 30, (UNTIL, "resolved"));
+        world.run_to(900);
+        if resolved {
+            world.resolve("n=A g=1");
+            world.run_to(910);
+        }
+        world.restart(away);
+        let ended = world.happened.iter().filter(|one| one.body["what"] == "ended").count();
+        let acts = !resolved && away < 86_400;
+        assert_eq!(world.engine.silences(world.now())[0].acts, acts, "{away} {resolved}");
+        assert_eq!(ended, usize::from(!acts), "{away} {resolved}");
+        world.run_to(900 + away + 600);
+        assert_eq!(world.told.is_empty(), acts || resolved, "{:?}", world.told);
+    }
+}
+
+#[test]
 fn a_silence_until_resolved_ends_after_a_day_whatever_fires() {
     let mut world = World::new(&ONE.replace("100s", "48h"));
     world.fire("n=A g=1");
