@@ -322,11 +322,11 @@ fn an_expected_alert_that_stops_coming_is_an_alert_until_it_comes_again() {
     world.fire_until("alertname=Watchdog g=2 n=W", 600);
     world.run_to(400);
     world.told.clear();
-    // The time before a restart counts.
+    // After a restart it has as long again to be heard.
     world.restart(50);
-    world.run_to(598);
+    world.run_to(749);
     world.expect(&[]);
-    world.run_to(620);
+    world.run_to(770);
     let views = world.engine.firing_alerts(world.now());
     let missing = views.iter().find(|view| view.alert.name() == "ExpectedAlertMissing");
     let missing = &missing.expect("it is raised").alert;
@@ -385,7 +385,10 @@ fn what_never_came_is_missing_however_often_the_process_starts() {
         world.restart(0);
         assert_eq!(world.engine.expected(world.now())[0].last_seen, None);
     }
-    world.run_to(3_001);
+    // The time before the restarts counts, but for ten minutes after the last one.
+    world.run_to(3_099);
+    assert!(!world.engine.expected(world.now())[0].is_missing);
+    world.run_to(3_101);
     assert!(world.engine.expected(world.now())[0].is_missing);
 }
 
@@ -395,9 +398,9 @@ fn after_a_restart_there_is_time_to_be_heard_again() {
     world.step(Event::PushTaken(labels("job=backup")));
     world.run_to(10);
     world.restart(600);
-    world.run_to(725);
+    world.run_to(909);
     assert!(!world.engine.expected(world.now())[0].is_missing);
-    world.run_to(731);
+    world.run_to(911);
     assert!(world.engine.expected(world.now())[0].is_missing);
     // What was missing before stays so.
     world.restart(1);
