@@ -21,7 +21,7 @@ const TEXT_BYTES_MAX: usize = 1_024;
 /// | `flapping`, `stable` | `receiver` |
 /// | `notified` | `key`, `group`, `receiver`, `integration`, `index`, `reason`, `status` (`ok`, `failed`), `attempts`, `took_ms`, `code`, `answer`, `error`, `firing`, `resolved`, [`more`] |
 /// | `given_up` | `receivers`, `hours` |
-/// | `silence` | `id`, `what` (`created`, `updated`, `expired`, `ended`), `by`, `comment`, `matchers`, `ends_at_ms` |
+/// | `silence` | `id`, `what` (`created`, `updated`, `expired`, `ended`, `interval_gone`, `interval_back`), `by`, `comment`, `matchers`, `ends_at_ms` |
 /// | `ack`, `ack_ended` | `by`, `comment`; `why` (`withdrawn`, `resolved`), [`by`] |
 /// | `alerts_left_out` | `left_out` |
 #[derive(Clone, Debug, PartialEq)]

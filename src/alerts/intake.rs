@@ -15,8 +15,9 @@ use super::record::{self, Record, StoredAlert, Table};
 use super::silence::Silence;
 use super::step::Step;
 use super::watch::Awaited;
-use crate::model::{Alert, AlertStatus, Fingerprint};
+use crate::model::{Alert, AlertStatus, Fingerprint, SilenceId};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,6 +173,7 @@ impl Engine {
     }
 
     pub(super) fn reconfigure(&mut self, config: Arc<Config>, now: Moment, step: &mut Step) {
+        self.tell_intervals(&config, now, step);
         self.inhibitor = Inhibitor::new(&config.inhibit_rules);
         self.reports.reconfigure(&config);
         self.config = config;
@@ -189,6 +191,21 @@ impl Engine {
             }
         }
         step.changed = true;
+    }
+
+    /// Of which silences a new configuration takes the time interval away, or brings it back.
+    fn tell_intervals(&self, new: &Config, now: Moment, step: &mut Step) {
+        let dead = |config: &Config| -> BTreeSet<SilenceId> {
+            self.silences.without_interval(config).map(|one| one.id.clone()).collect()
+        };
+        let (before, after) = (dead(&self.config), dead(new));
+        let gone = after.difference(&before).map(|id| (id, "interval_gone"));
+        let back = before.difference(&after).map(|id| (id, "interval_back"));
+        for (id, what) in gone.chain(back) {
+            if let Some(silence) = self.silences.get(id) {
+                step.happen(happening::of_silence(silence, what, now.wall));
+            }
+        }
     }
 
     pub(super) fn restore(&mut self, records: &[Record], now: Moment, step: &mut Step) {

@@ -87,7 +87,7 @@ impl Silence {
     }
 
     /// The time interval within which it acts, if there is one.
-    fn recurs(&self) -> Option<&str> {
+    pub(super) fn recurs(&self) -> Option<&str> {
         self.annotations.get(RECURS)
     }
 
@@ -168,7 +168,7 @@ impl SilenceDraft {
             return invalid(format!("unknown {UNTIL} {until:?}; resolved is wanted"));
         }
         match self.annotations.get(RECURS) {
-            Some(name) if !config.time_intervals.contains_key(name) => {
+            Some(name) if !config.has_interval(name) => {
                 invalid(format!("undefined time interval {name:?} in {RECURS}"))
             }
             _ => Ok(()),
@@ -223,6 +223,13 @@ impl Silences {
             self.open.insert(silence.id.clone());
         }
         self.all.insert(silence.id.clone(), silence);
+    }
+
+    /// The open ones that recur within a time interval that the configuration does not have: they
+    /// never act.
+    pub(super) fn without_interval(&self, config: &Config) -> impl Iterator<Item = &Silence> {
+        let open = self.open.iter().filter_map(|id| self.all.get(id));
+        open.filter(|one| one.recurs().is_some_and(|name| !config.has_interval(name)))
     }
 
     /// The row of a silence.

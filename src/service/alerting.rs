@@ -129,6 +129,7 @@ impl Alerting {
             deps,
         });
         alerting.apply(Event::Restored(records));
+        alerting.warn_of_silences();
         Ok(alerting)
     }
 
@@ -249,6 +250,16 @@ impl Alerting {
         // Those of receivers that are gone are not kept; what waits in one keeps it until it ends.
         lock(&self.queues).clear();
         self.apply(Event::ConfigChanged(config));
+        self.warn_of_silences();
+    }
+
+    /// Silences that a configuration without their time interval keeps from acting.
+    pub(super) fn dead_silences(&self) -> Vec<String> {
+        self.view(|engine, now| engine.silences_without_interval(now))
+    }
+
+    fn warn_of_silences(&self) {
+        self.dead_silences().iter().for_each(|why| tracing::warn!("{why}"));
     }
 
     /// A look at the engine.

@@ -324,8 +324,10 @@ impl Core for Service {
         Readiness::Starting(WalReplay { min, max, current })
     }
 
-    fn reload(&self) -> Result<(), Error> {
-        self.load_again().map_err(|err| Error::internal(format!("failed to reload config: {err}")))
+    fn reload(&self) -> Result<Vec<String>, Error> {
+        let done = self.load_again();
+        done.map_err(|err| Error::internal(format!("failed to reload config: {err}")))?;
+        Ok(self.parts().map(|parts| parts.alerting.dead_silences()).unwrap_or_default())
     }
 
     fn quit(&self) -> Result<(), Error> {
@@ -559,8 +561,10 @@ impl Core for Service {
         let expected = parts.alerting.view(|engine, now| engine.expected(now));
         let pressure = parts.queries.pressure();
         let pressure = (pressure != Pressure::None).then(|| pressure.to_string());
+        let dead = parts.alerting.dead_silences();
         let said = pressure
             .iter()
+            .chain(&dead)
             .chain(&notices)
             .chain(&silent)
             .chain(&damages)

@@ -276,6 +276,37 @@ fn a_recurring_silence_acts_in_its_interval_also_over_a_change_of_the_local_cloc
 }
 
 #[test]
+fn a_recurring_silence_whose_interval_a_reload_takes_away_is_told() {
+    let night = |name: &str| {
+        format!("{ONE}time_intervals:\n- {{name: {name}, time_intervals: [{{years: ['2024']}}]}}\n")
+    };
+    let mut world = World::new(&night("night"));
+    silence(&mut world, 900, (RECURS, "night"));
+    assert!(world.engine.silences(world.now())[0].acts);
+    let told = |world: &World| world.engine.silences_without_interval(world.now());
+    assert_eq!(told(&world), [""; 0]);
+    let what = |world: &mut World| -> Vec<String> {
+        let all = world.happened.drain(..).map(|one| one.body["what"].to_string());
+        all.collect()
+    };
+    what(&mut world);
+    world.reload(&night("nights"));
+    let id = world.engine.silences(world.now())[0].silence.id.clone();
+    let text = format!("silence {} of me does not act: there is no time interval", id.as_str());
+    assert_eq!(told(&world), [format!("{text} \"night\"")]);
+    world.reload(&night("other"));
+    world.restart(1);
+    assert_eq!(told(&world).len(), 1);
+    world.reload(&night("night"));
+    assert_eq!(told(&world), [""; 0]);
+    assert_eq!(what(&mut world), ["\"interval_gone\"", "\"interval_back\""]);
+    // What is over is no loss.
+    world.run_to(1_000);
+    world.reload(ONE);
+    assert_eq!((told(&world), what(&mut world)), (vec![], vec!["\"ended\"".to_owned()]));
+}
+
+#[test]
 fn t86_a_silence_goes_on_for_as_long_as_was_said_when_the_wall_clock_is_set() {
     for jump in [-7_200, 7_200] {
         let mut world = World::new(ONE);
