@@ -125,6 +125,8 @@ pub struct Engine {
     pub(super) inhibitor: Inhibitor,
     pub(super) watched: Watched,
     wall_jumps: WallJumps,
+    /// The time of day at the last step.
+    pub(super) looked_at: Timestamp,
 }
 
 impl Engine {
@@ -144,6 +146,7 @@ impl Engine {
             deliveries_made: 0,
             watched: Watched::default(),
             wall_jumps: WallJumps::default(),
+            looked_at: Timestamp::MAX,
         }
     }
 
@@ -218,7 +221,7 @@ impl Engine {
             self.alerts.shift(millis);
             // What was over before the jump stays over.
             for id in self.silences.notice_ends(now.wall.plus_millis(millis.saturating_neg())) {
-                self.tell_silence(&id, "ended", now, step);
+                self.tell_end(&id, now, step);
             }
             for id in self.silences.shift(millis, now.wall) {
                 if let Some(silence) = self.silences.get(&id) {
@@ -262,6 +265,12 @@ impl Engine {
             step.write(self.silences.record(silence));
             step.happen(happening::of_silence(silence, what, now.wall));
         }
+    }
+
+    /// Stores that a silence has ended, and tells it with the time at which it did.
+    pub(super) fn tell_end(&self, id: &SilenceId, now: Moment, step: &mut Step) {
+        let ended = self.silences.get(id).map_or(now.wall, |silence| silence.ends_at);
+        self.tell_silence(id, "ended", Moment { wall: ended.min(now.wall), ..now }, step);
     }
 
     fn acknowledge(&mut self, draft: &AckDraft, now: Moment, step: &mut Step) {
@@ -331,7 +340,9 @@ impl Engine {
 
     fn next_by_wall(&self, now: Timestamp) -> Option<Timestamp> {
         let silences = self.silences.iter().map(|one| one.ends_at.plus(self.config.retention));
-        silences.chain(self.log.next_expiry()).chain(self.silences.next_extension(now)).min()
+        let turns = self.silences.next_turn(now).into_iter();
+        let turns = turns.chain(self.silences.next_extension(now));
+        silences.chain(self.log.next_expiry()).chain(turns).min()
     }
 
     /// Names of the intervals that keep a route quiet at this time.

@@ -131,8 +131,11 @@ impl Engine {
         let extended = self.silences.extend(now.wall, fires);
         self.write_silences(&extended, step);
         for id in self.silences.notice_ends(now.wall) {
-            self.tell_silence(&id, "ended", now, step);
+            self.tell_end(&id, now, step);
         }
+        // Screens show what acts.
+        step.changed |= self.silences.has_begun_since(self.looked_at, now.wall);
+        self.looked_at = now.wall;
     }
 
     fn write_silences(&self, ids: &[SilenceId], step: &mut Step) {

@@ -298,6 +298,18 @@ impl Silences {
         all.filter(|at| *at > now).min()
     }
 
+    /// When the next one begins or ends.
+    pub(super) fn next_turn(&self, now: Timestamp) -> Option<Timestamp> {
+        let open = self.open.iter().filter_map(|id| self.all.get(id));
+        open.flat_map(|one| [one.starts_at, one.ends_at]).filter(|at| *at > now).min()
+    }
+
+    /// Whether one has begun since `before`.
+    pub(super) fn has_begun_since(&self, before: Timestamp, now: Timestamp) -> bool {
+        let mut open = self.open.iter().filter_map(|id| self.all.get(id));
+        open.any(|one| one.starts_at > before && one.starts_at <= now)
+    }
+
     /// Those whose time is over since this was last asked.
     pub(super) fn notice_ends(&mut self, now: Timestamp) -> Vec<SilenceId> {
         let all = &self.all;

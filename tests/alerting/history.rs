@@ -95,6 +95,38 @@ fn a_notification_is_told_with_its_answer_whether_it_arrives_or_not() {
 }
 
 #[test]
+fn a_silence_begins_and_ends_at_its_time_whatever_else_is_due() {
+    use std::time::Duration;
+    use watchbell::alerts::{Effect, SilenceDraft};
+    let mut world = World::new(ONE);
+    let draft = SilenceDraft {
+        id: None,
+        matchers: watchbell::alerts::matchers::parse_list(
+            "n=A",
+            watchbell::alerts::matchers::Mode::Fallback,
+        )
+        .expect("valid"),
+        starts_at: world.at(100),
+        ends_at: world.at(165),
+        created_by: "me".to_owned(),
+        comment: "c".to_owned(),
+        annotations: watchbell::model::Annotations::empty(),
+    };
+    let new_id = watchbell::model::SilenceId::from_text("1");
+    world.step(Event::SilenceSet { draft, new_id });
+    world.happened.clear();
+    assert_eq!(world.wakes_at(), Some(Duration::from_secs(100)));
+    world.pass(Duration::from_secs(100));
+    let effects = world.engine.step(world.now(), Event::Tick);
+    assert!(effects.contains(&Effect::Changed), "screens show that it acts");
+    world.carry_out(effects, usize::MAX);
+    assert_eq!(world.wakes_at(), Some(Duration::from_secs(165)));
+    // Nobody is there when it ends.
+    world.restart(600);
+    assert_eq!(only(&mut world, "silence").at, world.at(165));
+}
+
+#[test]
 fn what_keeps_an_alert_quiet_is_told_when_it_begins_and_when_it_ends() {
     let mut world = World::new(ONE);
     world.fire("n=A g=1");
