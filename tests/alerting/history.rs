@@ -86,7 +86,7 @@ fn a_notification_is_told_with_its_answer_whether_it_arrives_or_not() {
             "key": null, "group": "{}:{g=\"1\"}", "receiver": "hook", "integration": "webhook",
             "index": 0, "reason": "first notification", "status": "failed", "attempts": 1,
             "took_ms": 0, "code": null, "answer": "", "error": "unexpected status code 500",
-            "firing": [one, two], "resolved": [],
+            "firing": [one, two], "resolved": [], "members": [{"n": "A"}, {"n": "B"}],
         })
     );
     world.failing.clear();
@@ -124,6 +124,18 @@ fn a_silence_begins_and_ends_at_its_time_whatever_else_is_due() {
     // Nobody is there when it ends.
     world.restart(600);
     assert_eq!(only(&mut world, "silence").at, world.at(165));
+}
+
+#[test]
+fn of_a_large_group_as_many_alerts_can_be_found_as_there_is_room_for() {
+    let mut world = World::new(ONE);
+    for number in 0..40 {
+        world.fire(&format!("n={} g=1", format!("{number:02}").repeat(250)));
+    }
+    world.run_to(11);
+    let told = only(&mut world, "notified").body;
+    let members = told["members"].as_array().map_or(0, Vec::len);
+    assert_eq!((members, &told["members_more"]), (32, &json!(8)));
 }
 
 #[test]
