@@ -9,7 +9,7 @@ use crate::alerts::{
     complete_all, drill,
 };
 use crate::model::{Alert, Fingerprint, Labels, SilenceId};
-use crate::notify::Receivers;
+use crate::notify::{Receivers, Turn};
 use crate::storage::state::{HistoryEntry, StateDb, StateOp, Table as StateTable};
 use crate::sys::clock::SharedClock;
 use crate::sys::entropy::Entropy;
@@ -32,8 +32,8 @@ const TIMER_LATE: Duration = Duration::from_secs(90);
 /// So much history waits for the disk; beyond it the oldest is dropped.
 const HISTORY_WAITING_MAX: usize = 10_000;
 
-/// So many notifications are on their way to one integration at once; the others wait, and fail
-/// like any other when their deadline comes.
+/// So many attempts are made at one integration at once; others wait for their turn, and fail like
+/// any other when their deadline comes. In the pause before the next attempt one waits for nothing.
 const AT_ONCE: usize = 16;
 
 /// What the running engine takes from the world.
@@ -398,20 +398,15 @@ impl Alerting {
         let _runtime = self.deps.runtime.enter();
         let name = format!("notify {}", delivery.integration);
         tasks::spawn(name, async move {
-            let outcome = tokio::select! {
-                permit = queue.acquire() => {
-                    let watch = |attempt| {
-                        this.sending.note(delivery.id, attempt);
-                        this.deps.revision.bump();
-                    };
-                    let outcome = receivers.deliver_watched(&delivery, &watch).await;
-                    drop(permit);
-                    outcome
-                }
-                () = this.deps.clock.sleep_until(delivery.deadline) => DeliveryOutcome::failed(
-                    "its deadline came before others to the same integration had ended",
-                ),
+            let turn = || -> Turn {
+                let permit = queue.clone().acquire_owned();
+                Box::pin(async move { Box::new(permit.await) as Box<dyn Send> })
             };
+            let watch = |attempt| {
+                this.sending.note(delivery.id, attempt);
+                this.deps.revision.bump();
+            };
+            let outcome = receivers.deliver_in_turn(&delivery, &turn, &watch).await;
             this.sending.forget(delivery.id);
             if let Some(error) = &outcome.error {
                 tracing::warn!(integration = %delivery.integration, error, "a notification failed");
