@@ -387,6 +387,14 @@ pub(super) struct ServerFlags {
     /// How long notifications and ended silences are kept
     #[arg(long = "data.retention", value_name = "TIME", default_value = "120h", value_parser = span)]
     pub data_retention: Duration,
+    /// How long the history of alerts is kept, of which there are at most 1,000,000 entries
+    #[arg(
+        long = "alertmanager.history-retention",
+        value_name = "TIME",
+        default_value = "90d",
+        value_parser = span
+    )]
+    pub history_retention: Duration,
     /// Silences that are kept, ended ones included; 0 for no limit
     #[arg(long = "silences.max-silences", value_name = "COUNT", default_value_t = 0)]
     pub silences_max: usize,

@@ -198,6 +198,7 @@ pub(super) fn options(config_file: std::path::PathBuf) -> Options {
         rule_concurrency: 2,
         alert_limits: crate::alerts::Limits::default(),
         data_retention: Duration::from_secs(3600),
+        history_retention: Duration::from_secs(86_400),
         limits: SafetyLimits::default(),
         sending: SendOptions::default(),
         features: Vec::new(),

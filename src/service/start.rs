@@ -552,6 +552,7 @@ impl Service {
             parts.storage.clone(),
             parts.state.clone(),
             parts.queries.clone(),
+            self.options.history_retention,
         );
         tasks::spawn_thread("keeping", move || keeping.run()).map_err(Error::Thread)?;
         Ok(())
