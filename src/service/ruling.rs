@@ -20,7 +20,6 @@ use crate::sys::clock::SharedClock;
 use crate::sys::tasks::{self, Shutdown};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// What running groups take from the world.
@@ -203,13 +202,12 @@ pub(super) struct RuleQuerier {
     pub(super) quit: Shutdown,
 }
 
-/// A rule's query ends before its group's next slot is long overdue.
-const RULE_TIMEOUT: Duration = Duration::from_secs(30);
-
 impl Querier for RuleQuerier {
     fn instant(&self, query: &str, at: Timestamp) -> Result<Vec<QuerySample>, String> {
         let group = RuleGroup { file: &self.view.file, name: &self.view.name };
-        let output = self.queries.rule(query, at, RULE_TIMEOUT, group);
+        // A slow one holds up its own group alone: see `lanes.rs`.
+        let timeout = self.queries.engine().config().timeout;
+        let output = self.queries.rule(query, at, timeout, group);
         let output = output.map_err(|err| err.to_string())?;
         answer(output.value)
     }

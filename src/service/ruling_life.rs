@@ -17,7 +17,7 @@ use crate::ingest::limits::SafetyLimits;
 use crate::model::{Labels, Timestamp};
 use crate::promql::{self, Engine};
 use crate::rules::config::RuleFile;
-use crate::rules::{AlertPhase, Context, GroupView, RuleKindView, RuleView};
+use crate::rules::{AlertPhase, Context, GroupView, Health, RuleKindView, RuleView};
 use crate::storage::state::{HistoryQuery, Table};
 use crate::sys::clock::SharedClock;
 use crate::sys::dns::HostResolver;
@@ -313,6 +313,24 @@ fn a_wall_clock_that_is_set_moves_slots_and_no_alert() {
             last <= scene.now() && last.since(set) > Duration::from_secs(15)
         });
         assert_eq!(phases(&scene), wanted, "set by {hours} h");
+    }
+    scene.end();
+}
+
+#[test]
+fn a_rule_may_run_for_as_long_as_a_query() {
+    let scene = Scene::new(2);
+    scene.start("groups: [{name: slow, rules: [{record: a, expr: heavy or b}]}]");
+    for (seconds, health) in [(45, Health::Ok), (121, Health::Err)] {
+        scene.source.hold();
+        let waiting = scene.source.waiting();
+        scene.until("the slow query", |scene| scene.source.waiting() > waiting);
+        let runs = scene.rule("slow").runs.len();
+        scene.clock.advance(Duration::from_secs(seconds));
+        scene.source.release();
+        scene.until("its end", |scene| scene.rule("slow").runs.len() > runs);
+        let rule = scene.rule("slow");
+        assert_eq!(rule.runs[runs].error.is_some(), health == Health::Err, "{seconds} {rule:?}");
     }
     scene.end();
 }
