@@ -289,6 +289,14 @@ fn t57_over_the_limit_all_alerts_are_cleared_and_no_series_ended() {
 }
 
 #[test]
+fn t57_a_limit_below_nothing_is_none() {
+    let yaml = "groups: [{name: g, limit: -1, rules: [{alert: Down, expr: up == 0}]}]";
+    let (mut group, world) = (group(yaml), World::default());
+    world.answer("up == 0", &[A, B]);
+    assert_eq!(step(&mut group, &world, 0).alerts.len(), 2);
+}
+
+#[test]
 fn t57_equal_labels_after_the_rules_own_change_nothing() {
     let yaml = "groups: [{name: g, rules: [\
                 {alert: Down, expr: up == 0, labels: {instance: same}}, {record: r, expr: up, labels: {instance: ''}}]}]";
