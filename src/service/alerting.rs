@@ -13,12 +13,13 @@ use crate::notify::{Receivers, Turn};
 use crate::storage::state::{HistoryEntry, StateDb, StateOp, Table as StateTable};
 use crate::sys::clock::SharedClock;
 use crate::sys::entropy::Entropy;
+use crate::sys::locks::lock;
 use crate::sys::metrics::{Cell, Registry};
 use crate::sys::tasks::{self, Shutdown};
 use crate::wire::SendingStatus;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
@@ -429,11 +430,6 @@ impl Alerting {
         let queue = queues.entry(integration.clone());
         queue.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone()
     }
-}
-
-/// The value behind a lock; a panic elsewhere leaves it as it is.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What one step had to say.

@@ -10,9 +10,10 @@ use crate::model::relabel::Rule;
 use crate::notify::upstream::relabelled;
 use crate::rules::{Context, Evaluation, Group, GroupView};
 use crate::storage::state::{StateOp, Table};
+use crate::sys::locks::lock;
 use crate::sys::tasks::Shutdown;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 /// Entries of the history that wait for the disk; the oldest are given up first.
@@ -436,9 +437,4 @@ pub(super) fn rule_op(key: &str, value: Option<String>) -> StateOp {
         Some(value) => StateOp::Put { table, key, value },
         None => StateOp::Delete { table, key },
     }
-}
-
-/// The value behind a lock; a panic elsewhere leaves it as it is.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,7 +9,7 @@ use super::lanes::Lanes;
 use super::queries::Queries;
 use super::query_log::RuleGroup;
 use super::revision::Revision;
-use super::rule_group::{Held, Running, Shared, Start, group_key, lock, rule_op};
+use super::rule_group::{Held, Running, Shared, Start, group_key, rule_op};
 use crate::config::LoadedGroup;
 use crate::model::relabel::Rule;
 use crate::model::{Matcher, TimeRange, Timestamp};
@@ -17,6 +17,7 @@ use crate::rules::{Context, Group, GroupView, Newest, Querier, QuerySample, Slot
 use crate::storage::append::SharedAppender;
 use crate::storage::state::{StateDb, Table};
 use crate::sys::clock::SharedClock;
+use crate::sys::locks::lock;
 use crate::sys::tasks::{self, Shutdown};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, Weak};
