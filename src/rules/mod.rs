@@ -44,3 +44,5 @@ pub use view::{
 
 #[cfg(test)]
 mod life;
+#[cfg(test)]
+mod restarts;
