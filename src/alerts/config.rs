@@ -227,6 +227,11 @@ impl Config {
         found.is_some_and(|list| list.iter().any(|interval| interval.contains(at)))
     }
 
+    /// Whether there is a time interval of this name.
+    pub(super) fn has_interval(&self, name: &str) -> bool {
+        self.time_intervals.contains_key(name)
+    }
+
     /// The receiver of this name.
     pub fn receiver(&self, name: &str) -> Option<&ReceiverPlan> {
         self.receivers.iter().find(|receiver| receiver.name == name)

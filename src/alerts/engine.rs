@@ -20,13 +20,11 @@ use super::silence::{SilenceDraft, Silences};
 use super::step::Step;
 use super::watch::{Awaited, Watched};
 use crate::model::{Alert, Fingerprint, Labels, SilenceId, Timestamp};
+use crate::sys::clock::WallJumps;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A difference of the clocks that changed by less than this is the usual correction of a clock.
-const JUMP_MILLIS: u64 = 1_000;
 
 /// An instant on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,8 +124,9 @@ pub struct Engine {
     pub(super) deliveries_made: u64,
     pub(super) inhibitor: Inhibitor,
     pub(super) watched: Watched,
-    /// By how many milliseconds the wall clock is ahead of the other one.
-    ahead: Option<i64>,
+    wall_jumps: WallJumps,
+    /// The time of day at the last step.
+    pub(super) looked_at: Timestamp,
 }
 
 impl Engine {
@@ -146,7 +145,8 @@ impl Engine {
             flushes: BTreeMap::new(),
             deliveries_made: 0,
             watched: Watched::default(),
-            ahead: None,
+            wall_jumps: WallJumps::default(),
+            looked_at: Timestamp::MAX,
         }
     }
 
@@ -216,15 +216,12 @@ impl Engine {
     /// A wall clock that was set moves what is promised by it: when alerts end unless they are
     /// sent again, and how long silences that act go on.
     fn follow_clock(&mut self, now: Moment, step: &mut Step) {
-        let elapsed = i64::try_from(now.elapsed.as_millis()).unwrap_or(i64::MAX);
-        let ahead = now.wall.as_millis().saturating_sub(elapsed);
-        let before = self.ahead.replace(ahead).unwrap_or(ahead);
-        if ahead.abs_diff(before) > JUMP_MILLIS {
-            let millis = ahead.saturating_sub(before);
+        let millis = self.wall_jumps.noticed(now.wall, now.elapsed);
+        if millis != 0 {
             self.alerts.shift(millis);
             // What was over before the jump stays over.
             for id in self.silences.notice_ends(now.wall.plus_millis(millis.saturating_neg())) {
-                self.tell_silence(&id, "ended", now, step);
+                self.tell_end(&id, now, step);
             }
             for id in self.silences.shift(millis, now.wall) {
                 if let Some(silence) = self.silences.get(&id) {
@@ -268,6 +265,12 @@ impl Engine {
             step.write(self.silences.record(silence));
             step.happen(happening::of_silence(silence, what, now.wall));
         }
+    }
+
+    /// Stores that a silence has ended, and tells it with the time at which it did.
+    pub(super) fn tell_end(&self, id: &SilenceId, now: Moment, step: &mut Step) {
+        let ended = self.silences.get(id).map_or(now.wall, |silence| silence.ends_at);
+        self.tell_silence(id, "ended", Moment { wall: ended.min(now.wall), ..now }, step);
     }
 
     fn acknowledge(&mut self, draft: &AckDraft, now: Moment, step: &mut Step) {
@@ -337,7 +340,9 @@ impl Engine {
 
     fn next_by_wall(&self, now: Timestamp) -> Option<Timestamp> {
         let silences = self.silences.iter().map(|one| one.ends_at.plus(self.config.retention));
-        silences.chain(self.log.next_expiry()).chain(self.silences.next_extension(now)).min()
+        let turns = self.silences.next_turn(now).into_iter();
+        let turns = turns.chain(self.silences.next_extension(now));
+        silences.chain(self.log.next_expiry()).chain(turns).min()
     }
 
     /// Names of the intervals that keep a route quiet at this time.

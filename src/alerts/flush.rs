@@ -241,6 +241,7 @@ impl Engine {
             };
         }
         let log_key = log_key(&notification.group_key, route, plan);
+        self.reports.log_queries += 1;
         let entry = self.log.get(&log_key);
         let repeat = route.repeat_interval;
         let due = log::due(entry, &firing, &resolved, plan.send_resolved, repeat, now);

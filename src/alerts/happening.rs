@@ -1,13 +1,16 @@
 //! What the engine puts into the history, for people: it decides nothing.
 
-use super::notification::{DeliveryOutcome, OpenDelivery};
+use super::notification::{DeliveryOutcome, NotifiedAlert, OpenDelivery};
 use super::silence::Silence;
 use crate::model::{Fingerprint, Labels, MatchOp, Timestamp};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Identities of alerts that one entry names; how many more there were is told beside them.
 const PRINTS_MAX: usize = 200;
+/// Bytes of the labels by which a notification's alerts are found, beside those that all share; a
+/// group of thousands would fill the disk.
+const MEMBERS_BYTES_MAX: usize = 16 * 1_024;
 /// Bytes of a text that is kept.
 const TEXT_BYTES_MAX: usize = 1_024;
 
@@ -19,9 +22,9 @@ const TEXT_BYTES_MAX: usize = 1_024;
 /// | `firing`, `resolved` | `source` (`api`, `watch`, `rules`), `starts_at_ms`, `ends_at_ms`, [`why`]; of a rule's alert only an end that the rule did not tell |
 /// | `suppressed`, `unsuppressed` | `by` (`silence`, `inhibition`), `id`; for a muted group `by` is `interval`, with `id`, `receiver`, `alerts`, [`more`] |
 /// | `flapping`, `stable` | `receiver` |
-/// | `notified` | `key`, `group`, `receiver`, `integration`, `index`, `reason`, `status` (`ok`, `failed`), `attempts`, `took_ms`, `code`, `answer`, `error`, `firing`, `resolved`, [`more`] |
+/// | `notified` | `key`, `group`, `receiver`, `integration`, `index`, `reason`, `status` (`ok`, `failed`), `attempts`, `took_ms`, `code`, `answer`, `error`, `firing`, `resolved`, [`more`], [`members`] (labels of each alert that not all of them have), [`members_more`] |
 /// | `given_up` | `receivers`, `hours` |
-/// | `silence` | `id`, `what` (`created`, `updated`, `expired`, `ended`), `by`, `comment`, `matchers`, `ends_at_ms` |
+/// | `silence` | `id`, `what` (`created`, `updated`, `expired`, `ended`, `interval_gone`, `interval_back`), `by`, `comment`, `matchers`, `ends_at_ms` |
 /// | `ack`, `ack_ended` | `by`, `comment`; `why` (`withdrawn`, `resolved`), [`by`] |
 /// | `alerts_left_out` | `left_out` |
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +88,7 @@ pub(super) fn of_delivery(
         put(&mut body, "more", json!(more));
     }
     let labels = notification.common_labels();
+    put_members(&mut body, &notification.alerts, &labels);
     Happening { at, kind: "notified", fingerprint: None, labels, body }
 }
 
@@ -104,6 +108,30 @@ fn name(body: &mut Value, key: &str, prints: &BTreeSet<Fingerprint>) -> usize {
     let more = prints.len() - named.len();
     put(body, key, json!(named));
     more
+}
+
+/// Puts in by what the alerts are found beside the labels that all of them share, and how many
+/// are left out.
+fn put_members(body: &mut Value, alerts: &[NotifiedAlert], shared: &Labels) {
+    let own = |alert: &NotifiedAlert| -> BTreeMap<String, String> {
+        let own = alert.labels.iter().filter(|(name, _)| shared.get(name).is_none());
+        own.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    let members: BTreeSet<_> = alerts.iter().map(own).filter(|own| !own.is_empty()).collect();
+    if members.is_empty() {
+        return;
+    }
+    let mut bytes = 0;
+    let mut has_room = |own: &BTreeMap<String, String>| {
+        bytes += own.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        bytes <= MEMBERS_BYTES_MAX
+    };
+    let kept: Vec<_> = members.iter().take_while(|own| has_room(own)).collect();
+    let more = members.len() - kept.len();
+    put(body, "members", json!(kept));
+    if more > 0 {
+        put(body, "members_more", json!(more));
+    }
 }
 
 /// Adds to a body, which is an object.

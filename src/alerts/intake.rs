@@ -6,7 +6,7 @@ use super::engine::{Effect, Engine, Moment};
 use super::error::{AlertError, RecordError};
 use super::group::{Group, GroupId};
 use super::happening;
-use super::held::{Held, RESOLVED_TRIED, Source, Uptime};
+use super::held::{Alerts, Held, RESOLVED_TRIED, Source, Uptime};
 use super::inhibit::Inhibitor;
 use super::log::LogEntry;
 use super::notification::{IntegrationId, IntegrationPlan, OpenDelivery};
@@ -15,8 +15,9 @@ use super::record::{self, Record, StoredAlert, Table};
 use super::silence::Silence;
 use super::step::Step;
 use super::watch::Awaited;
-use crate::model::{Alert, AlertStatus, Fingerprint};
+use crate::model::{Alert, AlertStatus, Fingerprint, SilenceId};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,17 +127,20 @@ impl Engine {
             self.turned(print, Some("not sent again"), now, step);
             self.write_alert(print, now, step);
         }
-        let alerts = &self.alerts;
-        let fires = |silence: &Silence| {
-            alerts.iter().any(|(_, held)| !held.ended && silence.matches(&held.alert.labels))
-        };
-        for id in self.silences.extend(now.wall, fires) {
-            if let Some(silence) = self.silences.get(&id) {
-                step.write(self.silences.record(silence));
-            }
-        }
+        let fires = |silence: &Silence| fires_under(&self.alerts, silence);
+        let extended = self.silences.extend(now.wall, fires);
+        self.write_silences(&extended, step);
         for id in self.silences.notice_ends(now.wall) {
-            self.tell_silence(&id, "ended", now, step);
+            self.tell_end(&id, now, step);
+        }
+        // Screens show what acts.
+        step.changed |= self.silences.has_begun_since(self.looked_at, now.wall);
+        self.looked_at = now.wall;
+    }
+
+    fn write_silences(&self, ids: &[SilenceId], step: &mut Step) {
+        for silence in ids.iter().filter_map(|id| self.silences.get(id)) {
+            step.write(self.silences.record(silence));
         }
     }
 
@@ -172,6 +176,7 @@ impl Engine {
     }
 
     pub(super) fn reconfigure(&mut self, config: Arc<Config>, now: Moment, step: &mut Step) {
+        self.tell_intervals(&config, now, step);
         self.inhibitor = Inhibitor::new(&config.inhibit_rules);
         self.reports.reconfigure(&config);
         self.config = config;
@@ -191,6 +196,21 @@ impl Engine {
         step.changed = true;
     }
 
+    /// Of which silences a new configuration takes the time interval away, or brings it back.
+    fn tell_intervals(&self, new: &Config, now: Moment, step: &mut Step) {
+        let dead = |config: &Config| -> BTreeSet<SilenceId> {
+            self.silences.without_interval(config).map(|one| one.id.clone()).collect()
+        };
+        let (before, after) = (dead(&self.config), dead(new));
+        let gone = after.difference(&before).map(|id| (id, "interval_gone"));
+        let back = before.difference(&after).map(|id| (id, "interval_back"));
+        for (id, what) in gone.chain(back) {
+            if let Some(silence) = self.silences.get(id) {
+                step.happen(happening::of_silence(silence, what, now.wall));
+            }
+        }
+    }
+
     pub(super) fn restore(&mut self, records: &[Record], now: Moment, step: &mut Step) {
         for record in records {
             if let Err(err) = self.restore_one(record, now) {
@@ -203,6 +223,9 @@ impl Engine {
                 self.route_alert(print, now);
             }
         }
+        let fires = |silence: &Silence| fires_under(&self.alerts, silence);
+        let revived = self.silences.revive(now.wall, fires);
+        self.write_silences(&revived, step);
         // Rows of the outbox come after all else is there: they may belong to nobody any more.
         for record in records.iter().filter(|record| record.table == Table::Outbox) {
             match record::read_outbox(record, now) {
@@ -329,6 +352,11 @@ impl Engine {
         let body = json!({ "receivers": receivers, "hours": hours });
         step.happen_often(self.about("given_up", print, body, now));
     }
+}
+
+/// Whether an alert fires that the silence is about.
+fn fires_under(alerts: &Alerts, silence: &Silence) -> bool {
+    alerts.iter().any(|(_, held)| !held.ended && silence.matches(&held.alert.labels))
 }
 
 /// Whether this only says again when the alert ended.

@@ -78,6 +78,8 @@ pub(super) struct Log {
     entries: BTreeMap<LogKey, LogEntry>,
     /// Nothing expires before; `None` when there is nothing.
     look_at: Option<Timestamp>,
+    /// How often it was gone through for what has expired.
+    maintained: usize,
 }
 
 impl Log {
@@ -96,6 +98,14 @@ impl Log {
         self.entries.values().flat_map(|entry| entry.firing.iter().copied()).collect()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&LogKey, &LogEntry)> {
+        self.entries.iter()
+    }
+
+    pub(super) fn maintained(&self) -> usize {
+        self.maintained
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -109,6 +119,7 @@ impl Log {
         if self.look_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
+        self.maintained += 1;
         let over = |entry: &LogEntry| entry.expires_at <= now && !needed(entry);
         let gone =
             self.entries.extract_if(.., |_, entry| over(entry)).map(|(key, _)| key).collect();

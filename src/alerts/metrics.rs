@@ -4,6 +4,7 @@
 //! silence/silence.go, provider/mem/mem.go.
 
 use super::engine::{Engine, Moment};
+use super::record;
 use super::silence::SilenceState;
 use crate::sys::metrics::Registry;
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ impl Engine {
     pub fn write_metrics(&self, registry: &Registry, now: Moment) {
         self.write_alerts(registry, now);
         self.write_counts(registry);
+        self.write_log_counts(registry);
         let help = "How many silences by state.";
         for state in [SilenceState::Active, SilenceState::Pending, SilenceState::Expired] {
             let all = self.silences.iter();
@@ -68,6 +70,41 @@ impl Engine {
     }
 }
 
+/// Upper bounds of the buckets that Prometheus' client has unless it is told otherwise.
+const SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+impl Engine {
+    /// The log is in memory, and its rows are stored as they change: looking into it takes no time
+    /// that could be measured and does not fail, there are no snapshots that could take any, and
+    /// nobody to gossip with. Those are there for dashboards, and stay empty.
+    fn write_log_counts(&self, registry: &Registry) {
+        let name = |what: &str| format!("alertmanager_nflog_{what}");
+        let counter = |what: &str, help, count| {
+            registry.counter(&name(what), help, &[]).set(to_f64(count));
+        };
+        let help = "Number of notification log queries were received.";
+        counter("queries_total", help, self.reports.log_queries);
+        let help = "Number notification log received queries that failed.";
+        counter("query_errors_total", help, 0);
+        let help = "How many maintenances were executed for the notification log.";
+        counter("maintenance_total", help, self.log.maintained());
+        let help = "How many maintenances were executed for the notification log that failed.";
+        counter("maintenance_errors_total", help, 0);
+        let help = "Number of received gossip messages that have been further gossiped.";
+        counter("gossip_messages_propagated_total", help, 0);
+        let help = "Duration of notification log query evaluation.";
+        registry.histogram(&name("query_duration_seconds"), help, &[], &SECONDS);
+        let help = "Duration of the last notification log garbage collection cycle.";
+        registry.summary(&name("gc_duration_seconds"), help, &[], &[]);
+        let help = "Duration of the last notification log snapshot.";
+        registry.summary(&name("snapshot_duration_seconds"), help, &[], &[]);
+        let rows = self.log.iter().map(|(key, entry)| record::write_log(key, entry));
+        let bytes = rows.map(|row| row.key.len() + row.value.map_or(0, |value| value.len())).sum();
+        let help = "Size of the last notification log snapshot in bytes.";
+        registry.gauge(&name("snapshot_size_bytes"), help, &[]).set(to_f64(bytes));
+    }
+}
+
 fn to_f64(count: usize) -> f64 {
     // A gauge of more than 2^53 alerts would be off by one: nothing reads that.
     count as f64
@@ -98,6 +135,39 @@ time_intervals:
 - {name: always, time_intervals: [{years: ['1970:2100']}]}
 - {name: never, time_intervals: [{years: ['1969']}]}
 ";
+
+    #[test]
+    fn the_metrics_of_the_notification_log_have_upstreams_names() {
+        let now = Moment { wall: Timestamp::EPOCH, elapsed: Duration::ZERO };
+        let config = Arc::new(config(ROUTES));
+        let mut engine = Engine::new(config.clone());
+        let draft = AlertDraft { labels: labels(&[("n", "1")]), ..AlertDraft::default() };
+        let (alerts, _) = complete_all(vec![draft], now.wall, &config);
+        engine.step(now, Event::AlertsReceived(alerts));
+        let later = Duration::from_secs(2);
+        engine.step(Moment { wall: now.wall.plus(later), elapsed: later }, Event::Tick);
+        let registry = Registry::new();
+        engine.write_metrics(&registry, now);
+        let families = registry.gather();
+        let names = families.iter().filter_map(|one| one.name.strip_prefix("alertmanager_nflog_"));
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            [
+                "gc_duration_seconds",
+                "gossip_messages_propagated_total",
+                "maintenance_errors_total",
+                "maintenance_total",
+                "queries_total",
+                "query_duration_seconds",
+                "query_errors_total",
+                "snapshot_duration_seconds",
+                "snapshot_size_bytes",
+            ]
+        );
+        let name = "alertmanager_nflog_queries_total";
+        let asked = families.iter().find(|one| one.name == name).expect("is there");
+        assert_eq!(asked.samples.iter().map(|one| one.value).sum::<f64>(), 1.0);
+    }
 
     #[test]
     fn what_keeps_an_alert_quiet_first_is_counted_at_each_look() {

@@ -88,6 +88,8 @@ pub(super) struct Reports {
     pub(super) suppressed: Suppressed,
     /// Alerts that there was no room for.
     pub(super) limited: usize,
+    /// How often the notification log was asked what somebody was told.
+    pub(super) log_queries: usize,
 }
 
 impl Reports {

@@ -87,7 +87,7 @@ impl Silence {
     }
 
     /// The time interval within which it acts, if there is one.
-    fn recurs(&self) -> Option<&str> {
+    pub(super) fn recurs(&self) -> Option<&str> {
         self.annotations.get(RECURS)
     }
 
@@ -168,7 +168,7 @@ impl SilenceDraft {
             return invalid(format!("unknown {UNTIL} {until:?}; resolved is wanted"));
         }
         match self.annotations.get(RECURS) {
-            Some(name) if !config.time_intervals.contains_key(name) => {
+            Some(name) if !config.has_interval(name) => {
                 invalid(format!("undefined time interval {name:?} in {RECURS}"))
             }
             _ => Ok(()),
@@ -225,6 +225,13 @@ impl Silences {
         self.all.insert(silence.id.clone(), silence);
     }
 
+    /// The open ones that recur within a time interval that the configuration does not have: they
+    /// never act.
+    pub(super) fn without_interval(&self, config: &Config) -> impl Iterator<Item = &Silence> {
+        let open = self.open.iter().filter_map(|id| self.all.get(id));
+        open.filter(|one| one.recurs().is_some_and(|name| !config.has_interval(name)))
+    }
+
     /// The row of a silence.
     pub(super) fn record(&self, silence: &Silence) -> Record {
         record::write_silence(silence, !self.open.contains(&silence.id))
@@ -264,10 +271,43 @@ impl Silences {
         extended
     }
 
+    /// After a time in which nobody looked: those until resolved of which something still `fires`
+    /// go on, also where their time was over meanwhile; says which. One whose end is in the
+    /// history, or that has lasted for as long as it may, is over.
+    pub(super) fn revive(
+        &mut self,
+        now: Timestamp,
+        fires: impl Fn(&Silence) -> bool,
+    ) -> Vec<SilenceId> {
+        let mut revived = Vec::new();
+        for id in &self.open {
+            let Some(silence) = self.all.get_mut(id) else { continue };
+            let last = silence.starts_at.plus(UNTIL_MAX);
+            let is_over = silence.state(now) == SilenceState::Expired;
+            if silence.is_until_resolved() && is_over && now < last && fires(silence) {
+                silence.ends_at = now.plus(UNTIL_SPAN).min(last);
+                revived.push(id.clone());
+            }
+        }
+        revived
+    }
+
     /// When one may have to last longer.
     pub(super) fn next_extension(&self, now: Timestamp) -> Option<Timestamp> {
         let all = self.open.iter().filter_map(|id| self.all.get(id)?.extended_at(now));
         all.filter(|at| *at > now).min()
+    }
+
+    /// When the next one begins or ends.
+    pub(super) fn next_turn(&self, now: Timestamp) -> Option<Timestamp> {
+        let open = self.open.iter().filter_map(|id| self.all.get(id));
+        open.flat_map(|one| [one.starts_at, one.ends_at]).filter(|at| *at > now).min()
+    }
+
+    /// Whether one has begun since `before`.
+    pub(super) fn has_begun_since(&self, before: Timestamp, now: Timestamp) -> bool {
+        let mut open = self.open.iter().filter_map(|id| self.all.get(id));
+        open.any(|one| one.starts_at > before && one.starts_at <= now)
     }
 
     /// Those whose time is over since this was last asked.

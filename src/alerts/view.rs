@@ -143,6 +143,18 @@ impl Engine {
         views
     }
 
+    /// Silences that never act since their time interval is not in the configuration, for people.
+    pub fn silences_without_interval(&self, now: Moment) -> Vec<String> {
+        let dead = self.silences.without_interval(&self.config);
+        let open = dead.filter(|one| self.silences.state(one, now.wall) != SilenceState::Expired);
+        let tell = |one: &Silence| {
+            let (id, by) = (one.id.as_str(), &one.created_by);
+            let name = one.recurs().unwrap_or_default();
+            format!("silence {id} of {by} does not act: there is no time interval {name:?}")
+        };
+        open.map(tell).collect()
+    }
+
     /// One silence.
     pub fn silence(&self, id: &SilenceId, now: Moment) -> Option<SilenceView> {
         Some(self.silence_view(self.silences.get(id)?, now))

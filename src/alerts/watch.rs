@@ -7,6 +7,7 @@ use super::record::{self, Record, Table};
 use super::step::Step;
 use crate::model::{Alert, Annotations, Labels, Matcher, Timestamp, duration};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// When something was seen is stored at most this often.
@@ -15,9 +16,11 @@ const STORED_EVERY: Duration = Duration::from_secs(60);
 const MISSING_VALID: Duration = Duration::from_secs(10 * 60);
 const MISSING_AGAIN: Duration = Duration::from_secs(4 * 60);
 
-/// After a restart nothing is missing for so long: nobody could be heard while the process was
-/// down, and senders repeat an alert about once a minute.
-const RESTART_GRACE: Duration = Duration::from_secs(2 * 60);
+/// After a restart nothing is missing for as long as it may stay away, within these bounds: nobody
+/// could be heard while the process was down. Senders repeat an alert about once a minute; what
+/// comes more rarely than every ten minutes is not waited for anew at each restart.
+const RESTART_GRACE: RangeInclusive<Duration> =
+    Duration::from_secs(2 * 60)..=Duration::from_secs(10 * 60);
 
 /// What is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +99,8 @@ impl Expected {
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     by_name: BTreeMap<String, Seen>,
-    /// Nothing begins to be missing before this.
-    patient_until: Option<Uptime>,
+    /// When what was stored was put back.
+    restored: Option<Uptime>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +122,13 @@ impl Watched {
     ) {
         let at = Uptime::of_wall(seen, now).min(Uptime::of(now));
         self.by_name.insert(name, Seen { at, came: !awaited, stored: Some(at) });
-        self.patient_until = Some(Uptime::of(now).plus(RESTART_GRACE));
+        self.restored = Some(Uptime::of(now));
+    }
+
+    /// It does not begin to be missing before this.
+    fn patient_until(&self, one: &Expected) -> Option<Uptime> {
+        let patience = one.within.clamp(*RESTART_GRACE.start(), *RESTART_GRACE.end());
+        self.restored.map(|at| at.plus(patience))
     }
 
     /// A firing alert with these labels came in, or a push to a group with this key.
@@ -161,7 +170,7 @@ impl Watched {
         let look = |one: &Expected| {
             let seen = self.by_name.get(&one.name)?;
             let late = seen.at.plus(one.within).plus(Duration::from_millis(1));
-            let late = self.patient_until.map_or(late, |until| late.max(until));
+            let late = self.patient_until(one).map_or(late, |until| late.max(until));
             let now = Uptime::of(now);
             Some(if late > now { late } else { now.plus(MISSING_AGAIN) })
         };
@@ -207,7 +216,8 @@ impl Engine {
             let seen = self.watched.expect(&one.name, now, step);
             let alert = one.missing(now.wall, now.wall.plus(MISSING_VALID), now);
             let held = self.alerts.get(&alert.fingerprint()).filter(|held| !held.ended);
-            let patient = self.watched.patient_until.is_some_and(|until| Uptime::of(now) < until);
+            let patient = self.watched.patient_until(one);
+            let patient = patient.is_some_and(|until| Uptime::of(now) < until);
             let missing =
                 Uptime::of(now).since(seen.at) > one.within && (held.is_some() || !patient);
             let alert = match (missing, held) {

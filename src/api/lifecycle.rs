@@ -43,7 +43,8 @@ pub(super) fn reload(asked: &Asked) -> Result<Response, Error> {
         return Ok(refused);
     }
     Ok(match asked.core().reload() {
-        Ok(()) => Response::empty(200),
+        Ok(told) if told.is_empty() => Response::empty(200),
+        Ok(told) => Response::text(200, &format!("{}\n", told.join("\n"))),
         Err(err) => Response::text(500, &format!("failed to reload config: {}\n", err.message)),
     })
 }

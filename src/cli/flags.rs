@@ -278,6 +278,12 @@ fn size(text: &str) -> Result<u64, String> {
     ByteSize::parse(text).map(|size| size.0)
 }
 
+/// A limit of which 0 is none; upstream takes what is negative for none as well.
+fn limit(text: &str) -> Result<usize, String> {
+    let limit: i64 = text.parse().map_err(|err| format!("{err}"))?;
+    Ok(usize::try_from(limit.max(0)).unwrap_or(usize::MAX))
+}
+
 fn header(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once(':').filter(|(name, _)| !name.trim().is_empty());
     let (name, value) = pair.ok_or("write NAME: VALUE")?;
@@ -387,14 +393,40 @@ pub(super) struct ServerFlags {
     /// How long notifications and ended silences are kept
     #[arg(long = "data.retention", value_name = "TIME", default_value = "120h", value_parser = span)]
     pub data_retention: Duration,
-    /// Silences that are kept, ended ones included; 0 for no limit
-    #[arg(long = "silences.max-silences", value_name = "COUNT", default_value_t = 0)]
+    /// How long the history of alerts is kept, of which there are at most 1,000,000 entries
+    #[arg(
+        long = "alertmanager.history-retention",
+        value_name = "TIME",
+        default_value = "90d",
+        value_parser = span
+    )]
+    pub history_retention: Duration,
+    /// Silences that are kept, ended ones included; 0 or less for no limit
+    #[arg(
+        long = "silences.max-silences",
+        value_name = "COUNT",
+        default_value = "0",
+        value_parser = limit,
+        allow_negative_numbers = true
+    )]
     pub silences_max: usize,
-    /// Bytes of one silence; 0 for no limit
-    #[arg(long = "silences.max-silence-size-bytes", value_name = "COUNT", default_value_t = 0)]
+    /// Bytes of one silence; 0 or less for no limit
+    #[arg(
+        long = "silences.max-silence-size-bytes",
+        value_name = "COUNT",
+        default_value = "0",
+        value_parser = limit,
+        allow_negative_numbers = true
+    )]
     pub silence_bytes_max: usize,
-    /// Firing alerts of one name; 0 for no limit
-    #[arg(long = "alerts.per-alertname-limit", value_name = "COUNT", default_value_t = 0)]
+    /// Firing alerts of one name; 0 or less for no limit
+    #[arg(
+        long = "alerts.per-alertname-limit",
+        value_name = "COUNT",
+        default_value = "0",
+        value_parser = limit,
+        allow_negative_numbers = true
+    )]
     pub alerts_per_name_max: usize,
     /// Alerts that wait for one Alertmanager of alerting.alertmanagers; the oldest make room
     #[arg(
@@ -892,6 +924,12 @@ mod tests {
         let Some(Command::Serve(flags)) = cli.command else { panic!("not serve") };
         let limits = (flags.silences_max, flags.silence_bytes_max, flags.alerts_per_name_max);
         assert_eq!(limits, (7, 8, 9));
+        let none = "watchbell serve --silences.max-silences=-1 --alerts.per-alertname-limit -7";
+        let cli = Cli::try_parse_from(none.split_whitespace()).expect("parses");
+        let Some(Command::Serve(flags)) = cli.command else { panic!("not serve") };
+        assert_eq!((flags.silences_max, flags.alerts_per_name_max), (0, 0));
+        let wrong = ["watchbell", "serve", "--silences.max-silences=many"];
+        assert!(Cli::try_parse_from(wrong).is_err());
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub(super) fn settings(
         grace_period: flags.grace_period,
         rule_concurrency: flags.rule_concurrency.max(1),
         data_retention: flags.data_retention,
+        history_retention: flags.history_retention,
         limits: flags.limits(),
         alert_limits: AlertLimits {
             silences_max: flags.silences_max,
@@ -149,6 +150,7 @@ fn flag_page(flags: &ServerFlags) -> BTreeMap<String, String> {
         ("rules.alert.for-grace-period", duration::format(flags.grace_period)),
         ("rules.max-concurrent-evals", flags.rule_concurrency.to_string()),
         ("data.retention", duration::format(flags.data_retention)),
+        ("alertmanager.history-retention", duration::format(flags.history_retention)),
         ("silences.max-silences", flags.silences_max.to_string()),
         ("silences.max-silence-size-bytes", flags.silence_bytes_max.to_string()),
         ("alerts.per-alertname-limit", flags.alerts_per_name_max.to_string()),

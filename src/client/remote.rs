@@ -460,11 +460,13 @@ impl Core for Remote {
         }
     }
 
-    fn reload(&self) -> Result<(), Error> {
+    fn reload(&self) -> Result<Vec<String>, Error> {
         let ask = Ask::post("/-/reload", "text/plain", Vec::new());
         // A reload may scan large rule files.
-        self.prometheus.success(&Call::with_timeout(Duration::from_secs(60)), ask)?;
-        Ok(())
+        let call = Call::with_timeout(Duration::from_secs(60));
+        let response = self.prometheus.success(&call, ask)?;
+        let text = String::from_utf8_lossy(&response.body);
+        Ok(text.lines().map(str::to_owned).collect())
     }
 
     fn quit(&self) -> Result<(), Error> {

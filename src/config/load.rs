@@ -96,6 +96,14 @@ pub struct Config {
     pub notes: Vec<String>,
 }
 
+impl Config {
+    /// The longest time between two samples of a target.
+    pub fn longest_scrape_interval(&self) -> Duration {
+        let jobs = self.jobs.jobs.iter().map(|job| job.interval);
+        jobs.fold(self.local_interval, Duration::max)
+    }
+}
+
 /// Reads and checks everything.
 ///
 /// # Errors

@@ -32,6 +32,6 @@ mod vendor;
 mod written;
 
 pub use outside::{Outside, ReadFile, ReadYaml};
-pub use receiver::{FailedAttempt, Receivers};
+pub use receiver::{FailedAttempt, Receivers, Turn};
 pub use revealed::Revealed;
 pub use templates::{Rendering, Templates};

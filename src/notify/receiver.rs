@@ -11,6 +11,7 @@ use crate::model::Problem;
 use crate::sys::metrics::Registry;
 use futures_util::future::{Either, select};
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::time::Duration;
 
 /// An attempt of a delivery that failed, and after which another one follows.
@@ -28,6 +29,9 @@ pub struct FailedAttempt {
     /// The elapsed time at which it is tried again.
     pub next: Duration,
 }
+
+/// Ends when an attempt may begin. What it gives is dropped when the attempt has ended.
+pub type Turn = Pin<Box<dyn Future<Output = Box<dyn Send>> + Send>>;
 
 /// Every integration that can send.
 #[derive(Debug)]
@@ -72,13 +76,15 @@ impl Receivers {
 
     /// Sends one delivery, trying again until its deadline. Never fails to answer.
     pub async fn deliver(&self, delivery: &Delivery) -> DeliveryOutcome {
-        self.deliver_watched(delivery, &|_| {}).await
+        self.deliver_in_turn(delivery, &at_once, &|_| {}).await
     }
 
-    /// The same; `watch` is told of each attempt that is made again.
-    pub async fn deliver_watched(
+    /// The same; each attempt waits for its `turn`, which is over with the attempt: a pause holds
+    /// up nobody. `watch` is told of each attempt that is made again.
+    pub async fn deliver_in_turn(
         &self,
         delivery: &Delivery,
+        turn: &(dyn Fn() -> Turn + Send + Sync),
         watch: &(dyn Fn(FailedAttempt) + Send + Sync),
     ) -> DeliveryOutcome {
         let kind = delivery.integration.kind.as_str();
@@ -90,7 +96,7 @@ impl Receivers {
             return DeliveryOutcome::failed(reason);
         };
         let mut outcome = DeliveryOutcome::default();
-        let again = Again::Until(watch);
+        let again = Again::Until { turn, watch };
         let failure = self.until_deadline(sender.as_ref(), delivery, &mut outcome, again).await;
         outcome.took = self.outside.clock.elapsed().saturating_sub(started);
         outcome.error = failure.map(|(reason, class)| {
@@ -129,14 +135,22 @@ impl Receivers {
         let mut backoff = Backoff::default();
         let mut last: Option<(String, FailureClass)> = None;
         loop {
-            let time_left = delivery.deadline.saturating_sub(clock.elapsed());
-            if time_left.is_zero() {
+            if clock.elapsed() >= delivery.deadline {
                 return Some(last.unwrap_or_else(over));
             }
-            outcome.attempts += 1;
-            let Some(attempt) = self.attempt(sender, delivery, time_left).await else {
-                return Some(last.unwrap_or_else(over));
+            let turn = match again {
+                Again::Until { turn, .. } => turn(),
+                Again::Never => at_once(),
             };
+            let Either::Left((turn, _)) = select(turn, clock.sleep_until(delivery.deadline)).await
+            else {
+                return Some(last.unwrap_or_else(queued));
+            };
+            outcome.attempts += 1;
+            let time_left = delivery.deadline.saturating_sub(clock.elapsed());
+            let attempt = self.attempt(sender, delivery, time_left).await;
+            drop(turn);
+            let Some(attempt) = attempt else { return Some(last.unwrap_or_else(over)) };
             let Attempt { end, status, answer, data } = attempt;
             (outcome.status, outcome.answer) = (status, answer);
             let (reason, class, after) = match end {
@@ -147,7 +161,7 @@ impl Receivers {
                 End::Final { reason, class } => return Some((reason, class)),
                 End::Retry { reason, class, after } => (reason, class, after),
             };
-            let Again::Until(watch) = again else { return Some((reason, class)) };
+            let Again::Until { watch, .. } = again else { return Some((reason, class)) };
             let pause = after.unwrap_or_else(|| backoff.pause(self.outside.entropy.next_u64()));
             let next = clock.elapsed().saturating_add(pause);
             if next >= delivery.deadline {
@@ -201,10 +215,24 @@ impl Receivers {
 /// Whether what failed is tried again.
 #[derive(Clone, Copy)]
 enum Again<'a> {
-    /// Until the deadline; this is told before each pause.
-    Until(&'a (dyn Fn(FailedAttempt) + Send + Sync)),
+    /// Until the deadline, each time in turn; `watch` is told before each pause.
+    Until {
+        turn: &'a (dyn Fn() -> Turn + Send + Sync),
+        watch: &'a (dyn Fn(FailedAttempt) + Send + Sync),
+    },
     /// It is not.
     Never,
+}
+
+/// The turn of somebody who waits for nobody.
+fn at_once() -> Turn {
+    let turn: Box<dyn Send> = Box::new(());
+    Box::pin(std::future::ready(turn))
+}
+
+fn queued() -> (String, FailureClass) {
+    let reason = "its deadline came before others to the same integration had ended";
+    (reason.to_owned(), FailureClass::Deadline)
 }
 
 fn over() -> (String, FailureClass) {

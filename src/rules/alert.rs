@@ -65,6 +65,8 @@ pub(super) struct AlertState {
     pub(super) last_sent: Option<Timestamp>,
     /// How far it had come when that was last told as a change.
     pub(super) told: AlertPhase,
+    /// After a restart, until it is seen again: before this it says nothing that it is not.
+    pub(super) trusted_from: Option<Timestamp>,
 }
 
 /// How far an alert has come.
@@ -131,6 +133,11 @@ impl Alerting {
         self.recall = old.recall;
     }
 
+    /// The wall clock was set by so many milliseconds: what counts time goes on as before.
+    pub(super) fn shift(&mut self, millis: i64) {
+        self.alerts.values_mut().for_each(|alert| alert.shift(millis));
+    }
+
     /// Brings the alerts to the state that `result` asks for, and returns the series that show it.
     /// What changed is added to `changes`.
     ///
@@ -164,13 +171,18 @@ impl Alerting {
                 alert.holds(moment.at, hold);
                 return true;
             }
+            if alert.is_awaited(moment.at) {
+                return true;
+            }
             let is_kept = alert.is_gone(moment.at, hold, keep);
             if !is_kept && alert.told == AlertPhase::Pending {
                 changes.push(teller.change(Turn::PendingEnded, labels, alert));
             }
             is_kept
         });
-        let active = self.alerts.values().filter(|alert| alert.is_active()).count();
+        // What is only awaited must not drive over the limit what is there.
+        let counts = |alert: &&AlertState| alert.is_active() && !alert.is_awaited(moment.at);
+        let active = self.alerts.values().filter(counts).count();
         if moment.limit > 0 && u64::try_from(active).unwrap_or(u64::MAX) > moment.limit {
             changes.extend(self.forget(expansion.external_labels));
             return Err(RuleError::Limit { limit: moment.limit, found: active, what: "alerts" });
@@ -329,6 +341,7 @@ impl Alerting {
                 phase: Phase::Pending,
                 last_sent: None,
                 told: AlertPhase::Inactive,
+                trusted_from: None,
             };
             if alerts.insert(labels.build(), alert).is_some() {
                 return Err(RuleError::Duplicate { kind: "alert" });
@@ -368,6 +381,31 @@ pub(super) struct Sending<'a> {
 }
 
 impl AlertState {
+    /// Moves all its times.
+    pub(super) fn shift(&mut self, millis: i64) {
+        self.change_times(|at| at.plus_millis(millis));
+    }
+
+    /// Times in the future are of a wall clock that has been set back.
+    pub(super) fn clamp(&mut self, now: Timestamp) {
+        self.change_times(|at| at.min(now));
+    }
+
+    fn change_times(&mut self, change: impl Fn(Timestamp) -> Timestamp) {
+        self.active_at = change(self.active_at);
+        self.last_sent = self.last_sent.map(&change);
+        self.trusted_from = self.trusted_from.map(&change);
+        self.phase = match self.phase {
+            Phase::Pending => Phase::Pending,
+            Phase::Firing { fired_at, kept_since } => {
+                Phase::Firing { fired_at: change(fired_at), kept_since: kept_since.map(&change) }
+            }
+            Phase::Resolved { fired_at, resolved_at } => {
+                Phase::Resolved { fired_at: change(fired_at), resolved_at: change(resolved_at) }
+            }
+        };
+    }
+
     /// Whether it has been pending for as long as `hold`.
     fn is_due(&self, at: Timestamp, hold: Duration) -> bool {
         self.phase == Phase::Pending && at.since(self.active_at) >= hold
@@ -377,8 +415,17 @@ impl AlertState {
         !matches!(self.phase, Phase::Resolved { .. })
     }
 
+    /// Whether it was restored and nothing is known of it yet. One that only `keep_firing_for`
+    /// held was not seen before the restart either, and runs out as it would have.
+    fn is_awaited(&self, at: Timestamp) -> bool {
+        let may_hold =
+            matches!(self.phase, Phase::Pending | Phase::Firing { kept_since: None, .. });
+        may_hold && self.trusted_from.is_some_and(|from| at < from)
+    }
+
     /// An evaluation saw it.
     fn holds(&mut self, at: Timestamp, hold: Duration) {
+        self.trusted_from = None;
         if let Phase::Firing { kept_since, .. } = &mut self.phase {
             *kept_since = None;
         }

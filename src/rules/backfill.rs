@@ -198,6 +198,7 @@ impl Backfill<'_> {
         }
         let context = Context {
             interval: self.interval,
+            scrape_interval: Duration::ZERO,
             query_offset: self.query_offset,
             resend_delay: Duration::ZERO,
             outage_tolerance: Duration::ZERO,

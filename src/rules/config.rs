@@ -28,8 +28,9 @@ pub struct RuleGroup {
     /// Time between evaluations; the global `evaluation_interval` when missing or zero.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_time")]
     pub interval: Option<Span>,
-    /// The most series or alerts that a rule may yield; 0 is any number.
-    #[serde(skip_serializing_if = "is_zero")]
+    /// The most series or alerts that a rule may yield; 0 is any number, and so is what is written
+    /// as less.
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "limit")]
     pub limit: u64,
     /// How far before its own time a rule looks; the global `rule_query_offset` when missing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +99,10 @@ where
 }
 
 /// No time at all is a missing one, as in Prometheus.
+fn limit<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    Ok(u64::try_from(i64::deserialize(from)?).unwrap_or(0))
+}
+
 fn some_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Span>, D::Error> {
     Ok(Option::<Span>::deserialize(from)?.filter(|span| !span.0.is_zero()))
 }

@@ -11,10 +11,11 @@ use super::query::Querier;
 use super::recall::Recall;
 use super::rule::{Kind, Rule, Written};
 use super::state::{self, Mark};
+use super::trust::Outage;
 use super::view::{AlertChange, AlertPhase, GroupView, RuleKindView, RuleView};
 use crate::model::{Fingerprint, Labels, TimeRange, Timestamp};
 use crate::storage::append::{Appender, Commit};
-use crate::sys::clock::Clock;
+use crate::sys::clock::{Clock, WallJumps};
 use crate::sys::metrics::Registry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use std::time::Duration;
 pub struct Context {
     /// `global.evaluation_interval`, for groups without one.
     pub interval: Duration,
+    /// The longest time between two samples of a target: what a group waits for after a restart.
+    pub scrape_interval: Duration,
     /// `global.rule_query_offset`, for groups without one.
     pub query_offset: Duration,
     /// How often an alert is sent again while nothing changes.
@@ -80,6 +83,7 @@ pub struct Group {
     /// The records that the caller holds.
     saved: BTreeMap<String, Mark>,
     metrics: GroupMetrics,
+    wall_jumps: WallJumps,
 }
 
 impl Group {
@@ -110,6 +114,7 @@ impl Group {
             untold: Vec::new(),
             saved: BTreeMap::new(),
             metrics,
+            wall_jumps: WallJumps::default(),
         }
     }
 
@@ -165,6 +170,18 @@ impl Group {
         self.metrics.iterations.add(missed as f64);
         let step = i64::try_from(interval).unwrap_or(i64::MAX);
         evaluated.plus_millis(step.saturating_mul(missed.saturating_add(1)))
+    }
+
+    /// Whether the wall clock was set since this was last asked. `for`, `keep_firing_for` and what
+    /// else counts time go on as if it had not been: to be asked before each evaluation, and where
+    /// it was, the slot is one of another time.
+    pub fn follow_clock(&mut self, now: Timestamp, elapsed: Duration) -> bool {
+        let millis = self.wall_jumps.noticed(now, elapsed);
+        if millis != 0 {
+            let rules = self.rules.iter_mut();
+            rules.filter_map(Rule::alerting_mut).for_each(|alerting| alerting.shift(millis));
+        }
+        millis != 0
     }
 
     /// Evaluates all rules in order, at `at`. Each rule's output is a commit of its own, visible
@@ -269,6 +286,7 @@ impl Group {
         self.orphans = old.orphans;
         self.untold = old.untold;
         self.saved = old.saved;
+        self.wall_jumps = old.wall_jumps;
         let mut left: BTreeMap<Fingerprint, VecDeque<Rule>> = BTreeMap::new();
         for rule in old.rules {
             left.entry(rule.identity()).or_default().push_back(rule);
@@ -331,7 +349,8 @@ impl Group {
     }
 
     /// Puts the alerts of `records` back, before the first evaluation. Of the time since the last
-    /// evaluation at most `counted` counts towards `for` and `keep_firing_for`.
+    /// evaluation at most the outage tolerance counts towards `for` and `keep_firing_for`. An
+    /// alert that is not seen stays as it is until its samples can have come in again.
     ///
     /// Records of other groups are passed over. Returns keys of this group's records that belong
     /// to no rule any more, to be deleted.
@@ -339,12 +358,18 @@ impl Group {
         &mut self,
         records: impl IntoIterator<Item = (&'r str, &'r str)> + Clone,
         now: Timestamp,
-        counted: Duration,
+        ctx: &Context,
     ) -> Vec<String> {
         let own = self.record_key.clone();
         let mut group_records = records.clone().into_iter().filter(|(key, _)| *key == own);
-        self.last_evaluation = group_records.find_map(|(_, json)| state::read_group(json));
-        let downtime = self.last_evaluation.map_or(Duration::ZERO, |last| now.since(last));
+        let last = group_records.find_map(|(_, json)| state::read_group(json));
+        self.last_evaluation = last.map(|last| last.min(now));
+        let downtime = last.map_or(Duration::ZERO, |last| now.since(last));
+        // An evaluation in the future: the wall clock was set back by at least so much.
+        let set_back = last.map_or(Duration::ZERO, |last| last.since(now));
+        let set_back = i64::try_from(set_back.as_millis()).unwrap_or(i64::MAX);
+        let outage =
+            Outage { now, downtime, interval: self.interval, scrape_interval: ctx.scrape_interval };
         let rules: BTreeMap<String, usize> = self
             .numbered()
             .enumerate()
@@ -355,13 +380,15 @@ impl Group {
             let Some((parent, _)) = key.rsplit_once('/').filter(|_| key.starts_with(&own)) else {
                 continue;
             };
-            let alerting = rules
-                .get(parent)
-                .and_then(|place| self.rules.get_mut(*place))
-                .and_then(Rule::alerting_mut);
+            let rule = rules.get(parent).and_then(|place| self.rules.get_mut(*place));
+            let window = rule.as_ref().map_or(Duration::ZERO, |rule| rule.window);
+            let alerting = rule.and_then(Rule::alerting_mut);
             match (alerting, state::read_alert(json)) {
                 (Some(alerting), Some((labels, mut alert))) => {
-                    state::shift(&mut alert, downtime, counted);
+                    alert.shift(set_back.saturating_neg());
+                    alert.clamp(now);
+                    state::shift(&mut alert, downtime, ctx.outage_tolerance);
+                    alert.trusted_from = Some(outage.trusted_from(window));
                     self.saved.insert(key.to_owned(), state::mark(&alert));
                     alerting.alerts.insert(labels, alert);
                 }

@@ -6,7 +6,7 @@
 use super::config::RuleFile;
 use super::*;
 use crate::model::{
-    Alert, AlertStatus, Labels, METRIC_NAME, Matcher, TimeRange, Timestamp, is_stale_nan, stale_nan,
+    Alert, AlertStatus, Labels, METRIC_NAME, Matcher, TimeRange, Timestamp, is_stale_nan,
 };
 use crate::storage::append::{
     AppendError, AppendSample, Appender, Commit, Committed, Refusal, SeriesRef,
@@ -19,18 +19,18 @@ use std::time::Duration;
 
 /// What was written, and the answers of the script.
 #[derive(Debug, Default)]
-struct World {
+pub(super) struct World {
     /// Answers by query; a query without one reads the written series of that name.
     answers: Mutex<BTreeMap<String, Result<Vec<QuerySample>, String>>>,
     /// Times of the queries.
-    asked: Mutex<Vec<(String, i64)>>,
+    pub(super) asked: Mutex<Vec<(String, i64)>>,
     commits: Mutex<Vec<Commit>>,
     /// Names of metrics whose samples are refused.
     refused: Mutex<Vec<String>>,
     closed: Mutex<bool>,
     /// What the store remembers of alerts, and what was asked for.
-    remembered: Mutex<Vec<Newest>>,
-    looked_up: Mutex<Vec<String>>,
+    pub(super) remembered: Mutex<Vec<Newest>>,
+    pub(super) looked_up: Mutex<Vec<String>>,
     /// A query that panics.
     broken: Mutex<String>,
     /// After this query nothing is wanted any more.
@@ -38,7 +38,7 @@ struct World {
 }
 
 impl World {
-    fn answer(&self, query: &str, series: &[(&[(&str, &str)], f64)]) {
+    pub(super) fn answer(&self, query: &str, series: &[(&[(&str, &str)], f64)]) {
         let samples = series
             .iter()
             .map(|(labels, value)| QuerySample {
@@ -49,12 +49,12 @@ impl World {
         self.answers.lock().unwrap().insert(query.to_owned(), Ok(samples));
     }
 
-    fn fail(&self, query: &str, why: &str) {
+    pub(super) fn fail(&self, query: &str, why: &str) {
         self.answers.lock().unwrap().insert(query.to_owned(), Err(why.to_owned()));
     }
 
     /// The commits since the last call, each as `seconds labels value` lines.
-    fn written(&self) -> Vec<Vec<String>> {
+    pub(super) fn written(&self) -> Vec<Vec<String>> {
         let commits = std::mem::take(&mut *self.commits.lock().unwrap());
         let line = |(labels, ts, value): (Labels, Timestamp, f64)| {
             let value = if is_stale_nan(value) { "stale".to_owned() } else { value.to_string() };
@@ -130,9 +130,10 @@ fn samples(commit: &Commit) -> impl Iterator<Item = (Labels, Timestamp, f64)> {
     commit.samples.iter().enumerate().map(named)
 }
 
-fn context() -> Context {
+pub(super) fn context() -> Context {
     Context {
         interval: Duration::from_secs(60),
+        scrape_interval: Duration::from_secs(15),
         query_offset: Duration::ZERO,
         resend_delay: Duration::from_secs(60),
         outage_tolerance: Duration::from_secs(3600),
@@ -144,24 +145,24 @@ fn context() -> Context {
     }
 }
 
-fn group(yaml: &str) -> Group {
+pub(super) fn group(yaml: &str) -> Group {
     let file: RuleFile = serde_yaml::from_str(yaml).expect("a rule file");
     assert_eq!(check(&file), []);
     Group::new("rules.yml", &file.groups[0], &context())
 }
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1000)
 }
 
 #[track_caller]
-fn step(group: &mut Group, world: &World, seconds: i64) -> Evaluation {
+pub(super) fn step(group: &mut Group, world: &World, seconds: i64) -> Evaluation {
     let clock = VirtualClock::at(at(seconds));
     group.evaluate(at(seconds), &context(), world, world, &clock)
 }
 
 /// `name phase active_at[ kept since]` of each active alert.
-fn active(group: &Group) -> Vec<String> {
+pub(super) fn active(group: &Group) -> Vec<String> {
     let mut out = Vec::new();
     for rule in group.view().rules {
         let RuleKindView::Alerting { alerts, .. } = rule.kind else { continue };
@@ -181,7 +182,7 @@ fn active(group: &Group) -> Vec<String> {
 }
 
 /// `instance status starts ends` of each alert that is sent.
-fn sent(evaluation: &Evaluation, now: i64) -> Vec<String> {
+pub(super) fn sent(evaluation: &Evaluation, now: i64) -> Vec<String> {
     let line = |alert: &Alert| {
         let status = match alert.status(at(now)) {
             AlertStatus::Firing => "firing",
@@ -193,10 +194,9 @@ fn sent(evaluation: &Evaluation, now: i64) -> Vec<String> {
     evaluation.alerts.iter().map(line).collect()
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
-const DOWN: &str = "groups: [{name: g, rules: [{alert: Down, expr: up == 0, for: 2m}]}]";
-const A: (&[(&str, &str)], f64) = (&[("__name__", "up"), ("instance", "a")], 0.0);
-const B: (&[(&str, &str)], f64) = (&[("__name__", "up"), ("instance", "b")], 0.0);
+pub(super) const DOWN: &str = "groups: [{name: g, rules: [{alert: Down, expr: up == 0, for: 2m}]}]";
+pub(super) const A: (&[(&str, &str)], f64) = (&[("__name__", "up"), ("instance", "a")], 0.0);
+pub(super) const B: (&[(&str, &str)], f64) = (&[("__name__", "up"), ("instance", "b")], 0.0);
 
 #[test]
 fn t28_an_alert_waits_fires_resolves_and_is_forgotten() {
@@ -289,6 +289,14 @@ fn t57_over_the_limit_all_alerts_are_cleared_and_no_series_ended() {
 }
 
 #[test]
+fn t57_a_limit_below_nothing_is_none() {
+    let yaml = "groups: [{name: g, limit: -1, rules: [{alert: Down, expr: up == 0}]}]";
+    let (mut group, world) = (group(yaml), World::default());
+    world.answer("up == 0", &[A, B]);
+    assert_eq!(step(&mut group, &world, 0).alerts.len(), 2);
+}
+
+#[test]
 fn t57_equal_labels_after_the_rules_own_change_nothing() {
     let yaml = "groups: [{name: g, rules: [\
                 {alert: Down, expr: up == 0, labels: {instance: same}}, {record: r, expr: up, labels: {instance: ''}}]}]";
@@ -353,46 +361,11 @@ fn restart(old: &Group, now: i64) -> Group {
     restart_as(KEEP, &old.saved(), now)
 }
 
-fn restart_as(yaml: &str, saved: &[(String, String)], now: i64) -> Group {
+pub(super) fn restart_as(yaml: &str, saved: &[(String, String)], now: i64) -> Group {
     let mut new = group(yaml);
     let records = saved.iter().map(|(key, json)| (key.as_str(), json.as_str()));
-    assert_eq!(new.restore(records, at(now), context().outage_tolerance), [""; 0]);
+    assert_eq!(new.restore(records, at(now), &context()), [""; 0]);
     new
-}
-
-#[test]
-fn t26_for_goes_on_over_a_restart_to_the_second() {
-    let world = World::default();
-    world.answer("up == 0", &[A]);
-    let mut before = group(DOWN);
-    step(&mut before, &world, 0);
-    step(&mut before, &world, 60);
-    let mut after = restart_as(DOWN, &before.saved(), 90);
-    assert_eq!(sent(&step(&mut after, &world, 119), 119), [""; 0]);
-    assert_eq!(sent(&step(&mut after, &world, 120), 120), ["a firing 120 360"]);
-    // A firing alert stays one: same start, and no resend before its time.
-    let mut again = restart_as(DOWN, &after.saved(), 130);
-    assert_eq!(sent(&step(&mut again, &world, 150), 150), [""; 0]);
-    assert_eq!(sent(&step(&mut again, &world, 200), 200), ["a firing 120 440"]);
-    // What ended while the process was down is resolved.
-    let mut late = restart_as(DOWN, &again.saved(), 1000);
-    world.answer("up == 0", &[]);
-    assert_eq!(sent(&step(&mut late, &world, 1020), 1020), ["a resolved 120 1020"]);
-}
-
-#[test]
-fn t26_of_a_long_downtime_one_hour_counts() {
-    let yaml = "groups: [{name: g, rules: [{alert: Down, expr: up == 0, for: 2h}]}]";
-    let world = World::default();
-    world.answer("up == 0", &[A]);
-    let mut before = group(yaml);
-    step(&mut before, &world, 0);
-    step(&mut before, &world, 1800);
-    // Ten hours later 30 minutes and one hour of the two hours are over.
-    let now = 1800 + 36_000;
-    let mut after = restart_as(yaml, &before.saved(), now);
-    assert_eq!(sent(&step(&mut after, &world, now + 1799), now + 1799), [""; 0]);
-    assert_eq!(step(&mut after, &world, now + 1800).alerts.len(), 1);
 }
 
 #[test]
@@ -423,13 +396,13 @@ fn records_of_removed_rules_are_named_and_damaged_ones_passed_over() {
     let saved = before.saved();
     let mut other = group("groups: [{name: g, rules: [{alert: Other, expr: up == 0}]}]");
     let records = || saved.iter().map(|(key, json)| (key.as_str(), json.as_str()));
-    assert_eq!(other.restore(records(), at(60), HOUR), [saved[1].0.clone()]);
+    assert_eq!(other.restore(records(), at(60), &context()), [saved[1].0.clone()]);
     let damaged = saved.iter().map(|(key, json)| (key.as_str(), &json[..json.len() / 2]));
     let mut same = group(DOWN);
-    assert_eq!(same.restore(damaged, at(60), HOUR), [saved[1].0.clone()]);
+    assert_eq!(same.restore(damaged, at(60), &context()), [saved[1].0.clone()]);
     assert_eq!(active(&same), [""; 0]);
     let mut stranger = group("groups: [{name: h, rules: [{alert: Down, expr: up == 0}]}]");
-    assert_eq!(stranger.restore(records(), at(60), HOUR), [""; 0]);
+    assert_eq!(stranger.restore(records(), at(60), &context()), [""; 0]);
 }
 
 #[test]
@@ -720,7 +693,7 @@ fn the_sourcegraph_rules_load_and_evaluate() {
 }
 
 /// `turn instance value active_at` of each change.
-fn changes(changes: &[AlertChange]) -> Vec<String> {
+pub(super) fn changes(changes: &[AlertChange]) -> Vec<String> {
     let line = |change: &AlertChange| {
         let (turn, since) = (change.turn.as_str(), change.active_at.as_millis() / 1000);
         format!("{turn} {} {} {since}", change.labels.value_of("instance"), change.value)
@@ -817,114 +790,6 @@ fn an_evaluation_that_nobody_wants_ends_before_its_next_rule() {
     assert_eq!(*world.asked.lock().unwrap(), [("up".to_owned(), 60_000)]);
     // The next process evaluates this slot again.
     assert_eq!(group.last_evaluation(), Some(at(0)));
-}
-
-#[test]
-fn t26_an_alert_that_was_due_while_nobody_was_there_fires_at_the_slot_that_was_missed() {
-    let world = World::default();
-    world.answer("up == 0", &[A, B]);
-    let mut before = group(DOWN);
-    let first = before.next_after(at(1_000_000));
-    let second = |slot: i64| first.as_millis() / 1000 + slot * 60;
-    let seconds = |slot| first.plus_millis(slot * 60_000);
-    let run = |group: &mut Group, slot: i64| {
-        group.evaluate(seconds(slot), &context(), &world, &world, &VirtualClock::at(first))
-    };
-    run(&mut before, 0);
-    run(&mut before, 1);
-    // It fires in slot 2; the process is back ten seconds later, and b has recovered.
-    let now = seconds(2).plus_millis(10_000);
-    let saved = before.saved();
-    let records = saved.iter().map(|(key, json)| (key.as_str(), json.as_str()));
-    let mut after = group(DOWN);
-    assert_eq!(after.missed_slot(now), None, "nothing is known of it");
-    after.restore(records, now, HOUR);
-    assert_eq!(
-        (after.view().last_evaluation, after.missed_slot(now)),
-        (Some(seconds(1)), Some(seconds(2)))
-    );
-    world.answer("up == 0", &[A, (&[("__name__", "up"), ("instance", "new")], 0.0)]);
-    world.written();
-    let caught = after.catch_up(seconds(2), &context(), &world, &world, &VirtualClock::at(now));
-    let start = second(2);
-    assert_eq!(sent(&caught, start), [format!("a firing {start} {}", start + 240)]);
-    assert_eq!(changes(&caught.changes), [format!("firing a 0 {}", second(0))]);
-    // What it did not see stays, and nothing new begins: samples may be missing.
-    let zero = second(0);
-    assert_eq!(active(&after), [format!("a firing {zero}"), format!("b pending {zero}")]);
-    assert_eq!(world.written().concat().len(), 4);
-    assert_eq!(caught.records.len(), 2, "{:?}", caught.records);
-    assert_eq!(after.last_evaluation(), Some(seconds(1)), "it was no evaluation");
-    // With nothing due nothing is asked.
-    world.asked.lock().unwrap().clear();
-    let mut early = restart_as(DOWN, &saved, second(1));
-    early.catch_up(seconds(1), &context(), &world, &world, &VirtualClock::at(now));
-    assert_eq!(*world.asked.lock().unwrap(), []);
-    assert_eq!(early.missed_slot(seconds(1)), None);
-}
-
-#[test]
-fn t26_without_records_alerts_go_on_as_the_store_remembers_them() {
-    let yaml = "groups: [{name: g, rules: [\
-                {alert: Down, expr: up == 0, for: 20m, labels: {sev: page, x: '{{ $labels.y }}'}}, \
-                {alert: Short, expr: down, for: 9m}]}]";
-    // What is remembered: since when it was active, and the newest sample; the time is 10 000.
-    for (since, newest, value, expected) in [
-        // It had fired.
-        (8_000, 9_500, 8_000.0, "firing 8000"),
-        // 1500 of 1200 seconds are over too, however long nobody looked.
-        (7_000, 8_500, 7_000.0, "firing 7000"),
-        // 1000 seconds are over: the 200 that are left are less than the grace period.
-        (8_000, 9_000, 8_000.0, "pending 9400"),
-        // 300 seconds are over; the downtime of 700 does not count.
-        (9_000, 9_300, 9_000.0, "pending 9700"),
-        // It had ended.
-        (8_000, 9_500, stale_nan(), "pending 10000"),
-    ] {
-        let (mut group, world) = (group(yaml), World::default());
-        let labels = Labels::from_pairs([
-            (METRIC_NAME, "ALERTS_FOR_STATE"),
-            ("alertname", "Down"),
-            ("instance", "a"),
-            ("sev", "page"),
-            ("x", "{{ $labels.y }}"),
-        ]);
-        world.remembered.lock().unwrap().push(Newest { labels, at: at(newest), value });
-        let clock = VirtualClock::at(at(10_000));
-        assert_eq!(group.recall(at(10_000), &context(), &world, &clock), []);
-        assert_eq!(
-            *world.looked_up.lock().unwrap(),
-            [r#"__name__="ALERTS_FOR_STATE" alertname="Down" sev="page" 6400 10000"#],
-            "of `for` shorter than the grace period nothing is asked"
-        );
-        world.answer("up == 0", &[A, B]);
-        world.answer("down", &[]);
-        step(&mut group, &world, 10_000);
-        let expected = format!("a {expected}");
-        assert_eq!(active(&group), [expected.as_str(), "b pending 10000"], "{since}");
-        // From the first sample on the series says so.
-        let written = world.written().concat();
-        let since = expected.rsplit(' ').next().expect("a time");
-        assert!(written[0].contains("FOR_STATE") && written[0].ends_with(since), "{written:?}");
-    }
-}
-
-#[test]
-fn t26_the_store_is_believed_for_two_evaluations() {
-    let yaml = "groups: [{name: g, rules: [{alert: Down, expr: up == 0, for: 20m}]}]";
-    for (empty, expected) in [(0, "a pending 0"), (1, "a pending 0"), (2, "a pending 240")] {
-        let (mut group, world) = (group(yaml), World::default());
-        let labels = Labels::from_pairs([("alertname", "Down"), ("instance", "a")]);
-        world.remembered.lock().unwrap().push(Newest { labels, at: at(60), value: 0.0 });
-        group.recall(at(60), &context(), &world, &VirtualClock::at(at(60)));
-        world.answer("up == 0", &[]);
-        for _ in 0..empty {
-            step(&mut group, &world, 60);
-        }
-        world.answer("up == 0", &[A]);
-        step(&mut group, &world, if empty == 2 { 240 } else { 60 });
-        assert_eq!(active(&group), [expected], "{empty}");
-    }
 }
 
 #[test]

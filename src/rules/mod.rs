@@ -26,6 +26,7 @@ mod recall;
 mod record;
 mod rule;
 mod state;
+mod trust;
 pub mod unittest;
 mod view;
 
@@ -43,3 +44,5 @@ pub use view::{
 
 #[cfg(test)]
 mod life;
+#[cfg(test)]
+mod restarts;

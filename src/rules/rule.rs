@@ -2,6 +2,7 @@
 
 use super::alert::Alerting;
 use super::config::{RuleConfig, RuleGroup};
+use super::trust;
 use super::view::{Health, RuleRun};
 use crate::model::{Fingerprint, Labels, Timestamp};
 use crate::promql::syntax::{self, Features};
@@ -21,6 +22,8 @@ pub(super) struct Rule {
     pub(super) expr: String,
     /// The expression as Prometheus prints it; as written when it is none.
     pub(super) query: String,
+    /// How far the expression looks back.
+    pub(super) window: Duration,
     /// Labels with the group's, by name; an empty one deletes.
     pub(super) labels: BTreeMap<String, String>,
     /// Which of the two kinds.
@@ -65,6 +68,7 @@ impl Rule {
         Self {
             name: config.name().to_owned(),
             query: expr.as_ref().map_or_else(|| config.expr.clone(), ToString::to_string),
+            window: expr.as_ref().map_or(Duration::ZERO, trust::window),
             expr: config.expr.clone(),
             labels,
             kind,

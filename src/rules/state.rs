@@ -128,6 +128,7 @@ pub(super) fn read_alert(json: &str) -> Option<(Labels, AlertState)> {
         phase,
         last_sent: saved.last_sent_ms.map(at),
         told: phase.view(),
+        trusted_from: None,
     };
     Some((Labels::from_pairs(saved.labels), alert))
 }
@@ -169,6 +170,7 @@ mod tests {
             phase: Phase::Firing { fired_at: Timestamp::from_millis(2), kept_since: None },
             last_sent: Some(Timestamp::from_millis(3)),
             told: AlertPhase::Firing,
+            trusted_from: None,
         };
         let labels = Labels::from_pairs([("alertname", "A")]);
         let json = alert_record("A", &labels, &alert);
@@ -205,6 +207,7 @@ mod tests {
                 phase,
                 last_sent: sent.map(Timestamp::from_millis),
                 told: phase.view(),
+                trusted_from: None,
             };
             prop_assert_eq!(read_alert(&alert_record("r", &labels, &alert)), Some((labels, alert)));
         }

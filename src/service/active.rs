@@ -4,12 +4,13 @@
 use crate::model::{Timestamp, printable};
 use crate::sys::clock::SharedClock;
 use crate::sys::files::{Files, SharedFile};
+use crate::sys::locks::lock;
 use crate::wire::{ActiveQuery, TopQueries, TopQuery};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Where running queries are noted.
@@ -190,7 +191,7 @@ impl Active {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -9,16 +9,17 @@ use crate::alerts::{
     complete_all, drill,
 };
 use crate::model::{Alert, Fingerprint, Labels, SilenceId};
-use crate::notify::Receivers;
+use crate::notify::{Receivers, Turn};
 use crate::storage::state::{HistoryEntry, StateDb, StateOp, Table as StateTable};
 use crate::sys::clock::SharedClock;
 use crate::sys::entropy::Entropy;
+use crate::sys::locks::lock;
 use crate::sys::metrics::{Cell, Registry};
 use crate::sys::tasks::{self, Shutdown};
 use crate::wire::SendingStatus;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
@@ -32,8 +33,8 @@ const TIMER_LATE: Duration = Duration::from_secs(90);
 /// So much history waits for the disk; beyond it the oldest is dropped.
 const HISTORY_WAITING_MAX: usize = 10_000;
 
-/// So many notifications are on their way to one integration at once; the others wait, and fail
-/// like any other when their deadline comes.
+/// So many attempts are made at one integration at once; others wait for their turn, and fail like
+/// any other when their deadline comes. In the pause before the next attempt one waits for nothing.
 const AT_ONCE: usize = 16;
 
 /// What the running engine takes from the world.
@@ -129,6 +130,7 @@ impl Alerting {
             deps,
         });
         alerting.apply(Event::Restored(records));
+        alerting.warn_of_silences();
         Ok(alerting)
     }
 
@@ -249,6 +251,16 @@ impl Alerting {
         // Those of receivers that are gone are not kept; what waits in one keeps it until it ends.
         lock(&self.queues).clear();
         self.apply(Event::ConfigChanged(config));
+        self.warn_of_silences();
+    }
+
+    /// Silences that a configuration without their time interval keeps from acting.
+    pub(super) fn dead_silences(&self) -> Vec<String> {
+        self.view(|engine, now| engine.silences_without_interval(now))
+    }
+
+    fn warn_of_silences(&self) {
+        self.dead_silences().iter().for_each(|why| tracing::warn!("{why}"));
     }
 
     /// A look at the engine.
@@ -387,20 +399,15 @@ impl Alerting {
         let _runtime = self.deps.runtime.enter();
         let name = format!("notify {}", delivery.integration);
         tasks::spawn(name, async move {
-            let outcome = tokio::select! {
-                permit = queue.acquire() => {
-                    let watch = |attempt| {
-                        this.sending.note(delivery.id, attempt);
-                        this.deps.revision.bump();
-                    };
-                    let outcome = receivers.deliver_watched(&delivery, &watch).await;
-                    drop(permit);
-                    outcome
-                }
-                () = this.deps.clock.sleep_until(delivery.deadline) => DeliveryOutcome::failed(
-                    "its deadline came before others to the same integration had ended",
-                ),
+            let turn = || -> Turn {
+                let permit = queue.clone().acquire_owned();
+                Box::pin(async move { Box::new(permit.await) as Box<dyn Send> })
             };
+            let watch = |attempt| {
+                this.sending.note(delivery.id, attempt);
+                this.deps.revision.bump();
+            };
+            let outcome = receivers.deliver_in_turn(&delivery, &turn, &watch).await;
             this.sending.forget(delivery.id);
             if let Some(error) = &outcome.error {
                 tracing::warn!(integration = %delivery.integration, error, "a notification failed");
@@ -423,11 +430,6 @@ impl Alerting {
         let queue = queues.entry(integration.clone());
         queue.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone()
     }
-}
-
-/// The value behind a lock; a panic elsewhere leaves it as it is.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What one step had to say.

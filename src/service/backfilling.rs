@@ -8,6 +8,7 @@ use crate::model::Timestamp;
 use crate::rules::{Backfill, BackfillError, Backfilled, Progress};
 use crate::storage::Storage;
 use crate::sys::clock::SharedClock;
+use crate::sys::locks::lock;
 use crate::sys::tasks::{self, Shutdown};
 use crate::wire::{
     BackfillAnswer, BackfillFailureForm, BackfillRequest, BackfillStep, Error, ErrorKind,
@@ -57,7 +58,7 @@ struct Job {
 
 impl Running {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn is_over(&self) -> bool {
@@ -97,10 +98,10 @@ impl Service {
         step: &BackfillStep,
     ) -> Result<BackfillAnswer, Error> {
         let now = self.world.clock.elapsed();
-        let lock = || self.backfills.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = || lock(&self.backfills.0);
         match step {
             BackfillStep::Begin(request) => {
-                let mut current = lock();
+                let mut current = held();
                 if current.as_ref().is_some_and(|running| !running.is_over()) {
                     let text = "rules are being back-filled already; that ends, or is given up a \
                                 minute after nobody asks about it";
@@ -112,7 +113,7 @@ impl Service {
                 Ok(answer)
             }
             BackfillStep::Look(id) => {
-                let running = lock().clone();
+                let running = held().clone();
                 let running = running.filter(|running| running.lock().answer.id == *id);
                 let unknown = || Error::not_found(format!("no back-filling {id:?}"));
                 running.ok_or_else(unknown)?.look(now)

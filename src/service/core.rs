@@ -11,6 +11,7 @@ use crate::ingest::scrape::{LocalTarget as _, printed};
 use crate::model::{Labels, Matcher, SilenceId, TimeRange, Timestamp};
 use crate::notify::Templates;
 use crate::promql::syntax;
+use crate::sys::locks::lock;
 use crate::sys::process;
 use crate::wire::{
     AckRequest, ActiveQuery, AlertFilter, AlertGroup, AlertRow, AlertmanagerStatus,
@@ -26,7 +27,6 @@ use crate::wire::{
     TargetsAnswer, TopQueries, TsdbStatus, VersionInfo, WalReplay, WatchStatus, WriteOutcome,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
 use std::time::Duration;
 
 /// The Alertmanager whose behaviour is followed.
@@ -324,8 +324,10 @@ impl Core for Service {
         Readiness::Starting(WalReplay { min, max, current })
     }
 
-    fn reload(&self) -> Result<(), Error> {
-        self.load_again().map_err(|err| Error::internal(format!("failed to reload config: {err}")))
+    fn reload(&self) -> Result<Vec<String>, Error> {
+        let done = self.load_again();
+        done.map_err(|err| Error::internal(format!("failed to reload config: {err}")))?;
+        Ok(self.parts().map(|parts| parts.alerting.dead_silences()).unwrap_or_default())
     }
 
     fn quit(&self) -> Result<(), Error> {
@@ -551,7 +553,7 @@ impl Core for Service {
         let loaded = self.config.load();
         let facts = process::facts();
         let resolved = self.rows(parts).into_iter().filter(|row| row.resolved_at.is_some());
-        let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let notices = lock(&self.notices).clone();
         let flags = &self.options.warnings;
         let damages = parts.storage.status().damages;
         let heartbeats = parts.heartbeats.reports();
@@ -559,8 +561,10 @@ impl Core for Service {
         let expected = parts.alerting.view(|engine, now| engine.expected(now));
         let pressure = parts.queries.pressure();
         let pressure = (pressure != Pressure::None).then(|| pressure.to_string());
+        let dead = parts.alerting.dead_silences();
         let said = pressure
             .iter()
+            .chain(&dead)
             .chain(&notices)
             .chain(&silent)
             .chain(&damages)

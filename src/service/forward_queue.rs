@@ -6,10 +6,11 @@ use crate::model::Alert;
 use crate::notify::upstream::AlertmanagerSet;
 use crate::sys::clock::SharedClock;
 use crate::sys::http::HttpClient;
+use crate::sys::locks::lock;
 use crate::sys::metrics::{Buckets, Cell, QUANTILES, Quantiles, Registry};
 use crate::sys::tasks::{self, Shutdown};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -254,9 +255,4 @@ impl Drop for Meters {
             self.all.registry.remove(name, &[("alertmanager", &self.url)]);
         }
     }
-}
-
-/// The value behind a lock; a panic elsewhere leaves it as it is.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

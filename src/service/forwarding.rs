@@ -10,11 +10,12 @@ use crate::ingest::discover::{Finder, Means};
 use crate::model::{Alert, Problem};
 use crate::notify::upstream::{AlertmanagerSet, Endpoint, relabelled};
 use crate::sys::http::HttpClient;
+use crate::sys::locks::lock;
 use crate::sys::metrics::{Cell, Registry};
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -288,9 +289,4 @@ impl Discovered {
         let failing = registry.gauge("prometheus_sd_failed_configs", help, &[("name", "notify")]);
         Self { alertmanagers, failing }
     }
-}
-
-/// The value behind a lock; a panic elsewhere leaves it as it is.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,6 @@
 //! How many queries run at a time: a permit for each, and an answer when none comes in time.
 
+use crate::sys::locks::lock;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ impl Gate {
 
     /// A permit, within `patience`; it is given back when dropped.
     pub(super) fn enter(&self, patience: Duration) -> Option<Permit<'_>> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = lock(&self.free);
         let waited = self.returned.wait_timeout_while(free, patience, |free| *free == 0);
         let (mut free, _) = waited.unwrap_or_else(PoisonError::into_inner);
         *free = free.checked_sub(1)?;
@@ -34,7 +35,7 @@ pub(super) struct Permit<'a> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        *self.gate.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        *lock(&self.gate.free) += 1;
         self.gate.returned.notify_one();
     }
 }

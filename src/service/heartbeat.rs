@@ -23,11 +23,12 @@ use crate::promql::Value;
 use crate::storage::append::{Commit, SharedAppender};
 use crate::storage::state::{StateDb, StateOp, Table};
 use crate::sys::clock::SharedClock;
+use crate::sys::locks::lock;
 use crate::sys::metrics::Registry;
 use crate::sys::tasks::{self, Shutdown};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -363,10 +364,6 @@ impl Vital for RulesVital {
         *before = seen;
         late.map_or(Ok(()), Err)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -57,8 +57,8 @@ fn row(place: HistoryPlace, entry: HistoryEntry, request: &HistoryRequest) -> Op
     }
     let labels: BTreeMap<String, String> = serde_json::from_str(&entry.labels).ok()?;
     let labels = Labels::from_pairs(labels);
-    let matches = |matcher: &Matcher| matcher.matches(&labels);
-    if !request.matchers.iter().all(matches) {
+    let body: serde_json::Value = serde_json::from_str(&entry.body).ok()?;
+    if !is_of(&labels, &body, &request.matchers) {
         return None;
     }
     Some(HistoryRow {
@@ -67,8 +67,23 @@ fn row(place: HistoryPlace, entry: HistoryEntry, request: &HistoryRequest) -> Op
         kind: entry.kind,
         fingerprint: entry.fingerprint,
         labels,
-        body: serde_json::from_str(&entry.body).ok()?,
+        body,
     })
+}
+
+/// Whether the matchers fit an alert of the row: of several that were told, any of them.
+fn is_of(labels: &Labels, body: &serde_json::Value, matchers: &[Matcher]) -> bool {
+    let fits = |labels: &Labels| matchers.iter().all(|matcher| matcher.matches(labels));
+    let members = body.get("members").and_then(serde_json::Value::as_array);
+    let Some(members) = members.filter(|_| !matchers.is_empty()) else { return fits(labels) };
+    let whole = |own: &serde_json::Value| {
+        let mut whole = labels.to_builder();
+        for (name, value) in own.as_object().into_iter().flatten() {
+            whole.set(name, value.as_str().unwrap_or_default());
+        }
+        whole.build()
+    };
+    members.iter().map(whole).any(|labels| fits(&labels))
 }
 
 /// Whether a row is about this alert: by its identity, or as one of several that were told.
@@ -80,7 +95,7 @@ fn is_about(entry: &HistoryEntry, print: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
+    use crate::model::{MatchOp, Timestamp};
 
     const PRINT: &str = "00000000000000aa";
 
@@ -138,6 +153,28 @@ mod tests {
         assert_eq!(found(HistoryRequest { matchers, ..all() }), [2, 1]);
         let at = |millis| Some(Timestamp::from_millis(millis));
         assert_eq!(found(HistoryRequest { start: at(2), end: at(3), ..all() }), [3, 2]);
+    }
+
+    #[test]
+    fn a_notification_is_found_by_the_labels_of_each_of_its_alerts() {
+        let body = r#"{"members":[{"i":"1","n":"x"},{"i":"2"}]}"#;
+        let entries = [
+            entry(1, "notified", "", r#"{"a":"b"}"#, body),
+            entry(2, "notified", "", r#"{"a":"b","i":"3"}"#, "{}"),
+        ];
+        let matcher = |name, op, value| Matcher::new(name, op, value).expect("valid");
+        for (matchers, found) in [
+            (vec![Matcher::equal("i", "1")], vec![1]),
+            (vec![Matcher::equal("i", "2"), Matcher::equal("a", "b")], vec![1]),
+            (vec![Matcher::equal("i", "2"), Matcher::equal("n", "x")], vec![]),
+            (vec![matcher("i", MatchOp::NotEqual, "1")], vec![2, 1]),
+            (vec![matcher("i", MatchOp::Regex, "[13]")], vec![2, 1]),
+            (vec![Matcher::equal("i", "")], vec![]),
+            (vec![], vec![2, 1]),
+        ] {
+            let request = HistoryRequest { matchers: matchers.clone(), ..Default::default() };
+            assert_eq!(times(&ask(&entries, &request).expect("answers")), found, "{matchers:?}");
+        }
     }
 
     #[test]

@@ -8,12 +8,13 @@ use super::start::Service;
 use crate::exposition::Format;
 use crate::ingest::import::{self, ImportError};
 use crate::storage::Storage;
+use crate::sys::locks::lock;
 use crate::sys::tasks;
 use crate::wire::{Error, ErrorKind, ImportAnswer, ImportPart};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ impl Service {
         text: Vec<u8>,
         part: ImportPart,
     ) -> Result<ImportAnswer, Error> {
-        let mut current = self.imports.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(&self.imports.0);
         if part.number == 0 {
             if current.as_ref().is_some_and(|running| !running.thread.is_finished()) {
                 let text = "another import runs; one that stalls is given up after a minute";

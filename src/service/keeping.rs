@@ -4,8 +4,9 @@ use super::pressure::Pressure;
 use super::queries::Queries;
 use super::revision::Revision;
 use super::start::World;
+use crate::model::Timestamp;
 use crate::storage::Storage;
-use crate::storage::state::{HISTORY_KEPT, StateDb};
+use crate::storage::state::{HISTORY_ROWS_MAX, HistoryKept, StateDb};
 use crate::sys::metrics::Cell;
 use crate::sys::{memory, process};
 use std::sync::Arc;
@@ -73,8 +74,35 @@ pub(super) struct Keeping {
     pressure: Cell,
     /// Why nothing is taken in, as it was told last.
     refusing: Option<String>,
-    /// When old history was looked for.
-    pruned: Option<Duration>,
+    pruning: Pruning,
+    /// How old history may be.
+    history_retention: Duration,
+}
+
+/// When old history is looked for, and by which time. Of what is removed there is no copy, and a
+/// wall clock that was set ahead makes everything old: no time counts that has not passed.
+#[derive(Debug, Default)]
+struct Pruning {
+    /// The last time that counted, and when that was.
+    last: Option<(Timestamp, Duration)>,
+}
+
+impl Pruning {
+    /// The time by which to look, when that is due. The first one is after a while: at a start the
+    /// clock may not be right yet.
+    fn due(&mut self, wall: Timestamp, elapsed: Duration) -> Option<Timestamp> {
+        let Some((last, at)) = self.last else {
+            self.last = Some((wall, elapsed));
+            return None;
+        };
+        let passed = elapsed.saturating_sub(at);
+        if passed < PRUNING_EVERY {
+            return None;
+        }
+        let now = wall.min(last.plus(passed));
+        self.last = Some((now, elapsed));
+        Some(now)
+    }
 }
 
 impl Keeping {
@@ -85,6 +113,7 @@ impl Keeping {
         storage: Arc<Storage>,
         state: Arc<StateDb>,
         queries: Arc<Queries>,
+        history_retention: Duration,
     ) -> Self {
         let allowance = memory::limit_bytes();
         let help = "Bytes that this process may use.";
@@ -101,7 +130,8 @@ impl Keeping {
             allowance,
             pressure,
             refusing: None,
-            pruned: None,
+            pruning: Pruning::default(),
+            history_retention,
         }
     }
 
@@ -132,12 +162,10 @@ impl Keeping {
     }
 
     fn prune_history(&mut self) {
-        let now = self.world.clock.elapsed();
-        if self.pruned.is_some_and(|before| now < before + PRUNING_EVERY) {
-            return;
-        }
-        self.pruned = Some(now);
-        if let Err(err) = self.state.prune_history(self.world.clock.now(), HISTORY_KEPT) {
+        let clock = &self.world.clock;
+        let Some(now) = self.pruning.due(clock.now(), clock.elapsed()) else { return };
+        let kept = HistoryKept { age: self.history_retention, rows: HISTORY_ROWS_MAX };
+        if let Err(err) = self.state.prune_history(now, kept) {
             tracing::warn!(%err, "old history stays");
         }
     }
@@ -196,6 +224,23 @@ mod tests {
         assert_eq!(failed.count(), 1);
         rhythm.done(true);
         assert_eq!(rhythm.due(false, || true), Due::All);
+    }
+
+    #[test]
+    fn history_ages_with_the_time_that_has_passed_whatever_the_clock_is_set_to() {
+        let day = Duration::from_secs(86_400);
+        let seconds = |count: u64| Duration::from_secs(count);
+        let wall = |count: u64| Timestamp::EPOCH.plus(seconds(count));
+        let mut pruning = Pruning::default();
+        assert_eq!(pruning.due(wall(1_000), seconds(0)), None);
+        assert_eq!(pruning.due(wall(1_599), seconds(599)), None);
+        assert_eq!(pruning.due(wall(1_600), seconds(600)), Some(wall(1_600)));
+        // Set ahead by 90 days, and back again.
+        let ahead = |count| wall(count).plus(day * 90);
+        assert_eq!(pruning.due(ahead(2_200), seconds(1_200)), Some(wall(2_200)));
+        assert_eq!(pruning.due(ahead(2_800), seconds(1_800)), Some(wall(2_800)));
+        assert_eq!(pruning.due(wall(3_400), seconds(2_400)), Some(wall(3_400)));
+        assert_eq!(pruning.due(wall(100), seconds(3_000)), Some(wall(100)));
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub struct Options {
     pub rule_concurrency: usize,
     /// How long notifications and ended silences are kept.
     pub data_retention: Duration,
+    /// How long the history of alerts is kept.
+    pub history_retention: Duration,
     /// What a target or a sender may bring.
     pub limits: SafetyLimits,
     /// What people and senders may bring to the alerts.

@@ -13,11 +13,12 @@ use crate::ingest::scrape::LocalTarget;
 use crate::model::{duration, value_text};
 use crate::storage::state::{StateDb, StateOp, Table};
 use crate::sys::clock::SharedClock;
+use crate::sys::locks::lock;
 use crate::sys::metrics::{Cell, Family, Registry};
 use crate::wire::{Error, ErrorKind, PushGroup, PushVerb, RawPush};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// All groups and where they are kept.
@@ -91,7 +92,7 @@ impl Pushing {
             return Ok(());
         }
         let ttl = asked_ttl(&request.ttl)?.or(ttl).filter(|ttl| !ttl.is_zero());
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = lock(&self.turn);
         let pushed = push::read(&Body {
             content_type: &request.content_type,
             content_encoding: &request.content_encoding,
@@ -176,7 +177,7 @@ impl Pushing {
     }
 
     fn lock(&self) -> MutexGuard<'_, Groups> {
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.groups)
     }
 }
 

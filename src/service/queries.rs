@@ -12,6 +12,7 @@ use crate::promql::{self, Engine, Light, Output, Query, User, Value, syntax};
 use crate::rules::Newest;
 use crate::storage::source::{Columns, Source, SourceError};
 use crate::sys::clock::SharedClock;
+use crate::sys::locks::lock;
 use crate::sys::metrics::Registry;
 use crate::wire::{
     Answer, Call, Detail, Error, ErrorKind, InstantQuery, MatrixSeries, QueryData, RangeQuery,
@@ -19,7 +20,7 @@ use crate::wire::{
 };
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Prometheus' words for an answer that `limit` cut.
@@ -120,17 +121,17 @@ impl Queries {
 
     /// How short memory is.
     pub(super) fn pressure(&self) -> Pressure {
-        *self.pressure.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.pressure)
     }
 
     /// Says how short memory is.
     pub(super) fn set_pressure(&self, pressure: Pressure) {
-        *self.pressure.lock().unwrap_or_else(PoisonError::into_inner) = pressure;
+        *lock(&self.pressure) = pressure;
     }
 
     /// Says what the step of subqueries is that have none.
     pub(super) fn set_evaluation_interval(&self, interval: Duration) {
-        *self.evaluation_interval.lock().unwrap_or_else(PoisonError::into_inner) = interval;
+        *lock(&self.evaluation_interval) = interval;
     }
 
     /// The engine.
@@ -383,7 +384,7 @@ impl Queries {
     }
 
     fn options(&self, call: &Call, asked: &Asked, progress: &Arc<AtomicUsize>) -> promql::Options {
-        let interval = *self.evaluation_interval.lock().unwrap_or_else(PoisonError::into_inner);
+        let interval = *lock(&self.evaluation_interval);
         promql::Options {
             lookback: asked.lookback,
             evaluation_interval: Some(interval),

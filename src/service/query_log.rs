@@ -4,13 +4,14 @@
 
 use super::query_metrics::Times;
 use crate::model::Timestamp;
+use crate::sys::locks::lock;
 use crate::sys::metrics::{Cell, Registry};
 use crate::wire::rfc3339;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// The log, if there is one.
 #[derive(Debug)]
@@ -62,13 +63,13 @@ impl QueryLog {
         let open = |path| OpenOptions::new().create(true).append(true).mode(0o600).open(path);
         let opened = path.map(open).transpose()?;
         self.enabled.set(f64::from(u8::from(opened.is_some())));
-        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = opened;
+        *lock(&self.file) = opened;
         Ok(())
     }
 
     /// Writes the line of a query that ended at `now`.
     pub(super) fn tell(&self, now: Timestamp, ended: &Ended) {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = lock(&self.file);
         let Some(file) = file.as_mut() else { return };
         if file.write_all(line(now, ended).as_bytes()).is_err() {
             self.failures.inc();

@@ -1,5 +1,6 @@
 //! One number that grows when something a screen shows has changed, and those who wait for it.
 
+use crate::sys::locks::lock;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,14 +24,14 @@ struct Number {
 impl Revision {
     /// Something has changed.
     pub(super) fn bump(&self) {
-        self.number.lock().unwrap_or_else(PoisonError::into_inner).value += 1;
+        lock(&self.number).value += 1;
         self.changed.notify_all();
     }
 
     /// Something small has changed: told at `now` unless something was told shortly before.
     pub(super) fn nudge(&self, now: Duration) {
         {
-            let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut number = lock(&self.number);
             if now < number.grown_at + QUIET {
                 return;
             }
@@ -42,7 +43,7 @@ impl Revision {
 
     /// Waits until the number is past `after`, or `patience` is over; says which it is now.
     pub(super) fn wait_after(&self, after: u64, patience: Duration) -> u64 {
-        let number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = lock(&self.number);
         let waited =
             self.changed.wait_timeout_while(number, patience, |number| number.value <= after);
         let (number, _) = waited.unwrap_or_else(PoisonError::into_inner);

@@ -10,9 +10,10 @@ use crate::model::relabel::Rule;
 use crate::notify::upstream::relabelled;
 use crate::rules::{Context, Evaluation, Group, GroupView};
 use crate::storage::state::{StateOp, Table};
+use crate::sys::locks::lock;
 use crate::sys::tasks::Shutdown;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 /// Entries of the history that wait for the disk; the oldest are given up first.
@@ -299,6 +300,7 @@ impl Running {
     /// What a group does before its first slot, which this returns.
     fn do_owed(&self, held: &mut Held, deps: &Deps) -> Timestamp {
         let now = deps.clock.now();
+        held.group.follow_clock(now, deps.clock.elapsed());
         let next = held.group.next_after(now);
         let missed = held.group.missed_slot(now);
         match (std::mem::replace(&mut held.start, Start::New), missed) {
@@ -334,6 +336,11 @@ impl Running {
     fn evaluate(&self, held: &mut Held, deps: &Deps, at: Timestamp) -> Timestamp {
         let (context, querier) = (&self.shared.context, self.querier(deps));
         let (appender, clock) = (deps.appender.as_ref(), deps.clock.as_ref());
+        let now = clock.now();
+        let at = match held.group.follow_clock(now, clock.elapsed()) {
+            true => held.group.next_after(now).minus(held.group.interval()),
+            false => at,
+        };
         let evaluation = held.group.evaluate(at, context, &querier, appender, clock);
         let next = held.group.next_slot(at, deps.clock.now());
         self.carry_out(held, deps, at, evaluation);
@@ -430,9 +437,4 @@ pub(super) fn rule_op(key: &str, value: Option<String>) -> StateOp {
         Some(value) => StateOp::Put { table, key, value },
         None => StateOp::Delete { table, key },
     }
-}
-
-/// The value behind a lock; a panic elsewhere leaves it as it is.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

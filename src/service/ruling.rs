@@ -9,7 +9,7 @@ use super::lanes::Lanes;
 use super::queries::Queries;
 use super::query_log::RuleGroup;
 use super::revision::Revision;
-use super::rule_group::{Held, Running, Shared, Start, group_key, lock, rule_op};
+use super::rule_group::{Held, Running, Shared, Start, group_key, rule_op};
 use crate::config::LoadedGroup;
 use crate::model::relabel::Rule;
 use crate::model::{Matcher, TimeRange, Timestamp};
@@ -17,10 +17,10 @@ use crate::rules::{Context, Group, GroupView, Newest, Querier, QuerySample, Slot
 use crate::storage::append::SharedAppender;
 use crate::storage::state::{StateDb, Table};
 use crate::sys::clock::SharedClock;
+use crate::sys::locks::lock;
 use crate::sys::tasks::{self, Shutdown};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// What running groups take from the world.
@@ -82,7 +82,7 @@ impl Ruling {
         let mut groups = Vec::new();
         for one in loaded {
             let mut group = Group::new(&one.file, &one.group, context);
-            group.restore(records.clone(), now, context.outage_tolerance);
+            group.restore(records.clone(), now, context);
             kept.extend(group.record_keys().map(str::to_owned));
             let start = match group.last_evaluation() {
                 Some(_) => Start::Restored,
@@ -203,13 +203,12 @@ pub(super) struct RuleQuerier {
     pub(super) quit: Shutdown,
 }
 
-/// A rule's query ends before its group's next slot is long overdue.
-const RULE_TIMEOUT: Duration = Duration::from_secs(30);
-
 impl Querier for RuleQuerier {
     fn instant(&self, query: &str, at: Timestamp) -> Result<Vec<QuerySample>, String> {
         let group = RuleGroup { file: &self.view.file, name: &self.view.name };
-        let output = self.queries.rule(query, at, RULE_TIMEOUT, group);
+        // A slow one holds up its own group alone: see `lanes.rs`.
+        let timeout = self.queries.engine().config().timeout;
+        let output = self.queries.rule(query, at, timeout, group);
         let output = output.map_err(|err| err.to_string())?;
         answer(output.value)
     }

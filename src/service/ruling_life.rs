@@ -17,7 +17,7 @@ use crate::ingest::limits::SafetyLimits;
 use crate::model::{Labels, Timestamp};
 use crate::promql::{self, Engine};
 use crate::rules::config::RuleFile;
-use crate::rules::{Context, GroupView, RuleView};
+use crate::rules::{AlertPhase, Context, GroupView, Health, RuleKindView, RuleView};
 use crate::storage::state::{HistoryQuery, Table};
 use crate::sys::clock::SharedClock;
 use crate::sys::dns::HostResolver;
@@ -107,6 +107,7 @@ impl Scene {
         }));
         let context = Context {
             interval: Duration::from_secs(10),
+            scrape_interval: Duration::from_secs(15),
             query_offset: Duration::ZERO,
             resend_delay: Duration::from_secs(60),
             outage_tolerance: Duration::from_secs(3600),
@@ -197,6 +198,7 @@ pub(super) fn options(config_file: std::path::PathBuf) -> Options {
         rule_concurrency: 2,
         alert_limits: crate::alerts::Limits::default(),
         data_retention: Duration::from_secs(3600),
+        history_retention: Duration::from_secs(86_400),
         limits: SafetyLimits::default(),
         sending: SendOptions::default(),
         features: Vec::new(),
@@ -282,6 +284,54 @@ fn rules_work_as_long_as_each_group_is_evaluated_in_its_time() {
     assert_eq!(why, "group \"slow\" of r.yml was not evaluated for 50s");
     scene.source.release();
     scene.until("it works again", |_| vital.look().is_ok());
+    scene.end();
+}
+
+#[test]
+fn a_wall_clock_that_is_set_moves_slots_and_no_alert() {
+    let scene = Scene::new(2);
+    scene.start(
+        "groups: [{name: g, rules: [{alert: Long, expr: vector(1), for: 1h}, \
+         {alert: Short, expr: vector(1), for: 30s}]}]",
+    );
+    let phases = |scene: &Scene| -> Vec<AlertPhase> {
+        let view = scene.view("g");
+        let phase = |rule: &RuleView| match &rule.kind {
+            RuleKindView::Alerting { phase, .. } => *phase,
+            RuleKindView::Recording => AlertPhase::Unknown,
+        };
+        view.rules.iter().map(phase).collect()
+    };
+    let wanted = [AlertPhase::Pending, AlertPhase::Firing];
+    scene.until("one fires", |scene| phases(scene) == wanted);
+    for hours in [-3, 5] {
+        scene.clock.set_wall(scene.now().plus_millis(hours * 3_600_000));
+        let set = scene.now();
+        scene.until("evaluations by the new clock", |scene| {
+            let last = scene.view("g").last_evaluation.expect("was evaluated");
+            assert!(scene.now().since(set) < Duration::from_secs(60), "it takes two intervals");
+            last <= scene.now() && last.since(set) > Duration::from_secs(15)
+        });
+        assert_eq!(phases(&scene), wanted, "set by {hours} h");
+    }
+    scene.end();
+}
+
+#[test]
+fn a_rule_may_run_for_as_long_as_a_query() {
+    let scene = Scene::new(2);
+    scene.start("groups: [{name: slow, rules: [{record: a, expr: heavy or b}]}]");
+    for (seconds, health) in [(45, Health::Ok), (121, Health::Err)] {
+        scene.source.hold();
+        let waiting = scene.source.waiting();
+        scene.until("the slow query", |scene| scene.source.waiting() > waiting);
+        let runs = scene.rule("slow").runs.len();
+        scene.clock.advance(Duration::from_secs(seconds));
+        scene.source.release();
+        scene.until("its end", |scene| scene.rule("slow").runs.len() > runs);
+        let rule = scene.rule("slow");
+        assert_eq!(rule.runs[runs].error.is_some(), health == Health::Err, "{seconds} {rule:?}");
+    }
     scene.end();
 }
 

@@ -4,9 +4,10 @@
 use crate::alerts::{DeliveryId, Moment, OpenReport};
 use crate::model::Fingerprint;
 use crate::notify::FailedAttempt;
+use crate::sys::locks::lock;
 use crate::wire::SendingStatus;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 /// The last failed attempt of each delivery that is tried again.
 #[derive(Debug, Default)]
@@ -43,7 +44,7 @@ impl Sending {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<DeliveryId, FailedAttempt>> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.failed)
     }
 }
 

@@ -23,6 +23,11 @@ impl Slow {
         self.changed.notify_all();
     }
 
+    /// Queries wait again.
+    pub(super) fn hold(&self) {
+        *self.released.lock().expect("not poisoned") = false;
+    }
+
     /// Waits until a query waits.
     pub(super) fn wait_for_one(&self) {
         let waiting = self.waiting.lock().expect("not poisoned");

@@ -38,6 +38,7 @@ use crate::sys::event_loop::EventLoop;
 use crate::sys::files::SystemFiles;
 use crate::sys::http::Http;
 use crate::sys::local::SystemLocal;
+use crate::sys::locks::lock;
 use crate::sys::memory;
 use crate::sys::metrics::Registry;
 use crate::sys::tasks::{self, Shutdown};
@@ -45,7 +46,7 @@ use crate::wire::PROMETHEUS_VERSION;
 use arc_swap::ArcSwap;
 use std::num::NonZero;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use tokio::runtime::Handle;
 
 /// Resident bytes of one series, everything counted.
@@ -195,12 +196,12 @@ impl Service {
     /// Something the operator should see on every screen.
     pub fn notice(&self, text: String) {
         tracing::warn!("{text}");
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        lock(&self.notices).push(text);
     }
 
     /// Scrapes what there is to scrape now: the configuration's jobs and those in this process.
     pub(super) fn apply_jobs(&self, parts: &Parts) {
-        let _not_while_reloading = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _not_while_reloading = lock(&self.reloading);
         let config = self.config.load().config.clone();
         let _runtime = self.world.runtime.enter();
         parts.scrapes.apply(config.jobs.jobs.clone(), parts.locals.jobs(&config));
@@ -211,7 +212,7 @@ impl Service {
     /// # Errors
     /// Why the running configuration stays in force.
     pub(super) fn load_again(&self) -> Result<(), Error> {
-        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = lock(&self.reloading);
         let outcome = self.apply_files();
         self.record_reload(outcome.is_ok());
         match &outcome {
@@ -518,6 +519,7 @@ impl Service {
     fn rule_context(&self, config: &Config) -> rules::Context {
         rules::Context {
             interval: config.evaluation_interval,
+            scrape_interval: config.longest_scrape_interval(),
             query_offset: config.rule_query_offset,
             resend_delay: self.options.resend_delay,
             outage_tolerance: self.options.outage_tolerance,
@@ -551,6 +553,7 @@ impl Service {
             parts.storage.clone(),
             parts.state.clone(),
             parts.queries.clone(),
+            self.options.history_retention,
         );
         tasks::spawn_thread("keeping", move || keeping.run()).map_err(Error::Thread)?;
         Ok(())

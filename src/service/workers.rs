@@ -1,11 +1,12 @@
 //! Threads for heavy queries: few, and of lower priority than all others, so that scrapes, rules
 //! and small queries stay on time.
 
+use crate::sys::locks::lock;
 use crate::sys::{process, tasks};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How often a query that waits looks whether its client is still there.
@@ -113,7 +114,7 @@ fn work(waiting: &Mutex<Receiver<Job>>) {
     process::yield_to_other_threads();
     loop {
         // The one that waits holds the lock, and the others wait for that.
-        let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let job = lock(waiting).recv();
         let Ok(job) = job else { return };
         tasks::guarded("query", job);
     }

@@ -23,8 +23,19 @@ pub(super) const STATE_VERSION: u32 = 1;
 /// How long one connection waits for another.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long history is kept unless it is said otherwise.
-pub const HISTORY_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// So many entries of the history are kept, whatever their age: about a gigabyte of them.
+pub const HISTORY_ROWS_MAX: usize = 1_000_000;
+/// So many entries are removed at a time.
+const PRUNED_AT_ONCE: u16 = 10_000;
+
+/// What of the history is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryKept {
+    /// Entries up to this old.
+    pub age: Duration,
+    /// At most so many.
+    pub rows: usize,
+}
 
 /// A kind of document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -287,15 +298,32 @@ impl StateDb {
         read().map_err(Error::sql("read", &self.path))
     }
 
-    /// Forgets what happened more than `kept` before `now`; returns how much.
+    /// Removes history from before `kept` ago, and the oldest of more entries than there may be;
+    /// says how many. A few at a time: the alerts need the database in between.
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn prune_history(&self, now: Timestamp, kept: Duration) -> Result<usize> {
-        let oldest = now.minus(kept).as_millis();
-        self.lock()
-            .execute("DELETE FROM history WHERE at_ms < ?1", [oldest])
-            .map_err(Error::sql("write", &self.path))
+    pub fn prune_history(&self, now: Timestamp, kept: HistoryKept) -> Result<usize> {
+        let oldest = now.minus(kept.age).as_millis();
+        let rows = i64::try_from(kept.rows).unwrap_or(i64::MAX);
+        let by_age = "DELETE FROM history WHERE id IN
+                      (SELECT id FROM history WHERE at_ms < ?1 LIMIT ?2)";
+        // Numbers follow each other: to count the rows would be to read them all.
+        let by_rows = "DELETE FROM history WHERE id IN
+                       (SELECT id FROM history
+                        WHERE id <= (SELECT max(id) FROM history) - ?1 LIMIT ?2)";
+        let mut removed = 0;
+        for (sql, bound) in [(by_age, oldest), (by_rows, rows)] {
+            loop {
+                let done = self.lock().execute(sql, params![bound, PRUNED_AT_ONCE]);
+                let done = done.map_err(Error::sql("write", &self.path))?;
+                removed += done;
+                if done < usize::from(PRUNED_AT_ONCE) {
+                    break;
+                }
+            }
+        }
+        Ok(removed)
     }
 
     /// Whether there is reason to check it, told once.
@@ -472,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn history_answers_newest_first_and_forgets_after_ninety_days() {
+    fn history_answers_newest_first_and_forgets_the_oldest() {
         let dir = tempfile::tempdir().unwrap();
         let db = open(dir.path()).unwrap();
         let day = 86_400_000;
@@ -489,9 +517,15 @@ mod tests {
             HistoryQuery { kind: Some("firing".to_owned()), limit: 9, ..Default::default() };
         let found = db.history(&firing).unwrap();
         assert_eq!(found, [entry(99 * day, "firing"), entry(0, "firing")]);
-        assert_eq!(db.prune_history(Timestamp::from_millis(100 * day), HISTORY_KEPT).unwrap(), 1);
+        let age = Duration::from_secs(90 * 24 * 3600);
+        let (now, kept) = (Timestamp::from_millis(100 * day), HistoryKept { age, rows: 10 });
+        assert_eq!(db.prune_history(now, kept).unwrap(), 1);
         let all = HistoryQuery { limit: 9, ..Default::default() };
         assert_eq!(db.history(&all).unwrap().len(), 2);
+        // Of more than there may be the newest stay.
+        let kept = HistoryKept { age, rows: 1 };
+        assert_eq!(db.prune_history(now, kept).unwrap(), 1);
+        assert_eq!(db.history(&all).unwrap(), [entry(99 * day, "firing")]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::model::{Exemplar, Labels, Matcher, Metadata, TimeRange, Timestamp, du
 use crate::sys::clock::SharedClock;
 use crate::sys::entropy::Entropy;
 use crate::sys::files::{FileLock, SharedFiles};
+use crate::sys::locks::lock;
 use crate::sys::metrics::Registry;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -353,7 +354,7 @@ impl Storage {
     }
 
     fn told(&self) -> MutexGuard<'_, Vec<String>> {
-        self.damages.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.damages)
     }
 
     /// Exemplars in `range` of series that one of `selectors` selects: series by labels, and each
@@ -378,7 +379,7 @@ impl Storage {
     }
 
     pub(super) fn upkeep(&self) -> MutexGuard<'_, Upkeep> {
-        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.upkeep)
     }
 
     /// Sets or clears the disk's reason to take nothing.
@@ -476,10 +477,6 @@ impl Trouble {
         let disk = lock(&self.disk).clone();
         disk.or_else(|| lock(&self.log).clone())
     }
-}
-
-fn lock(place: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
-    place.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of samples")]

@@ -32,6 +32,30 @@ pub trait Clock: Send + Sync + fmt::Debug {
 /// The clock as parts hold it.
 pub type SharedClock = Arc<dyn Clock>;
 
+/// A difference of the clocks that changed by no more than this is the usual correction of a clock.
+const JUMP_MILLIS: u64 = 1_000;
+
+/// Notices when the wall clock is set, by the other one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WallJumps {
+    /// By how many milliseconds the wall clock was ahead.
+    ahead: Option<i64>,
+}
+
+impl WallJumps {
+    /// By how many milliseconds the wall clock was set since this was last asked. Corrections of
+    /// up to a second are none: the answer is 0.
+    pub fn noticed(&mut self, wall: Timestamp, elapsed: Duration) -> i64 {
+        let elapsed = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        let ahead = wall.as_millis().saturating_sub(elapsed);
+        let before = self.ahead.replace(ahead).unwrap_or(ahead);
+        match ahead.abs_diff(before) > JUMP_MILLIS {
+            true => ahead.saturating_sub(before),
+            false => 0,
+        }
+    }
+}
+
 /// The host's clock.
 #[derive(Debug)]
 pub struct SystemClock {

@@ -17,6 +17,7 @@ pub mod files;
 pub mod glob;
 pub mod http;
 pub mod local;
+pub mod locks;
 pub mod log;
 pub mod memory;
 pub mod metrics;

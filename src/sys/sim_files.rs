@@ -6,11 +6,12 @@
 //! each directory's last `sync_dir`. A real disk may keep more than that, never less.
 
 use super::files::{DirEntry, File, FileLock, Files, LockError, SharedFile, Space};
+use super::locks::lock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What goes wrong, once, at the n-th call of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,10 +161,6 @@ impl SimFiles {
             None => Err(io::ErrorKind::NotFound.into()),
         }
     }
-}
-
-fn lock(disk: &Mutex<Disk>) -> MutexGuard<'_, Disk> {
-    disk.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn full() -> io::Error {

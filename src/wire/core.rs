@@ -275,8 +275,8 @@ pub trait Core: Send + Sync + fmt::Debug {
     fn wal_replay(&self) -> Result<WalReplay, Error>;
     /// Whether requests are answered; never fails and never waits.
     fn readiness(&self) -> Readiness;
-    /// Loads the configuration again: all of it or nothing.
-    fn reload(&self) -> Result<(), Error>;
+    /// Loads the configuration again: all of it or nothing. Answers with what it makes useless.
+    fn reload(&self) -> Result<Vec<String>, Error>;
     /// Asks the server to stop.
     fn quit(&self) -> Result<(), Error>;
     /// The server's own metrics in the text format.

@@ -212,6 +212,27 @@ fn a_silence_until_resolved_lasts_as_long_as_its_alert_and_ends_soon_after() {
 }
 
 #[test]
+fn a_silence_until_resolved_goes_on_after_the_process_was_away_for_long() {
+    for (away, resolved) in [(400, false), (7_200, false), (400, true), (2 * 86_400, false)] {
+        let mut world = World::new(&ONE.replace("100s", "48h"));
+        world.fire("n=A g=1");
+        silence(&mut world, 30, (UNTIL, "resolved"));
+        world.run_to(900);
+        if resolved {
+            world.resolve("n=A g=1");
+            world.run_to(910);
+        }
+        world.restart(away);
+        let ended = world.happened.iter().filter(|one| one.body["what"] == "ended").count();
+        let acts = !resolved && away < 86_400;
+        assert_eq!(world.engine.silences(world.now())[0].acts, acts, "{away} {resolved}");
+        assert_eq!(ended, usize::from(!acts), "{away} {resolved}");
+        world.run_to(900 + away + 600);
+        assert_eq!(world.told.is_empty(), acts || resolved, "{:?}", world.told);
+    }
+}
+
+#[test]
 fn a_silence_until_resolved_ends_after_a_day_whatever_fires() {
     let mut world = World::new(&ONE.replace("100s", "48h"));
     world.fire("n=A g=1");
@@ -252,6 +273,37 @@ fn a_recurring_silence_acts_in_its_interval_also_over_a_change_of_the_local_cloc
     world.expect(&[]);
     world.run_to(summer + 86_400 + 2 * 3600 + 31);
     assert_eq!(world.told.len(), 1, "{:?}", world.told);
+}
+
+#[test]
+fn a_recurring_silence_whose_interval_a_reload_takes_away_is_told() {
+    let night = |name: &str| {
+        format!("{ONE}time_intervals:\n- {{name: {name}, time_intervals: [{{years: ['2024']}}]}}\n")
+    };
+    let mut world = World::new(&night("night"));
+    silence(&mut world, 900, (RECURS, "night"));
+    assert!(world.engine.silences(world.now())[0].acts);
+    let told = |world: &World| world.engine.silences_without_interval(world.now());
+    assert_eq!(told(&world), [""; 0]);
+    let what = |world: &mut World| -> Vec<String> {
+        let all = world.happened.drain(..).map(|one| one.body["what"].to_string());
+        all.collect()
+    };
+    what(&mut world);
+    world.reload(&night("nights"));
+    let id = world.engine.silences(world.now())[0].silence.id.clone();
+    let text = format!("silence {} of me does not act: there is no time interval", id.as_str());
+    assert_eq!(told(&world), [format!("{text} \"night\"")]);
+    world.reload(&night("other"));
+    world.restart(1);
+    assert_eq!(told(&world).len(), 1);
+    world.reload(&night("night"));
+    assert_eq!(told(&world), [""; 0]);
+    assert_eq!(what(&mut world), ["\"interval_gone\"", "\"interval_back\""]);
+    // What is over is no loss.
+    world.run_to(1_000);
+    world.reload(ONE);
+    assert_eq!((told(&world), what(&mut world)), (vec![], vec!["\"ended\"".to_owned()]));
 }
 
 #[test]
@@ -301,11 +353,11 @@ fn an_expected_alert_that_stops_coming_is_an_alert_until_it_comes_again() {
     world.fire_until("alertname=Watchdog g=2 n=W", 600);
     world.run_to(400);
     world.told.clear();
-    // The time before a restart counts.
+    // After a restart it has as long again to be heard.
     world.restart(50);
-    world.run_to(598);
+    world.run_to(749);
     world.expect(&[]);
-    world.run_to(620);
+    world.run_to(770);
     let views = world.engine.firing_alerts(world.now());
     let missing = views.iter().find(|view| view.alert.name() == "ExpectedAlertMissing");
     let missing = &missing.expect("it is raised").alert;
@@ -364,7 +416,10 @@ fn what_never_came_is_missing_however_often_the_process_starts() {
         world.restart(0);
         assert_eq!(world.engine.expected(world.now())[0].last_seen, None);
     }
-    world.run_to(3_001);
+    // The time before the restarts counts, but for ten minutes after the last one.
+    world.run_to(3_099);
+    assert!(!world.engine.expected(world.now())[0].is_missing);
+    world.run_to(3_101);
     assert!(world.engine.expected(world.now())[0].is_missing);
 }
 
@@ -374,9 +429,9 @@ fn after_a_restart_there_is_time_to_be_heard_again() {
     world.step(Event::PushTaken(labels("job=backup")));
     world.run_to(10);
     world.restart(600);
-    world.run_to(725);
+    world.run_to(909);
     assert!(!world.engine.expected(world.now())[0].is_missing);
-    world.run_to(731);
+    world.run_to(911);
     assert!(world.engine.expected(world.now())[0].is_missing);
     // What was missing before stays so.
     world.restart(1);

@@ -86,12 +86,56 @@ fn a_notification_is_told_with_its_answer_whether_it_arrives_or_not() {
             "key": null, "group": "{}:{g=\"1\"}", "receiver": "hook", "integration": "webhook",
             "index": 0, "reason": "first notification", "status": "failed", "attempts": 1,
             "took_ms": 0, "code": null, "answer": "", "error": "unexpected status code 500",
-            "firing": [one, two], "resolved": [],
+            "firing": [one, two], "resolved": [], "members": [{"n": "A"}, {"n": "B"}],
         })
     );
     world.failing.clear();
     world.run_to(41);
     assert_eq!(only(&mut world, "notified").body["status"], "ok");
+}
+
+#[test]
+fn a_silence_begins_and_ends_at_its_time_whatever_else_is_due() {
+    use std::time::Duration;
+    use watchbell::alerts::{Effect, SilenceDraft};
+    let mut world = World::new(ONE);
+    let draft = SilenceDraft {
+        id: None,
+        matchers: watchbell::alerts::matchers::parse_list(
+            "n=A",
+            watchbell::alerts::matchers::Mode::Fallback,
+        )
+        .expect("valid"),
+        starts_at: world.at(100),
+        ends_at: world.at(165),
+        created_by: "me".to_owned(),
+        comment: "c".to_owned(),
+        annotations: watchbell::model::Annotations::empty(),
+    };
+    let new_id = watchbell::model::SilenceId::from_text("1");
+    world.step(Event::SilenceSet { draft, new_id });
+    world.happened.clear();
+    assert_eq!(world.wakes_at(), Some(Duration::from_secs(100)));
+    world.pass(Duration::from_secs(100));
+    let effects = world.engine.step(world.now(), Event::Tick);
+    assert!(effects.contains(&Effect::Changed), "screens show that it acts");
+    world.carry_out(effects, usize::MAX);
+    assert_eq!(world.wakes_at(), Some(Duration::from_secs(165)));
+    // Nobody is there when it ends.
+    world.restart(600);
+    assert_eq!(only(&mut world, "silence").at, world.at(165));
+}
+
+#[test]
+fn of_a_large_group_as_many_alerts_can_be_found_as_there_is_room_for() {
+    let mut world = World::new(ONE);
+    for number in 0..40 {
+        world.fire(&format!("n={} g=1", format!("{number:02}").repeat(250)));
+    }
+    world.run_to(11);
+    let told = only(&mut world, "notified").body;
+    let members = told["members"].as_array().map_or(0, Vec::len);
+    assert_eq!((members, &told["members_more"]), (32, &json!(8)));
 }
 
 #[test]

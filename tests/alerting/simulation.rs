@@ -486,6 +486,13 @@ impl Simulation {
         for (id, found) in silences {
             self.oracle.check_hush(&id, found, now);
         }
+        for told in self.world.happened.drain(..).filter(|one| one.body["what"] == "ended") {
+            let ends = told.body["ends_at_ms"].as_i64().unwrap_or(Millis::MIN);
+            if told.at.as_millis() > ends {
+                let (id, at) = (&told.body["id"], told.at.as_millis());
+                self.oracle.fault(format!("silence {id} ended at {ends}, and is told at {at}"));
+            }
+        }
         for (name, sender) in &self.senders {
             let view = self.world.engine.alert(sender.labels.fingerprint(), moment);
             self.oracle.check_ack(name, view.as_ref().is_some_and(|view| view.ack.is_some()));

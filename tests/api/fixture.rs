@@ -468,9 +468,9 @@ impl Core for Fixture {
         Readiness::Ready
     }
 
-    fn reload(&self) -> Result<(), Error> {
+    fn reload(&self) -> Result<Vec<String>, Error> {
         self.tell("reload".to_owned());
-        Ok(())
+        Ok(vec!["silence 1 does not act".to_owned()])
     }
 
     fn quit(&self) -> Result<(), Error> {

@@ -162,6 +162,7 @@ impl Querier for Asks<'_> {
 fn live(scene: &Scene, rules: &RuleFile) -> BTreeMap<String, usize> {
     let context = Context {
         interval: Duration::from_secs(120),
+        scrape_interval: Duration::ZERO,
         query_offset: Duration::ZERO,
         resend_delay: Duration::from_secs(60),
         outage_tolerance: Duration::ZERO,

@@ -160,6 +160,7 @@ fn options(folder: &Path) -> Options {
         rule_concurrency: 2,
         alert_limits: watchbell::alerts::Limits::default(),
         data_retention: Duration::from_secs(3600),
+        history_retention: Duration::from_secs(86_400),
         limits: SafetyLimits::default(),
         sending: SendOptions::default(),
         features: Vec::new(),

@@ -622,8 +622,8 @@ impl Core for World {
         Readiness::Ready
     }
 
-    fn reload(&self) -> Result<(), Error> {
-        self.up(())
+    fn reload(&self) -> Result<Vec<String>, Error> {
+        self.up(Vec::new())
     }
 
     fn quit(&self) -> Result<(), Error> {

@@ -223,6 +223,7 @@ impl<'a> Running<'a> {
         let step = nonzero(test.interval).unwrap_or(interval);
         let ctx = Context {
             interval: step,
+            scrape_interval: Duration::ZERO,
             query_offset: Duration::ZERO,
             resend_delay: RESEND_DELAY,
             // Nothing was before the first tick.
