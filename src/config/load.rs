@@ -12,7 +12,7 @@ use super::file::{Source, Unknown};
 use super::probing;
 use crate::alerts::config::Options as AlertOptions;
 use crate::ingest::config::{Checked, HostOptions, OtlpSettings, Probing, check as check_jobs};
-use crate::model::{Labels, Problem};
+use crate::model::{Labels, NameValidation, Problem};
 use crate::notify::config::{Heartbeat, check_heartbeats};
 use crate::promql::config::Features;
 use crate::rules::config::{RuleFile, RuleGroup, RuleLanguage, UnitTestFile, check_with};
@@ -369,7 +369,8 @@ impl Loader<'_> {
     fn groups(&mut self, document: &Document) -> Vec<LoadedGroup> {
         let mut found = Vec::new();
         let (features, unknown) = (self.sources.features, self.sources.unknown_in_rules);
-        let language = RuleLanguage { features, legacy_names: document.has_legacy_names() };
+        let language =
+            RuleLanguage { features, legacy_names: document.names() == NameValidation::Legacy };
         let reading = RuleReading { language, unknown };
         for pattern in &document.rule_files {
             for file in glob::expand(&self.base.join(pattern)) {
@@ -394,7 +395,7 @@ impl Loader<'_> {
         if let Some(problem) = settings.without_effect() {
             self.note(&problem.below("otlp"));
         }
-        match settings.check(document.has_legacy_names()) {
+        match settings.check(document.names() == NameValidation::Legacy) {
             Ok(settings) => Some(settings),
             Err(problems) => {
                 problems.into_iter().for_each(|problem| self.fault(problem.below("otlp")));
@@ -426,7 +427,7 @@ impl Loader<'_> {
     }
 
     fn alerting(&mut self, document: &Document) -> Option<Alerting> {
-        match document.alerting.check(&self.base) {
+        match document.alerting.check(&self.base, document.names()) {
             Ok(alerting) => {
                 for problem in &alerting.warnings {
                     self.note(&problem.clone().below("alerting"));
