@@ -98,7 +98,7 @@ fn text(body: &[u8], format: Format) -> Result<Pushed, PushError> {
         return Err(PushError::Body(text));
     }
     let mut reader = Reader { format, ..Reader::default() };
-    for entry in Parser::new(body, format) {
+    for entry in Parser::new(body, format).with_loose_comments() {
         let entry = entry.map_err(|err| {
             let (line, message) = (err.line, err.message);
             PushError::Body(format!("text format parsing error in line {line}: {message}"))
