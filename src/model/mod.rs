@@ -9,6 +9,7 @@
 mod alert;
 mod annotations;
 pub mod duration;
+mod escaped;
 mod exemplar;
 mod histogram;
 mod id;
@@ -26,6 +27,7 @@ pub mod value_text;
 
 pub use alert::{Alert, AlertStatus};
 pub use annotations::Annotations;
+pub use escaped::unescaped_name;
 pub use exemplar::{EXEMPLAR_CHARS_MAX, Exemplar};
 pub use histogram::{BucketSpan, CounterResetHint, Histogram};
 pub use id::{Fingerprint, GroupKey, SilenceId};

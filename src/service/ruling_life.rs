@@ -198,6 +198,7 @@ pub(super) fn options(config_file: std::path::PathBuf) -> Options {
         alert_limits: crate::alerts::Limits::default(),
         data_retention: Duration::from_secs(3600),
         limits: SafetyLimits::default(),
+        push: crate::ingest::push::PushRules::default(),
         sending: SendOptions::default(),
         features: Vec::new(),
         flags: BTreeMap::new(),
