@@ -49,6 +49,8 @@ pub struct ApiSettings {
     pub enable_remote_write: bool,
     /// Whether OTLP is taken over TCP.
     pub enable_otlp: bool,
+    /// Whether pushes are taken unchecked, which is answered with another status.
+    pub push_unchecked: bool,
     /// Where browsers reach the server; empty when they use the listening address.
     pub external_url: String,
     /// Before every path; `/` for none.
@@ -72,6 +74,7 @@ impl Default for ApiSettings {
             enable_admin: false,
             enable_remote_write: true,
             enable_otlp: true,
+            push_unchecked: false,
             external_url: String::new(),
             route_prefix: "/".to_owned(),
             page_title: "watchbell".to_owned(),

@@ -23,11 +23,13 @@ pub(super) fn push_base64(asked: &Asked) -> Result<Response, Error> {
 /// Errors are plain text, as clients log them.
 fn take(asked: &Asked, job: &str) -> Result<Response, Error> {
     let request = asked.request;
-    let (verb, done) = match request.method.as_str() {
-        "PUT" => (PushVerb::Replace, 200),
-        "POST" => (PushVerb::Add, 200),
-        _delete => (PushVerb::Delete, 202),
+    let verb = match request.method.as_str() {
+        "PUT" => PushVerb::Replace,
+        "POST" => PushVerb::Add,
+        _delete => PushVerb::Delete,
     };
+    let is_unchecked = verb == PushVerb::Delete || asked.api.settings.push_unchecked;
+    let done = if is_unchecked { 202 } else { 200 };
     let header = |name: &str| request.header(name).unwrap_or_default().to_owned();
     // Never out of the body: curl sends every body as a form.
     let params = Params::of_url(request);

@@ -199,6 +199,7 @@ fn api_settings(settings: &Settings) -> ApiSettings {
         enable_admin: settings.admin,
         enable_remote_write: true,
         enable_otlp: true,
+        push_unchecked: settings.service.push.unchecked,
         external_url: external.clone(),
         route_prefix: prefix.unwrap_or_else(|| "/".to_owned()),
         query_timeout: settings.service.query_timeout,

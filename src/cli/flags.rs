@@ -342,6 +342,12 @@ pub(super) struct ServerFlags {
     /// Take OTLP metrics from other hosts too; from this one they are always taken
     #[arg(long = "web.enable-otlp-receiver")]
     pub otlp: bool,
+    /// Allow UTF-8 in names that are pushed; in paths as U__ and codes
+    #[arg(long = "push.enable-utf8-names")]
+    pub push_utf8: bool,
+    /// Take pushes that contradict themselves or others, answered with 202 whatever they say
+    #[arg(long = "push.disable-consistency-check")]
+    pub push_unchecked: bool,
     /// The most connections at a time
     #[arg(long = "web.max-connections", value_name = "COUNT", default_value_t = 512)]
     pub max_connections: usize,

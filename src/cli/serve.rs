@@ -4,7 +4,8 @@ use super::Status;
 use super::flags::{LogFormat, LogLevel, ServerFlags};
 use crate::alerts::Limits as AlertLimits;
 use crate::app::{self, Options, SendOptions, Settings, WalSync};
-use crate::model::duration;
+use crate::ingest::push::PushRules;
+use crate::model::{NameValidation, duration};
 use crate::sys::log::{Destination, LogSettings};
 use anyhow::Context as _;
 use clap::{Args as _, Command};
@@ -53,6 +54,10 @@ pub(super) fn settings(
         data_retention: flags.data_retention,
         history_retention: flags.history_retention,
         limits: flags.limits(),
+        push: PushRules {
+            names: if flags.push_utf8 { NameValidation::Utf8 } else { NameValidation::Legacy },
+            unchecked: flags.push_unchecked,
+        },
         alert_limits: AlertLimits {
             silences_max: flags.silences_max,
             silence_bytes_max: flags.silence_bytes_max,
@@ -139,6 +144,8 @@ fn flag_page(flags: &ServerFlags) -> BTreeMap<String, String> {
         ("web.enable-admin-api", flags.admin.to_string()),
         ("web.enable-remote-write-receiver", flags.remote_write.to_string()),
         ("web.enable-otlp-receiver", flags.otlp.to_string()),
+        ("push.enable-utf8-names", flags.push_utf8.to_string()),
+        ("push.disable-consistency-check", flags.push_unchecked.to_string()),
         ("web.max-connections", flags.max_connections.to_string()),
         ("query.lookback-delta", duration::format(flags.lookback)),
         ("query.timeout", duration::format(flags.query_timeout)),

@@ -8,7 +8,7 @@ use crate::ingest::config::{
     TargetGroup, UNBUILT_DISCOVERY, check_addresses,
 };
 use crate::model::relabel::Rule;
-use crate::model::{Problem, nearest_name};
+use crate::model::{NameValidation, Problem, nearest_name};
 use crate::notify::config::AlertmanagerSet;
 use crate::sys::settings::{self, HttpClientSettings, RelabelSettings, Span};
 use serde::{Deserialize, Serialize};
@@ -112,19 +112,24 @@ pub struct OtherAlertmanagers {
 }
 
 impl AlertingSettings {
-    /// Checks the section; relative paths start at `base`.
+    /// Checks the section; relative paths start at `base`, and `names` says which names of labels
+    /// are valid.
     ///
     /// # Errors
     /// Every fault that Prometheus would refuse the file for.
-    pub(super) fn check(&self, base: &Path) -> Result<Alerting, Vec<Problem>> {
+    pub(super) fn check(
+        &self,
+        base: &Path,
+        names: NameValidation,
+    ) -> Result<Alerting, Vec<Problem>> {
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let alert_relabel =
-            rules("alert_relabel_configs", &self.alert_relabel_configs, &mut problems);
+            rules("alert_relabel_configs", &self.alert_relabel_configs, names, &mut problems);
         let mut others = Vec::new();
         for (place, settings) in self.alertmanagers.iter().enumerate() {
             let at = format!("alertmanagers[{place}]");
             let (mut faults, mut notes) = (Vec::new(), Vec::new());
-            others.push(settings.check(base, &mut notes, &mut faults));
+            others.push(settings.check(base, names, &mut notes, &mut faults));
             problems.extend(faults.into_iter().map(|problem| problem.below(&at)));
             warnings.extend(notes.into_iter().map(|problem| problem.below(&at)));
         }
@@ -139,6 +144,7 @@ impl AlertmanagerSettings {
     fn check(
         &self,
         base: &Path,
+        names: NameValidation,
         warnings: &mut Vec<Problem>,
         problems: &mut Vec<Problem>,
     ) -> OtherAlertmanagers {
@@ -177,10 +183,11 @@ impl AlertmanagerSettings {
                 path_prefix: self.path_prefix.clone(),
                 timeout: self.timeout.0,
                 http: self.http.clone(),
-                relabel: rules("relabel_configs", &self.relabel_configs, problems),
+                relabel: rules("relabel_configs", &self.relabel_configs, names, problems),
                 alert_relabel: rules(
                     "alert_relabel_configs",
                     &self.alert_relabel_configs,
+                    names,
                     problems,
                 ),
             },
@@ -190,8 +197,13 @@ impl AlertmanagerSettings {
     }
 }
 
-fn rules(at: &str, list: &[RelabelSettings], problems: &mut Vec<Problem>) -> Vec<Rule> {
-    settings::relabel_rules(at, list).unwrap_or_else(|more| {
+fn rules(
+    at: &str,
+    list: &[RelabelSettings],
+    names: NameValidation,
+    problems: &mut Vec<Problem>,
+) -> Vec<Rule> {
+    settings::relabel_rules(at, list, names).unwrap_or_else(|more| {
         problems.extend(more);
         Vec::new()
     })
@@ -204,7 +216,7 @@ mod tests {
     fn check(yaml: &str) -> Result<Alerting, Vec<String>> {
         let settings: AlertingSettings = serde_yaml::from_str(yaml).expect("reads");
         let texts = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect();
-        settings.check(Path::new("/etc/w")).map_err(texts)
+        settings.check(Path::new("/etc/w"), NameValidation::Utf8).map_err(texts)
     }
 
     #[test]
@@ -229,6 +241,16 @@ alertmanagers:
         assert_eq!(one.groups[0].targets, ["a:9093"]);
         assert_eq!(one.set.timeout, std::time::Duration::from_secs(3));
         assert!(one.set.http.basic_auth.is_some());
+    }
+
+    #[test]
+    fn rules_are_held_to_the_names_that_are_valid() {
+        let yaml = "{alert_relabel_configs: [{target_label: a.b}], alertmanagers: \
+            [{relabel_configs: [{target_label: a.b}]}]}";
+        let settings: AlertingSettings = serde_yaml::from_str(yaml).expect("reads");
+        let check = |names| settings.check(Path::new("/"), names).map_err(|found| found.len());
+        assert!(check(NameValidation::Utf8).is_ok());
+        assert_eq!(check(NameValidation::Legacy).err(), Some(2));
     }
 
     #[test]

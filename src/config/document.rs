@@ -6,7 +6,7 @@ use crate::ingest::config::{
     Global, HostMetrics, Opaque, OtlpSettings, ProbeSettings, ProbingSettings, PushSettings,
     ScrapeConfig,
 };
-use crate::model::Labels;
+use crate::model::{Labels, NameValidation};
 use crate::notify::config::{File, HeartbeatSettings, OwnReceiverSettings};
 use crate::storage::config::StorageSettings;
 use crate::sys::settings::text_or_map;
@@ -145,9 +145,12 @@ impl Document {
         Labels::from_pairs(labels.map(|(name, value)| (name.clone(), expand(&value.0))))
     }
 
-    /// Whether names of metrics and labels are held to the classic grammar.
-    pub(super) fn has_legacy_names(&self) -> bool {
-        self.global.metric_name_validation_scheme.as_deref() == Some("legacy")
+    /// Which names of metrics and labels are valid where nothing says otherwise.
+    pub(super) fn names(&self) -> NameValidation {
+        match self.global.metric_name_validation_scheme.as_deref() {
+            Some("legacy") => NameValidation::Legacy,
+            Some(_) | None => NameValidation::Utf8,
+        }
     }
 
     /// Takes out what names other files.
@@ -230,6 +233,38 @@ mod tests {
         let expected =
             "a.yml:4:7: unknown field \"device_exclud\"; did you mean \"device_exclude\"?";
         assert!(fault.starts_with(expected), "{fault}");
+    }
+
+    #[test]
+    fn relabel_rules_that_are_shown_load_again_with_the_same_meaning() {
+        let typed = |text: &str| -> Document {
+            let source = Source::parse(Path::new("a.yml"), text).expect("valid YAML");
+            source.typed().expect("fits")
+        };
+        let before = typed(
+            "scrape_configs:
+- job_name: a
+  relabel_configs:
+  - {action: labeldrop, regex: foo}
+  - target_label: a
+    regex:
+    separator: null
+    replacement: ~
+  metric_relabel_configs:
+  - {action: Keep, source_labels: [b], regex: 010, separator: '~'}
+alerting:
+  alert_relabel_configs:
+  - {target_label: c, replacement: 'null'}
+",
+        );
+        let shown = serde_yaml::to_string(&before).expect("writes");
+        let after = typed(&shown);
+        assert_eq!(after.scrape_configs, before.scrape_configs, "{shown}");
+        assert_eq!(after.alerting, before.alerting, "{shown}");
+        let rules = &before.scrape_configs[0].relabel_configs;
+        let texts =
+            rules.iter().map(|rule| (rule.separator.0.as_str(), rule.replacement.0.as_str()));
+        assert_eq!(texts.collect::<Vec<_>>(), [(";", "$1"), ("", "")]);
     }
 
     #[test]

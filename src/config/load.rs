@@ -12,7 +12,7 @@ use super::file::{Source, Unknown};
 use super::probing;
 use crate::alerts::config::Options as AlertOptions;
 use crate::ingest::config::{Checked, HostOptions, OtlpSettings, Probing, check as check_jobs};
-use crate::model::{Labels, Problem};
+use crate::model::{Labels, NameValidation, Problem};
 use crate::notify::config::{Heartbeat, check_heartbeats};
 use crate::promql::config::Features;
 use crate::rules::config::{RuleFile, RuleGroup, RuleLanguage, UnitTestFile, check_with};
@@ -377,7 +377,8 @@ impl Loader<'_> {
     fn groups(&mut self, document: &Document) -> Vec<LoadedGroup> {
         let mut found = Vec::new();
         let (features, unknown) = (self.sources.features, self.sources.unknown_in_rules);
-        let language = RuleLanguage { features, legacy_names: document.has_legacy_names() };
+        let language =
+            RuleLanguage { features, legacy_names: document.names() == NameValidation::Legacy };
         let reading = RuleReading { language, unknown };
         for pattern in &document.rule_files {
             for file in glob::expand(&self.base.join(pattern)) {
@@ -402,7 +403,7 @@ impl Loader<'_> {
         if let Some(problem) = settings.without_effect() {
             self.note(&problem.below("otlp"));
         }
-        match settings.check(document.has_legacy_names()) {
+        match settings.check(document.names() == NameValidation::Legacy) {
             Ok(settings) => Some(settings),
             Err(problems) => {
                 problems.into_iter().for_each(|problem| self.fault(problem.below("otlp")));
@@ -434,7 +435,7 @@ impl Loader<'_> {
     }
 
     fn alerting(&mut self, document: &Document) -> Option<Alerting> {
-        match document.alerting.check(&self.base) {
+        match document.alerting.check(&self.base, document.names()) {
             Ok(alerting) => {
                 for problem in &alerting.warnings {
                     self.note(&problem.clone().below("alerting"));

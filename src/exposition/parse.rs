@@ -86,6 +86,7 @@ pub struct Parser<'a> {
     saw_eof: bool,
     /// More may follow.
     is_piece: bool,
+    has_loose_comments: bool,
 }
 
 /// What a parser knows at the end of a piece, for the next one.
@@ -109,7 +110,16 @@ impl<'a> Parser<'a> {
             done: false,
             saw_eof: false,
             is_piece: false,
+            has_loose_comments: false,
         }
+    }
+
+    /// Reads comments of text as the parser of prometheus/common does, which reads what is pushed
+    /// and what lies in files of node_exporter: blanks before the words do not belong to them, and
+    /// a help may have its quotes escaped.
+    #[must_use]
+    pub fn with_loose_comments(self) -> Self {
+        Self { has_loose_comments: true, ..self }
     }
 
     /// A parser of whole lines of a longer text, after what `carry` tells of.
@@ -288,10 +298,10 @@ impl<'a> Parser<'a> {
     fn metadata(&mut self, keyword: &[u8], rest: &'a [u8]) -> Result<Entry<'a>, Fault> {
         let (after, name) = series::metadata_name(rest)?;
         let name_bytes = rest.len() - after.len();
-        let gap = match self.format {
-            Format::Text => self.blanks(after),
-            Format::OpenMetrics => usize::from(after.first() == Some(&b' ')),
-        };
+        let blanks = self.blanks(after);
+        let is_strict = self.format == Format::Text && !self.has_loose_comments;
+        // Prometheus passes over one byte, whatever it is, unless there is nothing but blanks.
+        let gap = if is_strict && blanks < after.len() { 1 } else { blanks };
         if gap == 0 && !after.is_empty() {
             return Err(Fault::new(name_bytes, "expected a blank after the metric name"));
         }
@@ -325,6 +335,7 @@ impl<'a> Parser<'a> {
                 }
                 Ok(Entry::Unit { name, unit: Cow::Borrowed(text) })
             }
+            _ if is_strict => Ok(Entry::Help { name, text: series::unescaped_help(text) }),
             _ => Ok(Entry::Help { name, text: series::unescaped(Cow::Borrowed(text)) }),
         }
     }

@@ -242,6 +242,16 @@ fn text<'a>(whole: &[u8], part: &'a [u8]) -> Result<Cow<'a, str>, Fault> {
 
 /// Resolves `\\`, `\"` and `\n`; any other backslash stays, as in Prometheus.
 pub(super) fn unescaped(text: Cow<'_, str>) -> Cow<'_, str> {
+    resolved(text, &['\\', '"'])
+}
+
+/// Resolves `\\` and `\n`, the escapes of a help in text.
+pub(super) fn unescaped_help(text: &str) -> Cow<'_, str> {
+    resolved(Cow::Borrowed(text), &['\\'])
+}
+
+/// Resolves `\n`, and the escapes of characters that stand for themselves.
+fn resolved<'a>(text: Cow<'a, str>, themselves: &[char]) -> Cow<'a, str> {
     if memchr::memchr(b'\\', text.as_bytes()).is_none() {
         return text;
     }
@@ -254,7 +264,7 @@ pub(super) fn unescaped(text: Cow<'_, str>) -> Cow<'_, str> {
         }
         match chars.next() {
             Some('n') => out.push('\n'),
-            Some(escaped @ ('\\' | '"')) => out.push(escaped),
+            Some(escaped) if themselves.contains(&escaped) => out.push(escaped),
             Some(other) => out.extend(['\\', other]),
             None => out.push('\\'),
         }

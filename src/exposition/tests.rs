@@ -70,8 +70,28 @@ fn t12_text_is_read_as_prometheus_reads_it() {
         &["HELP a b\\c\nd \"e\"", "TYPE a unknown"],
     );
     check(text, "# TYPE \"a.b\" counter\n", &["TYPE a.b counter"]);
+    // prometheus, model/textparse/promparse.go (Next, helpReplacer) and promlex.l: one byte behind
+    // the name is passed over, and a help knows two escapes.
+    check(text, "# HELP a  b\\\"c\\\\n\\n\\t\n", &["HELP a  b\\\"c\\n\n\\t"]);
+    check(text, "# HELP a\tb \n# HELP c\n# HELP d  \t\n", &["HELP a b ", "HELP c ", "HELP d "]);
+    check(text, "# HELP a.b c\n", &["HELP a b c"]);
+    check_fault(text, "# TYPE a  counter\n", "invalid metric type \" counter\"");
+    check_fault(text, "# TYPE a counter \n", "invalid metric type \"counter \"");
+    check_fault(text, "# TYPE a\n", "invalid metric type");
+    check(Format::OpenMetrics, "# HELP a  b\\\"c\n# EOF\n", &["HELP a  b\"c"]);
     // Metadata may follow its samples.
     check(text, "a 1\n# TYPE a gauge\n", &[r#"{__name__="a"} 1"#, "TYPE a gauge"]);
+}
+
+#[test]
+fn comments_of_pushes_and_files_are_read_as_their_programs_read_them() {
+    // prometheus/common, expfmt/text_parse.go (startComment, readTokenUntilNewline).
+    let body = b"# HELP a \t b\\\"c\\\\\n# TYPE a  counter\n";
+    let entries = Parser::new(body, Format::Text).with_loose_comments();
+    let found: Vec<_> = entries.map(|entry| format!("{:?}", entry.expect("reads"))).collect();
+    let expected =
+        ["Help { name: \"a\", text: \"b\\\"c\\\\\" }", "Type { name: \"a\", kind: Counter }"];
+    assert_eq!(found, expected);
 }
 
 #[test]

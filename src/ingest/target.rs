@@ -1,6 +1,7 @@
 //! From an address and labels to a target: labels before relabelling, relabelling, checks, URL.
 //!
-//! Source: prometheus, scrape/target.go (PopulateLabels, URL).
+//! Source: prometheus, scrape/target.go (PopulateLabels, URL); golang/go, src/net/url/url.go
+//! (shouldEscape).
 
 use super::config::ScrapeJob;
 use crate::model::{Labels, LabelsBuilder, duration, percent, relabel};
@@ -8,6 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// What Go's URLs do not escape in a path, besides what never is.
+const PATH_KEPT: &[u8] = b"/:;@&=+$,";
 
 const ADDRESS: &str = "__address__";
 const SCHEME: &str = "__scheme__";
@@ -171,11 +175,11 @@ fn url(job: &ScrapeJob, labels: &LabelsBuilder, address: &str) -> String {
     let path = labels.get(PATH).unwrap_or_default();
     let slash = if path.is_empty() || path.starts_with('/') { "" } else { "/" };
     let mut url = format!("{scheme}://{address}{slash}");
-    url.push_str(&percent::encode(path, b"/:@&=+$,"));
+    url.push_str(&percent::encode(path, PATH_KEPT));
     let mut joint = '?';
     for (name, values) in &params {
         for value in values {
-            let (name, value) = (percent::encode(name, b""), percent::encode(value, b""));
+            let (name, value) = (percent::encode_form(name), percent::encode_form(value));
             let _ = write!(url, "{joint}{name}={value}");
             joint = '&';
         }
@@ -236,12 +240,19 @@ mod tests {
             {target_label: __param_module, replacement: z}, \
             {target_label: __address__, replacement: exporter}]}";
         let found = target(yaml, "https://x.org:1?a=b c".trim_start_matches("https://"));
-        assert_eq!(
-            found.url,
-            "http://exporter/probe?module=z&module=b&target=x.org%3A1%3Fa%3Db%20c"
-        );
+        assert_eq!(found.url, "http://exporter/probe?module=z&module=b&target=x.org%3A1%3Fa%3Db+c");
         assert_eq!(found.discovered.get("__param_module"), Some("a"));
         assert_eq!(found.labels.get("instance"), Some("exporter"));
+    }
+
+    #[test]
+    fn t42_paths_and_parameters_are_escaped_as_go_escapes_them() {
+        let yaml = "{job_name: j, metrics_path: \"/a;b c?d!*'()$&+,:=@~%\", \
+            params: {'e f': ['g;h i/j+k~é']}}";
+        assert_eq!(
+            target(yaml, "x:1").url,
+            "http://x:1/a;b%20c%3Fd%21%2A%27%28%29$&+,:=@~%25?e+f=g%3Bh+i%2Fj%2Bk~%C3%A9"
+        );
     }
 
     #[test]

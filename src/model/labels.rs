@@ -381,6 +381,34 @@ impl LabelsBuilder {
     }
 }
 
+/// Which names of metrics and labels are valid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NameValidation {
+    /// Any UTF-8.
+    #[default]
+    Utf8,
+    /// The classic grammar.
+    Legacy,
+}
+
+impl NameValidation {
+    /// Whether a metric may have this name.
+    pub fn is_metric(self, name: &str) -> bool {
+        match self {
+            Self::Utf8 => !name.is_empty(),
+            Self::Legacy => is_legacy_metric_name(name),
+        }
+    }
+
+    /// Whether a label may have this name.
+    pub fn is_label(self, name: &str) -> bool {
+        match self {
+            Self::Utf8 => !name.is_empty(),
+            Self::Legacy => is_legacy_label_name(name),
+        }
+    }
+}
+
 /// Whether `name` is a label name of the classic grammar, which needs no quotes.
 pub fn is_legacy_label_name(name: &str) -> bool {
     let mut bytes = name.bytes();

@@ -9,6 +9,7 @@
 mod alert;
 mod annotations;
 pub mod duration;
+mod escaped;
 mod exemplar;
 mod histogram;
 mod id;
@@ -26,12 +27,13 @@ pub mod value_text;
 
 pub use alert::{Alert, AlertStatus};
 pub use annotations::Annotations;
+pub use escaped::unescaped_name;
 pub use exemplar::{EXEMPLAR_CHARS_MAX, Exemplar};
 pub use histogram::{BucketSpan, CounterResetHint, Histogram};
 pub use id::{Fingerprint, GroupKey, SilenceId};
 pub use labels::{
-    Labels, LabelsBuilder, LabelsText, METRIC_NAME, is_legacy_label_name, is_legacy_metric_name,
-    write_braced,
+    Labels, LabelsBuilder, LabelsText, METRIC_NAME, NameValidation, is_legacy_label_name,
+    is_legacy_metric_name, write_braced,
 };
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use metadata::{Metadata, MetricType};

@@ -3,7 +3,7 @@
 //! Source: prometheus, model/relabel/relabel.go.
 
 use super::value_text::quoted;
-use super::{Labels, LabelsBuilder, Regex};
+use super::{Labels, LabelsBuilder, NameValidation, Regex};
 use md5::{Digest, Md5};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -71,6 +71,8 @@ pub struct Rule {
     pub regex: Regex,
     /// What is done.
     pub action: Action,
+    /// Which names a replacement may give to its label.
+    pub names: NameValidation,
 }
 
 /// What relabelling decided.
@@ -139,10 +141,8 @@ fn keep_if(holds: bool) -> Outcome {
 }
 
 fn replace(rule: &Rule, value: &str, target: &str, replacement: &str, labels: &mut LabelsBuilder) {
-    // Names are UTF-8 since 3.0: only the empty name is invalid.
-    let Some(target) = rule.regex.expand(value, target).filter(|name| !name.is_empty()) else {
-        return;
-    };
+    let target = rule.regex.expand(value, target);
+    let Some(target) = target.filter(|name| rule.names.is_label(name)) else { return };
     let replaced = rule.regex.expand(value, replacement).unwrap_or_default();
     labels.set(target, replaced);
 }
@@ -212,6 +212,7 @@ mod tests {
             separator: ";".to_owned(),
             regex: Regex::anchored(regex).expect("valid"),
             action,
+            names: NameValidation::Utf8,
         }
     }
 
@@ -270,6 +271,20 @@ mod tests {
             &[("a", "1"), ("b", "1")],
             None,
         );
+    }
+
+    #[test]
+    fn a_label_whose_name_is_not_valid_is_not_set() {
+        // prometheus, model/relabel/relabel.go: `relabel` asks the scheme for the expanded name.
+        let utf8 = rule(&["a"], "(.*)", replace("$1", "x"));
+        let legacy = Rule { names: NameValidation::Legacy, ..utf8.clone() };
+        for (value, in_utf8, in_legacy) in [("b", true, true), ("b.c", true, false)] {
+            for (rule, is_set) in [(&utf8, in_utf8), (&legacy, in_legacy)] {
+                let set: &[_] = &[("a", value), (value, "x")];
+                let same: &[_] = &[("a", value)];
+                check(rule, same, Some(if is_set { set } else { same }));
+            }
+        }
     }
 
     #[test]

@@ -154,12 +154,12 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
+    use crate::model::{NameValidation, Timestamp};
     use crate::sys::settings::{RelabelSettings, relabel_rules};
 
     fn rules(yaml: &str) -> Vec<Rule> {
         let list: Vec<RelabelSettings> = serde_yaml::from_str(yaml).expect("reads");
-        relabel_rules("rules", &list).expect("valid")
+        relabel_rules("rules", &list, NameValidation::Utf8).expect("valid")
     }
 
     #[test]

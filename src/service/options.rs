@@ -2,6 +2,7 @@
 
 use super::forward_queue::SendOptions;
 use crate::ingest::limits::SafetyLimits;
+use crate::ingest::push::PushRules;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,6 +63,8 @@ pub struct Options {
     pub history_retention: Duration,
     /// What a target or a sender may bring.
     pub limits: SafetyLimits,
+    /// What a push may say.
+    pub push: PushRules,
     /// What people and senders may bring to the alerts.
     pub alert_limits: crate::alerts::Limits,
     /// Where alerts of rules go, and how.

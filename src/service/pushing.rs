@@ -7,10 +7,11 @@ use super::start::Service;
 use crate::exposition::Printer;
 use crate::ingest::limits::SafetyLimits;
 use crate::ingest::push::{
-    self, Body, Group, GroupKey, Groups, Limits, Push, PushError, from_row, row_key, to_row,
+    self, Body, Group, GroupKey, Groups, Limits, Push, PushError, PushRules, from_row, row_key,
+    to_row,
 };
 use crate::ingest::scrape::LocalTarget;
-use crate::model::{duration, value_text};
+use crate::model::{Labels, duration, value_text};
 use crate::storage::state::{StateDb, StateOp, Table};
 use crate::sys::clock::SharedClock;
 use crate::sys::locks::lock;
@@ -31,6 +32,7 @@ pub(super) struct Pushing {
     groups: Mutex<Groups>,
     state: Arc<StateDb>,
     clock: SharedClock,
+    rules: PushRules,
     /// Whether there has been a group in this process: then they are scraped.
     is_used: AtomicBool,
     held: Cell,
@@ -48,7 +50,7 @@ impl Pushing {
         state: Arc<StateDb>,
         clock: SharedClock,
         registry: &Registry,
-        safety: SafetyLimits,
+        (safety, rules): (SafetyLimits, PushRules),
     ) -> Result<Self, crate::storage::Error> {
         let mut groups = Groups::new(Limits::within(safety));
         for (key, row) in state.load(Table::PushGroup)? {
@@ -66,7 +68,7 @@ impl Pushing {
         let (taken, refused) = (pushes("taken"), pushes("refused"));
         let groups = Mutex::new(groups);
         let turn = Mutex::default();
-        let made = Self { turn, groups, state, clock, is_used, held, taken, refused };
+        let made = Self { turn, groups, state, clock, rules, is_used, held, taken, refused };
         drop(made.current());
         Ok(made)
     }
@@ -76,44 +78,59 @@ impl Pushing {
         self.is_used.load(Ordering::Relaxed)
     }
 
-    /// Carries out a push.
+    /// Carries out a push; the labels of the group whose metrics it brought, `None` when it brought
+    /// none.
     ///
     /// # Errors
     /// It is refused, or cannot be stored; then no metric has changed.
-    fn push(&self, request: &RawPush, ttl: Option<Duration>) -> Result<(), Error> {
+    fn push(&self, request: &RawPush, ttl: Option<Duration>) -> Result<Option<Labels>, Error> {
         let refused = |err: PushError| {
             self.refused.inc();
             Error::bad_data(err.to_string())
         };
-        let key = GroupKey::from_path(&request.path).map_err(refused)?;
+        let PushRules { names, unchecked } = self.rules;
+        let key = GroupKey::from_path(&request.path, names).map_err(refused)?;
         if request.verb == PushVerb::Delete {
             self.delete(&[key])?;
             self.taken.inc();
-            return Ok(());
+            return Ok(None);
         }
         let ttl = asked_ttl(&request.ttl)?.or(ttl).filter(|ttl| !ttl.is_zero());
         let _turn = lock(&self.turn);
-        let pushed = push::read(&Body {
+        let body = Body {
             content_type: &request.content_type,
             content_encoding: &request.content_encoding,
             bytes: &request.body,
-        })
-        .map_err(refused)?;
+        };
+        let pushed = push::read(&body, names).map_err(refused)?;
         let replaces = request.verb == PushVerb::Replace;
         let mut groups = self.current();
         let now = self.clock.now();
-        match groups.plan(&key, Push { pushed, replaces, ttl }, now) {
-            Ok(group) => self.store(&mut groups, key, group)?,
+        let push = Push { pushed, replaces, ttl };
+        let planned = match unchecked {
+            true => groups.plan_unchecked(&key, push, now),
+            false => groups.plan(&key, push, now),
+        };
+        match planned {
+            Ok(group) => {
+                let labels = key.labels();
+                self.store(&mut groups, key, group)?;
+                self.taken.inc();
+                Ok(Some(labels))
+            }
             Err(err) => {
                 let noted = groups.plan_failure(&key, ttl, now).filter(|_| err.is_noted());
                 if let Some(group) = noted {
                     self.store(&mut groups, key, group)?;
                 }
-                return Err(refused(err));
+                if unchecked && err.is_noted() {
+                    tracing::warn!(%err, path = request.path, "a push is not kept");
+                    self.refused.inc();
+                    return Ok(None);
+                }
+                Err(refused(err))
             }
         }
-        self.taken.inc();
-        Ok(())
     }
 
     /// First on the disk, then in force.
@@ -194,17 +211,14 @@ impl Service {
         let ttl = self.config.load().config.push_ttl;
         let was_used = parts.pushing.is_used();
         let done = parts.pushing.push(request, ttl);
-        if done.is_ok()
-            && request.verb != PushVerb::Delete
-            && let Ok(key) = GroupKey::from_path(&request.path)
-        {
-            parts.alerting.push_taken(key.labels());
+        if let Ok(Some(labels)) = &done {
+            parts.alerting.push_taken(labels.clone());
         }
         if !was_used && parts.pushing.is_used() {
             self.apply_jobs(parts);
         }
         self.revision.bump();
-        done
+        done.map(drop)
     }
 
     /// All groups, by key.

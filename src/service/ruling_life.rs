@@ -200,6 +200,7 @@ pub(super) fn options(config_file: std::path::PathBuf) -> Options {
         data_retention: Duration::from_secs(3600),
         history_retention: Duration::from_secs(86_400),
         limits: SafetyLimits::default(),
+        push: crate::ingest::push::PushRules::default(),
         sending: SendOptions::default(),
         features: Vec::new(),
         flags: BTreeMap::new(),

@@ -349,7 +349,8 @@ impl Service {
         let scrapes = ScrapeManager::new(self.scrape_deps(appender, server_seed(state, world)));
         let own = OwnMetrics::new(world.registry.clone(), &alerting, &queries);
         let (clock, registry) = (world.clock.clone(), &world.registry);
-        let pushing = Pushing::restore(state.clone(), clock, registry, self.options.limits);
+        let bounds = (self.options.limits, self.options.push);
+        let pushing = Pushing::restore(state.clone(), clock, registry, bounds);
         let pushing = Arc::new(pushing.map_err(Error::Storage)?);
         let prober = Prober::new(world.entropy.clone());
         let locals = Locals::new(world, config, own.clone(), pushing.clone(), prober.clone());

@@ -241,6 +241,18 @@ fn otlp_is_answered_in_the_encoding_of_the_request() {
 }
 
 #[test]
+fn pushes_that_are_not_checked_are_answered_before_anybody_knows() {
+    // prometheus/pushgateway, handler/push.go: without the check, StatusAccepted.
+    for (push_unchecked, expected) in [(false, 200), (true, 202)] {
+        let (_, api) = fixture_api(ApiSettings { push_unchecked, ..ApiSettings::default() });
+        for (method, expected) in [("PUT", expected), ("POST", expected), ("DELETE", 202)] {
+            let seen = direct(&api, method, "/metrics/job/j", &[], "a 1\n");
+            assert_eq!(seen.status, expected, "{method} {push_unchecked}");
+        }
+    }
+}
+
+#[test]
 fn origins_that_are_named_may_read() {
     let settings = ApiSettings {
         cors_origin: Regex::anchored("https?://grafana\\.example").ok(),

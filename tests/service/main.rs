@@ -22,6 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use watchbell::ingest::limits::SafetyLimits;
+use watchbell::ingest::push::PushRules;
 use watchbell::model::{Labels, TimeRange, Timestamp};
 use watchbell::service::{Options, SendOptions, Service, WalSync, World};
 use watchbell::sys::dns::HostResolver;
@@ -162,6 +163,7 @@ fn options(folder: &Path) -> Options {
         data_retention: Duration::from_secs(3600),
         history_retention: Duration::from_secs(86_400),
         limits: SafetyLimits::default(),
+        push: PushRules::default(),
         sending: SendOptions::default(),
         features: Vec::new(),
         flags: BTreeMap::new(),

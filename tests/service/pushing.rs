@@ -2,6 +2,8 @@
 
 use super::{CONFIG, Scene, copy_folder, values};
 use std::time::Duration;
+use watchbell::ingest::push::PushRules;
+use watchbell::model::NameValidation;
 use watchbell::service::Service;
 use watchbell::wire::{Core, ErrorKind, PushField, PushVerb, RawPush};
 
@@ -77,6 +79,25 @@ fn a_push_that_was_answered_is_there_after_a_kill() {
     assert_eq!(again.push_groups().expect("answers"), shown);
     copy.until(&again, "a scrape", |core| values(core, "done") == [1.0]);
     again.close();
+    service.close();
+}
+
+#[test]
+fn without_the_check_what_was_read_is_no_error_and_a_failure_is_noted() {
+    let scene = Scene::new();
+    let rules = PushRules { names: NameValidation::Utf8, unchecked: true };
+    let service = scene.start_with(|options| options.push = rules);
+    put(&service, "job/a", "", "done 1\ndone 2\n");
+    put(&service, "job/b/U__c_2e_d/e", "", "# TYPE done counter\n{\"done\",\"f.g\"=\"h\"} 3\n");
+    put(&service, "job/stamped", "", "done 4 123\n");
+    let unread = push(PushVerb::Replace, "job/a", "", "done\n");
+    assert_eq!(service.push(unread).expect_err("refused").kind, ErrorKind::BadData);
+    scene.until(&service, "a scrape", |core| values(core, "count(done)") == [2.0]);
+    assert_eq!(values(service.as_ref(), "done{job=\"a\"}"), [1.0]);
+    let utf8 = "{\"done\", \"c.d\"=\"e\", \"f.g\"=\"h\"}";
+    assert_eq!(values(service.as_ref(), utf8), [3.0]);
+    let failed = "push_failure_time_seconds{job=\"stamped\"} > bool 0";
+    assert_eq!(values(service.as_ref(), failed), [1.0]);
     service.close();
 }
 

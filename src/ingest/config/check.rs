@@ -3,9 +3,9 @@
 //! Source: prometheus, config/config.go (UnmarshalYAML and Validate of the scrape sections).
 
 use super::discovery::{Discovery, Sections, check_addresses};
-use super::job::{Escaping, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
+use super::job::{Escaping, JobLimits, ScrapeJob, ScrapeProtocol};
 use super::settings::{Global, ScrapeConfig, TargetGroup};
-use crate::model::Problem;
+use crate::model::{NameValidation, Problem};
 use crate::sys::settings::{Span, relabel_rules};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -174,8 +174,8 @@ impl Job<'_> {
                 .unwrap_or(false),
             native_histograms,
             limits: self.limits(),
-            relabel: self.rules("relabel_configs"),
-            metric_relabel: self.rules("metric_relabel_configs"),
+            relabel: self.rules("relabel_configs", validation),
+            metric_relabel: self.rules("metric_relabel_configs", validation),
             client: config.client(),
             base: self.base.to_owned(),
             groups: self.groups(),
@@ -278,12 +278,12 @@ impl Job<'_> {
         }
     }
 
-    fn rules(&mut self, key: &str) -> Vec<crate::model::relabel::Rule> {
+    fn rules(&mut self, key: &str, names: NameValidation) -> Vec<crate::model::relabel::Rule> {
         let list = match key {
             "relabel_configs" => &self.config.relabel_configs,
             _ => &self.config.metric_relabel_configs,
         };
-        relabel_rules(key, list).unwrap_or_else(|problems| {
+        relabel_rules(key, list, names).unwrap_or_else(|problems| {
             self.problems.extend(problems);
             Vec::new()
         })

@@ -2,8 +2,8 @@
 
 use super::discovery::Discovery;
 use super::settings::TargetGroup;
-use crate::model::nearest_name;
 use crate::model::relabel::Rule;
+use crate::model::{NameValidation, nearest_name};
 use crate::sys::settings::HttpClientSettings;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -89,16 +89,6 @@ impl Escaping {
             Self::Values => "values",
         }
     }
-}
-
-/// Which names are valid after relabelling.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NameValidation {
-    /// Any UTF-8.
-    #[default]
-    Utf8,
-    /// The classic grammar.
-    Legacy,
 }
 
 /// Limits of a job from the file; 0 is no limit. The safety limits hold beside them.

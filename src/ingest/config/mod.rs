@@ -33,7 +33,7 @@ pub use host::{
     COLLECTORS, Filter, HostMetrics, HostOptions, HostSettings, NamePart, ProcessGroupOptions,
     ProcessName, ProcessNameSettings, SystemdSettings,
 };
-pub use job::{Escaping, JobLimits, NameValidation, ScrapeJob, ScrapeProtocol};
+pub use job::{Escaping, JobLimits, ScrapeJob, ScrapeProtocol};
 pub use opaque::Opaque;
 pub use otlp::{OtlpSettings, TranslationStrategy};
 pub use probe::{

@@ -1,6 +1,7 @@
 //! Claims about the settings of scraping, from Prometheus' manual and its own tests.
 
 use super::*;
+use crate::model::NameValidation;
 use crate::sys::dns::RecordKind;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -218,6 +219,23 @@ fn the_way_to_escape_names_follows_the_jobs_own_word_on_which_are_valid() {
     ] {
         let found = checked(global, &format!("[{{job_name: a{own}}}]")).expect("valid");
         assert_eq!(found.jobs[0].escaping, expected, "{global} {own}");
+    }
+}
+
+#[test]
+fn relabel_rules_may_name_what_the_job_takes_for_a_name() {
+    // prometheus, config/config.go: a job's rules are held to its own scheme, else the global one.
+    let legacy = "{metric_name_validation_scheme: legacy}";
+    let rules = "relabel_configs: [{target_label: a.b}]";
+    let own = "metric_name_validation_scheme: utf8";
+    for (global, job, valid) in [
+        ("{}", format!("[{{job_name: a, {rules}}}]"), true),
+        (legacy, format!("[{{job_name: a, {rules}}}]"), false),
+        (legacy, format!("[{{job_name: a, {own}, {rules}}}]"), true),
+        (legacy, format!("[{{job_name: a, metric_{rules}}}]"), false),
+    ] {
+        let found = checked(global, &job);
+        assert_eq!(found.is_ok(), valid, "{global} {job}: {found:?}");
     }
 }
 

@@ -45,7 +45,8 @@ pub trait ReadFiles: Send + Sync + fmt::Debug {
     /// It cannot be read.
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
 
-    /// A description of the folders' changes, `None` where changes cannot be told.
+    /// A description of the folders' changes, and of the coming of those that are not there yet;
+    /// `None` where changes cannot be told.
     fn watch(&self, folders: &BTreeSet<PathBuf>) -> Option<OwnedFd>;
 }
 
@@ -73,15 +74,20 @@ impl ReadFiles for HostFiles {
     fn watch(&self, folders: &BTreeSet<PathBuf>) -> Option<OwnedFd> {
         use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
         let inotify = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
+        // One folder may be what another will come to be in.
+        let comes =
+            WatchFlags::MOVED_TO | WatchFlags::CREATE | WatchFlags::ONLYDIR | WatchFlags::MASK_ADD;
         // Folders, not files: a file that is renamed into place is a new one.
-        let flags = WatchFlags::CLOSE_WRITE
-            | WatchFlags::MOVED_TO
+        let changes = comes
+            | WatchFlags::CLOSE_WRITE
             | WatchFlags::MOVED_FROM
-            | WatchFlags::CREATE
             | WatchFlags::DELETE
-            | WatchFlags::ONLYDIR;
-        let watched =
-            folders.iter().filter(|folder| add_watch(&inotify, or_here(folder), flags).is_ok());
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF;
+        let watch = |folder, flags| add_watch(&inotify, or_here(folder), flags).is_ok();
+        let watched = folders.iter().filter(|folder| {
+            watch(folder, changes) || folder.ancestors().skip(1).any(|above| watch(above, comes))
+        });
         (watched.count() > 0).then_some(inotify)
     }
 }
@@ -199,11 +205,9 @@ impl Watch {
                 () = self.stop.wait() => return,
                 () = self.clock.sleep_until(earliest.max(settled)) => {}
             }
-            changes.forget();
-            if changes.is_deaf() {
-                // A folder may exist by now.
-                changes = Changes::of(self.files.as_ref(), &folders);
-            }
+            // Before the files are read: what was told is told, what comes later is told anew, and
+            // a folder may have come, or come again.
+            changes = Changes::of(self.files.as_ref(), &folders);
         }
     }
 
@@ -235,24 +239,13 @@ impl Changes {
         Self { told: files.watch(folders).and_then(|told| AsyncFd::new(told).ok()) }
     }
 
-    fn is_deaf(&self) -> bool {
-        self.told.is_none()
-    }
-
-    /// Ends when something has changed.
+    /// Ends when something has changed, and again at once from then on.
     async fn next(&mut self) {
         let Some(told) = &self.told else { return std::future::pending().await };
         if told.readable().await.is_err() {
             self.told = None;
             std::future::pending::<()>().await;
         }
-    }
-
-    /// Reads past what was told; the files themselves are read anew anyway.
-    fn forget(&self) {
-        let Some(told) = &self.told else { return };
-        let mut events = [0; 4096];
-        while rustix::io::read(told.get_ref(), &mut events).is_ok_and(|bytes| bytes > 0) {}
     }
 }
 
@@ -367,16 +360,98 @@ mod tests {
         task.await.expect("ends");
     }
 
+    /// The watch over the files of `patterns` on this host, which the clock does not have read again.
+    struct Watched {
+        time: VirtualClock,
+        stop: Shutdown,
+        found: mpsc::UnboundedReceiver<Vec<TargetGroup>>,
+        task: tokio::task::JoinHandle<Option<()>>,
+    }
+
+    impl Watched {
+        fn start(patterns: &[PathBuf]) -> Self {
+            let (time, stop) = (VirtualClock::at(Timestamp::EPOCH), Shutdown::new());
+            let year = Duration::from_secs(365 * 86_400);
+            let watch = Watch {
+                clock: Arc::new(time.clone()),
+                files: Arc::new(HostFiles),
+                parse: parse(),
+                section: FileDiscovery { patterns: patterns.to_vec(), refresh: 10 * year },
+                stop: stop.clone(),
+            };
+            let (sender, found) = mpsc::unbounded_channel();
+            let told = move |found: Found| drop(sender.send(found.groups));
+            let task = crate::sys::tasks::spawn("watch", watch.run(told));
+            Self { time, stop, found, task }
+        }
+
+        async fn pass_a_second(&self) {
+            self.time.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+
+        /// The addresses of the next reading.
+        async fn next(&mut self) -> Vec<String> {
+            loop {
+                self.pass_a_second().await;
+                if let Ok(groups) = self.found.try_recv() {
+                    return groups.into_iter().flat_map(|group| group.targets).collect();
+                }
+            }
+        }
+
+        async fn end(self) {
+            self.stop.trigger();
+            self.task.await.expect("ends");
+        }
+    }
+
     #[tokio::test]
-    async fn the_kernel_tells_of_a_file_that_is_renamed_into_place() {
+    async fn a_change_is_read_once() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut changes = Changes::of(&HostFiles, &BTreeSet::from([folder.path().to_owned()]));
-        assert!(!changes.is_deaf());
-        let draft = folder.path().join("draft");
-        std::fs::write(&draft, "[]").expect("writes");
-        changes.forget();
-        std::fs::rename(&draft, folder.path().join("a.yml")).expect("renames");
-        changes.next().await;
+        let file = folder.path().join("a.yml");
+        std::fs::write(&file, "[{targets: ['a:1']}]").expect("writes");
+        let mut watched = Watched::start(std::slice::from_ref(&file));
+        assert_eq!(watched.next().await, ["a:1"]);
+        for text in ["b:1", "c:1"] {
+            let draft = folder.path().join("draft");
+            std::fs::write(&draft, format!("[{{targets: ['{text}']}}]")).expect("writes");
+            std::fs::rename(&draft, &file).expect("renames");
+            // The draft may be a change of its own, before which the file is what it was.
+            while watched.next().await != [text] {}
+            for _ in 0..500 {
+                watched.pass_a_second().await;
+            }
+            // Whoever reads without end has read the file many times by now.
+            let more = std::iter::from_fn(|| watched.found.try_recv().ok()).count();
+            assert!(more <= 1, "{more} readings more");
+        }
+        watched.end().await;
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_comes_or_comes_again_is_watched() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let write = |name: &str, text: &str| {
+            std::fs::create_dir_all(path(name).parent().expect("a folder")).expect("makes");
+            std::fs::write(path(name), format!("[{{targets: ['{text}']}}]")).expect("writes");
+        };
+        write("there/a.yml", "a:1");
+        let mut watched = Watched::start(&[path("there/*.yml"), path("not/yet/*.yml")]);
+        assert_eq!(watched.next().await, ["a:1"]);
+        // A change may be read in two goes.
+        write("not/yet/b.yml", "b:1");
+        while watched.next().await != ["b:1", "a:1"] {}
+        write("not/yet/b.yml", "b:2");
+        while watched.next().await != ["b:2", "a:1"] {}
+        std::fs::remove_dir_all(path("there")).expect("removes");
+        while watched.next().await != ["b:2"] {}
+        write("there/a.yml", "a:2");
+        while watched.next().await != ["b:2", "a:2"] {}
+        std::fs::rename(path("there"), path("gone")).expect("renames");
+        while watched.next().await != ["b:2"] {}
+        watched.end().await;
     }
 
     #[test]

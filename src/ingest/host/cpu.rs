@@ -1,13 +1,18 @@
-//! `/proc/stat`, lines `cpuN`: processor time by mode.
+//! `/proc/stat`, lines `cpuN`: processor time by mode; `/sys/devices/system/cpu`: processors that were
+//! slowed down for their heat, and those that are kept out of the scheduler's hands.
+//!
+//! Source: prometheus/node_exporter, collector/cpu_linux.go.
 
 use super::collector::Host;
 use super::error::CollectError;
 use super::families::Families;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// The file.
 const FILE: &str = "proc/stat";
+/// The directory with one directory a processor.
+const DIRECTORY: &str = "sys/devices/system/cpu";
 
 /// Modes in the order of the columns. Guest time is also part of user and nice time, so it has a
 /// metric of its own.
@@ -42,7 +47,8 @@ impl LastTimes {
     }
 }
 
-/// Adds `node_cpu_seconds_total` and `node_cpu_guest_seconds_total`.
+/// Adds `node_cpu_seconds_total`, `node_cpu_guest_seconds_total`, `node_cpu_isolated`, and
+/// `node_cpu_core_throttles_total` and `node_cpu_package_throttles_total` where the hardware counts.
 pub(super) fn collect(host: &Host, out: &mut Families) -> Result<(), CollectError> {
     let text = host.root.read(FILE)?;
     let ticks_per_second = rustix::param::clock_ticks_per_second() as f64;
@@ -53,7 +59,78 @@ pub(super) fn collect(host: &Host, out: &mut Families) -> Result<(), CollectErro
         let seconds = ticks.map(|ticks| ticks / ticks_per_second);
         add(cpu, host.cpu.raise(cpu, seconds), out);
     }
-    if found { Ok(()) } else { Err(host.root.wrong(FILE, "no line of a processor")) }
+    if !found {
+        return Err(host.root.wrong(FILE, "no line of a processor"));
+    }
+    add_isolated(host, out)?;
+    add_throttles(host, out);
+    Ok(())
+}
+
+fn add_isolated(host: &Host, out: &mut Families) -> Result<(), CollectError> {
+    let file = format!("{DIRECTORY}/isolated");
+    let Some(text) = host.root.value(&file) else { return Ok(()) };
+    for cpu in cpu_list(&text).ok_or_else(|| host.root.wrong(&file, "no list of processors"))? {
+        out.gauge(
+            "node_cpu_isolated",
+            "1 for each processor that the scheduler gives no work to by itself.",
+            &[("cpu", &cpu.to_string())],
+            1.0,
+        );
+    }
+    Ok(())
+}
+
+/// The numbers of `1,3-5,9`.
+fn cpu_list(text: &str) -> Option<BTreeSet<u16>> {
+    let mut found = BTreeSet::new();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        found.extend(first.parse::<u16>().ok()?..=last.parse().ok()?);
+    }
+    Some(found)
+}
+
+/// The processors of a core, and the cores of a package, tell the same number: the first is told.
+fn add_throttles(host: &Host, out: &mut Families) {
+    let (mut cores, mut packages) = (BTreeMap::new(), BTreeMap::new());
+    for entry in host.root.names(DIRECTORY).unwrap_or_default() {
+        let is_cpu = entry.strip_prefix("cpu").is_some_and(|cpu| cpu.parse::<u32>().is_ok());
+        let folder = format!("{DIRECTORY}/{entry}");
+        // Virtual machines have none.
+        if !is_cpu || !host.root.path(&format!("{folder}/thermal_throttle")).is_dir() {
+            continue;
+        }
+        let count = |file: &str| host.root.value(&format!("{folder}/{file}"))?.parse::<u64>().ok();
+        let package = count("topology/physical_package_id");
+        let Some((package, core)) = package.zip(count("topology/core_id")) else { continue };
+        for (told, key, file) in [
+            (&mut cores, (package, core), "thermal_throttle/core_throttle_count"),
+            (&mut packages, (package, 0), "thermal_throttle/package_throttle_count"),
+        ] {
+            if !told.contains_key(&key)
+                && let Some(count) = count(file)
+            {
+                told.insert(key, count);
+            }
+        }
+    }
+    for ((package, core), count) in cores {
+        out.counter(
+            "node_cpu_core_throttles_total",
+            "How often the core was slowed down for its heat.",
+            &[("package", &package.to_string()), ("core", &core.to_string())],
+            count as f64,
+        );
+    }
+    for ((package, _), count) in packages {
+        out.counter(
+            "node_cpu_package_throttles_total",
+            "How often the package was slowed down for its heat.",
+            &[("package", &package.to_string())],
+            count as f64,
+        );
+    }
 }
 
 fn add(cpu: u32, times: Times, out: &mut Families) {
@@ -105,6 +182,22 @@ mod tests {
         assert_eq!(last.raise(0, times(99.5, 5.5)), times(100.0, 5.5));
         assert_eq!(last.raise(0, times(2.0, 0.5)), times(2.0, 0.5));
         assert_eq!(last.raise(1, times(7.0, 0.0)), times(7.0, 0.0));
+    }
+
+    #[test]
+    fn lists_of_processors_are_read() {
+        // prometheus/node_exporter, collector/fixtures: 1,3-5,9.
+        for (text, expected) in [
+            ("1,3-5,9", Some(vec![1, 3, 4, 5, 9])),
+            ("0-1", Some(vec![0, 1])),
+            ("", Some(vec![])),
+            ("1-2-3", None),
+            ("a", None),
+            ("70000", None),
+        ] {
+            let found = cpu_list(text).map(|list| list.into_iter().collect::<Vec<_>>());
+            assert_eq!(found, expected, "{text:?}");
+        }
     }
 
     #[test]

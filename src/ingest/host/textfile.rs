@@ -128,7 +128,7 @@ fn bytes(file: &File, bytes_max: u64) -> io::Result<Vec<u8>> {
 fn parse(body: &[u8]) -> Result<Content, String> {
     let mut content = Content::default();
     let mut pairs = Vec::new();
-    for entry in Parser::new(body, Format::Text) {
+    for entry in Parser::new(body, Format::Text).with_loose_comments() {
         match entry.map_err(|err| err.to_string())? {
             Entry::Sample(line) => {
                 if line.ts.is_some() {

@@ -175,8 +175,7 @@ async fn first(
         referer: None,
         url,
     };
-    let has_url = probe.client.proxy_url.as_ref().is_some_and(|url| !url.is_empty());
-    if !(probe.proxy_resolves && has_url) {
+    if !leaves_resolving(probe) {
         report.phases(SECONDS, "", &["resolve"]);
         let (ip, seconds) =
             address::choose(context, report, probe.family, &host).await.map_err(|()| None)?;
@@ -195,6 +194,15 @@ async fn first(
         trip.addresses = look_up(context, probe, &trip).await?;
     }
     Ok(trip)
+}
+
+/// Whether the name of the target is left to the proxy.
+///
+/// Source: prometheus/blackbox_exporter, prober/http.go (shouldResolveDNSWithProxy).
+fn leaves_resolving(probe: &HttpProbe) -> bool {
+    let has_url = probe.client.proxy_url.as_ref().is_some_and(|url| !url.is_empty());
+    let has_proxy = has_url || probe.client.proxy_from_environment == Some(true);
+    probe.proxy_resolves && has_proxy
 }
 
 /// The proxy on the way to a URL.
@@ -572,7 +580,9 @@ const fn count(bytes: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::config::{ModuleSettings, ProbeKind, check_module};
     use super::*;
+    use std::path::Path;
 
     fn trip(url: &str, method: &str, host: Option<&str>) -> Trip {
         Trip {
@@ -616,6 +626,25 @@ mod tests {
         }
         let from = trip("http://h/", "GET", None);
         assert!(redirected(&answer(302, "http://["), &from).is_err());
+    }
+
+    #[test]
+    fn a_name_is_left_to_any_proxy_that_is_set() {
+        // prometheus/blackbox_exporter, prober/http.go: shouldResolveDNSWithProxy.
+        for (keys, expected) in [
+            ("", false),
+            ("proxy_url: 'http://p'", false),
+            ("skip_resolve_phase_with_proxy: true", false),
+            ("skip_resolve_phase_with_proxy: true, proxy_url: 'http://p'", true),
+            ("skip_resolve_phase_with_proxy: true, proxy_from_environment: true", true),
+            ("skip_resolve_phase_with_proxy: true, proxy_from_environment: false", false),
+        ] {
+            let yaml = format!("{{prober: http, http: {{{keys}}}}}");
+            let settings: ModuleSettings = serde_yaml::from_str(&yaml).expect("reads");
+            let module = check_module(&settings, Path::new("/")).expect("valid");
+            let ProbeKind::Http(probe) = module.kind else { panic!("{module:?}") };
+            assert_eq!(leaves_resolving(&probe), expected, "{keys}");
+        }
     }
 
     #[test]

@@ -9,9 +9,7 @@ use super::error::PushError;
 use super::family::{PushedFamily, PushedMetric, PushedValue};
 use super::proto;
 use crate::exposition::{Entry, Format, Media, Pairs, Parser, SampleLine};
-use crate::model::{
-    Labels, METRIC_NAME, MetricType, is_legacy_label_name, is_legacy_metric_name, value_text,
-};
+use crate::model::{Labels, METRIC_NAME, MetricType, NameValidation, value_text};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 
@@ -35,11 +33,12 @@ pub struct Pushed {
     pub has_timestamps: bool,
 }
 
-/// Reads a body; any type but protobuf and OpenMetrics is taken for text 0.0.4, as upstream does.
+/// Reads a body whose names are valid by `names`; any type but protobuf and OpenMetrics is taken for
+/// text 0.0.4, as upstream does.
 ///
 /// # Errors
 /// `PushError::Body`: it cannot be unpacked or read, or passes a limit.
-pub fn read(body: &Body<'_>) -> Result<Pushed, PushError> {
+pub fn read(body: &Body<'_>, names: NameValidation) -> Result<Pushed, PushError> {
     let unpacked;
     let bytes = match body.content_encoding.to_ascii_lowercase().as_str() {
         "gzip" => {
@@ -55,8 +54,8 @@ pub fn read(body: &Body<'_>) -> Result<Pushed, PushError> {
         _ => body.bytes,
     };
     match media(body.content_type) {
-        Media::Protobuf => proto::read(bytes).map_err(PushError::Body),
-        Media::Text(format) => text(bytes, format),
+        Media::Protobuf => proto::read(bytes, names).map_err(PushError::Body),
+        Media::Text(format) => text(bytes, format, names),
     }
 }
 
@@ -89,7 +88,7 @@ fn too_large() -> PushError {
     PushError::Body(format!("the body is longer than {PUSH_BYTES_MAX} bytes, unpacked"))
 }
 
-fn text(body: &[u8], format: Format) -> Result<Pushed, PushError> {
+fn text(body: &[u8], format: Format, names: NameValidation) -> Result<Pushed, PushError> {
     // A last line that has no end may be cut: upstream refuses it too.
     if format == Format::Text && body.last().is_some_and(|last| *last != b'\n') {
         let line = memchr::memchr_iter(b'\n', body).count() + 1;
@@ -97,8 +96,8 @@ fn text(body: &[u8], format: Format) -> Result<Pushed, PushError> {
             format!("text format parsing error in line {line}: unexpected end of input stream");
         return Err(PushError::Body(text));
     }
-    let mut reader = Reader { format, ..Reader::default() };
-    for entry in Parser::new(body, format) {
+    let mut reader = Reader { format, names, ..Reader::default() };
+    for entry in Parser::new(body, format).with_loose_comments() {
         let entry = entry.map_err(|err| {
             let (line, message) = (err.line, err.message);
             PushError::Body(format!("text format parsing error in line {line}: {message}"))
@@ -121,6 +120,7 @@ struct Draft {
 #[derive(Debug)]
 struct Reader {
     format: Format,
+    names: NameValidation,
     drafts: BTreeMap<String, Draft>,
     samples: usize,
     has_timestamps: bool,
@@ -128,7 +128,13 @@ struct Reader {
 
 impl Default for Reader {
     fn default() -> Self {
-        Self { format: Format::Text, drafts: BTreeMap::new(), samples: 0, has_timestamps: false }
+        Self {
+            format: Format::Text,
+            names: NameValidation::Legacy,
+            drafts: BTreeMap::new(),
+            samples: 0,
+            has_timestamps: false,
+        }
     }
 }
 
@@ -165,7 +171,7 @@ impl Reader {
     fn draft(&mut self, name: &str) -> Result<(String, &mut Draft), String> {
         let family = self.family_of(name);
         if !self.drafts.contains_key(&family) {
-            check_metric_name(&family)?;
+            check_metric_name(&family, self.names)?;
             if self.drafts.len() >= PUSH_SAMPLES_MAX {
                 return Err(format!("more than {PUSH_SAMPLES_MAX} metric names in one push"));
             }
@@ -205,7 +211,7 @@ impl Reader {
         let at = pairs.iter().position(|(name, _)| name == METRIC_NAME);
         let name = at.map(|at| pairs.swap_remove(at).1).unwrap_or_default();
         for (label, _) in &pairs {
-            check_label_name(label, &name)?;
+            check_label_name(label, &name, self.names)?;
         }
         let (family, draft) = self.draft(&name)?;
         let suffix = name.strip_prefix(family.as_str()).unwrap_or_default();
@@ -312,19 +318,23 @@ impl Draft {
     }
 }
 
-/// Refuses a metric name that is not of the classic grammar.
-pub(super) fn check_metric_name(name: &str) -> Result<(), String> {
+/// Refuses a metric name that is not valid.
+pub(super) fn check_metric_name(name: &str, names: NameValidation) -> Result<(), String> {
     let wrong = || format!("invalid metric name {}", value_text::quoted(name));
-    is_legacy_metric_name(name).then_some(()).ok_or_else(wrong)
+    names.is_metric(name).then_some(()).ok_or_else(wrong)
 }
 
-/// Refuses a label name that is not of the classic grammar.
-pub(super) fn check_label_name(label: &str, metric: &str) -> Result<(), String> {
+/// Refuses a label name that is not valid.
+pub(super) fn check_label_name(
+    label: &str,
+    metric: &str,
+    names: NameValidation,
+) -> Result<(), String> {
     let wrong = || {
         let (label, metric) = (value_text::quoted(label), value_text::quoted(metric));
         format!("invalid label name {label} for metric {metric}")
     };
-    is_legacy_label_name(label).then_some(()).ok_or_else(wrong)
+    names.is_label(label).then_some(()).ok_or_else(wrong)
 }
 
 /// Buckets or quantiles of one metric: each is looked for among those before it.

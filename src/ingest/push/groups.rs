@@ -162,6 +162,24 @@ impl Groups {
     /// # Errors
     /// `PushError::Inconsistent`: the group stays what it is, and `plan_failure` says so in it.
     pub fn plan(&self, key: &GroupKey, push: Push, now: Timestamp) -> Result<Group, PushError> {
+        let families = &push.pushed.families;
+        let names: Vec<String> = families.iter().map(|family| family.name.clone()).collect();
+        let group = self.plan_unchecked(key, push, now)?;
+        check::check(self, key, &group, &names).map_err(PushError::Inconsistent)?;
+        Ok(group)
+    }
+
+    /// As `plan`, and metrics may contradict themselves or other groups: then a scrape takes the
+    /// first of what is there twice, and the type of one group for all.
+    ///
+    /// # Errors
+    /// As `plan`: timestamps, reserved names, and what passes a limit.
+    pub fn plan_unchecked(
+        &self,
+        key: &GroupKey,
+        push: Push,
+        now: Timestamp,
+    ) -> Result<Group, PushError> {
         let wrong = PushError::Inconsistent;
         if push.pushed.has_timestamps {
             return Err(wrong("pushed metrics must not have timestamps".to_owned()));
@@ -174,13 +192,11 @@ impl Groups {
             group.families.clear();
         }
         let fresh = check::placed(key, push.pushed.families, &self.limits.safety).map_err(wrong)?;
-        let names: Vec<String> = fresh.iter().map(|family| family.name.clone()).collect();
         for family in fresh {
             let held = Held { at: now, family: Arc::new(family) };
             group.families.insert(held.family.name.clone(), held);
         }
         (group.pushed_at, group.ttl) = (Some(now), push.ttl);
-        check::check(self, key, &group, &names).map_err(wrong)?;
         self.check_room(key, &group).map_err(wrong)?;
         Ok(group)
     }

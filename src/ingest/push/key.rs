@@ -2,7 +2,7 @@
 
 use super::error::PushError;
 use crate::model::value_text::quoted;
-use crate::model::{Labels, is_legacy_label_name};
+use crate::model::{Labels, NameValidation, unescaped_name};
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -26,12 +26,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub struct GroupKey(BTreeMap<String, String>);
 
 impl GroupKey {
-    /// The group of a path below `/metrics/`, escapes resolved: `job/some_job/instance/i`.
+    /// The group of a path below `/metrics/`, escapes resolved: `job/some_job/instance/i`. Where
+    /// UTF-8 names are valid, `U__` begins one that is written in classic characters.
     ///
     /// # Errors
     /// `PushError::Path`, in the Pushgateway's words.
     /// Source: prometheus/pushgateway, handler/push.go.
-    pub fn from_path(path: &str) -> Result<Self, PushError> {
+    pub fn from_path(path: &str, names: NameValidation) -> Result<Self, PushError> {
         let wrong = |text: String| Err(PushError::Path(text));
         let (head, rest) = path.split_once('/').unwrap_or((path, ""));
         let (job, labels) = match rest.find('/') {
@@ -49,7 +50,7 @@ impl GroupKey {
             },
             _ => return wrong("a push goes to /metrics/job/<job>".to_owned()),
         };
-        let mut found = split_labels(labels)?;
+        let mut found = split_labels(labels, names)?;
         if job.is_empty() {
             return wrong("job name is required".to_owned());
         }
@@ -94,7 +95,7 @@ impl GroupKey {
 }
 
 /// The labels of `/name/value/name/value`; empty and `/` have none.
-fn split_labels(text: &str) -> Result<BTreeMap<String, String>, PushError> {
+fn split_labels(text: &str, names: NameValidation) -> Result<BTreeMap<String, String>, PushError> {
     let wrong = |text: String| Err(PushError::Path(text));
     let mut found = BTreeMap::new();
     if text.len() <= 1 {
@@ -106,7 +107,13 @@ fn split_labels(text: &str) -> Result<BTreeMap<String, String>, PushError> {
             return wrong(format!("odd number of components in label string {}", quoted(text)));
         };
         let bare = name.strip_suffix(BASE64_SUFFIX).unwrap_or(name);
-        if !is_legacy_label_name(bare) || bare.starts_with("__") {
+        let meant = match names {
+            NameValidation::Utf8 => unescaped_name(bare),
+            NameValidation::Legacy => bare.into(),
+        };
+        // Upstream lets a reserved name pass that is escaped: `__name__` would be one.
+        let is_reserved = bare.starts_with("__") || meant.starts_with("__");
+        if !names.is_label(&meant) || is_reserved {
             return wrong(format!("improper label name {}", quoted(bare)));
         }
         let value = if bare == name {
@@ -121,7 +128,7 @@ fn split_labels(text: &str) -> Result<BTreeMap<String, String>, PushError> {
                 }
             }
         };
-        found.insert(bare.to_owned(), value);
+        found.insert(meant.into_owned(), value);
     }
     Ok(found)
 }
@@ -139,7 +146,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(path: &str) -> Result<String, String> {
-        let key = GroupKey::from_path(path).map_err(|err| err.to_string())?;
+        read_with(path, NameValidation::Legacy)
+    }
+
+    fn read_with(path: &str, names: NameValidation) -> Result<String, String> {
+        let key = GroupKey::from_path(path, names).map_err(|err| err.to_string())?;
         Ok(key.iter().map(|(name, value)| format!("{name}={value};")).collect())
     }
 
@@ -184,8 +195,28 @@ mod tests {
     }
 
     #[test]
+    fn names_are_unescaped_where_utf8_is_valid() {
+        // prometheus/pushgateway, README.md (the flag --push.enable-utf8-names).
+        for (path, in_utf8, in_legacy) in [
+            ("job/j/U__foo_2e_bar/baz", "foo.bar=baz;job=j;", "U__foo_2e_bar=baz;job=j;"),
+            ("job/j/U__foo_2e_bar@base64/YmF6", "foo.bar=baz;job=j;", "U__foo_2e_bar=baz;job=j;"),
+            ("job/j/U___55_____/b", "U__=b;job=j;", "U___55_____=b;job=j;"),
+            ("job/j/U__in_xxx_valid/b", "U__in_xxx_valid=b;job=j;", "U__in_xxx_valid=b;job=j;"),
+            ("job/j/U___1F60A_/b", "job=j;\u{1f60a}=b;", "U___1F60A_=b;job=j;"),
+        ] {
+            assert_eq!(read_with(path, NameValidation::Utf8).as_deref(), Ok(in_utf8), "{path}");
+            assert_eq!(read(path).as_deref(), Ok(in_legacy), "{path}");
+        }
+        assert_eq!(read_with("job/j/a.b/c", NameValidation::Utf8), Ok("a.b=c;job=j;".to_owned()));
+        for path in ["job/j/__a/b", "job/j//b", "job/j/U__/b", "job/j/U______name____/b"] {
+            let text = read_with(path, NameValidation::Utf8).expect_err("no name");
+            assert!(text.starts_with("improper label name"), "{path}: {text}");
+        }
+    }
+
+    #[test]
     fn groups_are_disjoint_when_a_label_differs() {
-        let key = |path: &str| GroupKey::from_path(path).expect("a group");
+        let key = |path: &str| GroupKey::from_path(path, NameValidation::Legacy).expect("a group");
         for (one, other, expected) in [
             ("job/j/instance/a", "job/j/instance/b", true),
             ("job/j", "job/k", true),
@@ -201,8 +232,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_path_is_read_or_refused(path in "(job(@base64)?/)?[a-z_@/=A-Z0-9%é-]{0,60}") {
-            if let Ok(key) = GroupKey::from_path(&path) {
-                prop_assert!(!key.value_of_job().is_empty());
+            for names in [NameValidation::Legacy, NameValidation::Utf8] {
+                if let Ok(key) = GroupKey::from_path(&path, names) {
+                    prop_assert!(!key.value_of_job().is_empty());
+                }
             }
         }
 
@@ -211,7 +244,7 @@ mod tests {
             let text = |text: &str| base64::engine::general_purpose::URL_SAFE.encode(text);
             let value_text = if value.is_empty() { "=".to_owned() } else { text(&value) };
             let path = format!("job@base64/{}/a@base64/{value_text}", text(&job));
-            let key = GroupKey::from_path(&path).expect("a group");
+            let key = GroupKey::from_path(&path, NameValidation::Legacy).expect("a group");
             prop_assert_eq!(key.get("job"), Some(job.as_str()));
             prop_assert_eq!(key.get("a"), Some(value.as_str()));
         }

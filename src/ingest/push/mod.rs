@@ -33,6 +33,25 @@ pub use groups::{Group, Groups, Held, Limits, Push};
 pub use key::GroupKey;
 pub use record::{from_row, row_key, to_row};
 
+use crate::model::NameValidation;
+
+/// What a push may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PushRules {
+    /// Which names are valid; where UTF-8 is, a path may have escaped ones.
+    pub names: NameValidation,
+    /// Whether metrics may contradict themselves and other groups, as upstream's
+    /// `--push.disable-consistency-check` has it: then nobody is told of a push that was read and
+    /// cannot be kept, but for the group and the log.
+    pub unchecked: bool,
+}
+
+impl Default for PushRules {
+    fn default() -> Self {
+        Self { names: NameValidation::Legacy, unchecked: false }
+    }
+}
+
 /// When a group was last changed by a push: a gauge of each group.
 pub const PUSH_TIME: &str = "push_time_seconds";
 

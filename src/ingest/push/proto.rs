@@ -8,22 +8,23 @@ use super::family::{PushedFamily, PushedMetric, PushedValue};
 use crate::exposition::{
     Bucket, Families, Family, Histogram, Metric, MetricValue, Pairs, ProtoError, Summary,
 };
-use crate::model::{Labels, MetricType};
+use crate::model::{Labels, MetricType, NameValidation};
 use std::collections::BTreeMap;
 
 /// Labels that any metric may have before limits are looked at.
 const LABELS_MAX: usize = 1_000;
 
-/// Reads a body of delimited families. As upstream: a later family replaces one of its name.
+/// Reads a body of delimited families whose names are valid by `names`. As upstream: a later family
+/// replaces one of its name.
 ///
 /// # Errors
 /// It is cut short, no such message, or passes a limit.
-pub(super) fn read(body: &[u8]) -> Result<Pushed, String> {
+pub(super) fn read(body: &[u8], names: NameValidation) -> Result<Pushed, String> {
     let mut pushed = Pushed::default();
     let (mut families, mut samples) = (BTreeMap::new(), 0);
     for family in Families::new(body) {
         let read = family.map_err(text)?;
-        check_metric_name(read.name)?;
+        check_metric_name(read.name, names)?;
         let end = read.help.floor_char_boundary(HELP_BYTES_MAX);
         let mut family = PushedFamily {
             help: read.help.get(..end).unwrap_or_default().to_owned(),
@@ -38,7 +39,7 @@ pub(super) fn read(body: &[u8]) -> Result<Pushed, String> {
             }
             let metric = metric.map_err(text)?;
             pushed.has_timestamps |= metric.timestamp_ms.is_some();
-            family.metrics.push(pushed_metric(&read, &metric)?);
+            family.metrics.push(pushed_metric(&read, &metric, names)?);
         }
         samples += family.sample_count();
         if samples > PUSH_SAMPLES_MAX {
@@ -58,7 +59,11 @@ fn text(err: ProtoError) -> String {
     err.to_string()
 }
 
-fn pushed_metric(family: &Family<'_>, metric: &Metric<'_>) -> Result<PushedMetric, String> {
+fn pushed_metric(
+    family: &Family<'_>,
+    metric: &Metric<'_>,
+    valid: NameValidation,
+) -> Result<PushedMetric, String> {
     let name = family.name;
     let mut pairs = Pairs::new();
     metric.read_labels(&mut pairs).map_err(text)?;
@@ -66,7 +71,7 @@ fn pushed_metric(family: &Family<'_>, metric: &Metric<'_>) -> Result<PushedMetri
         return Err(format!("more than {LABELS_MAX} labels of one metric"));
     }
     for (label, _) in &pairs {
-        check_label_name(label, name)?;
+        check_label_name(label, name, valid)?;
     }
     let mut names: Vec<&str> = pairs.iter().map(|(label, _)| label.as_ref()).collect();
     names.sort_unstable();
@@ -144,11 +149,26 @@ fn check_bounds(value: &PushedValue, name: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BOUNDS_MAX, LABELS_MAX, MetricType, PUSH_SAMPLES_MAX, PushedValue, read};
+    use super::{
+        BOUNDS_MAX, LABELS_MAX, MetricType, NameValidation, PUSH_SAMPLES_MAX, PushedValue,
+    };
     use crate::exposition::messages::{
         Histogram, Metric, Quantile, Summary, bucket, family, gauge, single,
     };
     use proptest::prelude::*;
+
+    fn read(body: &[u8]) -> Result<super::Pushed, String> {
+        super::read(body, NameValidation::Legacy)
+    }
+
+    #[test]
+    fn names_may_be_utf8_where_that_is_valid() {
+        let body = family("a.b", 1, vec![gauge(&[("c.d", "1")], 1.0)]);
+        assert!(read(&body).is_err());
+        let pushed = super::read(&body, NameValidation::Utf8).expect("reads");
+        let [one] = &pushed.families[..] else { panic!("{pushed:?}") };
+        assert_eq!((one.name.as_str(), one.metrics[0].labels.get("c.d")), ("a.b", Some("1")));
+    }
 
     #[test]
     fn families_of_all_types_are_read() {

@@ -6,7 +6,7 @@ use super::family::PushedFamily;
 use super::groups::{Group, Held};
 use super::key::GroupKey;
 use crate::exposition::Printer;
-use crate::model::Timestamp;
+use crate::model::{NameValidation, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +71,8 @@ pub fn from_row(text: &str) -> Result<(GroupKey, Group), String> {
     for family in row.families {
         let bytes = family.text.as_bytes();
         let body = Body { content_type: "", content_encoding: "", bytes };
-        let pushed = read(&body).map_err(|err| err.to_string())?;
+        // What was taken is kept, whatever may be pushed now.
+        let pushed = read(&body, NameValidation::Utf8).map_err(|err| err.to_string())?;
         for one in pushed.families {
             let at = Timestamp::from_millis(family.pushed_ms);
             let name = one.name.clone();

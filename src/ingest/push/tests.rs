@@ -3,7 +3,7 @@
 use super::super::limits::{PUSH_BYTES_MAX, PUSH_SAMPLES_MAX, SafetyLimits};
 use super::*;
 use crate::exposition::Printer;
-use crate::model::Timestamp;
+use crate::model::{NameValidation, Timestamp};
 use proptest::prelude::*;
 use std::io::Write as _;
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn key(path: &str) -> GroupKey {
-    GroupKey::from_path(path).expect("a group")
+    GroupKey::from_path(path, NameValidation::Legacy).expect("a group")
 }
 
 fn groups() -> Groups {
@@ -22,7 +22,7 @@ fn groups() -> Groups {
 
 fn read_as(text: &str, content_type: &str) -> Result<Pushed, String> {
     let body = Body { content_type, content_encoding: "", bytes: text.as_bytes() };
-    read(&body).map_err(|err| err.to_string())
+    read(&body, NameValidation::Legacy).map_err(|err| err.to_string())
 }
 
 fn push(text: &str, replaces: bool) -> Push {
@@ -120,6 +120,49 @@ fn t83_an_inconsistent_push_leaves_the_group_and_notes_the_failure() {
         let noted = lines(&groups).iter().filter(fails).any(|line| line.ends_with(" 20"));
         assert_eq!(noted, path != "job/j/e/", "{text}");
     }
+}
+
+#[test]
+fn utf8_names_are_taken_where_they_are_valid_and_come_back_out_of_the_row() {
+    let text = "# HELP \"a.b\" Help.\n# TYPE \"a.b\" gauge\n{\"a.b\",\"c.d\"=\"1\"} 2\n";
+    let body = Body { content_type: "text/plain", content_encoding: "", bytes: text.as_bytes() };
+    let err = read(&body, NameValidation::Legacy).expect_err("refused").to_string();
+    assert_eq!(err, "invalid metric name \"a.b\"");
+    let pushed = read(&body, NameValidation::Utf8).expect("reads");
+    let key = GroupKey::from_path("job/j/U__e_2e_f/g", NameValidation::Utf8).expect("a group");
+    let mut groups = groups();
+    let group =
+        groups.plan(&key, Push { pushed, replaces: true, ttl: None }, at(5)).expect("taken");
+    let (again, read_back) = from_row(&to_row(&key, &group)).expect("its own row");
+    assert_eq!((&again, &read_back), (&key, &group));
+    groups.put(again, read_back);
+    let lines = lines(&groups);
+    assert_eq!(lines[0], "{\"a.b\",\"c.d\"=\"1\",\"e.f\"=\"g\",job=\"j\"} 2");
+    let err = read_as("{\"a\",\"c.d\"=\"1\"} 2\n", "").expect_err("refused");
+    assert_eq!(err, "invalid label name \"c.d\" for metric \"a\"");
+}
+
+#[test]
+fn unchecked_pushes_may_contradict_each_other_and_have_no_timestamps_all_the_same() {
+    // prometheus/pushgateway, storage/diskmetricstore.go (checkWriteRequest).
+    let mut groups = groups();
+    for (path, text) in [
+        ("job/j", "a 1\na 2\n"),
+        ("job/k", "# TYPE a counter\na 1\n"),
+        ("job/k/i/1", "a_count 1\n"),
+    ] {
+        let (key, push) = (key(path), push(text, true));
+        let is_consistent = groups.plan(&key, push.clone(), at(1)).is_ok();
+        assert_eq!(is_consistent, path == "job/k/i/1", "{path}");
+        let group = groups.plan_unchecked(&key, push, at(1)).expect(path);
+        groups.put(key, group);
+    }
+    let values = |line: &&String| line.starts_with("a");
+    let expected =
+        ["a{job=\"j\"} 1", "a{job=\"j\"} 2", "a{job=\"k\"} 1", "a_count{i=\"1\",job=\"k\"} 1"];
+    assert_eq!(lines(&groups).iter().filter(values).collect::<Vec<_>>(), expected);
+    let err = groups.plan_unchecked(&key("job/j"), push("a 1 123\n", true), at(2));
+    assert!(err.expect_err("refused").is_noted());
 }
 
 #[test]
@@ -266,7 +309,7 @@ fn packed_bodies_are_unpacked_within_a_limit() {
     for encoding in ["gzip", "snappy"] {
         let read = |bytes: &[u8], content_encoding: &str| {
             let body = Body { content_type: "", content_encoding, bytes };
-            read(&body).map_err(|err| err.to_string())
+            super::read(&body, NameValidation::Legacy).map_err(|err| err.to_string())
         };
         let small = packed(encoding, b"a 1\n");
         assert_eq!(read(&small, &encoding.to_uppercase()), read(b"a 1\n", ""));
@@ -360,8 +403,8 @@ proptest! {
         encoding in prop::sample::select(vec!["", "gzip", "snappy", "br"]),
         media in prop::sample::select(vec!["", "text/plain", "application/openmetrics-text"]),
     ) {
-        let _ = read(&Body { content_type: media, content_encoding: encoding, bytes: &bytes });
+        let _ = read(&Body { content_type: media, content_encoding: encoding, bytes: &bytes }, NameValidation::Utf8);
         let unpacked = packed("gzip", &bytes);
-        let _ = read(&Body { content_type: media, content_encoding: "gzip", bytes: &unpacked });
+        let _ = read(&Body { content_type: media, content_encoding: "gzip", bytes: &unpacked }, NameValidation::Utf8);
     }
 }

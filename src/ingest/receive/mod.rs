@@ -24,7 +24,8 @@ pub enum ReceiveError {
     /// Another message or encoding: status 415.
     #[error("{0}")]
     Unsupported(String),
-    /// The body is longer than allowed: status 413.
+    /// The body declares more than is taken: status 400, which upstream answers to any body that
+    /// it cannot unpack, and after which senders do not come again with it.
     #[error("the body declares {declared} bytes; at most {limit} are taken")]
     TooLarge {
         /// What it declares.
@@ -42,8 +43,7 @@ impl ReceiveError {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Unsupported(_) => 415,
-            Self::TooLarge { .. } => 413,
-            Self::Malformed(_) => 400,
+            Self::TooLarge { .. } | Self::Malformed(_) => 400,
         }
     }
 }

@@ -1,12 +1,12 @@
 //! From an answer to the samples of a commit: lines, labels, limits, relabelling, duplicates.
 
-use super::super::config::{NameValidation, ScrapeJob};
+use super::super::config::ScrapeJob;
 use super::super::limits::{HELP_BYTES_MAX, METADATA_MAX, SafetyLimits};
 use super::cache::{CommentRun, Known, SeriesCache};
 use crate::exposition::{Entry, Format, Media, Pairs, ParseError, Parser, SampleLine, normalized};
 use crate::model::{
-    Labels, LabelsBuilder, METRIC_NAME, MetricType, Timestamp, is_legacy_label_name,
-    is_legacy_metric_name, relabel,
+    Labels, LabelsBuilder, METRIC_NAME, MetricType, NameValidation, Timestamp,
+    is_legacy_label_name, is_legacy_metric_name, relabel,
 };
 use crate::storage::append::{AppendExemplar, AppendSample, Commit, SeriesKey};
 use crate::sys::metrics::Family;

@@ -9,7 +9,7 @@ use super::view::{DroppedView, PoolView, TargetView};
 use super::worker::{Order, Settings, Shared, Source, Worker};
 use crate::model::Labels;
 use crate::sys::tasks;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -88,7 +88,9 @@ impl Pool {
                 }
             }
         }
-        self.check_target_limit(shared, targets.len());
+        // Groups may name a target twice, which is scraped once.
+        let keys = targets.iter().map(|target| (&target.labels, &target.url));
+        self.check_target_limit(shared, keys.collect::<HashSet<_>>().len());
         self.sync(shared, targets);
     }
 
@@ -109,7 +111,7 @@ impl Pool {
             Some(text) => Source::Broken(text.clone()),
             None => self.source.clone(),
         };
-        let mut missing: std::collections::HashSet<_> = self.loops.keys().cloned().collect();
+        let mut missing: HashSet<_> = self.loops.keys().cloned().collect();
         for target in targets {
             let key = (target.labels.clone(), target.url.clone());
             missing.remove(&key);

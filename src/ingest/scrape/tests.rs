@@ -689,6 +689,16 @@ async fn t9_too_many_targets_fail_all_of_them() {
 }
 
 #[tokio::test]
+async fn t9_a_target_that_is_named_twice_counts_once_towards_the_limit() {
+    // prometheus, scrape/scrape.go: refreshTargetLimitErr counts the active targets, by hash.
+    let yaml = with_keys("target_limit: 1").replace("['a:1']", "['a:1', 'a:1']");
+    let mut bench = Bench::with(&yaml);
+    bench.script.text("a 1\n");
+    assert_eq!(bench.samples().await, ["a 1", "up 1"]);
+    assert!(bench.manager.pools().remove(0).problems.is_empty());
+}
+
+#[tokio::test]
 async fn t10_dropping_the_name_fails_the_scrape() {
     let keys = "metric_relabel_configs: [{action: labeldrop, regex: __name__}]";
     let mut bench = Bench::with(&with_keys(keys));

@@ -157,30 +157,31 @@ fn target_form(view: TargetView) -> TargetForm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::NameValidation;
     use crate::sys::settings::{RelabelSettings, Scalar, relabel_rules};
 
     fn rules() -> Vec<Rule> {
         let label = |name: &str| vec![name.to_owned()];
-        let text = |text: &str| Some(Scalar(text.to_owned()));
+        let text = |text: &str| Scalar(text.to_owned());
         let set = RelabelSettings {
             source_labels: label("__meta_x"),
-            target_label: "x".to_owned(),
+            target_label: text("x"),
             ..RelabelSettings::default()
         };
         let drop = RelabelSettings {
             source_labels: label("x"),
-            regex: text("a.*"),
-            action: Some("drop".to_owned()),
+            regex: Some(text("a.*")),
+            action: text("drop"),
             ..RelabelSettings::default()
         };
         let hash = RelabelSettings {
             source_labels: label("x"),
             modulus: 4,
-            target_label: "shard".to_owned(),
-            action: Some("hashmod".to_owned()),
+            target_label: text("shard"),
+            action: text("hashmod"),
             ..RelabelSettings::default()
         };
-        relabel_rules("r", &[set, drop, hash]).expect("valid")
+        relabel_rules("r", &[set, drop, hash], NameValidation::Utf8).expect("valid")
     }
 
     #[test]

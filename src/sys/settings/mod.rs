@@ -10,12 +10,13 @@ pub(crate) use client::with_http_client;
 pub use client::*;
 
 use crate::model::relabel::{Action, Rule};
-use crate::model::{Labels, Problem, Regex, duration};
+use crate::model::{Labels, NameValidation, Problem, Regex, duration};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// A duration in Prometheus' spelling, `1h30m`.
@@ -106,6 +107,13 @@ impl Serialize for ByteSize {
 /// A scalar as its text, whatever YAML took it for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scalar(pub String);
+
+impl Scalar {
+    /// Whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -315,24 +323,65 @@ impl Serialize for ShownUrl {
     }
 }
 
-/// `relabel_configs` and its kin, as written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+/// `relabel_configs` and its kin, as written. A key that is missing has its default; one without a
+/// value is empty.
+///
+/// Source: prometheus, model/relabel/relabel.go (Config); what it writes, this writes too.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RelabelSettings {
     /// Labels whose values are joined.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub source_labels: Vec<String>,
     /// What stands between them; `;` when missing.
-    pub separator: Option<String>,
+    pub separator: Scalar,
     /// The expression; `(.*)` when missing.
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
     pub regex: Option<Scalar>,
     /// For `hashmod`.
+    #[serde(skip_serializing_if = "is_zero")]
     pub modulus: u64,
     /// The label that is set.
-    pub target_label: String,
+    #[serde(skip_serializing_if = "Scalar::is_empty")]
+    pub target_label: Scalar,
     /// The new value; `$1` when missing.
-    pub replacement: Option<Scalar>,
+    pub replacement: Scalar,
     /// The action; `replace` when missing.
-    pub action: Option<String>,
+    #[serde(deserialize_with = "action")]
+    pub action: Scalar,
+}
+
+impl Default for RelabelSettings {
+    fn default() -> Self {
+        Self {
+            source_labels: Vec::new(),
+            separator: Scalar(SEPARATOR.to_owned()),
+            regex: None,
+            modulus: 0,
+            target_label: Scalar::default(),
+            replacement: Scalar(REPLACEMENT.to_owned()),
+            action: Scalar("replace".to_owned()),
+        }
+    }
+}
+
+const SEPARATOR: &str = ";";
+const REPLACEMENT: &str = "$1";
+
+/// A key that is there: without a value it is empty, where serde would take it for missing.
+fn written<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Scalar>, D::Error> {
+    Scalar::deserialize(from).map(Some)
+}
+
+/// A name of an action in whatever case; what is none stays as it is, for whoever tells of it.
+fn action<'de, D: Deserializer<'de>>(from: D) -> Result<Scalar, D::Error> {
+    let written = Scalar::deserialize(from)?;
+    let lower = written.0.to_ascii_lowercase();
+    Ok(if ACTIONS.contains(&lower.as_str()) { Scalar(lower) } else { written })
+}
+
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Names of the relabelling actions.
@@ -351,67 +400,106 @@ const ACTIONS: [&str; 11] = [
 ];
 
 impl RelabelSettings {
-    /// The checked rule.
+    /// The checked rule; `names` says which names of labels are valid.
     ///
     /// # Errors
     /// Prometheus would refuse the combination.
-    pub fn to_rule(&self) -> Result<Rule, Problem> {
-        let written = self.action.as_deref().unwrap_or("replace");
-        let action = written.to_ascii_lowercase();
+    pub fn to_rule(&self, names: NameValidation) -> Result<Rule, Problem> {
+        let action = self.action.0.as_str();
         let regex_text = self.regex.as_ref().map_or("(.*)", |text| text.0.as_str());
         let regex =
             Regex::anchored(regex_text).map_err(|err| Problem::new("regex", err.to_string()))?;
-        let replacement = self.replacement.as_ref().map_or("$1", |text| &text.0).to_owned();
-        let target = self.target_label.clone();
-        let needs_target = matches!(
-            action.as_str(),
-            "replace" | "hashmod" | "lowercase" | "uppercase" | "keepequal" | "dropequal"
-        );
-        if needs_target && target.is_empty() {
-            let text =
-                format!("relabel configuration for {action} action requires 'target_label' value");
-            return Err(Problem::new("", text));
-        }
-        self.check_unused(&action)?;
-        let action = match action.as_str() {
+        let (target, replacement) = (self.target_label.0.clone(), self.replacement.0.clone());
+        self.check(action, names).map_err(|text| Problem::new("", text))?;
+        let action = match action {
             "replace" => Action::Replace { target, replacement },
             "keep" => Action::Keep,
             "drop" => Action::Drop,
             "keepequal" => Action::KeepEqual { target },
             "dropequal" => Action::DropEqual { target },
-            "hashmod" if self.modulus == 0 => {
-                let text = "relabel configuration for hashmod requires non-zero modulus";
-                return Err(Problem::new("", text));
-            }
             "hashmod" => Action::HashMod { target, modulus: self.modulus },
             "labelmap" => Action::LabelMap { replacement },
             "labeldrop" => Action::LabelDrop,
             "labelkeep" => Action::LabelKeep,
             "lowercase" => Action::Lowercase { target },
             "uppercase" => Action::Uppercase { target },
-            _ => return Err(unknown_action(written)),
+            _ => return Err(unknown_action(&self.action.0)),
         };
-        let separator = self.separator.clone().unwrap_or_else(|| ";".to_owned());
-        Ok(Rule { source_labels: self.source_labels.clone(), separator, regex, action })
+        let (source_labels, separator) = (self.source_labels.clone(), self.separator.0.clone());
+        Ok(Rule { source_labels, separator, regex, action, names })
     }
 
-    /// Fields that mean nothing for an action are refused, so that nobody believes they act.
-    fn check_unused(&self, action: &str) -> Result<(), Problem> {
-        let only = |allowed: &str, extra: bool| {
-            let text = format!("{action} action requires only {allowed}, and no other fields");
-            if extra { Err(Problem::new("", text)) } else { Ok(()) }
-        };
-        let changed = self.modulus != 0 || self.separator.is_some() || self.replacement.is_some();
+    /// What an action needs, and what means nothing for it, so that nobody believes it acts.
+    fn check(&self, action: &str, names: NameValidation) -> Result<(), String> {
+        let target = self.target_label.0.as_str();
+        let must = |holds: bool, text: String| if holds { Ok(()) } else { Err(text) };
+        must(!action.is_empty(), "relabel action cannot be empty".to_owned())?;
+        must(
+            action != "hashmod" || self.modulus != 0,
+            "relabel configuration for hashmod requires non-zero modulus".to_owned(),
+        )?;
+        let only_names = matches!(action, "lowercase" | "uppercase" | "keepequal" | "dropequal");
+        if only_names || matches!(action, "replace" | "hashmod") {
+            must(
+                !target.is_empty(),
+                format!("relabel configuration for {action} action requires 'target_label' value"),
+            )?;
+            let is_template = action == "replace" && target.contains('$');
+            must(
+                if is_template { is_template_of(names, target) } else { names.is_label(target) },
+                format!("{target:?} is invalid 'target_label' for {action} action"),
+            )?;
+        }
+        let replacement = self.replacement.0.as_str();
+        must(
+            !only_names || replacement == REPLACEMENT,
+            format!("'replacement' can not be set for {action} action"),
+        )?;
+        must(
+            action != "labelmap" || is_template_of(names, replacement),
+            format!("{replacement:?} is invalid 'replacement' for {action} action"),
+        )?;
+        must(
+            !self.says_too_much(action),
+            match action {
+                "labeldrop" | "labelkeep" => {
+                    format!("{action} action requires only 'regex', and no other fields")
+                }
+                _ => format!(
+                    "{action} action requires only 'source_labels' and `target_label`, and no other \
+                 fields"
+                ),
+            },
+        )
+    }
+
+    /// Whether fields stand there that the action does not know. What has its default may be
+    /// written: Prometheus writes it when it prints a rule.
+    fn says_too_much(&self, action: &str) -> bool {
+        let changed =
+            self.modulus != 0 || self.separator.0 != SEPARATOR || self.replacement.0 != REPLACEMENT;
         match action {
             "labeldrop" | "labelkeep" => {
-                let named = !self.source_labels.is_empty() || !self.target_label.is_empty();
-                only("'regex'", named || changed)
+                changed || !self.source_labels.is_empty() || !self.target_label.is_empty()
             }
-            "keepequal" | "dropequal" => {
-                only("'source_labels' and 'target_label'", changed || self.regex.is_some())
-            }
-            _ => Ok(()),
+            // Upstream tells an expression that is written from the default, whatever its text.
+            "keepequal" | "dropequal" => changed || self.regex.is_some(),
+            _ => false,
         }
+    }
+}
+
+/// Whether `text` gives a label's name once its groups are filled in. In UTF-8 names a dollar is a
+/// letter like any other.
+fn is_template_of(names: NameValidation, text: &str) -> bool {
+    /// Letters, digits and groups; no digit first.
+    static LEGACY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        let group = r"\$(?:\w+|\{\w+\})";
+        Regex::anchored(&format!("(?:[a-zA-Z_]|{group})(?:\\w|{group})*")).ok()
+    });
+    match names {
+        NameValidation::Utf8 => names.is_label(text),
+        NameValidation::Legacy => LEGACY.as_ref().is_some_and(|regex| regex.is_match(text)),
     }
 }
 
@@ -422,15 +510,20 @@ fn unknown_action(written: &str) -> Problem {
     Problem::new("action", format!("unknown relabel action {written:?}{hint}"))
 }
 
-/// Checks a list of relabelling rules; `at` names the list.
+/// Checks a list of relabelling rules; `at` names the list, `names` says which names of labels are
+/// valid.
 ///
 /// # Errors
 /// Every rule that Prometheus would refuse.
-pub fn relabel_rules(at: &str, list: &[RelabelSettings]) -> Result<Vec<Rule>, Vec<Problem>> {
+pub fn relabel_rules(
+    at: &str,
+    list: &[RelabelSettings],
+    names: NameValidation,
+) -> Result<Vec<Rule>, Vec<Problem>> {
     let mut rules = Vec::new();
     let mut problems = Vec::new();
     for (place, settings) in list.iter().enumerate() {
-        match settings.to_rule() {
+        match settings.to_rule(names) {
             Ok(rule) => rules.push(rule),
             Err(problem) => problems.push(problem.below(&format!("{at}[{place}]"))),
         }
@@ -441,6 +534,7 @@ pub fn relabel_rules(at: &str, list: &[RelabelSettings]) -> Result<Vec<Rule>, Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn sizes_are_powers_of_1024_and_need_a_unit() {
@@ -493,6 +587,10 @@ mod tests {
         }
     }
 
+    fn relabel(text: &str) -> RelabelSettings {
+        serde_yaml::from_str(text).expect("reads")
+    }
+
     #[test]
     fn t10_relabel_rules_are_checked_per_action() {
         for (text, message) in [
@@ -512,13 +610,165 @@ mod tests {
                 "{regex: a}",
                 "relabel configuration for replace action requires 'target_label' value",
             ),
+            // prometheus, config/testdata: empty_scrape_config_action, lowercase3, uppercase3,
+            // keepequal1, labeldrop2 to labeldrop5.
+            ("{action: null}", "relabel action cannot be empty"),
+            (
+                "{action: lowercase, target_label: a, replacement: bar}",
+                "'replacement' can not be set for lowercase action",
+            ),
+            (
+                "{action: uppercase, target_label: a, replacement: }",
+                "'replacement' can not be set for uppercase action",
+            ),
+            (
+                "{action: keepequal, source_labels: [a], regex: (.*), target_label: b}",
+                "keepequal action requires only 'source_labels' and `target_label`, and no other \
+                 fields",
+            ),
+            (
+                "{action: labeldrop, modulus: 8}",
+                "labeldrop action requires only 'regex', and no other fields",
+            ),
+            (
+                "{action: labelkeep, separator: ','}",
+                "labelkeep action requires only 'regex', and no other fields",
+            ),
+            (
+                "{action: labelkeep, replacement: foo}",
+                "labelkeep action requires only 'regex', and no other fields",
+            ),
+            (
+                "{action: labelmap, regex: a, replacement: ''}",
+                "\"\" is invalid 'replacement' for labelmap action",
+            ),
         ] {
-            let settings: RelabelSettings = serde_yaml::from_str(text).expect("reads");
-            let problem = settings.to_rule().expect_err(text);
+            let problem = relabel(text).to_rule(NameValidation::Utf8).expect_err(text);
             assert_eq!(problem.to_string(), message);
         }
-        let settings: RelabelSettings =
-            serde_yaml::from_str("{action: Keep, source_labels: [a], regex: 1}").expect("reads");
-        assert_eq!(settings.to_rule().expect("valid").regex.as_str(), "1");
+        let settings = relabel("{action: Keep, source_labels: [a], regex: 1}");
+        let rule = settings.to_rule(NameValidation::Utf8).expect("valid");
+        assert_eq!(rule.regex.as_str(), "1");
+    }
+
+    #[test]
+    fn what_prometheus_prints_of_a_relabel_rule_is_read() {
+        // prometheus, model/relabel/relabel.go: separator, replacement and action are always
+        // printed, and Validate compares values with the defaults.
+        for (text, action) in [
+            ("{separator: ;, regex: foo, replacement: $1, action: labeldrop}", Action::LabelDrop),
+            ("{separator: ;, regex: foo, replacement: $1, action: labelkeep}", Action::LabelKeep),
+            (
+                "{source_labels: [a], separator: ;, target_label: b, replacement: $1, \
+                 action: keepequal}",
+                Action::KeepEqual { target: "b".to_owned() },
+            ),
+            (
+                "{source_labels: [a], separator: ;, target_label: b, replacement: $1, \
+                 action: uppercase}",
+                Action::Uppercase { target: "b".to_owned() },
+            ),
+        ] {
+            let rule = relabel(text).to_rule(NameValidation::Utf8).expect(text);
+            assert_eq!(rule.action, action, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_relabel_rule_without_a_value_is_empty_and_a_missing_one_its_default() {
+        // prometheus, config/testdata/conf.good.yml and config/config_test.go: `regex:` is "".
+        for (text, regex, separator, replacement) in [
+            ("{target_label: a}", "(.*)", ";", "$1"),
+            ("{target_label: a, regex: , separator: , replacement: }", "", "", ""),
+            ("{target_label: a, regex: ~, separator: null, replacement: ''}", "", "", ""),
+        ] {
+            let rule = relabel(text).to_rule(NameValidation::Utf8).expect("valid");
+            assert_eq!((rule.regex.as_str(), rule.separator.as_str()), (regex, separator));
+            let replacement = replacement.to_owned();
+            assert_eq!(rule.action, Action::Replace { target: "a".to_owned(), replacement });
+        }
+    }
+
+    #[test]
+    fn relabel_rules_are_printed_as_upstream_prints_them() {
+        // prometheus, model/relabel/relabel_test.go, TestConfig_UnmarshalThenMarshal.
+        for (text, expected) in [
+            (
+                "{target_label: a}",
+                "separator: ;\ntarget_label: a\nreplacement: $1\naction: replace\n",
+            ),
+            (
+                "{source_labels: [a, b], separator: , regex: , target_label: c, replacement: }",
+                "source_labels:\n- a\n- b\nseparator: ''\nregex: ''\ntarget_label: c\n\
+                 replacement: ''\naction: replace\n",
+            ),
+            (
+                "{target_label: a, regex: (.*), action: HashMod, modulus: 8}",
+                "separator: ;\nregex: (.*)\nmodulus: 8\ntarget_label: a\nreplacement: $1\n\
+                 action: hashmod\n",
+            ),
+        ] {
+            let printed = serde_yaml::to_string(&relabel(text)).expect("writes");
+            assert_eq!(printed, expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_printed_relabel_rule_means_the_same(
+            source_labels in proptest::collection::vec("[a-z]{1,3}", 0..3),
+            texts in proptest::array::uniform3("|~|null|;|1|0x1|[a-z.$1{}#: ]{0,5}"),
+            regex in proptest::option::of("|~|null|[a-z.*|]{0,5}"),
+            modulus in 0_u64..3,
+            action in proptest::sample::select(&ACTIONS[..]),
+        ) {
+            let [separator, target_label, replacement] = texts.map(Scalar);
+            let action = Scalar(action.to_owned());
+            let regex = regex.map(Scalar);
+            let before = RelabelSettings {
+                source_labels, separator, regex, modulus, target_label, replacement, action,
+            };
+            let printed = serde_yaml::to_string(&before).expect("writes");
+            prop_assert_eq!(relabel(&printed), before, "{}", printed);
+        }
+    }
+
+    #[test]
+    fn legacy_names_are_held_to_the_classic_grammar() {
+        use NameValidation::{Legacy, Utf8};
+        // prometheus, model/relabel/relabel_test.go, TestTargetLabelLegacyValidity.
+        for (text, valid) in [
+            ("-label", false),
+            ("label", true),
+            ("label${1}", true),
+            ("${1}label", true),
+            ("${1}", true),
+            ("${", false),
+            ("$", false),
+            ("${}", false),
+            ("foo${", false),
+            ("$1", true),
+            ("asd$2asd", true),
+            ("-foo${1}bar-", false),
+            ("bar.foo${1}bar", false),
+            ("_${1}_", true),
+            ("foo${bar}foo", true),
+            ("", false),
+        ] {
+            assert_eq!(is_template_of(Legacy, text), valid, "{text}");
+        }
+        for (text, in_utf8, in_legacy) in [
+            ("{target_label: a.b}", true, false),
+            ("{target_label: a.$1}", true, false),
+            ("{target_label: a$1}", true, true),
+            ("{action: lowercase, target_label: '${3}'}", true, false),
+            ("{action: hashmod, modulus: 2, target_label: a.b}", true, false),
+            ("{action: dropequal, target_label: a.b}", true, false),
+            ("{action: labelmap, replacement: a.$1}", true, false),
+            ("{action: keep, source_labels: [a.b]}", true, true),
+        ] {
+            let is_taken = |names| relabel(text).to_rule(names).is_ok();
+            assert_eq!((is_taken(Utf8), is_taken(Legacy)), (in_utf8, in_legacy), "{text}");
+        }
     }
 }

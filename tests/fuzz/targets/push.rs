@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use watchbell::ingest::limits::SafetyLimits;
 use watchbell::ingest::push::{Body, GroupKey, Groups, Limits, Push, from_row, read, to_row};
-use watchbell::model::Timestamp;
+use watchbell::model::{NameValidation, Timestamp};
 
 const MEDIA: [&str; 3] = [
     "text/plain",
@@ -16,8 +16,9 @@ fuzz_target!(|input: (u8, bool, &str, &[u8])| {
     let (choice, replaces, path, bytes) = input;
     let content_type = MEDIA[usize::from(choice) % MEDIA.len()];
     let content_encoding = ["", "gzip", "snappy"][usize::from(choice) / 64 % 3];
-    let pushed = read(&Body { content_type, content_encoding, bytes });
-    let (Ok(key), Ok(pushed)) = (GroupKey::from_path(path), pushed) else { return };
+    let names = if choice % 2 == 0 { NameValidation::Utf8 } else { NameValidation::Legacy };
+    let pushed = read(&Body { content_type, content_encoding, bytes }, names);
+    let (Ok(key), Ok(pushed)) = (GroupKey::from_path(path, names), pushed) else { return };
     let mut groups = Groups::new(Limits::within(SafetyLimits::default()));
     let now = Timestamp::from_millis(1_700_000_000_000);
     let Ok(group) = groups.plan(&key, Push { pushed, replaces, ttl: None }, now) else { return };
