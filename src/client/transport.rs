@@ -177,6 +177,7 @@ impl Server {
             body: ask.body.into(),
             timeout: call.timeout.saturating_add(WAY),
             body_bytes_max: BODY_BYTES_MAX,
+            cuts_body: false,
             unix_socket: self.socket.clone(),
         };
         let sent = self.runtime.wait(async {

@@ -1,12 +1,12 @@
 //! `alertmanager.yml`: routes and receivers, with the template files that it names.
 
 use super::alerting::{Own, OwnAlerts};
-use super::error::Error;
+use super::error::{Error, Located};
 use super::file::{Source, Unknown};
 use super::load::read;
 use crate::alerts::config::{Config as AlertConfig, Options};
 use crate::model::Problem;
-use crate::notify::config::{Checked, File, Receiver};
+use crate::notify::config::{self as notify, Checked, File, Receiver};
 use crate::sys::glob;
 use std::path::{Path, PathBuf};
 
@@ -96,18 +96,39 @@ pub(super) fn composed(
     let Checked { alerts, receivers, warnings } =
         settings.check_with(own.receivers, &own.options).map_err(Faults::Settings)?;
     let mut templates = Vec::new();
-    for pattern in &settings.templates {
+    let mut files = Vec::new();
+    let mut missing = Vec::new();
+    for (number, pattern) in settings.templates.iter().enumerate() {
         for file in glob::expand(&base.join(pattern)) {
+            if !file.exists() {
+                // As upstream has it: a pattern may match nothing.
+                let text = format!("there is no file {}; no template is read", file.display());
+                missing.push(place(&Problem::new(format!("templates[{number}]"), text)));
+                continue;
+            }
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             templates.push((name, read(&file).map_err(Faults::Files)?));
+            files.push(file);
         }
     }
+    check_templates(&templates, &files).map_err(Faults::Files)?;
     Ok(Alertmanager {
         alerts,
         receivers,
         templates,
         base: base.to_owned(),
         shown: serde_yaml::to_string(settings).unwrap_or_default(),
-        notes: warnings.iter().map(place).chain(own.notes).collect(),
+        notes: warnings.iter().map(place).chain(missing).chain(own.notes).collect(),
     })
+}
+
+/// Refuses files that are no templates; each stands at the place of its text.
+fn check_templates(templates: &[(String, String)], files: &[PathBuf]) -> Result<(), Error> {
+    let fault = |problem: Problem| {
+        let named = templates.iter().position(|(name, _)| *name == problem.at);
+        let file = named.and_then(|at| files.get(at)).cloned().unwrap_or_default();
+        Located { file, at: None, message: problem.message, line_text: String::new() }
+    };
+    let faults: Vec<_> = notify::check_templates(templates).into_iter().map(fault).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Error::of(faults)) }
 }

@@ -7,6 +7,7 @@ use super::file::{Source, Unknown};
 use super::load::{Config, RuleReading, Sources, checked_rules, load, read};
 use crate::alerts::config::Options;
 use crate::model::{Problem, duration};
+use crate::notify::config::check_clients;
 use crate::promql::config::Features;
 use crate::rules::config::{RuleFile, RuleLanguage, duplicates, volatile_labels};
 use std::collections::BTreeSet;
@@ -66,6 +67,16 @@ pub fn check_config(file: &Path, options: &CheckOptions) -> Result<Report, Error
         ..Sources::default()
     };
     let config = load(&sources)?;
+    let problems = check_clients(&config.alertmanager.receivers, &config.alertmanager.base);
+    if !problems.is_empty() && !options.one_file {
+        let fault = |problem: Problem| Located {
+            file: file.to_owned(),
+            at: None,
+            message: problem.to_string(),
+            line_text: String::new(),
+        };
+        return Err(Error::of(problems.into_iter().map(fault).collect()));
+    }
     let rules: usize = config.groups.iter().map(|one| one.group.rules.len()).sum();
     let (jobs, groups) = (config.jobs.jobs.len(), config.groups.len());
     let mut lines: Vec<_> = config.notes.iter().map(|note| format!("NOTE: {note}")).collect();
@@ -102,6 +113,11 @@ pub fn check_rules_text(name: &Path, text: &str, options: &CheckOptions) -> Resu
 /// Every fault.
 pub fn check_alertmanager(file: &Path) -> Result<Report, Error> {
     let config = load_alertmanager(file, &Options::default())?;
+    let problems = check_clients(&config.receivers, &config.base);
+    if !problems.is_empty() {
+        let source = Source::parse(file, &read(file)?)?;
+        return Err(Error::of(source.place(problems)));
+    }
     let mut lines: Vec<_> = config.notes.iter().map(|note| format!("NOTE: {note}")).collect();
     lines.push(format!(
         "SUCCESS: {} receivers, {} inhibit rules, {} templates",

@@ -222,7 +222,7 @@ mod tests {
             ),
             (own("{prober: icmp, icmp: {ttl: 256}}"), "cannot exceed 255"),
             (own("{prober: icmp, icmp: {ttl: -1}}"), "cannot be negative"),
-            (own("{prober: icmp, timeout: soon}"), "not a duration"),
+            (own("{prober: icmp, timeout: soon}"), "time: invalid duration \"soon\""),
             (probes("  - {module: icmp}\n"), "p.yml:4:5: target is missing"),
             (
                 probes("  - {target: a, module: icpm}\n"),

@@ -6,6 +6,7 @@
 
 pub use super::heartbeat::{Heartbeat, HeartbeatSettings, check as check_heartbeats};
 pub use super::opaque::Opaque;
+pub use super::trial::{clients as check_clients, templates as check_templates};
 pub use super::upstream::AlertmanagerSet;
 pub use super::written::{File, Global, OwnReceiverSettings, ReceiverSettings};
 
@@ -188,11 +189,25 @@ impl File {
     }
 
     fn warnings(&self) -> Vec<Problem> {
-        [("tracing", &self.tracing), ("event_recorder", &self.event_recorder)]
+        let unbuilt = [("tracing", &self.tracing), ("event_recorder", &self.event_recorder)]
             .into_iter()
             .filter(|(_, body)| body.is_some())
-            .map(|(key, _)| Problem::new(key, format!("{key} is known but not built yet")))
-            .collect()
+            .map(|(key, _)| Problem::new(key, format!("{key} is known but not built yet")));
+        let own = self.receivers.iter().enumerate().flat_map(|(place, receiver)| {
+            receiver.email_configs.iter().enumerate().map(move |(index, mail)| {
+                let at = format!("receivers[{place}].email_configs[{index}].tls_config");
+                (at, &mail.tls_config)
+            })
+        });
+        let global = ("global.smtp_tls_config".to_owned(), &self.global.smtp_tls_config);
+        // The library that speaks SMTP has no such limit.
+        let limited = std::iter::once(global).chain(own).filter_map(|(at, tls)| {
+            tls.as_ref()?.max_version.as_ref().filter(|version| *version != "TLS13")?;
+            let text =
+                "max_version has no effect on mail: TLS13 is spoken with servers that know it";
+            Some(Problem::new(format!("{at}.max_version"), text))
+        });
+        unbuilt.chain(limited).collect()
     }
 }
 
@@ -252,6 +267,9 @@ impl Global {
         let mut problems = Vec::new();
         if let Some(http) = &self.http_config {
             problems.extend(http.check("global.http_config").err());
+        }
+        if let Some(tls) = &self.smtp_tls_config {
+            problems.extend(tls.check("global.smtp_tls_config").err());
         }
         for (what, value, file) in [
             ("smtp_auth_password", &self.smtp_auth_password, &self.smtp_auth_password_file),
@@ -315,6 +333,19 @@ mod tests {
         let file: File = serde_yaml::from_str(yaml).expect("reads");
         let told = |all: Vec<Problem>| all.iter().map(Problem::to_string).collect();
         file.check(&Options::default()).map_err(told)
+    }
+
+    #[test]
+    fn a_limit_that_mail_does_not_have_is_told() {
+        let tls = "tls_config: {max_version: TLS12}";
+        let yaml = format!(
+            "{{global: {{smtp_{tls}, smtp_smarthost: 'x:25', smtp_from: a@b}}, route: {{receiver: \
+             r}}, receivers: [{{name: r, email_configs: [{{to: a@b, {tls}}}, {{to: a@b}}]}}]}}"
+        );
+        let places: Vec<_> =
+            check(&yaml).expect("valid").warnings.into_iter().map(|one| one.at).collect();
+        let own = "receivers[0].email_configs[0].tls_config.max_version";
+        assert_eq!(places, ["global.smtp_tls_config.max_version", own]);
     }
 
     #[test]

@@ -102,12 +102,13 @@ impl HeartbeatSettings {
         let url = url.and_then(|url| {
             url.ok_or_else(|| Problem::new(at, "one of url and url_file must be configured"))
         });
-        let url = url.map_err(|problem| problems.push(problem)).ok();
+        let is_template = self.url.reveal().contains("{{");
+        let url = url.map_err(|problem| problems.extend((!is_template).then_some(problem))).ok();
         let mut fault = |key: &str, text: String| {
             let at = if key.is_empty() { at.to_owned() } else { format!("{at}.{key}") };
             problems.push(Problem::new(at, text));
         };
-        if self.url.reveal().contains("{{") {
+        if is_template {
             fault("url", "the URL of a heartbeat cannot hold templates".to_owned());
         }
         if self.name.is_empty() {
@@ -193,6 +194,7 @@ impl Heart {
             body: Bytes::new(),
             timeout: self.heartbeat.timeout,
             body_bytes_max: ANSWER_BYTES_MAX,
+            cuts_body: true,
             ..Request::get(url)
         };
         match self.client.send(request).await {

@@ -1,6 +1,6 @@
 //! Keys of receivers as they are written: one list of names, types and defaults a kind.
 
-use crate::sys::settings::{HttpClientSettings, Scalar, Secret, ShownUrl, Span};
+use crate::sys::settings::{GoSpan, HttpClientSettings, Scalar, Secret, ShownUrl};
 use serde::de::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -92,7 +92,7 @@ macro_rules! plain {
         $(
             impl Key for $form {
                 fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                    Self::deserialize(from)
+                    Ok(Option::<Self>::deserialize(from)?.unwrap_or_default())
                 }
 
                 fn is_hidden(&self) -> bool {
@@ -112,7 +112,7 @@ plain! {
     bool: |_| false,
     i64: |_| false,
     u64: |_| false,
-    Span: |_| false,
+    GoSpan: |_| false,
 }
 
 /// A field that is a template of this name.
@@ -128,7 +128,9 @@ pub(super) type FileKey = Option<PathBuf>;
 #[cfg(test)]
 mod tests {
     use crate::notify::kinds::field::Field;
+    use crate::notify::kinds::pagerduty::Settings as PagerDuty;
     use crate::notify::kinds::slack::Settings;
+    use crate::sys::settings::GoSpan;
 
     #[test]
     fn values_are_read_as_go_reads_them_and_what_is_empty_is_not_shown() {
@@ -138,10 +140,19 @@ mod tests {
             channel: "7".to_owned(),
             title: "true".to_owned(),
             text: String::new(),
-            timeout: crate::sys::settings::Span::seconds(90),
+            timeout: GoSpan(std::time::Duration::from_secs(90)),
             ..Settings::default()
         };
         assert_eq!(read, expected);
+        // Null is nothing for switches and numbers too, whatever the default: as `amtool` of 0.25
+        // shows it, and as YAML for Go, version 2, has it.
+        let read: PagerDuty =
+            serde_yaml::from_str("{send_resolved: ~, timeout: , client: null}").expect("reads");
+        assert!(PagerDuty::default().send_resolved && !read.send_resolved);
+        assert_eq!((read.client.as_str(), read.timeout), ("", GoSpan::default()));
+        for yaml in ["{timeout: 1d}", "{timeout: 5}"] {
+            assert!(serde_yaml::from_str::<PagerDuty>(yaml).is_err(), "{yaml}");
+        }
         for yaml in ["{chanel: x}", "{fields: [{titel: x}]}", "{fields: x}", "{channel: [x]}"] {
             assert!(serde_yaml::from_str::<Settings>(yaml).is_err(), "{yaml}");
         }

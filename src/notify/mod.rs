@@ -26,6 +26,7 @@ mod sender;
 mod templates;
 #[cfg(test)]
 mod testing;
+mod trial;
 mod truncate;
 pub mod upstream;
 mod vendor;

@@ -12,6 +12,7 @@ use crate::model::duration;
 use crate::sys::http::{HttpClient, HttpError, Method, Request, Response};
 use bytes::Bytes;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 /// Of an answer nothing is needed but a few words.
@@ -36,8 +37,7 @@ pub(super) struct Call {
     pub(super) body: String,
     /// For this attempt, when it has a limit of its own.
     pub(super) timeout: Option<Duration>,
-    /// Whether the answer is worth reading to its end: more of it is taken, and one that is still
-    /// longer is a failure.
+    /// Whether the answer is worth reading to its end: more of it is taken.
     pub(super) asks: bool,
 }
 
@@ -85,26 +85,26 @@ impl Call {
             ("idempotency-key", job.delivery.idempotency_key()),
         ];
         let headers = self.headers.into_iter().chain(common);
+        let body_bytes_max = if self.asks { WANTED_BYTES_MAX } else { ANSWER_BYTES_MAX };
         let request = Request {
             method: self.method,
             url: self.url,
             headers: headers.map(|(name, value)| (name.to_owned(), value)).collect(),
             body: Bytes::from(self.body),
             timeout: own.unwrap_or(job.time_left),
-            body_bytes_max: if self.asks { WANTED_BYTES_MAX } else { ANSWER_BYTES_MAX },
+            body_bytes_max,
+            // What comes of it is told by the status first.
+            cuts_body: true,
             unix_socket: None,
         };
         match (client.send(request).await, own) {
-            (Ok(answer), _) => Ok(Answered::new(&answer, job.outside)),
+            (Ok(answer), _) => Ok(Answered::new(&answer, body_bytes_max, job.outside)),
             (Err(HttpError::Timeout), Some(own)) => {
                 let kind = &job.delivery.integration.kind;
-                let own = duration::format(own);
+                let own = duration::go_text(own);
                 let text =
                     format!("{}: configured {kind} timeout reached ({own})", HttpError::Timeout);
                 Err(Attempt::retry(FailureClass::Deadline, text))
-            }
-            (Err(err @ HttpError::TooLarge { .. }), _) if self.asks => {
-                Err(Attempt::retry(FailureClass::Other, err.to_string()))
             }
             (Err(err), _) => Err(by_error(&err)),
         }
@@ -118,8 +118,10 @@ pub(super) struct Answered {
     pub(super) status: u16,
     /// The header `Content-Type`; empty for none.
     pub(super) content_type: String,
-    /// The body, at most 64 KiB; what is no UTF-8 in it is replaced.
+    /// The body, or the beginning of one that is too long; what is no UTF-8 in it is replaced.
     pub(super) body: String,
+    /// Whether that may be the beginning alone.
+    pub(super) is_cut: bool,
     /// The beginning of the body, for people.
     head: String,
     /// How long the sink asks to wait.
@@ -134,15 +136,24 @@ pub(super) fn head(said: &str, outside: &Outside) -> String {
 }
 
 impl Answered {
-    fn new(answer: &Response, outside: &Outside) -> Self {
+    fn new(answer: &Response, body_bytes_max: usize, outside: &Outside) -> Self {
         let body = String::from_utf8_lossy(&answer.body).into_owned();
         Self {
             status: answer.status,
             content_type: answer.header("content-type").unwrap_or_default().to_owned(),
             head: head(&body, outside),
             body,
+            is_cut: answer.body.len() >= body_bytes_max,
             retry_after: retry_after(answer.header("retry-after"), outside.clock.now()),
         }
+    }
+
+    /// What the body says in JSON. Of one that was cut, what stands before the cut.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_str(&self.body).or_else(|err| match members_before_end(&self.body) {
+            Some(members) if self.is_cut => serde_json::from_str(&members),
+            _ => Err(err),
+        })
     }
 
     /// The beginning of the body, for people.
@@ -181,9 +192,52 @@ fn by_error(err: &HttpError) -> Attempt {
     let reason = err.to_string();
     match err {
         HttpError::Timeout => Attempt::retry(FailureClass::Deadline, reason),
-        HttpError::Connect(_) | HttpError::Broken(_) => Attempt::retry(FailureClass::Other, reason),
-        // The sink has the message; only its answer is too long to be of interest.
-        HttpError::TooLarge { .. } => Attempt::done(),
+        HttpError::Connect(_) | HttpError::Broken(_) | HttpError::TooLarge { .. } => {
+            Attempt::retry(FailureClass::Other, reason)
+        }
         HttpError::Invalid(_) => Attempt::unsendable(reason),
+    }
+}
+
+/// An object of JSON whose end is missing, with those of its members that are whole: services
+/// tell first how it went, and then all of the message. `None` where there is none.
+fn members_before_end(json: &str) -> Option<String> {
+    let (mut depth, mut in_text, mut escaped, mut end) = (0_usize, false, false, None);
+    for (at, byte) in json.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_text,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b',' if depth == 1 => end = Some(at),
+            _ => {}
+        }
+    }
+    let whole = json.get(..end?)?;
+    whole.trim_start().starts_with('{').then(|| format!("{whole}}}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_object_without_an_end_the_whole_members_are_left() {
+        for (json, expected) in [
+            (r#"{"ok":true,"ts":"1","message":{"a":1,"b"#, Some(r#"{"ok":true,"ts":"1"}"#)),
+            (
+                r#"{"ok":false,"error":"a\",b","text":"x, y"#,
+                Some(r#"{"ok":false,"error":"a\",b"}"#),
+            ),
+            (r#"{"all":[{"a":1},{"b":2}],"c"#, Some(r#"{"all":[{"a":1},{"b":2}]}"#)),
+            (r#"{"ok":tr"#, None),
+            ("[1,2", None),
+            ("<html>, no", None),
+            ("", None),
+        ] {
+            assert_eq!(members_before_end(json).as_deref(), expected, "{json}");
+        }
     }
 }

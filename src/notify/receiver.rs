@@ -33,10 +33,35 @@ pub struct FailedAttempt {
 /// Ends when an attempt may begin. What it gives is dropped when the attempt has ended.
 pub type Turn = Pin<Box<dyn Future<Output = Box<dyn Send>> + Send>>;
 
+/// What sends, by integration.
+type Senders = BTreeMap<IntegrationId, Box<dyn Sender>>;
+
+/// Makes all senders; one that cannot be made is a problem.
+pub(super) fn senders(receivers: &[Receiver], outside: &Outside) -> (Senders, Vec<Problem>) {
+    let mut senders = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (place, receiver) in receivers.iter().enumerate() {
+        for (index, one) in receiver.counted() {
+            let kind = one.kind();
+            match one.sender(outside) {
+                Ok(sender) => {
+                    let (receiver, kind) = (receiver.name.clone(), kind.to_owned());
+                    senders.insert(IntegrationId { receiver, kind, index }, sender);
+                }
+                Err(problem) => {
+                    let at = format!("receivers[{place}].{kind}_configs[{index}]");
+                    problems.push(problem.below(&at));
+                }
+            }
+        }
+    }
+    (senders, problems)
+}
+
 /// Every integration that can send.
 #[derive(Debug)]
 pub struct Receivers {
-    senders: BTreeMap<IntegrationId, Box<dyn Sender>>,
+    senders: Senders,
     templates: Templates,
     outside: Outside,
     metrics: Metrics,
@@ -50,23 +75,7 @@ impl Receivers {
         outside: Outside,
         registry: &Registry,
     ) -> (Self, Vec<Problem>) {
-        let mut senders = BTreeMap::new();
-        let mut problems = Vec::new();
-        for (place, receiver) in receivers.iter().enumerate() {
-            for (index, one) in receiver.counted() {
-                let kind = one.kind();
-                match one.sender(&outside) {
-                    Ok(sender) => {
-                        let (receiver, kind) = (receiver.name.clone(), kind.to_owned());
-                        senders.insert(IntegrationId { receiver, kind, index }, sender);
-                    }
-                    Err(problem) => {
-                        let at = format!("receivers[{place}].{kind}_configs[{index}]");
-                        problems.push(problem.below(&at));
-                    }
-                }
-            }
-        }
+        let (senders, problems) = senders(receivers, &outside);
         let metrics = Metrics::new(registry);
         for id in senders.keys() {
             metrics.register(&id.kind);

@@ -18,8 +18,24 @@ const BUILT_IN: [(&str, &str); 2] = [
     ("email.tmpl", include_str!("templates/email.tmpl")),
 ];
 
-/// A message may be longer than an annotation: mail lists every alert of a group.
-const LIMITS: Limits = Limits { steps: 4_000_000, output_bytes: 1 << 20, value_bytes: 1 << 20 };
+/// A message may be longer than an annotation: mail lists every alert of a group, and what a
+/// service does not take is cut afterwards. Upstream has no limits.
+const BYTES_MAX: usize = 32 << 20;
+/// Room in it for each alert, where there are very many.
+const ALERT_BYTES_MAX: usize = 8 << 10;
+/// Steps of a message as such.
+const STEPS_MAX: u64 = 4_000_000;
+/// And of each alert in it: the longest default template takes some four hundred for an alert of
+/// ten labels and five annotations.
+const ALERT_STEPS_MAX: u64 = 8_000;
+
+/// What templates over so many alerts may use.
+fn limits(alerts: usize) -> Limits {
+    let bytes = alerts.saturating_mul(ALERT_BYTES_MAX).max(BYTES_MAX);
+    let alerts = u64::try_from(alerts).unwrap_or(u64::MAX);
+    let steps = alerts.saturating_mul(ALERT_STEPS_MAX).saturating_add(STEPS_MAX);
+    Limits { steps, output_bytes: bytes, value_bytes: bytes }
+}
 
 /// All templates that a field of a receiver may call.
 #[derive(Clone, Debug)]
@@ -56,11 +72,13 @@ impl Templates {
             data: template_data(notification, &raw),
             functions: functions(now, &raw),
             route_labels: raw.clone(),
+            limits: limits(notification.alerts.len()),
         };
         if !raw.is_empty() {
             let expanding = RouteLabels {
                 set: &self.set,
                 data: &rendering.data,
+                limits: rendering.limits,
                 now,
                 raw: &raw,
                 done: Mutex::default(),
@@ -82,6 +100,7 @@ impl Templates {
 struct RouteLabels<'a> {
     set: &'a TemplateSet,
     data: &'a Value,
+    limits: Limits,
     now: Timestamp,
     raw: &'a Labels,
     /// Those that are expanded, so that none is twice.
@@ -105,7 +124,7 @@ impl RouteLabels<'_> {
             let name = args.first().and_then(Value::as_text).unwrap_or_default();
             self.label(name, &path).map(Value::from)
         });
-        let text = self.set.render(raw, self.data, &functions, Mode::Text, LIMITS);
+        let text = self.set.render(raw, self.data, &functions, Mode::Text, self.limits);
         let text = text.map_err(|err| err.to_string())?;
         done().insert(name.to_owned(), text.clone());
         Ok(text)
@@ -119,6 +138,7 @@ pub struct Rendering<'a> {
     data: Value,
     functions: Functions<'static>,
     route_labels: Labels,
+    limits: Limits,
 }
 
 impl std::fmt::Debug for Rendering<'_> {
@@ -133,7 +153,7 @@ impl Rendering<'_> {
     /// # Errors
     /// It is no template, or fails on this notification.
     pub fn text(&self, field: &str) -> Result<String, TemplateError> {
-        self.templates.set.render(field, &self.data, &self.functions, Mode::Text, LIMITS)
+        self.render(field, Mode::Text)
     }
 
     /// A field as HTML: values are escaped.
@@ -141,14 +161,18 @@ impl Rendering<'_> {
     /// # Errors
     /// As `text`.
     pub fn html(&self, field: &str) -> Result<String, TemplateError> {
-        self.templates.set.render(field, &self.data, &self.functions, Mode::Html, LIMITS)
+        self.render(field, Mode::Html)
+    }
+
+    fn render(&self, field: &str, mode: Mode) -> Result<String, TemplateError> {
+        self.templates.set.render(field, &self.data, &self.functions, mode, self.limits)
     }
 
     /// The same templates and labels of the route over another part of the notification.
     #[must_use]
     pub fn over(&self, notification: &Notification) -> Self {
         let data = template_data(notification, &self.route_labels);
-        Self { data, ..self.clone() }
+        Self { data, limits: limits(notification.alerts.len()), ..self.clone() }
     }
 
     /// Whether a template of the user calls everybody in a channel on purpose.

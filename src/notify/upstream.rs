@@ -93,6 +93,7 @@ impl AlertmanagerSet {
             body: Bytes::from(go_json(&forms)),
             timeout: self.timeout,
             body_bytes_max: ANSWER_BYTES_MAX,
+            cuts_body: true,
             unix_socket: None,
         };
         match client.send(request).await {

@@ -70,13 +70,14 @@ impl HttpClient for ScriptedHttp {
         let answer = answer.unwrap_or_else(|| {
             Err(HttpError::Connect("dial tcp: connect: connection refused".to_owned()))
         });
-        let limit = request.body_bytes_max;
+        let (limit, cuts) = (request.body_bytes_max, request.cuts_body);
         script.requests.push(request);
         Box::pin(async move {
-            let response = answer?;
-            if response.body.len() > limit {
+            let mut response = answer?;
+            if response.body.len() > limit && !cuts {
                 return Err(HttpError::TooLarge { limit });
             }
+            response.body.truncate(limit);
             Ok(response)
         })
     }

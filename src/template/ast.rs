@@ -68,6 +68,8 @@ pub(super) enum Node {
 pub(super) struct Branch {
     pub(super) pipe: Pipe,
     pub(super) body: Vec<Node>,
+    /// `{{else if}}` and `{{else with}}`, side by side: chains of them are long.
+    pub(super) arms: Vec<(Pipe, Vec<Node>)>,
     pub(super) otherwise: Vec<Node>,
 }
 

@@ -321,6 +321,91 @@ fn a_set_calls_its_templates_and_an_empty_definition_replaces_none() {
 }
 
 #[test]
+fn a_text_defines_a_template_once() {
+    // As Go: text/template/parse/parse.go (Tree.add).
+    let functions = alertmanager_functions(Timestamp::EPOCH);
+    let mut set = TemplateSet::new();
+    let twice = "{{ define \"t\" }}one{{ end }}\n{{ define \"t\" }}two{{ end }}";
+    let err = set.add("a.tmpl", twice, &functions).expect_err("twice");
+    let text = "template: a.tmpl:2: template: multiple definition of template \"t\"";
+    assert_eq!(err.to_string(), text);
+    for once in [
+        "{{ define \"t\" }}one{{ end }}{{ define \"t\" }} {{ end }}",
+        "{{ define \"t\" }} {{ end }}{{ define \"t\" }}one{{ end }}",
+    ] {
+        set.add("a.tmpl", once, &functions).expect("one of them is empty");
+        let text = "{{ template \"t\" }}";
+        let shown = set.render(text, &notification(), &functions, Mode::Text, Limits::default());
+        assert_eq!(shown.as_deref(), Ok("one"), "{once}");
+    }
+}
+
+#[test]
+fn chains_of_conditions_are_as_long_as_need_be() {
+    for arms in [1, 47, 48, 200, 2_000] {
+        for word in ["if", "with"] {
+            let mut text = format!("{{{{ $n := {arms} }}}}{{{{ {word} eq $n 0 }}}}0");
+            for arm in 1..=arms {
+                text += &format!("{{{{ else {word} eq $n {arm} }}}}{arm}");
+            }
+            text += "{{ else }}none{{ end }}";
+            let expected = arms.to_string();
+            for mode in [Mode::Text, Mode::Html] {
+                assert_eq!(render(&text, mode).as_deref(), Ok(expected.as_str()), "{word} {arms}");
+            }
+        }
+    }
+    let text = "{{ if false }}a{{ else if false }}b{{ else }}c{{ end }}";
+    assert_eq!(render(text, Mode::Text).as_deref(), Ok("c"));
+    let text = "{{ with $x := 0 }}a{{ else with 7 }}{{ . }}{{ $x }}{{ else }}c{{ end }}";
+    assert_eq!(render(text, Mode::Text).as_deref(), Ok("70"));
+}
+
+#[test]
+fn numbers_are_written_as_in_go() {
+    // Cases of Go, text/template/parse/parse_test.go (numberTests), strconv/atof_test.go.
+    for (text, expected) in [
+        ("0x1p4", "16"),
+        ("0X_1.8p-1", "0.75"),
+        ("-0x1.fffp+3", "-15.998046875"),
+        ("0x1.921fb54442d18p+1", "3.141592653589793"),
+        ("0x.8p0", "0.5"),
+        ("0x1p-1074", "5e-324"),
+        ("1_000", "1000"),
+        ("0x_f_f", "255"),
+        ("0b1_01", "5"),
+        ("1_23.50_0_0e+1_2", "1.235e+14"),
+        ("017", "15"),
+    ] {
+        let found = render(&format!("{{{{ {text} }}}}"), Mode::Text);
+        assert_eq!(found.as_deref(), Ok(expected), "{text}");
+    }
+    for text in ["1__0", "1_", "0x1.8", "0x1p", "0xp1", "1e999", "0x1p5000", "1_.5"] {
+        let err = render(&format!("{{{{ {text} }}}}"), Mode::Text).expect_err(text).to_string();
+        assert!(err.contains("illegal number syntax"), "{text}: {err}");
+    }
+}
+
+#[test]
+fn values_in_style_are_written_where_they_are_innocuous() {
+    for (text, expected) in [
+        (
+            "<td style=\"color: {{ \"#a40\" }}; width: {{ 5 }}px\">",
+            "<td style=\"color: #a40; width: 5px\">",
+        ),
+        ("<td style=\"color: {{ \"red; x: expression(1)\" }}\">", "<td style=\"color: ZgotmplZ\">"),
+        ("<td style='font: \"{{ \"a'b\" }}\"'>{{ \"<\" }}", "<td style='font: \"a\\27 b\"'>&lt;"),
+        (
+            "<style>p { color: {{ \"blue\" }}; /* {{ \"x\" }} */ }</style>{{ \"<\" }}",
+            "<style>p { color: blue; /*  */ }</style>&lt;",
+        ),
+        ("<b onclick=\"{{ 1 }}\">", "<b onclick=\"ZgotmplZ\">"),
+    ] {
+        assert_eq!(render(text, Mode::Html).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
 fn nothing_runs_or_grows_without_end() {
     let deep = format!("{}{}", "{{if 1}}".repeat(200), "{{end}}".repeat(200));
     let parens = format!("{{{{{}1{}}}}}", "(".repeat(5000), ")".repeat(5000));

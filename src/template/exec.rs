@@ -59,6 +59,7 @@ fn check_html(set: &TemplateSet, tree: &Tree) -> Done<()> {
         let fault = match node {
             Node::If(branch) | Node::With(branch) | Node::Range(branch) => {
                 open.push((tree, branch.otherwise.as_slice()));
+                open.extend(branch.arms.iter().rev().map(|(_, body)| (tree, body.as_slice())));
                 open.push((tree, branch.body.as_slice()));
                 None
             }
@@ -220,11 +221,18 @@ impl<'a> Exec<'a> {
 
     fn condition(&mut self, dot: &Value, branch: &'a Branch, with: bool) -> Done<Flow> {
         let scope = self.variables.len();
-        let value = self.pipeline(dot, &branch.pipe)?;
-        let flow = match (value.truth(), with) {
-            (true, true) => self.walk(&value, &branch.body),
-            (true, false) => self.walk(dot, &branch.body),
-            (false, _) => self.walk(dot, &branch.otherwise),
+        let mut arm = (&branch.pipe, &branch.body);
+        let mut others = branch.arms.iter();
+        let flow = loop {
+            let value = self.pipeline(dot, arm.0)?;
+            if value.truth() {
+                break self.walk(if with { &value } else { dot }, arm.1);
+            }
+            let Some((pipe, body)) = others.next() else {
+                break self.walk(dot, &branch.otherwise);
+            };
+            self.pay(1)?;
+            arm = (pipe, body);
         };
         self.variables.truncate(scope);
         flow

@@ -42,6 +42,10 @@ impl Bounded {
         self.text.len()
     }
 
+    pub(super) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
     pub(super) fn into_text(self) -> String {
         self.text
     }
@@ -400,7 +404,7 @@ fn char_of(number: i64) -> char {
 fn write_float(out: &mut Bounded, number: f64, value: &Value, verb: &Verb) -> Written {
     let size = number.abs();
     if number.is_nan() || number.is_infinite() {
-        if !matches!(verb.letter, 'v' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G') {
+        if !"veEfFgGxXb".contains(verb.letter) {
             return bad_verb(out, value, verb);
         }
         let text = match (number.is_nan(), number < 0.0) {
@@ -416,10 +420,57 @@ fn write_float(out: &mut Bounded, number: f64, value: &Value, verb: &Verb) -> Wr
         ('v' | 'g' | 'G', Some(digits)) => significant(size, digits),
         ('f' | 'F', digits) => format!("{size:.*}", digits.unwrap_or(6)),
         ('e' | 'E', digits) => scientific(size, digits.unwrap_or(6)),
+        ('x' | 'X', digits) => hexadecimal(size, digits),
+        ('b', _) => {
+            let (bits, power) = mantissa_and_power(size);
+            format!("{bits}p{power:+}")
+        }
         (_, _) => return bad_verb(out, value, verb),
     };
-    let digits = if matches!(verb.letter, 'E' | 'G') { digits.to_uppercase() } else { digits };
+    let digits =
+        if matches!(verb.letter, 'E' | 'G' | 'X') { digits.to_uppercase() } else { digits };
     pad_number(out, number.is_sign_negative(), &digits, verb)
+}
+
+/// A finite size as a whole number times a power of two, as IEEE 754 keeps it.
+fn mantissa_and_power(size: f64) -> (u64, i32) {
+    let bits = size.to_bits();
+    let mantissa = bits & ((1 << 52) - 1);
+    match i32::try_from((bits >> 52) & 0x7ff).unwrap_or(0) {
+        0 => (mantissa, -1074),
+        exponent => (mantissa | (1 << 52), exponent - 1075),
+    }
+}
+
+/// Go's `%x` of a float, `0x1.8p+00`: as many digits as it takes, or so many.
+fn hexadecimal(size: f64, digits: Option<usize>) -> String {
+    let (mut bits, power) = mantissa_and_power(size);
+    if bits == 0 {
+        let zeros = "0".repeat(digits.unwrap_or(0));
+        return format!("0x0{}{zeros}p+00", if zeros.is_empty() { "" } else { "." });
+    }
+    // One digit before the point, and fifteen after it.
+    let up = bits.leading_zeros() - 3;
+    bits <<= up;
+    let mut power = power + 60 - i32::try_from(up).unwrap_or(0);
+    if let Some(digits) = digits.filter(|digits| *digits < 15) {
+        let cut = 60 - 4 * digits;
+        let (kept, rest, half) = (bits >> cut, bits & ((1 << cut) - 1), 1_u64 << (cut - 1));
+        let is_up = rest > half || (rest == half && kept & 1 == 1);
+        bits = (kept + u64::from(is_up)) << cut;
+        if bits >> 61 != 0 {
+            bits >>= 1;
+            power += 1;
+        }
+    }
+    let after = format!("{:015x}", bits & ((1 << 60) - 1));
+    let after = match digits {
+        None => after.trim_end_matches('0').to_owned(),
+        Some(digits) => format!("{after:0<digits$}").chars().take(digits).collect(),
+    };
+    let point = if after.is_empty() { "" } else { "." };
+    let sign = if power < 0 { '-' } else { '+' };
+    format!("0x1{point}{after}p{sign}{:02}", power.abs())
 }
 
 /// Go's `%.Ne`: at least two digits in the exponent.
@@ -567,6 +618,27 @@ mod tests {
             ),
             ("%v", vec![Value::Nil], "<nil>"),
             ("%z", vec![int(1)], "%!z(int=1)"),
+        ] {
+            assert_eq!(printf(layout, &args, 1 << 16).as_deref(), Ok(expected), "{layout}");
+        }
+    }
+
+    #[test]
+    fn floats_are_written_in_the_bases_that_go_has_for_them() {
+        let float = Value::Float;
+        // Expectations: Go's strconv/ftoa_test.go, and fmt for what has no such verb.
+        for (layout, args, expected) in [
+            (
+                "%x %X %.3x %b %o %x",
+                vec![float(-1.5), float(0.1), float(1.0), float(1.0), float(1.0), float(0.0)],
+                "-0x1.8p+00 0X1.999999999999AP-04 0x1.000p+00 4503599627370496p-52 \
+                 %!o(float64=1) 0x0p+00",
+            ),
+            (
+                "%.0x %.1x %8x|",
+                vec![float(1.5), float(1.97), float(1.0)],
+                "0x1p+01 0x1.0p+01  0x1p+00|",
+            ),
         ] {
             assert_eq!(printf(layout, &args, 1 << 16).as_deref(), Ok(expected), "{layout}");
         }

@@ -2,19 +2,20 @@
 //!
 //! Covered: text, `<title>` and `<textarea>`, attribute values in double, single or no quotes,
 //! values of attributes that hold URLs (scheme filtered, then normalized; escaped as a query
-//! after `?` or `#`), comments (dropped). Where code or style would stand (`<script>`, `<style>`,
-//! `on...` and `style` attributes, names of tags and attributes) no value is written at all but
-//! `ZgotmplZ`, Go's mark for a value that is not safe in its place.
+//! after `?` or `#`), style (`css.rs`), comments (dropped). Where code would stand (`<script>`,
+//! `on...` attributes, names of tags and attributes) no value is written at all but `ZgotmplZ`,
+//! Go's mark for a value that is not safe in its place.
 //!
 //! Source: Go, html/template/{transition,escape,html,url}.go.
 
+use super::css::Sheet;
 use super::format::{Bounded, TooLong, print};
 use super::value::Value;
 use crate::model::percent;
 use std::fmt::Write as _;
 
 /// What Go writes instead of a value that is not safe in its place.
-const UNSAFE: &str = "ZgotmplZ";
+pub(super) const UNSAFE: &str = "ZgotmplZ";
 
 /// Attributes whose values are URLs.
 const URL_ATTRIBUTES: [&str; 12] = [
@@ -42,6 +43,8 @@ pub(super) struct Escaper {
     attribute: String,
     /// What of the attribute's value is written already.
     value: String,
+    /// The style at work.
+    sheet: Sheet,
 }
 
 /// Where the page is.
@@ -97,7 +100,7 @@ impl Escaper {
     pub(super) fn value(&mut self, value: &Value, out: &mut Bounded) -> Result<(), TooLong> {
         let text = match value {
             Value::Nil => String::new(),
-            something => print(std::slice::from_ref(something), 1 << 20)?,
+            something => print(std::slice::from_ref(something), out.bytes_max())?,
         };
         let escaped = match self.place {
             Place::Text => match value {
@@ -105,14 +108,14 @@ impl Escaper {
                 _unsafe => escape(&text, false, false),
             },
             Place::Comment => String::new(),
+            Place::Code if self.tag == "style" => self.sheet.value(&text),
             Place::Code | Place::TagName | Place::AttributeName => UNSAFE.to_owned(),
             Place::Tag => {
                 self.place = Place::AttributeName;
                 UNSAFE.to_owned()
             }
             Place::BeforeValue => {
-                self.place = Place::Value(' ');
-                self.value.clear();
+                self.enter_value(' ');
                 self.attribute_value(value, &text, true)
             }
             Place::Value(mark) => self.attribute_value(value, &text, mark == ' '),
@@ -123,10 +126,13 @@ impl Escaper {
         out.push(&escaped)
     }
 
-    fn attribute_value(&self, value: &Value, text: &str, bare: bool) -> String {
+    fn attribute_value(&mut self, value: &Value, text: &str, bare: bool) -> String {
         let name = self.attribute.as_str();
-        if name.starts_with("on") || name == "style" {
+        if name.starts_with("on") {
             return UNSAFE.to_owned();
+        }
+        if name == "style" {
+            return escape(&self.sheet.value(text), bare, false);
         }
         if !is_url_attribute(name) {
             // What is HTML already loses its tags and keeps its references.
@@ -155,6 +161,8 @@ impl Escaper {
                 if head.eq_ignore_ascii_case(&close) {
                     self.tag.clear();
                     self.place = Place::TagName;
+                } else if self.tag == "style" {
+                    self.sheet.step(c);
                 }
             }
             Place::TagName => match c {
@@ -188,15 +196,20 @@ impl Escaper {
         }
     }
 
-    fn begin_value(&mut self, c: char) {
+    fn enter_value(&mut self, mark: char) {
         self.value.clear();
+        self.sheet = Sheet::default();
+        self.place = Place::Value(mark);
+    }
+
+    fn begin_value(&mut self, c: char) {
         match c {
-            '"' | '\'' => self.place = Place::Value(c),
+            '"' | '\'' => self.enter_value(c),
             '>' => self.end_tag(),
             c if c.is_ascii_whitespace() => {}
             c => {
-                self.value.push(c);
-                self.place = Place::Value(' ');
+                self.enter_value(' ');
+                self.step_value(c, ' ');
             }
         }
     }
@@ -208,10 +221,14 @@ impl Escaper {
             self.end_tag();
         } else {
             self.value.push(c);
+            if self.attribute == "style" {
+                self.sheet.step(c);
+            }
         }
     }
 
     fn end_tag(&mut self) {
+        self.sheet = Sheet::default();
         let code = matches!(self.tag.as_str(), "script" | "style");
         self.place = if code { Place::Code } else { Place::Text };
     }
@@ -236,7 +253,7 @@ fn is_url_attribute(name: &str) -> bool {
 }
 
 /// Whether a URL has no scheme, or one that cannot run code.
-fn has_safe_scheme(url: &str) -> bool {
+pub(super) fn has_safe_scheme(url: &str) -> bool {
     match url.split_once(':') {
         Some((scheme, _)) if !scheme.contains('/') => {
             ["http", "https", "mailto"].iter().any(|safe| scheme.eq_ignore_ascii_case(safe))
@@ -246,7 +263,7 @@ fn has_safe_scheme(url: &str) -> bool {
 }
 
 /// Percent-encodes what may not stand in a URL, and leaves what is encoded already.
-fn normalize_url(url: &str) -> String {
+pub(super) fn normalize_url(url: &str) -> String {
     let mut parts = url.split('%');
     let reserved = b"!#$&*+,/:;=?@[]";
     let mut out = percent::encode_lower(parts.next().unwrap_or_default(), reserved);

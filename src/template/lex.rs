@@ -276,12 +276,15 @@ fn number_token(input: &str) -> Found<'_> {
         return fail().parse(input);
     }
     let digits = |c: char| c.is_ascii_digit() || c == '_';
-    let base =
-        (char('0'), one_of("xXoObB"), take_while(|c: char| c.is_ascii_hexdigit() || c == '_'));
+    let base = (char('0'), one_of("oObB"), take_while(|c: char| c.is_ascii_hexdigit() || c == '_'));
+    let hex = |c: char| c.is_ascii_hexdigit() || c == '_';
     let sign = || opt(one_of("+-"));
+    let power = (one_of("pP"), sign(), take_while(digits));
+    let point = opt((char('.'), take_while(hex)));
+    let hex = (char('0'), one_of("xX"), take_while(hex), point, opt(power));
     let exponent = (one_of("eE"), sign(), take_while(digits));
     let plain = (take_while(digits), opt((char('.'), take_while(digits))), opt(exponent));
-    recognize((sign(), alt((recognize(base), recognize(plain)))))
+    recognize((sign(), alt((recognize(hex), recognize(base), recognize(plain)))))
         .map(|text| (Kind::Number, text))
         .parse(input)
 }
@@ -359,7 +362,7 @@ mod tests {
     fn a_minus_before_a_digit_is_a_number() {
         assert_eq!(kinds("{{-3}}")[1], (Kind::Number, "-3"));
         assert_eq!(kinds("{{._1}}")[1], (Kind::Field, "._1"));
-        for number in ["1", "-1.5e3", "0x1F", ".5", "1_000", "+2."] {
+        for number in ["1", "-1.5e3", "0x1F", ".5", "1_000", "+2.", "-0x1.8p-2", "0x_1P+4"] {
             assert_eq!(kinds(&format!("{{{{{number}}}}}"))[1], (Kind::Number, number));
         }
     }

@@ -10,6 +10,7 @@
 
 mod ast;
 mod builtins;
+mod css;
 mod error;
 mod eval;
 mod exec;

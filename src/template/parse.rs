@@ -43,9 +43,8 @@ pub(super) fn parse(
         defined: Vec::new(),
     };
     let body = parser.whole().map_err(fail)?;
-    let mut trees = parser.defined;
-    trees.push(Tree { name: name.into(), source: Arc::clone(&source), body });
-    Ok(trees)
+    parser.add(name, body).map_err(fail)?;
+    Ok(parser.defined)
 }
 
 type Fault = (usize, String);
@@ -156,13 +155,22 @@ impl<'a> Parser<'a, '_> {
         self.variables = outer;
         self.loops = loops;
         match ending {
-            Ending::End => {
-                let tree = Tree { name: name.into(), source: Arc::clone(self.source), body };
-                self.defined.push(tree);
-                Ok(())
-            }
+            Ending::End => self.add(&name, body),
             Ending::Else(token) => Err((token.pos, "unexpected {{else}} in define clause".into())),
         }
+    }
+
+    /// Takes a definition. One text defines a template once, unless it is empty.
+    fn add(&mut self, name: &str, body: Vec<Node>) -> Parsed<()> {
+        let tree = Tree { name: name.into(), source: Arc::clone(self.source), body };
+        let twice = self.defined.iter().any(|one| one.name == tree.name && !one.is_empty());
+        if twice && !tree.is_empty() {
+            let pos = self.tokens.get(self.at.saturating_sub(1)).map_or(0, |token| token.pos);
+            let text = format!("template: multiple definition of template {}", quoted(name));
+            return Err((pos, text));
+        }
+        self.defined.push(tree);
+        Ok(())
     }
 
     /// Nodes up to `{{end}}` or `{{else`.
@@ -226,40 +234,40 @@ impl<'a> Parser<'a, '_> {
         let scope = self.variables.len();
         let pipe = self.pipeline(context, Kind::Close)?;
         self.loops += usize::from(context == "range");
-        let (body, ending) = self.list()?;
+        let (body, mut ending) = self.list()?;
         self.loops -= usize::from(context == "range");
-        let otherwise = match ending {
-            Ending::End => Vec::new(),
-            Ending::Else(_) => self.otherwise(context)?,
+        let mut arms = Vec::new();
+        let otherwise = loop {
+            if let Ending::End = ending {
+                break Vec::new();
+            }
+            let word = self.peek();
+            let goes_on = word.kind == Kind::Word && word.text == context && context != "range";
+            if !goes_on {
+                break self.otherwise()?;
+            }
+            self.next();
+            let pipe = self.pipeline(context, Kind::Close)?;
+            let (body, next) = self.list()?;
+            arms.push((pipe, body));
+            ending = next;
         };
         self.variables.truncate(scope);
         self.depth -= 1;
-        Ok(Branch { pipe, body, otherwise })
+        Ok(Branch { pipe, body, arms, otherwise })
     }
 
-    /// What follows the word `else`: `if` and `with` go on in one block.
-    fn otherwise(&mut self, context: &'static str) -> Parsed<Vec<Node>> {
+    /// What follows the word `else` where no other arm does.
+    fn otherwise(&mut self) -> Parsed<Vec<Node>> {
         let word = self.peek();
-        match (context, word.text, word.kind) {
-            ("if", "if", Kind::Word) => {
-                self.next();
-                Ok(vec![Node::If(self.branch("if")?)])
-            }
-            ("with", "with", Kind::Word) => {
-                self.next();
-                Ok(vec![Node::With(self.branch("with")?)])
-            }
-            (_, "if", Kind::Word) => Err(self.unexpected(word, "input")),
-            (_, _, _) => {
-                self.expect(Kind::Close, "else")?;
-                let (nodes, ending) = self.list()?;
-                match ending {
-                    Ending::End => Ok(nodes),
-                    Ending::Else(token) => {
-                        Err((token.pos, "expected end; found {{else}}".to_owned()))
-                    }
-                }
-            }
+        if word.kind == Kind::Word && word.text == "if" {
+            return Err(self.unexpected(word, "input"));
+        }
+        self.expect(Kind::Close, "else")?;
+        let (nodes, ending) = self.list()?;
+        match ending {
+            Ending::End => Ok(nodes),
+            Ending::Else(token) => Err((token.pos, "expected end; found {{else}}".to_owned())),
         }
     }
 
@@ -510,8 +518,17 @@ fn number(token: Token<'_>) -> Parsed<Value> {
     let prefixed = |prefix: &[&str]| prefix.iter().find_map(|prefix| digits.strip_prefix(*prefix));
     let base = [(16, &["0x", "0X"][..]), (8, &["0o", "0O"]), (2, &["0b", "0B"]), (8, &["0"])];
     let based = base.iter().find_map(|(base, prefix)| Some((*base, prefixed(prefix)?)));
-    if digits.contains(['.', 'e', 'E']) && based.is_none_or(|(base, _)| base != 16) {
-        return token.text.parse().map(Value::Float).map_err(|_| illegal());
+    if !underscores_part_digits(digits) {
+        return Err(illegal());
+    }
+    let is_hex = based.is_some_and(|(base, _)| base == 16);
+    let is_float =
+        if is_hex { digits.contains(['.', 'p', 'P']) } else { digits.contains(['.', 'e', 'E']) };
+    if is_float {
+        let plain = digits.replace('_', "");
+        let size = if is_hex { hex_float(&plain) } else { plain.parse().ok() };
+        let size = size.filter(|size: &f64| size.is_finite()).ok_or_else(illegal)?;
+        return Ok(Value::Float(if negative { -size } else { size }));
     }
     let (base, plain) = match based {
         Some((base, after)) if !after.is_empty() => (base, after),
@@ -524,6 +541,56 @@ fn number(token: Token<'_>) -> Parsed<Value> {
     let size = i128::from_str_radix(&plain, base).map_err(|_| fault("integer overflow"))?;
     let size = if negative { -size } else { size };
     i64::try_from(size).map(Value::Int).map_err(|_| fault("integer overflow"))
+}
+
+/// Whether each underscore stands between two digits, of which the letter of a base is one.
+fn underscores_part_digits(digits: &str) -> bool {
+    let (_, rest) = match digits.get(..2).map(str::to_ascii_lowercase).as_deref() {
+        Some("0x" | "0o" | "0b") => digits.split_at(2),
+        _ => ("", digits),
+    };
+    let has_base = rest.len() < digits.len();
+    let is_digit = |c: char| if has_base { c.is_ascii_hexdigit() } else { c.is_ascii_digit() };
+    let mut before = has_base;
+    let mut chars = rest.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '_' && !(before && chars.peek().copied().is_some_and(is_digit)) {
+            return false;
+        }
+        before = is_digit(c);
+    }
+    true
+}
+
+/// `0x1.8p-2`: hexadecimal digits with a point, times a power of two.
+fn hex_float(text: &str) -> Option<f64> {
+    let (mantissa, exponent) = text.get(2..)?.split_once(['p', 'P'])?;
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if whole.is_empty() && part.is_empty() {
+        return None;
+    }
+    let mut exponent: i64 = exponent.parse().ok()?;
+    let mut bits: u64 = 0;
+    for (place, digit) in whole.chars().chain(part.chars()).enumerate() {
+        let digit = u64::from(digit.to_digit(16)?);
+        let is_whole = place < whole.len();
+        if bits >> 60 == 0 {
+            bits = (bits << 4) | digit;
+            exponent = exponent.saturating_sub(if is_whole { 0 } else { 4 });
+        } else {
+            // What there is no room for decides no more than which way is rounded.
+            bits |= u64::from(digit != 0);
+            exponent = exponent.saturating_add(if is_whole { 4 } else { 0 });
+        }
+    }
+    let mut size = bits as f64;
+    // Beyond these, all is nothing or too much.
+    let exponent = i32::try_from(exponent.clamp(-2_400, 2_400)).ok()?;
+    // In steps: the power alone may be out of range where the product is not.
+    for _ in 0..exponent.unsigned_abs() / 512 {
+        size *= 2_f64.powi(512 * exponent.signum());
+    }
+    Some(size * 2_f64.powi(exponent % 512))
 }
 
 fn character(token: Token<'_>) -> Parsed<Value> {

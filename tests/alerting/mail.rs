@@ -93,11 +93,30 @@ fn converse(stream: TcpStream, script: &Script) -> Vec<String> {
 
 /// Sends one delivery to a server with this script.
 fn run(settings: &str, script: Script) -> (DeliveryOutcome, Vec<String>, Delivery) {
+    run_changed(settings, script, |_| {})
+}
+
+/// The error, if there is one, and what a server heard that takes all of it, of a delivery that is
+/// changed before.
+pub(crate) fn told(
+    settings: &str,
+    change: impl FnOnce(&mut Delivery),
+) -> (Option<String>, Vec<String>) {
+    let (outcome, heard, _) = run_changed(settings, Script::default(), change);
+    (outcome.error, heard)
+}
+
+fn run_changed(
+    settings: &str,
+    script: Script,
+    change: impl FnOnce(&mut Delivery),
+) -> (DeliveryOutcome, Vec<String>, Delivery) {
     let (port, _waiting, thread) = server(script);
+    let to = if settings.contains("to: ") { "" } else { "to: 'a@b.example, c@d.example', " };
     let yaml = format!(
         "{{global: {{smtp_smarthost: '127.0.0.1:{port}', smtp_from: 'bell <bell@x.example>'}}, \
           route: {{receiver: team}}, \
-          receivers: [{{name: team, email_configs: [{{to: 'a@b.example, c@d.example', {settings}}}]}}]}}"
+          receivers: [{{name: team, email_configs: [{{{to}{settings}}}]}}]}}"
     );
     let file: File = serde_yaml::from_str(&yaml).expect("reads");
     let checked = file.check(&Options::default()).expect("valid");
@@ -107,8 +126,11 @@ fn run(settings: &str, script: Script) -> (DeliveryOutcome, Vec<String>, Deliver
     let registry = Registry::new();
     let (receivers, _) = Receivers::new(&checked.receivers, templates, outside, &registry);
     let mut delivery = delivery("team", "email");
-    // Long enough for one conversation; a second client is kept waiting until it is over.
-    delivery.deadline = clock.elapsed() + std::time::Duration::from_millis(2_000);
+    change(&mut delivery);
+    // Long enough for one conversation; a second client is kept waiting until it is over. A long
+    // mail takes its time.
+    let patience = if delivery.notification.alerts.len() > 2 { 60_000 } else { 2_000 };
+    delivery.deadline = clock.elapsed() + std::time::Duration::from_millis(patience);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime.expect("a runtime").block_on(receivers.deliver(&delivery));
     let heard = thread.join().expect("no panic").expect("no panic");
@@ -149,6 +171,23 @@ fn a_mail_has_both_parts_and_headers_that_cannot_be_split() {
     let (text, html) =
         (all.find("text/plain").expect("text"), all.find("text/html").expect("HTML"));
     assert!(text < html, "the preferred form stands last");
+}
+
+#[test]
+fn blanks_and_empty_entries_of_lists_of_addresses_are_passed_over() {
+    let settings = "require_tls: false, html: x, from: 'Bell <bell@x.example>, ', \
+        to: ' a@b.example,, {{ if false }}x@y{{ end }}, c@d.example ,'";
+    let (outcome, heard, _) = run(settings, Script::default());
+    assert_eq!((outcome.error, outcome.attempts), (None, 1));
+    let told: Vec<_> = heard.iter().filter(|line| line.starts_with("RCPT")).collect();
+    assert_eq!(told, ["RCPT TO:<a@b.example>", "RCPT TO:<c@d.example>"]);
+    assert_eq!(header(&heard, "To"), "a@b.example, c@d.example");
+    assert_eq!(header(&heard, "From"), "Bell <bell@x.example>");
+    // What the header says is the user's.
+    let settings = "require_tls: false, html: x, headers: {From: 'Nobody, at all'}";
+    let (outcome, heard, _) = run(settings, Script::default());
+    assert_eq!(outcome.error, None);
+    assert_eq!(header(&heard, "From"), "Nobody, at all");
 }
 
 #[test]

@@ -111,6 +111,9 @@ impl HttpClient for FakeHttp {
         let after = self.retry_after.map(|seconds| ("retry-after".to_owned(), seconds.to_string()));
         let mut answer = self.answers.get(place).cloned().expect("at least one answer");
         answer.headers.extend(after);
+        if request.cuts_body {
+            answer.body.truncate(request.body_bytes_max);
+        }
         Box::pin(std::future::ready(Ok(answer)))
     }
 }

@@ -161,6 +161,38 @@ fn flags_change_what_is_taken() {
 }
 
 #[test]
+fn what_cannot_be_started_does_not_pass() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let route = "route: {receiver: x}\n";
+    let receiver = "receivers: [{name: x, webhook_configs: [{url: 'http://x'";
+    file(&folder, "bad.tmpl", "{{ if }}");
+    file(&folder, "twice.tmpl", "{{ define \"a\" }}1{{ end }}{{ define \"a\" }}2{{ end }}");
+    for (text, expected) in [
+        (format!("templates: ['*d.tmpl']\n{receiver}}}]}}]\n"), "bad.tmpl: template: bad.tmpl:1"),
+        (
+            format!("templates: [twice.tmpl]\n{receiver}}}]}}]\n"),
+            "multiple definition of template \"a\"",
+        ),
+        (
+            format!("{receiver}, http_config: {{tls_config: {{ca_file: gone.pem}}}}}}]}}]\n"),
+            "unable to read",
+        ),
+        (
+            format!("{receiver}, http_config: {{tls_config: {{cert_file: gone.pem}}}}}}]}}]\n"),
+            "exactly one of key or key_file must be configured when a client certificate",
+        ),
+    ] {
+        let routes = file(&folder, "a.yml", &format!("{route}{text}"));
+        check(&["check", "alertmanager", &routes], 1, "", expected);
+    }
+    // A file of templates that is not there is none, as upstream has it.
+    let text = format!("{route}templates: [gone.tmpl]\n{receiver}}}]}}]\n");
+    let routes = file(&folder, "a.yml", &text);
+    check(&["check", "alertmanager", &routes], 0, "1 receivers", "");
+    check(&["check", "alertmanager", &routes], 0, "gone.tmpl; no template is read", "");
+}
+
+#[test]
 fn rules_come_from_standard_input_too() {
     for (rules, status) in [("groups: [{name: g}]\n", 0), ("groups: [{}]\n", 1)] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_watchbell"))

@@ -37,9 +37,9 @@ pub use job::{Escaping, JobLimits, ScrapeJob, ScrapeProtocol};
 pub use opaque::Opaque;
 pub use otlp::{OtlpSettings, TranslationStrategy};
 pub use probe::{
-    DnsProbeSettings, GoSpan, HeaderMatchSettings, HttpProbeSettings, IcmpProbeSettings,
-    LabelSettings, ModuleFile, ModuleSettings, ProbeSettings, ProbingSettings,
-    QueryResponseSettings, RecordCheckSettings, TcpProbeSettings,
+    DnsProbeSettings, HeaderMatchSettings, HttpProbeSettings, IcmpProbeSettings, LabelSettings,
+    ModuleFile, ModuleSettings, ProbeSettings, ProbingSettings, QueryResponseSettings,
+    RecordCheckSettings, TcpProbeSettings,
 };
 pub use probe_check::{check_module, check_probes};
 pub use probe_module::{

@@ -5,12 +5,12 @@
 
 use super::opaque::Opaque;
 use crate::model::Labels;
-use crate::sys::settings::{ByteSize, Scalar, Secret, Span, TlsSettings, labels, with_http_client};
-use serde::de::{Deserializer, Error as _};
-use serde::{Deserialize, Serialize, Serializer};
+use crate::sys::settings::{
+    ByteSize, GoSpan, Scalar, Secret, Span, TlsSettings, labels, with_http_client,
+};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// `watchbell.probing`: how probes are made.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -260,89 +260,7 @@ pub struct RecordCheckSettings {
     pub fail_if_none_matches_regexp: Vec<Scalar>,
 }
 
-/// A duration in Go's spelling, which has fractions: `1.5s`, `1m30s`, `500ms`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GoSpan(pub Duration);
-
-impl GoSpan {
-    /// Reads it. Days and longer have no unit in Go.
-    ///
-    /// # Errors
-    /// A sentence that names the text and the form that is wanted.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("not a duration: {text:?}; write as in 5s, 1.5s or 1m30s");
-        if text == "0" {
-            return Ok(Self::default());
-        }
-        let mut rest = text;
-        let mut total = Duration::ZERO;
-        while !rest.is_empty() {
-            let digits = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
-            let (number, after) = rest.split_at(digits);
-            let letters = after.find(|c: char| c.is_ascii_digit() || c == '.');
-            let (unit, after) = after.split_at(letters.unwrap_or(after.len()));
-            let seconds = match unit {
-                "ns" => 1e-9,
-                "us" | "µs" | "μs" => 1e-6,
-                "ms" => 1e-3,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                _ => return Err(wrong()),
-            };
-            let count: f64 = number.parse().map_err(|_| wrong())?;
-            let part = Duration::try_from_secs_f64(count * seconds).map_err(|_| wrong())?;
-            total = total.checked_add(part).ok_or_else(wrong)?;
-            rest = after;
-        }
-        if text.is_empty() { Err(wrong()) } else { Ok(Self(total)) }
-    }
-}
-
-impl<'de> Deserialize<'de> for GoSpan {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Self::parse(&Scalar::deserialize(from)?.0).map_err(D::Error::custom)
-    }
-}
-
-impl Serialize for GoSpan {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&format!("{}s", self.0.as_secs_f64()))
-    }
-}
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
 const fn is_false(value: &bool) -> bool {
     !*value
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn durations_are_go_s() {
-        for (text, milliseconds) in [
-            ("5s", 5000),
-            ("1.5s", 1500),
-            ("1m30s", 90_000),
-            ("500ms", 500),
-            ("0", 0),
-            ("1h", 3_600_000),
-        ] {
-            let found = GoSpan::parse(text).expect(text);
-            assert_eq!(found.0, Duration::from_millis(milliseconds), "{text}");
-        }
-        for wrong in ["", "5", "s", "1d", "-1s", "1..5s", "9e9h"] {
-            assert!(GoSpan::parse(wrong).is_err(), "{wrong:?} was taken");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_read(text in "[0-9.hmsnuµ]{0,12}") {
-            let _ = GoSpan::parse(&text);
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: prometheus/alertmanager, notify/incidentio/incidentio.go, notify/incidentio/config.go.
 
-use super::{Context, Written, bearer, limit, one_of, url_of};
+use super::{Context, Written, bearer, is_authorized, limit, one_of, url_of};
 use crate::model::Problem;
 use crate::notify::config::Source;
 use crate::notify::keys::{FileKey, HttpKey, keys};
@@ -11,7 +11,7 @@ use crate::notify::post::{Answered, Call};
 use crate::notify::retry::Attempt;
 use crate::notify::sender::{Job, Made};
 use crate::notify::vendor::{Message, Talking, Vendor};
-use crate::sys::settings::{Secret, ShownUrl, Span};
+use crate::sys::settings::{GoSpan, Secret, ShownUrl};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ keys! {
         /// Alerts in one message; 0 for all.
         max_alerts: u64 = 0,
         /// For one attempt; 0 for no limit of its own.
-        timeout: Span = Span::default(),
+        timeout: GoSpan = GoSpan::default(),
     }
 }
 
@@ -46,7 +46,7 @@ impl Written for Settings {
             .ok_or_else(|| Problem::new(at, "one of url or url_file must be configured"))?;
         let file = self.alert_source_token_file.as_ref();
         let token = one_of(at, "alert_source_token", &self.alert_source_token, file)?;
-        let authorized = self.http_config.as_ref().map(|own| own.authorization.is_some());
+        let authorized = self.http_config.as_ref().map(is_authorized);
         match (authorized, &token) {
             (Some(true), Some(_)) => {
                 let text = "cannot specify alert_source_token or alert_source_token_file when \
@@ -94,7 +94,7 @@ impl Vendor for IncidentIo {
     }
 
     fn judged(&self, answer: &Answered) -> Attempt {
-        let detail = serde_json::from_str::<Refusal>(&answer.body).map_or_else(
+        let detail = answer.json::<Refusal>().map_or_else(
             |_| String::new(),
             |Refusal { message, error, errors }| {
                 let parts = [message, error, errors.join(", ")];

@@ -8,6 +8,7 @@ use crate::alerts::config::null_as_default;
 use crate::model::value_text::quoted;
 use crate::model::{AlertStatus, Problem};
 use crate::notify::deep;
+use crate::notify::keys::template;
 use crate::notify::post::Call;
 use crate::notify::retry::{Attempt, End, FailureClass};
 use crate::notify::sender::{Job, Made, Trying};
@@ -42,8 +43,9 @@ pub enum Field {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FullField {
-    /// The template.
-    pub template: String,
+    /// The template; the field's default when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
     /// Whether issues that exist get what it says now; yes when missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_update: Option<bool>,
@@ -56,9 +58,12 @@ impl<'de> Deserialize<'de> for Field {
 }
 
 impl Field {
-    fn template(&self) -> &str {
+    fn template(&self, name: &str) -> String {
         match self {
-            Self::Text(template) | Self::Full(FullField { template, .. }) => template,
+            Self::Text(template) | Self::Full(FullField { template: Some(template), .. }) => {
+                template.clone()
+            }
+            Self::Full(FullField { template: None, .. }) => default_template(name),
         }
     }
 
@@ -72,6 +77,7 @@ impl Field {
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Whether resolved alerts are told.
+    #[serde(deserialize_with = "null_as_default")]
     pub send_resolved: bool,
     /// How to talk.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,25 +111,29 @@ pub struct Settings {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub wont_fix_resolution: String,
     /// Issues that were resolved so long ago are not opened again.
+    #[serde(deserialize_with = "null_as_default")]
     pub reopen_duration: Span,
     /// More fields, of which the texts are templates.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub fields: BTreeMap<String, Value>,
 }
 
+fn default_template(name: &str) -> String {
+    template(&format!("jira.default.{name}"))
+}
+
 impl Default for Settings {
     fn default() -> Self {
-        let template = |name: &str| format!("{{{{ template \"jira.default.{name}\" . }}}}");
         Self {
             send_resolved: true,
             http_config: None,
             api_url: ShownUrl::default(),
             api_type: "auto".to_owned(),
             project: String::new(),
-            summary: Field::Text(template("summary")),
-            description: Field::Text(template("description")),
+            summary: Field::Text(default_template("summary")),
+            description: Field::Text(default_template("description")),
             labels: Vec::new(),
-            priority: template("priority"),
+            priority: default_template("priority"),
             issue_type: String::new(),
             reopen_transition: String::new(),
             resolve_transition: String::new(),
@@ -418,7 +428,7 @@ impl Jira {
         };
         let mut fields = BTreeMap::new();
         let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-        let summary = text("summary", settings.summary.template())?;
+        let summary = text("summary", &settings.summary.template("summary"))?;
         if !exists || settings.summary.is_updated() {
             // Jira refuses a summary of several lines.
             let one_line = summary.replace(char::is_control, " ");
@@ -426,7 +436,7 @@ impl Jira {
         }
         set("project", json!({ "key": text("project", &settings.project)? }));
         set("issuetype", json!({ "name": text("issue_type", &settings.issue_type)? }));
-        let description = text("description", settings.description.template())?;
+        let description = text("description", &settings.description.template("description"))?;
         let description = self.description(&description)?;
         if !exists || settings.description.is_updated() {
             description.map(|description| set("description", description));

@@ -158,7 +158,7 @@ impl Vendor for Matrix {
     }
 
     fn judged(&self, answer: &Answered) -> Attempt {
-        let Ok(failure) = serde_json::from_str::<Failure>(&answer.body) else {
+        let Ok(failure) = answer.json::<Failure>() else {
             return answer.by_status(&[]);
         };
         let detail = match failure.errcode.as_str() {

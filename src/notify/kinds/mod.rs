@@ -37,7 +37,7 @@ pub(super) mod wechat;
 use super::config::{Allowed, Global, Source};
 use super::sender::Made;
 use crate::model::Problem;
-use crate::sys::settings::{Authorization, HttpClientSettings, Secret, ShownUrl, Span};
+use crate::sys::settings::{Authorization, GoSpan, HttpClientSettings, Secret, ShownUrl};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,8 +59,13 @@ impl Context<'_> {
     ) -> Result<HttpClientSettings, Problem> {
         let http = own.or(self.global.http_config.as_ref()).cloned().unwrap_or_default();
         http.check(&format!("{at}.http_config"))?;
-        Ok(http)
+        Ok(http.normalized())
     }
+}
+
+/// Whether an item says itself what requests are authorized by.
+pub(super) fn is_authorized(own: &HttpClientSettings) -> bool {
+    own.clone().normalized().authorization.is_some()
 }
 
 /// One item of a `*_configs` list, as written.
@@ -109,7 +114,7 @@ pub(super) fn bearer(token: Source) -> Authorization {
 }
 
 /// The time for one attempt; none when 0 is written.
-pub(super) fn limit(timeout: Span) -> Option<Duration> {
+pub(super) fn limit(timeout: GoSpan) -> Option<Duration> {
     Some(timeout.0).filter(|timeout| !timeout.is_zero())
 }
 
@@ -137,10 +142,10 @@ pub(super) fn below(url: &str, tail: &str, query: &str) -> String {
     format!("{path}{slash}{tail}{mark}{}", query.join("&"))
 }
 
-/// Whether a URL is one that upstream takes. One with templates is checked once it is expanded,
-/// and `<secret>` is what a configuration that was shown holds.
+/// Whether a URL is one that upstream takes. `<secret>` is what a configuration that was shown
+/// holds.
 pub(super) fn check_url(at: &str, url: &str) -> Result<(), Problem> {
-    if url.contains("{{") || url == "<secret>" {
+    if url == "<secret>" {
         return Ok(());
     }
     let (scheme, rest) = url.split_once("://").unwrap_or(("", ""));
@@ -151,7 +156,10 @@ pub(super) fn check_url(at: &str, url: &str) -> Result<(), Problem> {
     if host.rsplit('@').next().unwrap_or_default().is_empty() {
         return Err(Problem::new(at, "missing host for URL"));
     }
-    Ok(())
+    match url::Url::parse(url) {
+        Ok(_) => Ok(()),
+        Err(err) => Err(Problem::new(at, format!("cannot read the URL: {err}"))),
+    }
 }
 
 #[cfg(test)]
@@ -175,7 +183,11 @@ mod tests {
         for (url, wrong) in [
             ("http://x", None),
             ("HTTPS://u:p@x:1/y?z#a", None),
-            ("{{ .ExternalURL }}", None),
+            ("http://x/{{ .Status }}", None),
+            ("{{ .ExternalURL }}", Some("unsupported scheme \"\" for URL")),
+            ("http://{{ .Host }}/", Some("cannot read the URL: invalid international domain name")),
+            ("http://x:y/", Some("cannot read the URL: invalid port number")),
+            ("http://[::1/", Some("cannot read the URL: invalid IPv6 address")),
             ("<secret>", None),
             ("ftp://x", Some("unsupported scheme \"ftp\" for URL")),
             ("x", Some("unsupported scheme \"\" for URL")),

@@ -39,12 +39,13 @@ impl Written for Settings {
             .ok_or_else(|| {
                 Problem::new(at, "one of webhook_url or webhook_url_file must be configured")
             })?;
-        let mut own = self.http_config.clone();
-        if let Some(own) = own.as_mut().filter(|own| own.proxy_url.is_none()) {
+        // Its own settings are checked as they are written: the proxy that is taken over may stand
+        // beside what is not allowed together with one.
+        let mut http = context.http(at, self.http_config.as_ref())?;
+        if http.proxy_url.is_none() && http.proxy_from_environment != Some(true) {
             let global = context.global.http_config.as_ref();
-            own.proxy_url = global.and_then(|global| global.proxy_url.clone());
+            http.proxy_url = global.and_then(|global| global.proxy_url.clone());
         }
-        let http = context.http(at, own.as_ref())?;
         let vendor = Workflow { url, settings: self.clone() };
         Ok(Talking::made("msteamsv2", self.send_resolved, http, vendor))
     }

@@ -2,7 +2,7 @@
 //!
 //! Source: ntfy's documentation, "Publishing" (as JSON, priorities, action buttons, limits).
 
-use super::{Context, Written, check_url, one_of};
+use super::{Context, Written, check_url, is_authorized, one_of};
 use crate::alerts::config::null_as_default;
 use crate::model::{AlertStatus, Problem};
 use crate::notify::config::Source;
@@ -111,8 +111,7 @@ impl Written for Settings {
         let token = one_of(at, "token", &self.token, self.token_file.as_ref())?;
         check_url(&format!("{at}.url"), self.url.reveal())?;
         // The global way to talk may have credentials that are meant for others.
-        let own_authorization = |http: &HttpClientSettings| http.authorization.is_some();
-        if token.is_some() && self.http_config.as_ref().is_some_and(own_authorization) {
+        if token.is_some() && self.http_config.as_ref().is_some_and(is_authorized) {
             let text = "cannot specify token or token_file when using http_config.authorization";
             return Err(Problem::new(at, text));
         }

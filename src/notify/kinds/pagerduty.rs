@@ -14,7 +14,7 @@ use crate::notify::retry::Attempt;
 use crate::notify::sender::{Job, Made};
 use crate::notify::truncate::runes;
 use crate::notify::vendor::{Message, Talking, Vendor};
-use crate::sys::settings::{Secret, ShownUrl, Span};
+use crate::sys::settings::{GoSpan, Secret, ShownUrl};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -79,7 +79,7 @@ keys! {
         /// The group of parts.
         group: String = String::new(),
         /// For one attempt; 0 for no limit of its own.
-        timeout: Span = Span::default(),
+        timeout: GoSpan = GoSpan::default(),
     }
 }
 
@@ -170,7 +170,7 @@ impl Vendor for PagerDuty {
             Key::Routing(_) => &[],
         };
         let detail = match answer.status {
-            400 => serde_json::from_str(&answer.body).map_or_else(
+            400 => answer.json().map_or_else(
                 |_| String::new(),
                 |Refusal { message, errors }| format!("{message}: {}", errors.join(",")),
             ),

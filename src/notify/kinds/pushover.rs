@@ -10,8 +10,9 @@ use crate::notify::post::Call;
 use crate::notify::sender::{Job, Made};
 use crate::notify::truncate::runes;
 use crate::notify::vendor::{Message, Talking, Vendor};
-use crate::sys::settings::{Secret, Span};
+use crate::sys::settings::{GoSpan, Secret};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Where messages go.
 const URL: &str = "https://api.pushover.net/1/messages.json";
@@ -54,11 +55,11 @@ keys! {
         /// -2 to 2.
         priority: String = "{{ if eq .Status \"firing\" }}2{{ else }}0{{ end }}".to_owned(),
         /// How often an emergency is told again.
-        retry: Span = Span::seconds(60),
+        retry: GoSpan = GoSpan(Duration::from_secs(60)),
         /// For how long.
-        expire: Span = Span::seconds(3_600),
+        expire: GoSpan = GoSpan(Duration::from_secs(3_600)),
         /// When the message is deleted; 0 for never.
-        ttl: Span = Span::default(),
+        ttl: GoSpan = GoSpan::default(),
         /// Whether the text is HTML.
         html: bool = false,
         /// Whether its letters are of one width.
@@ -108,7 +109,7 @@ impl Vendor for Pushover {
             "" => EMPTY,
             message => message,
         };
-        let seconds = |span: &Span| span.0.as_secs().to_string();
+        let seconds = |span: &GoSpan| span.0.as_secs().to_string();
         let mut parameters = BTreeMap::from([
             ("token", key(&self.token, "token")?),
             ("user", key(&self.user, "user_key")?),

@@ -161,8 +161,10 @@ impl Vendor for RocketChat {
         if !(200..300).contains(&answer.status) {
             return answer.by_status(&[]);
         }
-        match serde_json::from_str::<Said>(&answer.body) {
+        match answer.json::<Said>() {
             Ok(Said { success: true, .. }) => answer.by_status(&[]),
+            // Whether it is a success stands behind the message, which is long.
+            Ok(Said { error, .. }) if answer.is_cut && error.is_empty() => answer.by_status(&[]),
             Ok(Said { error, .. }) => {
                 let text = format!("error response from Rocketchat: {error}");
                 answer.refused(FailureClass::Client, text)

@@ -3,7 +3,7 @@
 //! Source: prometheus/alertmanager, config/notifiers.go (SlackConfig), notify/slack/slack.go.
 
 use super::field::Field;
-use super::{Context, Written, bearer, limit, one_of, service_url, url_of};
+use super::{Context, Written, bearer, is_authorized, limit, one_of, service_url, url_of};
 use crate::model::Problem;
 use crate::notify::config::Source;
 use crate::notify::form::Form;
@@ -14,7 +14,7 @@ use crate::notify::retry::{Attempt, FailureClass};
 use crate::notify::sender::{Job, Made};
 use crate::notify::truncate::runes;
 use crate::notify::vendor::{Message, Talking, Vendor};
-use crate::sys::settings::{HttpClientSettings, Secret, ShownUrl, Span};
+use crate::sys::settings::{GoSpan, HttpClientSettings, Secret, ShownUrl};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -93,7 +93,7 @@ keys! {
         /// Whether one message a group is kept up to date; for bots alone.
         update_message: bool = false,
         /// For one attempt; 0 for no limit of its own.
-        timeout: Span = Span::default(),
+        timeout: GoSpan = GoSpan::default(),
     }
 }
 
@@ -195,7 +195,7 @@ impl Settings {
         }
         let app_url = service_url(at, "app_url", &self.app_url, &global.slack_app_url)?;
         let mut http = context.http(at, self.http_config.as_ref())?;
-        let authorized = self.http_config.as_ref().is_some_and(|own| own.authorization.is_some());
+        let authorized = self.http_config.as_ref().is_some_and(is_authorized);
         let token = own_token.or_else(|| {
             let global = Source::of(&global.slack_app_token, global.slack_app_token_file.as_ref());
             global.filter(|_| !authorized && own_url.is_none())
@@ -272,7 +272,7 @@ impl Vendor for Slack {
                 }
             };
         }
-        let said: Said = match serde_json::from_str(&answer.body) {
+        let said: Said = match answer.json() {
             Ok(said) => said,
             Err(err) => {
                 let head = answer.head();

@@ -103,7 +103,7 @@ impl Vendor for Telegram {
     /// What an alert says may read as marks that are not whole: in Markdown nothing is escaped.
     /// Without marks it is told all the same.
     fn instead(&self, job: &Job<'_>, refusal: &Answered) -> Option<Call> {
-        let said: Said = serde_json::from_str(&refusal.body).ok()?;
+        let said: Said = refusal.json().ok()?;
         let of_marks = said.description.contains("can't parse entities");
         if refusal.status != 400 || !of_marks || self.settings.parse_mode.is_empty() {
             return None;
@@ -113,7 +113,7 @@ impl Vendor for Telegram {
     }
 
     fn judged(&self, answer: &Answered) -> Attempt {
-        let said: Said = match serde_json::from_str(&answer.body) {
+        let said: Said = match answer.json() {
             Ok(said) => said,
             // A proxy before it, that says no more than a status.
             Err(_) if !(200..300).contains(&answer.status) => return answer.by_status(&[]),

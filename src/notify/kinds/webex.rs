@@ -2,7 +2,7 @@
 //!
 //! Source: prometheus/alertmanager, config/notifiers.go (WebexConfig), notify/webex/webex.go.
 
-use super::{Context, Written, service_url};
+use super::{Context, Written, is_authorized, service_url};
 use crate::model::Problem;
 use crate::notify::form::Form;
 use crate::notify::keys::{HttpKey, keys, template};
@@ -37,7 +37,7 @@ impl Written for Settings {
         if self.room_id.is_empty() {
             return Err(Problem::new(at, "missing room_id on webex_config"));
         }
-        if self.http_config.as_ref().is_none_or(|own| own.authorization.is_none()) {
+        if !self.http_config.as_ref().is_some_and(is_authorized) {
             return Err(Problem::new(at, "missing webex_configs.http_config.authorization"));
         }
         let url = service_url(at, "api_url", &self.api_url, &context.global.webex_api_url)?;

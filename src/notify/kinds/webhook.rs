@@ -2,7 +2,8 @@
 //!
 //! Source: prometheus/alertmanager, notify/webhook/webhook.go, notify/webhook/config.go.
 
-use super::{Context, Written, limit, url_of};
+use super::{Context, Written, check_url, limit, one_of};
+use crate::alerts::config::null_as_default;
 use crate::model::Problem;
 use crate::notify::config::Source;
 use crate::notify::deep;
@@ -10,7 +11,7 @@ use crate::notify::message::{go_json, webhook_json};
 use crate::notify::post::Call;
 use crate::notify::sender::{Job, Made};
 use crate::notify::vendor::{Message, Talking, Vendor};
-use crate::sys::settings::{HttpClientSettings, Secret, Span};
+use crate::sys::settings::{GoSpan, HttpClientSettings, Secret};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use std::time::Duration;
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Whether resolved alerts are told.
+    #[serde(deserialize_with = "null_as_default")]
     pub send_resolved: bool,
     /// How to talk.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,10 +33,11 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url_file: Option<PathBuf>,
     /// Alerts in one message; 0 for all.
+    #[serde(deserialize_with = "null_as_default")]
     pub max_alerts: u64,
     /// For one attempt; 0 for no limit of its own.
-    #[serde(skip_serializing_if = "Span::is_zero")]
-    pub timeout: Span,
+    #[serde(skip_serializing_if = "GoSpan::is_zero", deserialize_with = "null_as_default")]
+    pub timeout: GoSpan,
     /// A body of one's own: JSON whose texts are templates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<serde_json::Value>,
@@ -48,7 +51,7 @@ impl Default for Settings {
             url: Secret::default(),
             url_file: None,
             max_alerts: 0,
-            timeout: Span::default(),
+            timeout: GoSpan::default(),
             payload: None,
         }
     }
@@ -56,7 +59,11 @@ impl Default for Settings {
 
 impl Written for Settings {
     fn check(&self, at: &str, context: &Context<'_>) -> Result<Made, Problem> {
-        let url = url_of(at, "url", &self.url, self.url_file.as_ref())?
+        // The one URL that is a template: only what it expands to can be checked.
+        if !self.url.is_empty() && !self.url.reveal().contains("{{") {
+            check_url(&format!("{at}.url"), self.url.reveal())?;
+        }
+        let url = one_of(at, "url", &self.url, self.url_file.as_ref())?
             .ok_or_else(|| Problem::new(at, "one of url or url_file must be configured"))?;
         let http = context.http(at, self.http_config.as_ref())?;
         let vendor = Webhook {

@@ -4,6 +4,7 @@
 //! WeChat Work's documentation of message/send (lengths, error codes).
 
 use super::{Context, Written, check_url, one_of};
+use crate::alerts::config::null_as_default;
 use crate::model::{Problem, percent};
 use crate::notify::config::Source;
 use crate::notify::post::{Answered, Call};
@@ -32,6 +33,7 @@ const TOKEN_REFUSED: [i64; 3] = [40_001, 40_014, 42_001];
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Whether resolved alerts are told.
+    #[serde(deserialize_with = "null_as_default")]
     pub send_resolved: bool,
     /// How to talk.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -240,7 +242,7 @@ fn read(answer: &Answered) -> Result<Option<Reply>, Attempt> {
         let class = FailureClass::of_status(answer.status);
         return Err(answer.ended(End::Retry { reason, class, after: answer.retry_after }));
     }
-    Ok(serde_json::from_str(&answer.body).ok())
+    Ok(answer.json().ok())
 }
 
 fn unreadable(answer: &Answered) -> Attempt {

@@ -40,6 +40,8 @@ pub(super) struct Terms {
     pub(super) shown: String,
     /// A longer body is an error.
     pub(super) limit: usize,
+    /// Whether it is cut instead.
+    pub(super) cuts: bool,
     /// What of a body comes within this time after all that was there is read together.
     pub(super) gathering: Duration,
     /// Whether a redirect's body is of no interest.
@@ -141,18 +143,20 @@ pub(super) async fn read(
         Length::Bytes(len) => Some(len),
         Length::Chunked | Length::UntilClose => None,
     };
-    if encoding.is_none() && announced.is_some_and(|len| len > terms.limit as u64) {
+    let is_too_long = announced.is_some_and(|len| len > terms.limit as u64);
+    if encoding.is_none() && is_too_long && !terms.cuts {
         return Err(HttpError::TooLarge { limit: terms.limit });
     }
     let mut sink = BodySink::new(encoding.as_deref(), terms.limit, announced, room)?;
     let mut body = Body { connection, rest, terms, has_waited: false };
-    let is_whole = match answered.length {
-        Length::Bytes(len) => body.bytes(len, &mut sink).await?,
-        Length::Chunked => body.chunks(&mut sink).await?,
-        Length::UntilClose => body.until_close(&mut sink).await?,
+    let came = match answered.length {
+        Length::Bytes(len) => body.bytes(len, &mut sink).await,
+        Length::Chunked => body.chunks(&mut sink).await,
+        Length::UntilClose => body.until_close(&mut sink).await,
     };
     let has_waited = body.has_waited;
-    response.body = sink.finish()?;
+    let is_whole = *came.as_ref().unwrap_or(&false);
+    response.body = sink.finish(came.map(drop), terms.cuts)?;
     Ok(Answer { response, is_reusable: is_whole && answered.keeps_alive, has_waited })
 }
 

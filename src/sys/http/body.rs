@@ -91,17 +91,32 @@ impl BodySink {
         }
     }
 
-    /// The whole body.
+    /// The whole body, once all of it `came`. Where it is longer than the limit and `cuts` is set,
+    /// what of it is within.
     ///
     /// # Errors
-    /// The compressed body was cut.
-    pub(super) fn finish(self) -> Result<Bytes, HttpError> {
+    /// The body did not come, is too long, or the compressed body was cut.
+    pub(super) fn finish(
+        mut self,
+        came: Result<(), HttpError>,
+        cuts: bool,
+    ) -> Result<Bytes, HttpError> {
+        let finished = came.and_then(|()| match &mut self {
+            Self::Plain(_) => Ok(()),
+            Self::Gzip(decoder) => {
+                decoder.try_finish().map_err(|err| decoder.get_ref().explain(&err))
+            }
+        });
+        match finished {
+            Err(err) if !(cuts && matches!(err, HttpError::TooLarge { .. })) => Err(err),
+            Ok(()) | Err(_) => Ok(std::mem::take(&mut self.bounded().out).into()),
+        }
+    }
+
+    fn bounded(&mut self) -> &mut Bounded {
         match self {
-            Self::Plain(bounded) => Ok(bounded.out.into()),
-            Self::Gzip(mut decoder) => match decoder.try_finish() {
-                Ok(()) => Ok(std::mem::take(&mut decoder.get_mut().out).into()),
-                Err(err) => Err(decoder.get_ref().explain(&err)),
-            },
+            Self::Plain(bounded) => bounded,
+            Self::Gzip(decoder) => decoder.get_mut(),
         }
     }
 }
@@ -135,6 +150,8 @@ impl Write for Bounded {
         let size = self.out.len().saturating_add(piece.len());
         let bomb = size > RATIO_FROM_BYTES && size / RATIO_MAX > self.taken;
         if size > self.limit {
+            let within = self.limit - self.out.len();
+            self.out.extend_from_slice(piece.get(..within).unwrap_or_default());
             self.over = Some(HttpError::TooLarge { limit: self.limit });
         } else if bomb {
             let text = format!("gzip: the body grows more than {RATIO_MAX} times; refused");
@@ -174,7 +191,7 @@ mod tests {
         for piece in body.chunks(1000) {
             sink.push(piece)?;
         }
-        sink.finish()
+        sink.finish(Ok(()), false)
     }
 
     #[test]
@@ -197,6 +214,18 @@ mod tests {
             let err = take(encoding, 39_999, &body).expect_err("too long");
             assert!(matches!(err, HttpError::TooLarge { limit: 39_999 }), "{err}");
         }
+    }
+
+    #[test]
+    fn of_a_body_that_is_cut_is_kept_what_is_within_the_limit() {
+        let body = b"0123456789".repeat(100);
+        for (encoding, packed) in [(None, body.clone()), (Some("gzip"), gzip(&body))] {
+            let mut sink = BodySink::new(encoding, 995, None, Vec::new()).expect("known");
+            let came = packed.chunks(300).try_for_each(|piece| sink.push(piece));
+            assert_eq!(sink.finish(came, true).expect("cut"), body[..995], "{encoding:?}");
+        }
+        let sink = BodySink::new(None, 9, None, Vec::new()).expect("known");
+        assert!(sink.finish(Err(HttpError::Timeout), true).is_err());
     }
 
     #[test]

@@ -62,6 +62,9 @@ pub struct Request {
     pub timeout: Duration,
     /// A longer answer, once decompressed, is an error.
     pub body_bytes_max: usize,
+    /// Whether a longer one is cut there instead: who is told something answers by the status,
+    /// however much is said beside it.
+    pub cuts_body: bool,
     /// Connect to this socket instead of the URL's host.
     pub unix_socket: Option<PathBuf>,
 }
@@ -76,6 +79,7 @@ impl Request {
             body: Bytes::new(),
             timeout: Duration::from_secs(10),
             body_bytes_max: 32 << 20,
+            cuts_body: false,
             unix_socket: None,
         }
     }

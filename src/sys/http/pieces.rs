@@ -32,6 +32,7 @@ fn answer(bytes: &[u8], piece: usize, limit: usize) -> Result<(Response, bool), 
     let terms = Terms {
         shown: "tcp target:80".to_owned(),
         limit,
+        cuts: false,
         gathering: Duration::ZERO,
         follows_redirects: true,
         wanted: Wanted::All,

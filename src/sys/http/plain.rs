@@ -357,6 +357,7 @@ mod tests {
         let terms = Terms {
             shown: String::new(),
             limit: 1 << 20,
+            cuts: false,
             gathering: Duration::from_millis(1),
             follows_redirects: false,
             wanted: Wanted::All,

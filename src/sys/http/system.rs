@@ -233,7 +233,8 @@ impl SystemClient {
             let get = self.plain_get(hop, request, Wanted::All);
             return self.plain.get(&get, &self.world.resolver, Vec::new()).await;
         }
-        let (place, limit) = (place(&hop.url, socket), request.body_bytes_max);
+        let place = place(&hop.url, socket);
+        let (limit, cuts) = (request.body_bytes_max, request.cuts_body);
         let follows_redirects = self.settings.follow_redirects.unwrap_or(true);
         let client = self
             .reqwest_client(socket)
@@ -241,7 +242,7 @@ impl SystemClient {
         let ask = hop.to_reqwest();
         let work = async move {
             let response = client.execute(ask).await.map_err(|err| describe(&err, &place))?;
-            read(response, limit, &place, follows_redirects).await
+            read(response, (limit, cuts), &place, follows_redirects).await
         };
         if event_loop::is_here() {
             // tokio has the connection, and would wake the loop for each piece of the answer.
@@ -256,6 +257,7 @@ impl SystemClient {
         let terms = Terms {
             shown: place(&hop.url, socket),
             limit: request.body_bytes_max,
+            cuts: request.cuts_body,
             gathering: GATHERING,
             follows_redirects: self.settings.follow_redirects.unwrap_or(true),
             wanted,
@@ -475,7 +477,7 @@ pub(super) const fn is_redirect(status: u16) -> bool {
 
 async fn read(
     mut response: reqwest::Response,
-    limit: usize,
+    (limit, cuts): (usize, bool),
     place: &str,
     follows_redirects: bool,
 ) -> Result<Response, HttpError> {
@@ -492,15 +494,24 @@ async fn read(
     if follows_redirects && is_redirect(status) && announced("location") {
         return Ok(Response { status, headers, ..Response::default() });
     }
-    if encoding.is_none() && response.content_length().is_some_and(|len| len > limit as u64) {
+    let is_too_long = response.content_length().is_some_and(|len| len > limit as u64);
+    if encoding.is_none() && is_too_long && !cuts {
         return Err(HttpError::TooLarge { limit });
     }
     let mut sink =
         BodySink::new(encoding.as_deref(), limit, response.content_length(), Vec::new())?;
-    while let Some(piece) = response.chunk().await.map_err(|err| describe(&err, place))? {
-        sink.push(&piece)?;
-    }
-    Ok(Response { status, headers, body: sink.finish()?, length_known })
+    let came = loop {
+        match response.chunk().await.map_err(|err| describe(&err, place)) {
+            Ok(None) => break Ok(()),
+            Ok(Some(piece)) => {
+                if let Err(err) = sink.push(&piece) {
+                    break Err(err);
+                }
+            }
+            Err(err) => break Err(err),
+        }
+    };
+    Ok(Response { status, headers, body: sink.finish(came, cuts)?, length_known })
 }
 
 #[cfg(test)]
@@ -764,6 +775,22 @@ mod tests {
         request.body_bytes_max = 4;
         let err = client("{}").send(request).await.expect_err("too long");
         assert!(matches!(err, HttpError::TooLarge { limit: 4 }), "{err}");
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_that_may_be_cut_is_told_with_its_status() {
+        for method in [Method::Get, Method::Post] {
+            let answer = ok("12345").replace("200 OK", "503 Busy");
+            let (at, _task) = canned(vec![answer]).await;
+            let request = Request {
+                method,
+                body_bytes_max: 4,
+                cuts_body: true,
+                ..Request::get(format!("http://{at}/"))
+            };
+            let answer = client("{}").send(request).await.expect("cut");
+            assert_eq!((answer.status, &answer.body[..]), (503, &b"1234"[..]), "{method:?}");
+        }
     }
 
     #[tokio::test]

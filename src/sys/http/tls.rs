@@ -106,29 +106,12 @@ pub(in crate::sys) fn client_config(
 }
 
 fn versions(tls: &TlsSettings) -> Result<Vec<&'static SupportedProtocolVersion>, Problem> {
-    let place = |field: &str, word: &Option<String>, missing: u8| {
-        Ok(match word.as_deref() {
-            None | Some("") => missing,
-            Some("TLS10") => 10,
-            Some("TLS11") => 11,
-            Some("TLS12") => 12,
-            Some("TLS13") => 13,
-            Some(other) => {
-                let text = format!("unknown TLS version: {other}; TLS12 and TLS13 are known");
-                return Err(Problem::new(format!("tls_config.{field}"), text));
-            }
-        })
-    };
-    let min = place("min_version", &tls.min_version, 12)?;
-    let max = place("max_version", &tls.max_version, 13)?;
+    let chosen = tls.versions().map_err(|problem| {
+        let dot = if problem.at.is_empty() { "" } else { "." };
+        Problem::new(format!("tls_config{dot}{}", problem.at), problem.message)
+    })?;
     let known = [(12, &version::TLS12), (13, &version::TLS13)];
-    let chosen: Vec<_> =
-        known.into_iter().filter(|(at, _)| min <= *at && *at <= max).map(|(_, v)| v).collect();
-    if chosen.is_empty() {
-        let text = "no protocol is left; TLS12 and TLS13 are the ones that are spoken";
-        return Err(Problem::new("tls_config", text));
-    }
-    Ok(chosen)
+    Ok(known.into_iter().filter(|(at, _)| chosen.contains(at)).map(|(_, one)| one).collect())
 }
 
 fn verifier(

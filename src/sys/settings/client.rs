@@ -6,6 +6,7 @@ use super::{Scalar, Secret, ShownUrl};
 use crate::model::Problem;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 /// `basic_auth`.
@@ -66,6 +67,100 @@ pub struct TlsSettings {
     /// The newest protocol.
     pub max_version: Option<String>,
 }
+
+impl TlsSettings {
+    /// The protocols that may be spoken, by the number behind `TLS`: of those that are asked for
+    /// the ones from 12 to 13, which are built.
+    ///
+    /// # Errors
+    /// A version is unknown, or none is left; the place is below these settings.
+    pub fn versions(&self) -> Result<RangeInclusive<u8>, Problem> {
+        let read = |field: &str, word: &Option<String>, missing: u8| {
+            Ok(match word.as_deref() {
+                None => missing,
+                Some("TLS10") => 10,
+                Some("TLS11") => 11,
+                Some("TLS12") => 12,
+                Some("TLS13") => 13,
+                Some(other) => {
+                    let text = format!("unknown TLS version: {other}");
+                    return Err(Problem::new(field, text));
+                }
+            })
+        };
+        let min = read("min_version", &self.min_version, 12)?;
+        let max = read("max_version", &self.max_version, 13)?;
+        if max < min && self.min_version.is_some() {
+            let text = "tls_config.max_version must be greater than or equal to \
+                        tls_config.min_version if both are specified";
+            return Err(Problem::new("", text));
+        }
+        if max < 12 {
+            let text = "no protocol is left; TLS12 and TLS13 are the ones that are spoken";
+            return Err(Problem::new("", text));
+        }
+        Ok(min.max(12)..=max)
+    }
+
+    /// Checks what Prometheus checks; `at` names the settings.
+    ///
+    /// # Errors
+    /// A value twice, a certificate without its key or the other way round, or no known protocol.
+    pub fn check(&self, at: &str) -> Result<(), Problem> {
+        let wrong = |text: &str| Err(Problem::new(at, text));
+        let text = |value: &Option<String>| value.as_ref().is_some_and(|text| !text.is_empty());
+        let file =
+            |value: &Option<PathBuf>| value.as_ref().is_some_and(|one| !one.as_os_str().is_empty());
+        let (cert, cert_file) = (text(&self.cert), file(&self.cert_file));
+        let key = self.key.as_ref().is_some_and(|key| !key.is_empty());
+        let key_file = file(&self.key_file);
+        if text(&self.ca) && file(&self.ca_file) {
+            return wrong("at most one of ca, ca_file & ca_ref must be configured");
+        }
+        if cert && cert_file {
+            return wrong("at most one of cert, cert_file & cert_ref must be configured");
+        }
+        if key && key_file {
+            return wrong("at most one of key and key_file must be configured");
+        }
+        match (cert || cert_file, key || key_file) {
+            (true, false) => wrong(
+                "exactly one of key or key_file must be configured when a client certificate is \
+                 configured",
+            ),
+            (false, true) => wrong(
+                "exactly one of cert or cert_file must be configured when a client key is \
+                 configured",
+            ),
+            (true, true) | (false, false) => self.versions().map(drop).map_err(|problem| {
+                let at = if problem.at.is_empty() { at.to_owned() } else { below(at, &problem.at) };
+                Problem::new(at, problem.message)
+            }),
+        }
+    }
+}
+
+/// Headers that change the connection or are set otherwise, as Go writes them.
+const RESERVED_HEADERS: [&str; 18] = [
+    "Authorization",
+    "Host",
+    "Content-Encoding",
+    "Content-Length",
+    "Content-Type",
+    "User-Agent",
+    "Connection",
+    "Keep-Alive",
+    "Proxy-Authenticate",
+    "Proxy-Authorization",
+    "Www-Authenticate",
+    "Accept-Encoding",
+    "X-Prometheus-Remote-Write-Version",
+    "X-Prometheus-Remote-Read-Version",
+    "X-Prometheus-Scrape-Timeout-Seconds",
+    "X-Amz-Date",
+    "X-Amz-Security-Token",
+    "X-Amz-Content-Sha256",
+];
 
 /// One header of `http_headers`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -214,8 +309,16 @@ impl OAuth2 {
                 return Err(Problem::new(at, text));
             }
         }
+        if let Some(tls) = &self.tls_config {
+            tls.check(&below(at, "oauth2.tls_config"))?;
+        }
         self.client().check_proxy(at)
     }
+}
+
+/// A key below a place.
+fn below(at: &str, key: &str) -> String {
+    if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
 }
 
 /// Declares settings with keys of their own and, among them, those of an HTTP client: serde's
@@ -335,11 +438,27 @@ impl HttpClientSettings {
         (inline.map(Secret::reveal).chain(proxy).collect(), files.map(PathBuf::as_path).collect())
     }
 
+    /// The same with `authorization` in place of its older spelling, as Prometheus's check leaves
+    /// it. What has both does not pass `check`.
+    #[must_use]
+    pub fn normalized(mut self) -> Self {
+        let token = self.bearer_token.take().filter(|token| !token.is_empty());
+        let file = self.bearer_token_file.take().filter(|file| !file.as_os_str().is_empty());
+        if self.authorization.is_none() && (token.is_some() || file.is_some()) {
+            self.authorization = Some(Authorization {
+                scheme: "Bearer".to_owned(),
+                credentials: token.unwrap_or_default(),
+                credentials_file: file,
+            });
+        }
+        self
+    }
+
     /// Checks what Prometheus checks; `at` names the settings.
     ///
     /// # Errors
-    /// More than one way to authenticate, a value twice, or keys of proxies that contradict each
-    /// other.
+    /// More than one way to authenticate, a value twice, keys of TLS or of proxies that contradict
+    /// each other, or a header that is not for settings to set.
     pub fn check(&self, at: &str) -> Result<(), Problem> {
         let bearer = self.bearer_token.is_some() || self.bearer_token_file.is_some();
         let ways = [
@@ -371,7 +490,18 @@ impl HttpClientSettings {
         if let Some(oauth2) = &self.oauth2 {
             oauth2.check(at)?;
         }
-        self.check_proxy(at)
+        if let Some(tls) = &self.tls_config {
+            tls.check(&below(at, "tls_config"))?;
+        }
+        self.check_proxy(at)?;
+        for name in self.http_headers.keys() {
+            let reserved = RESERVED_HEADERS.iter().find(|one| one.eq_ignore_ascii_case(name));
+            if let Some(reserved) = reserved {
+                let text = format!("setting header {reserved:?} is not allowed");
+                return Err(Problem::new(below(at, "http_headers"), text));
+            }
+        }
+        Ok(())
     }
 
     fn check_proxy(&self, at: &str) -> Result<(), Problem> {
@@ -457,6 +587,78 @@ mod tests {
         let client: HttpClientSettings = serde_yaml::from_str(&oauth2(params)).expect("reads");
         assert_eq!(client.check(""), Ok(()));
         assert!(serde_yaml::from_str::<OAuth2>("{client_idd: a}").is_err());
+    }
+
+    #[test]
+    fn tls_and_headers_that_prometheus_refuses_are_refused() {
+        for (yaml, problem) in [
+            // Words of prometheus/common, config/http_config.go (TLSConfig.Validate) and
+            // config/headers.go.
+            (
+                "{tls_config: {ca: a, ca_file: b}}",
+                "at.tls_config: at most one of ca, ca_file & ca_ref must be configured",
+            ),
+            (
+                "{tls_config: {cert: a, cert_file: b}}",
+                "at.tls_config: at most one of cert, cert_file & cert_ref must be configured",
+            ),
+            (
+                "{tls_config: {key: a, key_file: b}}",
+                "at.tls_config: at most one of key and key_file must be configured",
+            ),
+            (
+                "{tls_config: {cert_file: a}}",
+                "at.tls_config: exactly one of key or key_file must be configured when a client \
+                 certificate is configured",
+            ),
+            (
+                "{tls_config: {key_file: a}}",
+                "at.tls_config: exactly one of cert or cert_file must be configured when a client \
+                 key is configured",
+            ),
+            (
+                "{tls_config: {min_version: TLS9}}",
+                "at.tls_config.min_version: unknown TLS version: TLS9",
+            ),
+            (
+                "{tls_config: {max_version: '1.2'}}",
+                "at.tls_config.max_version: unknown TLS version: 1.2",
+            ),
+            (
+                "{tls_config: {min_version: TLS13, max_version: TLS12}}",
+                "at.tls_config: tls_config.max_version must be greater than or equal to \
+                 tls_config.min_version if both are specified",
+            ),
+            (
+                "{oauth2: {client_id: a, token_url: b, tls_config: {key: a}}}",
+                "at.oauth2.tls_config: exactly one of cert or cert_file must be configured when a \
+                 client key is configured",
+            ),
+            (
+                "{http_headers: {authorization: {values: [a]}}}",
+                "at.http_headers: setting header \"Authorization\" is not allowed",
+            ),
+            (
+                "{http_headers: {X-Amz-Date: {values: [a]}}}",
+                "at.http_headers: setting header \"X-Amz-Date\" is not allowed",
+            ),
+        ] {
+            let client: HttpClientSettings = serde_yaml::from_str(yaml).expect("reads");
+            assert_eq!(client.check("at").expect_err(yaml).to_string(), problem, "{yaml}");
+        }
+    }
+
+    #[test]
+    fn an_older_spelling_of_authorization_becomes_the_newer_one() {
+        for (yaml, expected) in [
+            ("{bearer_token: a}", "{authorization: {type: Bearer, credentials: a}}"),
+            ("{bearer_token_file: a}", "{authorization: {type: Bearer, credentials_file: a}}"),
+            ("{bearer_token: '', authorization: {}}", "{authorization: {}}"),
+            ("{bearer_token: ''}", "{}"),
+        ] {
+            let read = |yaml| serde_yaml::from_str::<HttpClientSettings>(yaml).expect("reads");
+            assert_eq!(read(yaml).normalized(), read(expected), "{yaml}");
+        }
     }
 
     #[test]

@@ -54,6 +54,30 @@ impl fmt::Display for Span {
     }
 }
 
+/// A duration in Go's spelling, `1.5h`, where upstream reads one so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GoSpan(pub Duration);
+
+impl GoSpan {
+    /// Whether it is no time at all.
+    pub const fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+}
+
+impl<'de> Deserialize<'de> for GoSpan {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = Scalar::deserialize(from)?.0;
+        duration::parse_go(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for GoSpan {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&duration::go_text(self.0))
+    }
+}
+
 /// A size in bytes, `512MB`, in powers of 1024.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);

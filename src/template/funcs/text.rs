@@ -4,8 +4,8 @@ use crate::model::Regex;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 
-/// The longest text that a replacement may make.
-const REPLACED_BYTES_MAX: usize = 256 << 10;
+/// The longest text that a replacement may make; of most templates the limits are lower.
+const REPLACED_BYTES_MAX: usize = 32 << 20;
 
 /// The first letter of every word large; the others small when `lower`.
 ///

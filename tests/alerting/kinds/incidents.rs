@@ -367,6 +367,21 @@ fn an_event_of_victorops_is_upstreams() {
 }
 
 #[test]
+fn an_older_authorization_is_one_for_incident_io() {
+    check_refused(
+        "incidentio",
+        &[
+            ("{url: 'http://x', http_config: {bearer_token: t}}", ""),
+            (
+                "{url: 'http://x', alert_source_token: y, http_config: {bearer_token: z}}",
+                "cannot specify alert_source_token or alert_source_token_file when using \
+                 http_config.authorization",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn incident_io_gets_the_web_hooks_body_with_its_version() {
     let item = "{url: 'http://ii/x', alert_source_token: t, max_alerts: 1}";
     let sent = sent("incidentio", item, ACCEPTED);

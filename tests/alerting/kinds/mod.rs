@@ -3,6 +3,7 @@
 
 mod chats;
 mod incidents;
+mod long;
 mod pushes;
 mod slack;
 
@@ -161,6 +162,18 @@ fn each_talks_as_it_says_itself_or_else_as_all_do() {
     let alone = talks(global, "msteamsv2", &format!("{{webhook_url: 'http://x', {own}}}"));
     assert_eq!(alone.authorization, None);
     assert!(alone.proxy_url.is_some_and(|url| url.reveal() == "http://proxy"));
+    // Not beside one from the environment, which both are for themselves.
+    let own = "{proxy_from_environment: true}";
+    let item = format!("{{webhook_url: 'http://x', http_config: {own}}}");
+    let environment = talks(global, "msteamsv2", &item);
+    assert_eq!((environment.proxy_from_environment, environment.proxy_url), (Some(true), None));
+    // An older spelling of the authorization is one.
+    for older in ["{bearer_token: t}", "{authorization: {type: Bearer, credentials: t}}"] {
+        let item = format!("{{url: 'http://x', http_config: {older}}}");
+        assert_eq!(talks("{}", "webhook", &item).authorization, bearer("t"), "{older}");
+        let source = "{url: 'http://x', alert_source_token: own}";
+        assert_eq!(talks(older, "incidentio", source).authorization, bearer("own"), "{older}");
+    }
     // Tokens of receivers.
     assert_eq!(talks("{}", "slack", "{app_token: t}").authorization, bearer("t"));
     let file = talks("{}", "slack", "{app_token_file: f}").authorization.expect("a token");

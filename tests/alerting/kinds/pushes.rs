@@ -255,6 +255,12 @@ fn a_message_of_webex_is_upstreams() {
             (&format!("{{{auth}}}"), "missing room_id on webex_config"),
             ("{room_id: r}", "missing webex_configs.http_config.authorization"),
             ("{room_id: r, http_config: {}}", "missing webex_configs.http_config.authorization"),
+            ("{room_id: r, http_config: {bearer_token: t}}", ""),
+            ("{room_id: r, http_config: {bearer_token_file: t}}", ""),
+            (
+                "{room_id: r, api_url: 'http://{{ .x }}/', http_config: {bearer_token_file: t}}",
+                "cannot read the URL: invalid international domain name",
+            ),
         ],
     );
 }

@@ -92,6 +92,22 @@ fn what_alerts_say_does_not_make_jira_refuse_the_issue() {
 }
 
 #[test]
+fn fields_that_say_how_they_are_used_keep_their_templates() {
+    // As upstream, which reads a field over its default (notify/jira/config.go).
+    let more = "summary: {enable_update: false}, description: {enable_update: true}";
+    let (outcome, sent) = run(more, true, &[NONE, (201, "", r#"{"key":"OPS-9"}"#)]);
+    assert_eq!(outcome.error, None);
+    let fields = json(&sent[1]);
+    assert_eq!(fields["fields"]["summary"], "[FIRING:2] X");
+    let description = fields["fields"]["description"].as_str().unwrap_or_default();
+    assert!(description.contains("Alerts Firing") || description.contains("alertname"), "{fields}");
+    let (_, sent) = run(more, true, &[OPEN, DONE, MOVES, DONE]);
+    let fields = json(&sent[1]);
+    assert_eq!(fields["fields"].get("summary"), None);
+    assert!(fields["fields"].get("description").is_some(), "{fields}");
+}
+
+#[test]
 fn an_issue_that_is_found_is_updated_and_moved() {
     let more = "reopen_transition: Reopen, resolve_transition: Close, reopen_duration: 90m, \
         wont_fix_resolution: 'Won''t \"fix\"', summary: {template: s, enable_update: false}, \

@@ -13,7 +13,7 @@ use crate::notify::templates::Rendering;
 use jiff::fmt::rfc2822;
 use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailboxes, MultiPart, SinglePart};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use std::collections::BTreeMap;
 
@@ -60,13 +60,28 @@ impl EmailSender {
         let envelope = Envelope::new(Some(sender.clone()), to)
             .map_err(|err| format!("parse addresses: {err}"))?;
         let mut builder = Message::builder().envelope(envelope.clone());
+        let mut said_from = None;
         for (name, value) in self.headers(delivery, rendering, outside, now)? {
-            let name = HeaderName::new_from_ascii(name.clone())
+            let header = HeaderName::new_from_ascii(name.clone())
                 .map_err(|_| format!("{name:?} is no name of a header"))?;
-            builder = builder.raw_header(HeaderValue::new(name, one_line(&value)));
+            let value = match name.as_str() {
+                "From" | "To" => entries(&value).join(", "),
+                _ => value,
+            };
+            let value = HeaderValue::new(header, one_line(&value));
+            builder = if name == "From" {
+                said_from = Some(value);
+                builder.from(Mailbox::new(None, sender.clone()))
+            } else {
+                builder.raw_header(value)
+            };
         }
         let body = self.body(delivery, rendering)?;
-        let message = builder.multipart(body).map_err(|err| format!("compose mail: {err}"))?;
+        let mut message = builder.multipart(body).map_err(|err| format!("compose mail: {err}"))?;
+        // What the header says is free, as upstream has it; the library wants to read it.
+        if let Some(value) = said_from {
+            message.headers_mut().insert_raw(value);
+        }
         Ok(Mail { envelope, bytes: message.formatted() })
     }
 
@@ -134,9 +149,33 @@ impl EmailSender {
 
 fn addresses(rendering: &Rendering<'_>, what: &str, field: &str) -> Result<Vec<Address>, String> {
     let text = rendering.text(field).map_err(|err| format!("execute '{what}' template: {err}"))?;
-    let found: Mailboxes =
-        text.parse().map_err(|err| format!("parse '{what}' addresses: {err}"))?;
-    Ok(found.iter().map(|mailbox| mailbox.email.clone()).collect())
+    let read = |entry: &str| entry.parse().map(|mailbox: Mailbox| mailbox.email);
+    let found: Result<Vec<_>, _> = entries(&text).into_iter().map(read).collect();
+    let found = found.map_err(|err| format!("parse '{what}' addresses: {err}"))?;
+    match found.is_empty() {
+        true => Err(format!("parse '{what}' addresses: mail: no address")),
+        false => Ok(found),
+    }
+}
+
+/// The entries of a list of addresses. As Go has it, there may be blanks around each and commas
+/// with nothing between them.
+fn entries(list: &str) -> Vec<&str> {
+    let (mut in_quotes, mut escaped, mut depth) = (false, false, 0_usize);
+    let is_end = |c: char| {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = in_quotes || depth > 0,
+            '"' => in_quotes = !in_quotes,
+            _ if in_quotes => {}
+            '<' | '(' => depth += 1,
+            '>' | ')' => depth = depth.saturating_sub(1),
+            ',' => return depth == 0,
+            _ => {}
+        }
+        false
+    };
+    list.split(is_end).map(str::trim).filter(|entry| !entry.is_empty()).collect()
 }
 
 /// A header is one line: whatever would end it, or is no text, becomes a space.
@@ -166,4 +205,25 @@ fn rfc2822_date(now: Timestamp) -> Result<String, String> {
             rfc2822::to_string(&zoned).map_err(|err| err.to_string())
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_addresses_may_have_blanks_and_nothing_between_commas() {
+        // Cases of Go, net/mail/message_test.go (TestAddressParsing, TestEmptyAddressList).
+        for (list, expected) in [
+            ("a@b", vec!["a@b"]),
+            (" a@b , c@d ,\r\n", vec!["a@b", "c@d"]),
+            (",,a@b,,, c@d,", vec!["a@b", "c@d"]),
+            (r#""Doe, \"J\", x" <j@d>, k@d"#, vec![r#""Doe, \"J\", x" <j@d>"#, "k@d"]),
+            ("<@a,@b:c@d>, e@f (g, h)", vec!["<@a,@b:c@d>", "e@f (g, h)"]),
+            (" , ", vec![]),
+            ("", vec![]),
+        ] {
+            assert_eq!(entries(list), expected, "{list:?}");
+        }
+    }
 }

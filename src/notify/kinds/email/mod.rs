@@ -25,6 +25,7 @@ use std::sync::Arc;
 #[serde(deny_unknown_fields, default)]
 pub struct ThreadingSettings {
     /// Whether mails of one group hang together.
+    #[serde(deserialize_with = "null_as_default")]
     pub enabled: bool,
     /// `daily` or `none`.
     pub thread_by_date: String,
@@ -41,6 +42,7 @@ impl Default for ThreadingSettings {
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Whether resolved alerts are told.
+    #[serde(deserialize_with = "null_as_default")]
     pub send_resolved: bool,
     /// To whom; a template.
     pub to: String,
@@ -138,6 +140,9 @@ impl Settings {
         }
         let (host, port) = host_port(&smarthost)
             .ok_or_else(|| Problem::new(format!("{at}.smarthost"), bad_smarthost(&smarthost)))?;
+        let tls = self.tls_config.as_ref().or(global.smtp_tls_config.as_ref());
+        let tls = tls.cloned().unwrap_or_default();
+        tls.check(&format!("{at}.tls_config"))?;
         let from = or(&self.from, &global.smtp_from);
         if from.is_empty() {
             return Err(Problem::new(at, "no global SMTP from set"));
@@ -167,11 +172,7 @@ impl Settings {
                 .force_implicit_tls
                 .or(global.smtp_force_implicit_tls)
                 .unwrap_or(port == 465),
-            tls: self
-                .tls_config
-                .clone()
-                .or_else(|| global.smtp_tls_config.clone())
-                .unwrap_or_default(),
+            tls,
             threading: threading(at, &self.threading)?,
         })
     }
@@ -241,15 +242,27 @@ impl Integration for Email {
     }
 }
 
+/// Ports of mail by their names, as in `/etc/services`.
+const PORTS: [(&str, u16); 5] =
+    [("smtp", 25), ("mail", 25), ("smtps", 465), ("submissions", 465), ("submission", 587)];
+
 fn bad_smarthost(text: &str) -> String {
     format!("cannot read address {text:?}; write host:port")
 }
 
+/// A host, of which Go takes none at all for this one, and a port by its number or its name.
 fn host_port(text: &str) -> Option<(String, u16)> {
     let (host, port) = text.rsplit_once(':')?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let port = port.parse().ok()?;
-    (!host.is_empty()).then(|| (host.to_owned(), port))
+    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = match inner {
+        Some(inner) => inner,
+        // An address of IPv6 stands in brackets.
+        None if host.contains([':', '[', ']']) => return None,
+        None => host,
+    };
+    let named = PORTS.iter().find(|(name, _)| name.eq_ignore_ascii_case(port));
+    let port = named.map_or_else(|| port.parse().ok(), |(_, port)| Some(*port))?;
+    Some((if host.is_empty() { "localhost" } else { host }.to_owned(), port))
 }
 
 fn headers(at: &str, settings: &Settings) -> Result<BTreeMap<String, String>, Problem> {
@@ -305,6 +318,41 @@ fn threading(at: &str, settings: &ThreadingSettings) -> Result<Threading, Proble
 mod tests {
     use super::*;
     use crate::notify::config::File;
+
+    #[test]
+    fn a_smarthost_may_have_a_named_port_and_no_host() {
+        for (text, expected) in [
+            ("mx:25", Some(("mx", 25))),
+            ("mx:submission", Some(("mx", 587))),
+            (":25", Some(("localhost", 25))),
+            ("[::1]:smtp", Some(("::1", 25))),
+            ("::1:25", None),
+            ("mx", None),
+            ("mx:", None),
+            ("mx:nowhere", None),
+            ("mx:70000", None),
+        ] {
+            let found = host_port(text);
+            let found = found.as_ref().map(|(host, port)| (host.as_str(), *port));
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn tls_that_contradicts_itself_is_refused() {
+        let allowed = Default::default();
+        for (tls, expected) in [
+            ("ca: a, ca_file: b", "at most one of ca, ca_file & ca_ref must be configured"),
+            ("max_version: TLS9", "unknown TLS version: TLS9"),
+        ] {
+            let yaml = format!("{{to: a@b, from: c@d, smarthost: 'x:25', tls_config: {{{tls}}}}}");
+            let own: Settings = serde_yaml::from_str(&yaml).expect("reads");
+            let global = crate::notify::config::Global::default();
+            let context = Context { global: &global, allowed: &allowed };
+            let problem = own.checked("", &context).expect_err(tls);
+            assert_eq!(problem.message, expected, "{tls}");
+        }
+    }
 
     #[test]
     fn the_global_settings_fill_what_is_missing() {

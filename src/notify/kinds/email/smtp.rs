@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::client::{
-    AsyncSmtpConnection, Certificate, Identity, TlsParameters, TlsVersion,
+    AsyncSmtpConnection, Certificate, CertificateStore, Identity, TlsParameters, TlsVersion,
 };
 use lettre::transport::smtp::extension::ClientId;
 use md5::Md5;
@@ -196,15 +196,15 @@ fn tls_parameters(settings: &Email, outside: &Outside) -> Result<TlsParameters, 
     if let Some(pem) = pem(tls.ca.as_deref(), tls.ca_file.as_deref(), outside)? {
         let certificate =
             Certificate::from_pem(pem.as_bytes()).map_err(|err| format!("read CA: {err}"))?;
-        builder = builder.add_root_certificate(certificate);
+        // As with Go, it is trusted instead of those that the host trusts.
+        builder =
+            builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
     }
     if let Some(identity) = identity(tls, outside)? {
         builder = builder.identify_with(identity);
     }
-    match tls.min_version.as_deref() {
-        None | Some("TLS10" | "TLS11" | "TLS12") => {}
-        Some("TLS13") => builder = builder.set_min_tls_version(TlsVersion::Tlsv13),
-        Some(other) => return Err(format!("unknown TLS version: {other}")),
+    if *tls.versions().map_err(|problem| problem.message)?.start() == 13 {
+        builder = builder.set_min_tls_version(TlsVersion::Tlsv13);
     }
     builder.build().map_err(|err| format!("parse TLS configuration: {err}"))
 }

@@ -58,6 +58,7 @@ pub struct SigV4 {
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Whether resolved alerts are told.
+    #[serde(deserialize_with = "null_as_default")]
     pub send_resolved: bool,
     /// How to talk.
     #[serde(skip_serializing_if = "Option::is_none")]
