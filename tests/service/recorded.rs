@@ -18,7 +18,8 @@ fn kinds(world: &Scene, name: &str) -> Vec<String> {
 }
 
 fn kind(event: &Value) -> String {
-    event["data"].as_object().expect("an event").keys().cloned().collect()
+    let data = event.get("data").and_then(Value::as_object);
+    data.expect("an event").keys().cloned().collect()
 }
 
 /// The same of what was posted, list by list.
