@@ -178,6 +178,8 @@ pub struct Options {
     pub damping: Vec<Damping>,
     /// Alerts that must keep coming.
     pub expected: Vec<Expected>,
+    /// Whether `event_recorder` is obeyed, as a flag has it.
+    pub event_recorder: bool,
 }
 
 impl Default for Options {
@@ -189,6 +191,7 @@ impl Default for Options {
             matcher_mode: Mode::Fallback,
             damping: Vec::new(),
             expected: Vec::new(),
+            event_recorder: false,
         }
     }
 }
@@ -218,6 +221,8 @@ pub struct Config {
     pub damping: Vec<Damping>,
     /// Alerts that must keep coming.
     pub expected: Vec<Expected>,
+    /// Whether recorders of events listen.
+    pub recorded: bool,
 }
 
 impl Config {
@@ -296,6 +301,7 @@ impl Settings {
                 matcher_mode: options.matcher_mode,
                 damping: options.damping.clone(),
                 expected: options.expected.clone(),
+                recorded: false,
             }),
             Some(_) | None => Err(problems),
         }

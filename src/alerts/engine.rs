@@ -12,6 +12,7 @@ use super::held::{Alerts, Source, Uptime};
 use super::inhibit::Inhibitor;
 use super::log::Log;
 use super::notification::{Delivery, DeliveryId, DeliveryOutcome};
+use super::occurrence::{Occurrence, What};
 use super::open::Open;
 use super::record::{self, Record, Table};
 use super::report::Reports;
@@ -102,6 +103,8 @@ pub enum Effect {
     AlertRefused(AlertError),
     /// A stored row was left out.
     RecordLeftOut(RecordError),
+    /// Recorders of events are to be told this.
+    Occurred(Vec<Occurrence>),
     /// Something that a screen shows has changed.
     Changed,
     /// Send a `Tick` when this much elapsed time is reached. The last effect of every step, and
@@ -157,7 +160,7 @@ impl Engine {
 
     /// Takes one event in and answers with what is to be done.
     pub fn step(&mut self, now: Moment, event: Event) -> Vec<Effect> {
-        let mut step = Step::default();
+        let mut step = Step::new(self.config.recorded);
         self.follow_clock(now, &mut step);
         self.take(event, now, &mut step);
         self.watch(now, &mut step);
@@ -247,6 +250,13 @@ impl Engine {
                     (true, false) => "updated",
                 };
                 self.tell_silence(one, what, now, step);
+                if let Some(silence) = self.silences.get(one) {
+                    match what {
+                        "created" => step.occur(now.wall, || What::SilenceCreated(silence.clone())),
+                        "updated" => step.occur(now.wall, || What::SilenceUpdated(silence.clone())),
+                        _ => {}
+                    }
+                }
             }
             id
         });

@@ -14,6 +14,7 @@ use super::notification::{
     Delivery, DeliveryId, DeliveryOutcome, IntegrationId, IntegrationPlan, Notification,
     NotifiedAlert, OpenDelivery, Reason,
 };
+use super::occurrence::{GroupInfo, What};
 use super::record::{self, Record, Table};
 use super::report::Suppressed;
 use super::route::Route;
@@ -35,15 +36,24 @@ pub(super) struct Flush {
     failed: bool,
     /// Resolved members and their versions: they leave the group when all succeeded.
     resolved: Vec<(Fingerprint, u64)>,
+    /// Members that were kept quiet at this look.
+    pub(super) quiet: Vec<Fingerprint>,
+}
+
+impl Flush {
+    /// The route of its group.
+    pub(super) fn route(&self) -> &str {
+        &self.group.route
+    }
 }
 
 /// A member of a group at a look.
-struct Member<'a> {
+pub(super) struct Member<'a> {
     print: Fingerprint,
-    held: &'a Held,
+    pub(super) held: &'a Held,
     /// What is told of it.
     status: AlertStatus,
-    quiet: Option<Quiet>,
+    pub(super) quiet: Option<Quiet>,
     flapping: bool,
 }
 
@@ -96,10 +106,14 @@ impl Engine {
             audible.map(|one| NotifiedAlert::of(&one.held.alert, one.status)).collect();
         let inactive = config.is_inactive(route, now.wall);
         let suppressed = suppressed(&members, inactive, !muted.is_empty());
+        let quiet = members.iter().filter(|one| one.quiet.is_some()).map(|one| one.print).collect();
+        if config.recorded {
+            self.tell_muted(&members, !muted.is_empty(), now, step);
+        }
         self.reports.count_suppressed(suppressed);
         self.tell_looks(id, &muted, &config.damping, now, step);
         let flush_id = self.alerts.next_version();
-        let mut flush = Flush { group: id.clone(), open: 0, failed: false, resolved };
+        let mut flush = Flush { group: id.clone(), open: 0, failed: false, resolved, quiet };
         if !told.is_empty() {
             let notification = Notification {
                 group_key: key,
@@ -320,6 +334,7 @@ impl Engine {
         step.happen(happening::of_delivery(&open, &outcome, now.wall));
         let failed = outcome.error.is_some();
         if !failed {
+            self.tell_delivered(&open, now, step);
             let key = LogKey {
                 group: open.delivery.notification.group_key,
                 integration: open.delivery.integration,
@@ -350,8 +365,12 @@ impl Engine {
         let Some(group) = self.groups.get_mut(&flush.group) else { return };
         let mut left = BTreeSet::new();
         for (print, version) in flush.resolved {
-            let unchanged = self.alerts.get(&print).is_some_and(|held| held.version == version);
-            if unchanged && group.members.remove(&print) {
+            let held = self.alerts.get(&print).filter(|held| held.version == version);
+            if let Some(held) = held
+                && group.members.remove(&print)
+            {
+                let info = || GroupInfo::of(group, &flush.group.labels);
+                step.occur(now.wall, || What::AlertResolved(held.alert.clone(), info()));
                 left.insert(print);
             }
         }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub const DRILL_LABEL: &str = "watchbell_drill";
 
 /// One rule, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct InhibitRule {
     /// Its name, or empty.
     pub name: String,
@@ -79,21 +79,30 @@ impl Inhibitor {
     }
 
     /// The alert that keeps one with these labels quiet; `fires` tells whether an alert fires now.
-    ///
-    /// An alert on both sides of a rule is not kept quiet by another on both sides, itself
-    /// included. A silenced source still acts.
     pub(super) fn inhibited_by(
         &self,
         labels: &Labels,
         fires: impl Fn(Fingerprint) -> bool,
     ) -> Option<Fingerprint> {
+        self.inhibiting(labels, fires).map(|(_, source)| source)
+    }
+
+    /// The same with the rule by which it does.
+    ///
+    /// An alert on both sides of a rule is not kept quiet by another on both sides, itself
+    /// included. A silenced source still acts.
+    pub(super) fn inhibiting(
+        &self,
+        labels: &Labels,
+        fires: impl Fn(Fingerprint) -> bool,
+    ) -> Option<(&InhibitRule, Fingerprint)> {
         self.rules.iter().filter(|(rule, _)| rule.is_target(labels)).find_map(|(rule, sources)| {
             let on_both_sides = rule.is_source(labels);
             let found = sources.get(&rule.equal_labels(labels))?;
             found
                 .iter()
                 .find(|(source, both)| !(on_both_sides && **both) && fires(**source))
-                .map(|(source, _)| *source)
+                .map(|(source, _)| (rule, *source))
         })
     }
 }

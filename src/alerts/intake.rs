@@ -10,6 +10,7 @@ use super::held::{Alerts, Held, RESOLVED_TRIED, Source, Uptime};
 use super::inhibit::Inhibitor;
 use super::log::LogEntry;
 use super::notification::{IntegrationId, IntegrationPlan, OpenDelivery};
+use super::occurrence::{GroupInfo, What};
 use super::receive;
 use super::record::{self, Record, StoredAlert, Table};
 use super::silence::Silence;
@@ -48,7 +49,7 @@ impl Engine {
             // Senders repeat an end. A wall clock set back must not make a firing alert of it.
             Some(held) if is_known_end(held, &alert) => {
                 // Who was told that it fires, and could not be told of the end, is told now.
-                self.route_alert(print, now);
+                self.route_received(print, now, step);
                 return;
             }
             Some(held) => {
@@ -68,13 +69,16 @@ impl Engine {
             }
         };
         let ended = held.ended;
+        if before.is_none() {
+            step.occur(now.wall, || What::AlertCreated(held.alert.clone()));
+        }
         self.alerts.put(print, held);
         if fired == ended {
             self.turned(print, None, now, step);
         }
         // One that goes on firing is in all of its groups.
         if !fired || ended {
-            self.route_alert(print, now);
+            self.route_received(print, now, step);
         }
         let refreshed = before.is_some_and(|before| self.is_refreshed(print, &before, now));
         if !refreshed {
@@ -155,24 +159,39 @@ impl Engine {
         }
     }
 
-    /// Puts an alert into its groups.
-    pub(super) fn route_alert(&mut self, print: Fingerprint, now: Moment) {
-        let config = self.config.clone();
+    /// Puts an alert that came in into its groups, and tells which ones it joins.
+    fn route_received(&mut self, print: Fingerprint, now: Moment, step: &mut Step) {
+        let joined = self.route_alert(print, now);
         let Some(held) = self.alerts.get(&print) else { return };
-        let mut joined = 0;
+        for id in &joined {
+            if let Some(group) = self.groups.get(id) {
+                let info = || GroupInfo::of(group, &id.labels);
+                step.occur(now.wall, || What::AlertGrouped(held.alert.clone(), info()));
+            }
+        }
+    }
+
+    /// Puts an alert into its groups; those that it joins.
+    pub(super) fn route_alert(&mut self, print: Fingerprint, now: Moment) -> Vec<GroupId> {
+        let config = self.config.clone();
+        let Some(held) = self.alerts.get(&print) else { return Vec::new() };
+        let mut joined = Vec::new();
         for route in config.route.matching(&held.alert.labels) {
             let labels = route.group_labels(&held.alert.labels);
             let id = GroupId { route: route.id.clone(), labels };
             let group = self
                 .groups
-                .entry(id)
+                .entry(id.clone())
                 .or_insert_with_key(|id| Group::new(route, &id.labels, &held.alert, now));
             if held.source == Source::Drill {
                 group.hurry(now);
             }
-            joined += usize::from(group.members.insert(print));
+            if group.members.insert(print) {
+                joined.push(id);
+            }
         }
-        self.alerts.change(print, |held| held.groups += joined);
+        self.alerts.change(print, |held| held.groups += joined.len());
+        joined
     }
 
     pub(super) fn reconfigure(&mut self, config: Arc<Config>, now: Moment, step: &mut Step) {

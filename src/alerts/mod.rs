@@ -25,6 +25,7 @@ pub mod matchers;
 mod metrics;
 pub mod mute;
 mod notification;
+mod occurrence;
 mod open;
 mod own;
 mod preview;
@@ -49,6 +50,7 @@ pub use notification::{
     Delivery, DeliveryId, DeliveryOutcome, IntegrationId, IntegrationPlan, Notification,
     NotifiedAlert, Reason, ReceiverPlan,
 };
+pub use occurrence::{GroupInfo, Notified, Occurrence, What};
 pub use preview::{GroupingPreview, OpenGroup, RouteFinal, RouteMiss, RouteStep, RouteTest};
 pub use receive::{AlertDraft, complete_all};
 pub use record::{Record, Table};

@@ -3,6 +3,7 @@
 use super::engine::{Answer, Changes, Effect};
 use super::happening::Happening;
 use super::notification::Delivery;
+use super::occurrence::{Occurrence, What};
 use super::record::{Record, Table};
 use crate::model::{Labels, Timestamp};
 use serde_json::json;
@@ -21,6 +22,9 @@ pub(super) struct Step {
     /// Entries about alerts that come and go among `happened`.
     told: usize,
     left_out: usize,
+    /// For recorders of events; nothing unless `recorded`.
+    occurred: Vec<Occurrence>,
+    recorded: bool,
     pub(super) answer: Option<Answer>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) others: Vec<Effect>,
@@ -28,6 +32,11 @@ pub(super) struct Step {
 }
 
 impl Step {
+    /// A step; `recorded` when recorders of events listen.
+    pub(super) fn new(recorded: bool) -> Self {
+        Self { recorded, ..Self::default() }
+    }
+
     pub(super) fn write(&mut self, record: Record) {
         self.changed = true;
         self.records.insert((record.table, record.key), record.value);
@@ -45,6 +54,13 @@ impl Step {
             self.happened.push(happening);
         } else {
             self.left_out += 1;
+        }
+    }
+
+    /// Tells recorders of events, if there are any.
+    pub(super) fn occur(&mut self, at: Timestamp, what: impl FnOnce() -> What) {
+        if self.recorded {
+            self.occurred.push(Occurrence { at, what: what() });
         }
     }
 
@@ -71,6 +87,9 @@ impl Step {
         effects.extend(self.answer.map(Effect::Answered));
         effects.extend(self.deliveries.into_iter().map(|one| Effect::Deliver(Box::new(one))));
         effects.extend(self.others);
+        if !self.occurred.is_empty() {
+            effects.push(Effect::Occurred(self.occurred));
+        }
         if self.changed {
             effects.push(Effect::Changed);
         }

@@ -123,6 +123,7 @@ impl CommonFlags {
         };
         CheckOptions {
             features: Features::named(&self.features),
+            event_recorder: self.features.iter().any(|name| name == "event-recorder"),
             unknown_in_rules: match self.ignore_unknown_fields {
                 true => Unknown::PassedOver,
                 false => Unknown::Refused,

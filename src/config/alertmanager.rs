@@ -6,7 +6,7 @@ use super::file::{Source, Unknown};
 use super::load::read;
 use crate::alerts::config::{Config as AlertConfig, Options};
 use crate::model::Problem;
-use crate::notify::config::{self as notify, Checked, File, Receiver};
+use crate::notify::config::{self as notify, Checked, EventOutputPlan, File, Receiver};
 use crate::sys::glob;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,8 @@ pub struct Alertmanager {
     pub alerts: AlertConfig,
     /// Who is told, and how.
     pub receivers: Vec<Receiver>,
+    /// Who is told of events.
+    pub events: Vec<EventOutputPlan>,
     /// Template files by base name and text.
     pub templates: Vec<(String, String)>,
     /// The file's folder: relative names of secrets start here.
@@ -93,7 +95,7 @@ pub(super) fn composed(
         Some(own) => own.check(settings, options).map_err(Faults::Files)?,
         None => OwnAlerts { options: options.clone(), ..OwnAlerts::default() },
     };
-    let Checked { alerts, receivers, warnings } =
+    let Checked { alerts, receivers, events, warnings } =
         settings.check_with(own.receivers, &own.options).map_err(Faults::Settings)?;
     let mut templates = Vec::new();
     let mut files = Vec::new();
@@ -115,6 +117,7 @@ pub(super) fn composed(
     Ok(Alertmanager {
         alerts,
         receivers,
+        events,
         templates,
         base: base.to_owned(),
         shown: serde_yaml::to_string(settings).unwrap_or_default(),

@@ -30,6 +30,8 @@ pub struct Lint {
 pub struct CheckOptions {
     /// What of PromQL rules may use.
     pub features: Features,
+    /// Whether `event_recorder` is obeyed, as the server's flag has it.
+    pub event_recorder: bool,
     /// What becomes of fields of rule files that are not known.
     pub unknown_in_rules: Unknown,
     /// Whether other files that `prometheus.yml` names are left unread.
@@ -62,6 +64,7 @@ pub fn check_config(file: &Path, options: &CheckOptions) -> Result<Report, Error
     let sources = Sources {
         config_file: Some(file.to_owned()),
         features: options.features,
+        alerts: Options { event_recorder: options.event_recorder, ..Options::default() },
         unknown_in_rules: options.unknown_in_rules,
         one_file: options.one_file,
         ..Sources::default()

@@ -4,6 +4,7 @@
 //!
 //! Source: prometheus/alertmanager, config/config.go (Config.UnmarshalYAML).
 
+pub use super::events::settings::{Batch, EventOutputPlan, EventRecorderSettings};
 pub use super::heartbeat::{Heartbeat, HeartbeatSettings, check as check_heartbeats};
 pub use super::opaque::Opaque;
 pub use super::trial::{clients as check_clients, templates as check_templates};
@@ -101,6 +102,8 @@ pub struct Checked {
     pub alerts: alerts::Config,
     /// What `Receivers` needs.
     pub receivers: Vec<Receiver>,
+    /// Who is told of events.
+    pub events: Vec<EventOutputPlan>,
     /// What is known and not built, and therefore skipped: to be told loudly.
     pub warnings: Vec<Problem>,
 }
@@ -127,7 +130,7 @@ impl File {
         let allowed = Allowed::default();
         let mut items = Items::new(&self.global, &allowed);
         items.problems.extend(self.global.problems());
-        items.warnings.extend(self.warnings());
+        items.warnings.extend(self.warnings(options));
         let mut receivers: Vec<Receiver> = Vec::new();
         for (place, settings) in self.receivers.iter().enumerate() {
             let at = format!("receivers[{place}]");
@@ -145,6 +148,14 @@ impl File {
             receivers.push(Receiver { name, labels, integrations });
         }
         let Items { mut problems, warnings, .. } = items;
+        let events = self.event_recorder.as_ref().map_or(Ok(Vec::new()), |one| one.check());
+        let mut events = events.unwrap_or_else(|faults| {
+            problems.extend(faults.into_iter().map(|one| one.below("event_recorder")));
+            Vec::new()
+        });
+        if !options.event_recorder {
+            events.clear();
+        }
         merge(&mut receivers, own);
         let plans: Vec<_> = receivers.iter().map(Receiver::plan).collect();
         let settings = Settings {
@@ -155,7 +166,10 @@ impl File {
             mute_time_intervals: self.mute_time_intervals.clone(),
         };
         match settings.check(&plans, options) {
-            Ok(alerts) if problems.is_empty() => Ok(Checked { alerts, receivers, warnings }),
+            Ok(alerts) if problems.is_empty() => {
+                let alerts = alerts::Config { recorded: !events.is_empty(), ..alerts };
+                Ok(Checked { alerts, receivers, events, warnings })
+            }
             Ok(_) => Err(problems),
             Err(more) => {
                 problems.extend(more);
@@ -188,11 +202,17 @@ impl File {
         if problems.is_empty() { Ok(OwnReceivers { receivers, warnings }) } else { Err(problems) }
     }
 
-    fn warnings(&self) -> Vec<Problem> {
-        let unbuilt = [("tracing", &self.tracing), ("event_recorder", &self.event_recorder)]
-            .into_iter()
-            .filter(|(_, body)| body.is_some())
-            .map(|(key, _)| Problem::new(key, format!("{key} is known but not built yet")));
+    fn warnings(&self, options: &Options) -> Vec<Problem> {
+        let tracing = self.tracing.as_ref();
+        let tracing =
+            tracing.map(|_| Problem::new("tracing", "tracing is known but not built yet"));
+        let recorder = self.event_recorder.as_ref();
+        let events = recorder.map(|one| one.warnings(options.event_recorder)).unwrap_or_default();
+        tracing.into_iter().chain(events).chain(self.mail_warnings()).collect()
+    }
+
+    /// What the library that speaks SMTP does not do.
+    fn mail_warnings(&self) -> impl Iterator<Item = Problem> {
         let own = self.receivers.iter().enumerate().flat_map(|(place, receiver)| {
             receiver.email_configs.iter().enumerate().map(move |(index, mail)| {
                 let at = format!("receivers[{place}].email_configs[{index}].tls_config");
@@ -200,14 +220,12 @@ impl File {
             })
         });
         let global = ("global.smtp_tls_config".to_owned(), &self.global.smtp_tls_config);
-        // The library that speaks SMTP has no such limit.
-        let limited = std::iter::once(global).chain(own).filter_map(|(at, tls)| {
+        std::iter::once(global).chain(own).filter_map(|(at, tls)| {
             tls.as_ref()?.max_version.as_ref().filter(|version| *version != "TLS13")?;
             let text =
                 "max_version has no effect on mail: TLS13 is spoken with servers that know it";
             Some(Problem::new(format!("{at}.max_version"), text))
-        });
-        unbuilt.chain(limited).collect()
+        })
     }
 }
 
@@ -495,6 +513,31 @@ receivers:
     }
 
     #[test]
+    fn events_are_recorded_when_a_flag_and_the_file_say_so() {
+        let file = |outputs: &str| -> File {
+            let routes = "route: {receiver: r}, receivers: [{name: r}]";
+            let yaml = format!("{{{routes}, event_recorder: {outputs}}}");
+            serde_yaml::from_str(&yaml).expect("reads")
+        };
+        let some = file("{file_outputs: [{path: events.jsonl}], stdout_outputs: [{}]}");
+        for (file, event_recorder, outputs, warnings) in [
+            (&some, true, 2, 0),
+            (&some, false, 0, 1),
+            (&file("{kafka_outputs: [{topic: t}]}"), true, 0, 1),
+            (&file(""), true, 0, 0),
+        ] {
+            let options = Options { event_recorder, ..Options::default() };
+            let checked = file.check(&options).expect("valid");
+            let found = (checked.events.len(), checked.warnings.len(), checked.alerts.recorded);
+            assert_eq!(found, (outputs, warnings, outputs > 0), "{:?}", checked.warnings);
+        }
+        // Wrong settings are wrong whatever the flag says.
+        let wrong = file("{webhook_outputs: [{}]}").check(&Options::default()).expect_err("no url");
+        let told: Vec<_> = wrong.iter().map(Problem::to_string).collect();
+        assert_eq!(told, ["event_recorder.webhook_outputs[0]: missing url in webhook output"]);
+    }
+
+    #[test]
     fn no_secret_is_written_back() {
         let yaml = "
 global: {slack_api_url: 'https://canary1', smtp_auth_password: canary2, telegram_bot_token: canary3}
@@ -504,6 +547,7 @@ receivers:
   pagerduty_configs: [{routing_key: canary4}]
   webhook_configs: [{url: 'http://h/canary5', http_config: {basic_auth: {username: u, password: canary6}}}]
   email_configs: [{to: c@d, auth_secret: canary7}]
+event_recorder: {webhook_outputs: [{url: 'http://h/canary8', http_config: {bearer_token: canary9}}]}
 ";
         let file: File = serde_yaml::from_str(yaml).expect("reads");
         let shown = format!("{} {file:?}", serde_yaml::to_string(&file).expect("writes"));

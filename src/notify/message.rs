@@ -8,7 +8,7 @@ use crate::template::{Kv, List, Object, Record, Takes, Time, Value};
 use serde::{Serialize, Serializer};
 
 /// Go's zero time, which stands for the end of a firing alert.
-const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
+pub(super) const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
 /// What templates get as their dot.
 pub(super) fn template_data(notification: &Notification, route_labels: &Labels) -> Value {

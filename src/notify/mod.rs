@@ -8,6 +8,7 @@
 
 pub mod config;
 mod deep;
+mod events;
 mod form;
 pub mod heartbeat;
 mod hmac;
@@ -32,6 +33,7 @@ pub mod upstream;
 mod vendor;
 mod written;
 
+pub use events::{Event, EventOutput};
 pub use outside::{Outside, ReadFile, ReadYaml};
 pub use receiver::{FailedAttempt, Receivers, Turn};
 pub use revealed::Revealed;

@@ -2,6 +2,7 @@
 //!
 //! Source: prometheus/alertmanager, config/config.go, config/notifiers.go.
 
+use super::events::settings::EventRecorderSettings;
 use super::kinds;
 use super::opaque::Opaque;
 use crate::alerts::config::{InhibitSettings, NamedInterval, RouteSettings, null_as_default};
@@ -328,7 +329,7 @@ pub struct File {
     /// Known, not built.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracing: Option<Opaque>,
-    /// Known, not built.
+    /// What happens, told to programs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_recorder: Option<Opaque>,
+    pub event_recorder: Option<EventRecorderSettings>,
 }

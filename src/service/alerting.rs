@@ -1,6 +1,7 @@
 //! The alert engine, running: one lock around the state machine, its rows in SQLite before
 //! anything else happens, its notifications as tasks, its timer.
 
+use super::recording::Recording;
 use super::revision::Revision;
 use super::sending::Sending;
 use crate::alerts::{
@@ -45,6 +46,7 @@ pub(super) struct Deps {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) registry: Registry,
     pub(super) revision: Arc<Revision>,
+    pub(super) recording: Arc<Recording>,
     pub(super) runtime: Handle,
 }
 
@@ -344,6 +346,8 @@ impl Alerting {
                 Effect::Deliver(delivery) => deliveries.push(delivery),
                 Effect::AlertRefused(err) => tracing::warn!(%err, "an alert was refused"),
                 Effect::RecordLeftOut(err) => tracing::warn!(%err, "a stored row was left out"),
+                // Within the lock, so that events stand in their order.
+                Effect::Occurred(occurred) => self.deps.recording.record(occurred),
                 Effect::Changed => self.deps.revision.bump(),
                 Effect::WakeAt(deadline) => {
                     self.wake_at.send_replace(deadline);

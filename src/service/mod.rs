@@ -34,6 +34,7 @@ mod queries;
 mod query_log;
 mod query_metrics;
 mod receiving;
+mod recording;
 mod revision;
 mod rule_group;
 mod rule_history;

@@ -5,6 +5,7 @@ use super::active::Active;
 use super::alert_metrics;
 use super::alerting::{self, Alerting};
 use super::backfilling::Backfills;
+use super::core::ALERTMANAGER_VERSION;
 use super::error::Error;
 use super::forwarding::{self, Forwarding};
 use super::heartbeat::{self, EngineVital, Heartbeats, RulesVital, StateVital, StoreVital, Vital};
@@ -14,6 +15,7 @@ use super::options::{Options, WalSync};
 use super::pushing::Pushing;
 use super::queries::{self, Queries};
 use super::query_log::QueryLog;
+use super::recording::Recording;
 use super::revision::Revision;
 use super::ruling::{self, Ruling};
 use super::scraping::{Locals, OwnMetrics};
@@ -25,7 +27,7 @@ use crate::ingest::probe::Prober;
 use crate::ingest::scrape::{self, ScrapeManager};
 use crate::model::{Problem, Timestamp};
 use crate::notify::heartbeat::Heart;
-use crate::notify::{Outside, Receivers, Revealed, Templates};
+use crate::notify::{EventOutput, Outside, Receivers, Revealed, Templates};
 use crate::promql::{self, Engine};
 use crate::rules;
 use crate::storage::append::SharedAppender;
@@ -55,6 +57,8 @@ const SERIES_BYTES: u64 = 400;
 const SERIES_MAX_LEAST: usize = 20_000;
 /// The feature of rules that are evaluated at the same time.
 pub(super) const CONCURRENT_RULES: &str = "concurrent-rule-eval";
+/// The feature without which `event_recorder` has no effect, as upstream has it.
+const EVENT_RECORDER: &str = "event-recorder";
 /// Where this server's part of every target's offset is kept.
 const SEED_KEY: &str = "watchbell.seed";
 
@@ -114,6 +118,7 @@ pub(super) struct Parts {
     pub(super) ruling: Arc<Ruling>,
     pub(super) alerting: Arc<Alerting>,
     pub(super) forwarding: Arc<Forwarding>,
+    recording: Arc<Recording>,
     pub(super) heartbeats: Arc<Heartbeats>,
     pub(super) own: OwnMetrics,
     pub(super) pushing: Arc<Pushing>,
@@ -180,6 +185,7 @@ impl Service {
         self.world.runtime.block_on(parts.scrapes.stop());
         parts.ruling.stop();
         self.world.runtime.block_on(parts.forwarding.stop());
+        self.world.runtime.block_on(parts.recording.stop());
         if let Err(err) = parts.storage.close() {
             tracing::error!(%err, "the store could not be closed; its log holds everything");
         }
@@ -238,9 +244,11 @@ impl Service {
             // What can fail comes first: nothing has changed until all of it exists.
             let receivers = self.receivers(&config)?;
             let hearts = self.hearts(&config)?;
+            let outputs = self.event_outputs(&config)?;
             let others = parts.forwarding.prepare(&config.alerting.others, &config.base);
             parts.forwarding.apply(others.map_err(Error::Receivers)?);
             parts.heartbeats.replace(hearts);
+            parts.recording.apply(outputs);
             parts.alerting.reconfigure(Arc::new(config.alertmanager.alerts.clone()), receivers);
             parts.queries.set_evaluation_interval(config.evaluation_interval);
             let context = self.rule_context(&config);
@@ -315,12 +323,14 @@ impl Service {
         let source = storage.clone();
         let queries = Arc::new(self.queries(engine, source, config)?);
         let alerts = alerts::Engine::new(Arc::new(config.alertmanager.alerts.clone()));
+        let recording = self.recording(config)?;
         let deps = alerting::Deps {
             state: state.clone(),
             clock: world.clock.clone(),
             entropy: world.entropy.clone(),
             registry: world.registry.clone(),
             revision: self.revision.clone(),
+            recording: recording.clone(),
             runtime: world.runtime.clone(),
         };
         let alerting =
@@ -362,6 +372,7 @@ impl Service {
             ruling,
             alerting,
             forwarding,
+            recording,
             heartbeats,
             own,
             pushing,
@@ -434,6 +445,23 @@ impl Service {
         let (receivers, problems) =
             Receivers::new(&settings.receivers, templates, outside, &self.world.registry);
         if problems.is_empty() { Ok(receivers) } else { Err(Error::Receivers(problems)) }
+    }
+
+    /// Who is told of events, and that this server works.
+    fn recording(&self, config: &Config) -> Result<Arc<Recording>, Error> {
+        let world = &self.world;
+        let (clock, runtime) = (world.clock.clone(), world.runtime.clone());
+        let recording = Recording::new(clock, runtime, world.registry.clone(), host_name());
+        recording.apply(self.event_outputs(config)?);
+        recording.started(ALERTMANAGER_VERSION);
+        Ok(Arc::new(recording))
+    }
+
+    fn event_outputs(&self, config: &Config) -> Result<Vec<EventOutput>, Error> {
+        let settings = &config.alertmanager;
+        let make = |plan| EventOutput::new(plan, self.outside(&settings.base));
+        let outputs: Result<_, Problem> = settings.events.iter().map(make).collect();
+        outputs.map_err(|problem| Error::Receivers(vec![problem.below("event_recorder")]))
     }
 
     fn forwarding_deps(&self) -> forwarding::Deps {
@@ -605,6 +633,7 @@ fn alert_options(options: &Options) -> alerts::Options {
         retention: options.data_retention,
         limits: options.alert_limits.clone(),
         matcher_mode,
+        event_recorder: has_feature(options, EVENT_RECORDER),
         ..alerts::Options::default()
     }
 }

@@ -1,4 +1,4 @@
-//! What receivers do on this host: run a command, tell a logging socket, add to a file.
+//! What receivers do on this host: run a command, tell a logging socket, add to a file, print.
 //!
 //! Owns the seam `Local` and its real form `SystemLocal`; the simulated twin is `sys::sim_local`.
 //! A command runs without a shell, in a process group of its own that ends with it, with an
@@ -116,6 +116,12 @@ pub trait Local: Send + Sync + fmt::Debug {
     /// Those of the system; the name is one of a link, or of something else than a file.
     fn append(&self, append: Append) -> Pending<'_, ()>;
 
+    /// Says whole lines on this process' standard output.
+    ///
+    /// # Errors
+    /// Nobody listens there any more.
+    fn print(&self, lines: Vec<u8>) -> Pending<'_, ()>;
+
     /// A variable of this process' environment.
     fn variable(&self, name: &str) -> Option<String>;
 }
@@ -171,6 +177,18 @@ impl Local for SystemLocal {
                 append_now(&append)
             };
             let panicked = || Err(io::Error::other("appending panicked"));
+            tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| panicked())
+        })
+    }
+
+    fn print(&self, lines: Vec<u8>) -> Pending<'_, ()> {
+        Box::pin(async move {
+            // Whoever reads it may be slow.
+            let work = move || {
+                let mut output = io::stdout().lock();
+                output.write_all(&lines).and_then(|()| output.flush())
+            };
+            let panicked = || Err(io::Error::other("printing panicked"));
             tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| panicked())
         })
     }

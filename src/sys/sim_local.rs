@@ -14,6 +14,8 @@ pub enum Done {
     Told(LogSocket, Vec<Vec<u8>>),
     /// A file got longer.
     Appended(Append),
+    /// Lines went to standard output.
+    Printed(Vec<u8>),
 }
 
 /// The twin of `SystemLocal`. Clones share the script.
@@ -85,6 +87,11 @@ impl Local for ScriptedLocal {
 
     fn append(&self, append: Append) -> Pending<'_, ()> {
         let answer = self.next(Done::Appended(append)).map(drop);
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn print(&self, lines: Vec<u8>) -> Pending<'_, ()> {
+        let answer = self.next(Done::Printed(lines)).map(drop);
         Box::pin(std::future::ready(answer))
     }
 

@@ -16,6 +16,7 @@ mod plan;
 #[path = "../service/programs.rs"]
 #[expect(dead_code, reason = "only the service's tests run agents and Prometheus")]
 mod programs;
+mod recorded;
 mod rendered;
 mod scale;
 mod sending;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use watchbell::alerts::{
     AlertDraft, Answer, Changes, Config, Delivery, DeliveryOutcome, Effect, Engine, Event,
-    Happening, Moment, Options, Record, SilenceDraft, Table, complete_all,
+    Happening, Moment, Occurrence, Options, Record, SilenceDraft, Table, complete_all,
 };
 use watchbell::model::{AlertStatus, Annotations, Labels, SilenceId, Timestamp};
 use watchbell::notify::config::File;
@@ -55,6 +55,8 @@ pub(crate) struct World {
     pub(crate) left_behind: BTreeMap<String, String>,
     /// What went into the history.
     pub(crate) happened: Vec<Happening>,
+    /// What recorders of events were told.
+    pub(crate) occurred: Vec<Occurrence>,
     /// What was decided to be sent, whatever became of it.
     pub(crate) decided: Vec<Delivery>,
     /// The process dies at this many-th write, send or report from now on.
@@ -89,6 +91,7 @@ impl World {
             answers: Vec::new(),
             left_behind: BTreeMap::new(),
             happened: Vec::new(),
+            occurred: Vec::new(),
             decided: Vec::new(),
             dies_in: None,
             dead: false,
@@ -219,6 +222,7 @@ impl World {
                 Effect::Deliver(delivery) => sent.push(*delivery),
                 Effect::WakeAt(at) => self.wake = Some(at),
                 Effect::Changed => {}
+                Effect::Occurred(occurred) => self.occurred.extend(occurred),
                 Effect::AlertRefused(err) => panic!("{err}"),
                 Effect::RecordLeftOut(err) => panic!("{err}"),
             }

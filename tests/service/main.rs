@@ -13,6 +13,7 @@ mod protobuf;
 mod pushgateway;
 mod pushing;
 mod receiving;
+mod recorded;
 mod rules;
 mod scraping;
 mod trying;

@@ -274,10 +274,12 @@ impl Secret {
     /// # Errors
     /// Those of the serializer.
     pub fn serialize_url<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match url_with_host_alone(&self.0) {
-            Some(shown) => to.serialize_str(&shown),
-            None => self.serialize(to),
-        }
+        to.serialize_str(&self.shown_url())
+    }
+
+    /// The same as a text.
+    pub fn shown_url(&self) -> String {
+        url_with_host_alone(&self.0).unwrap_or_else(|| "<secret>".to_owned())
     }
 }
 
