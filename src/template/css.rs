@@ -50,7 +50,7 @@ impl Sheet {
             }
             Place::Text(mark) | Place::Url(Some(mark)) => {
                 let slashes = self.seen.len() - self.seen.trim_end_matches('\\').len();
-                if c == '\n' || (c == mark && slashes % 2 == 0) {
+                if c == '\n' || (c == mark && slashes.is_multiple_of(2)) {
                     self.enter(Place::Plain);
                 } else {
                     self.seen.push(c);

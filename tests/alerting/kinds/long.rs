@@ -126,6 +126,7 @@ fn two_thousand_alerts_in_one_group_are_told_by_every_kind() {
             Some(Done::Ran(command)) => command.stdin.to_vec(),
             Some(Done::Told(_, messages)) => messages.concat(),
             Some(Done::Appended(append)) => append.bytes,
+            Some(Done::Printed(bytes)) => bytes,
             None => Vec::new(),
         };
         assert!(String::from_utf8_lossy(&bytes).contains("host1999"), "{kind}");
