@@ -486,11 +486,15 @@ impl Simulation {
         for (id, found) in silences {
             self.oracle.check_hush(&id, found, now);
         }
-        for told in self.world.happened.drain(..).filter(|one| one.body["what"] == "ended") {
-            let ends = told.body["ends_at_ms"].as_i64().unwrap_or(Millis::MIN);
-            if told.at.as_millis() > ends {
-                let (id, at) = (&told.body["id"], told.at.as_millis());
-                self.oracle.fault(format!("silence {id} ended at {ends}, and is told at {at}"));
+        for told in self.world.happened.drain(..) {
+            if told.body.get("what").is_none_or(|what| what != "ended") {
+                continue;
+            }
+            let ends = told.body.get("ends_at_ms").and_then(|ends| ends.as_i64());
+            let (ends, at) = (ends.unwrap_or(Millis::MIN), told.at.as_millis());
+            if at > ends {
+                let id = told.body.get("id");
+                self.oracle.fault(format!("silence {id:?} ended at {ends}, and is told at {at}"));
             }
         }
         for (name, sender) in &self.senders {
