@@ -393,6 +393,10 @@ fn values_in_style_are_written_where_they_are_innocuous() {
             "<td style=\"color: {{ \"#a40\" }}; width: {{ 5 }}px\">",
             "<td style=\"color: #a40; width: 5px\">",
         ),
+        (
+            "<td style={{ \"\" }} title={{ \"\" }} class=\"{{ \"x on=y\" }}\">",
+            "<td style=ZgotmplZ title=ZgotmplZ class=\"x on=y\">",
+        ),
         ("<td style=\"color: {{ \"red; x: expression(1)\" }}\">", "<td style=\"color: ZgotmplZ\">"),
         ("<td style='font: \"{{ \"a'b\" }}\"'>{{ \"<\" }}", "<td style='font: \"a\\27 b\"'>&lt;"),
         (

@@ -120,6 +120,11 @@ impl Escaper {
             }
             Place::Value(mark) => self.attribute_value(value, &text, mark == ' '),
         };
+        // With nothing behind the equals sign, what follows would be the value.
+        let escaped = match self.place {
+            Place::Value(' ') if escaped.is_empty() => UNSAFE.to_owned(),
+            _ => escaped,
+        };
         if matches!(self.place, Place::Value(_)) {
             self.value.push_str(&escaped);
         }

@@ -129,7 +129,7 @@ fn run_changed(
     change(&mut delivery);
     // Long enough for one conversation; a second client is kept waiting until it is over. A long
     // mail takes its time.
-    let patience = if delivery.notification.alerts.len() > 2 { 60_000 } else { 2_000 };
+    let patience = if delivery.notification.alerts.len() > 2 { 600_000 } else { 2_000 };
     delivery.deadline = clock.elapsed() + std::time::Duration::from_millis(patience);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime.expect("a runtime").block_on(receivers.deliver(&delivery));

@@ -392,7 +392,9 @@ mod tests {
 
         /// The addresses of the next reading.
         async fn next(&mut self) -> Vec<String> {
+            let begun = std::time::Instant::now();
             loop {
+                assert!(begun.elapsed() < Duration::from_secs(120), "nothing was read");
                 self.pass_a_second().await;
                 if let Ok(groups) = self.found.try_recv() {
                     return groups.into_iter().flat_map(|group| group.targets).collect();

@@ -423,7 +423,13 @@ impl SeriesCache {
         texts: [Option<&str>; 2],
     ) {
         self.has_news = true;
-        self.heard.hear(name, metrics_max, kind, texts);
+        if self.heard.hear(name, metrics_max, kind, texts) {
+            // Comments that came before may say what no longer holds: they are heard again.
+            self.comments.clear();
+            self.comments_seen = 0;
+            self.runs.clear();
+            self.runs_seen = 0;
+        }
     }
 
     /// What the store has not heard yet.

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 struct Said {
     metadata: Metadata,
     is_new: bool,
+    /// Whether type, help and unit were said.
+    has: [bool; 3],
 }
 
 /// Type, help and unit by metric. Clones share it.
@@ -44,33 +46,47 @@ impl Heard {
         all
     }
 
-    /// Takes in what is said about a metric. Of more than `metrics_max` all are forgotten first.
+    /// Takes in what is said about a metric; whether something that was said before no longer
+    /// holds. Of more than `metrics_max` all are forgotten first.
     pub(super) fn hear(
         &self,
         name: &str,
         metrics_max: usize,
         kind: Option<MetricType>,
         texts: [Option<&str>; 2],
-    ) {
+    ) -> bool {
         let mut all = self.lock();
+        let mut is_unsaid = false;
         if !all.contains_key(name) {
             if all.len() >= metrics_max {
                 all.clear();
+                is_unsaid = true;
             }
             all.insert(name.to_owned(), Said::default());
         }
-        let Some(said) = all.get_mut(name) else { return };
-        let known = &mut said.metadata;
-        if kind.is_some_and(|kind| kind != known.kind) {
-            known.kind = kind.unwrap_or_default();
-            said.is_new = true;
-        }
-        for (text, place) in texts.into_iter().zip([&mut known.help, &mut known.unit]) {
-            if let Some(text) = text.filter(|text| text != place) {
-                text.clone_into(place);
-                said.is_new = true;
+        let Some(Said { metadata: known, is_new, has }) = all.get_mut(name) else {
+            return is_unsaid;
+        };
+        let [has_kind, has_texts @ ..] = has;
+        if let Some(kind) = kind {
+            if kind != known.kind {
+                is_unsaid |= *has_kind;
+                known.kind = kind;
+                *is_new = true;
             }
+            *has_kind = true;
         }
+        let places = [&mut known.help, &mut known.unit].into_iter().zip(has_texts);
+        for (text, (place, has)) in texts.into_iter().zip(places) {
+            let Some(text) = text else { continue };
+            if text != place {
+                is_unsaid |= *has;
+                text.clone_into(place);
+                *is_new = true;
+            }
+            *has = true;
+        }
+        is_unsaid
     }
 
     /// What the store has not heard yet.

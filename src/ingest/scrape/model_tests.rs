@@ -274,6 +274,22 @@ proptest! {
 }
 
 #[test]
+fn a_metric_that_is_described_in_turns_is_what_the_last_scrape_said() {
+    let family = |number, kind| Family { number, help: Some(0), kind: Some(kind), bounds: vec![1] };
+    let histogram = [family(0, "histogram"), family(1, "gauge")];
+    let summary = [family(1, "gauge"), family(0, "summary")];
+    // Described twice in one answer: the last one counts, and comes back when it is alone.
+    let both = [family(0, "gauge"), family(1, "gauge"), family(0, "counter")];
+    let mut bench = Bench::new();
+    for families in [&histogram[..], &summary, &histogram, &both, &summary, &both, &both[..2]] {
+        let body: String = families.iter().map(Family::text).collect();
+        for _ in 0..3 {
+            assert_eq!(bench.told(&body, families), Bench::new().told(&body, families), "{body}");
+        }
+    }
+}
+
+#[test]
 fn t46_a_target_that_changes_its_series_each_time_is_not_remembered_for_ever() {
     let mut bench = Bench::new();
     for round in 0..200 {

@@ -184,6 +184,8 @@ struct Came {
     taken: usize,
     /// Whether the last read took all that was there.
     is_drained: bool,
+    /// Whether it took all that there was room for.
+    was_full: bool,
 }
 
 impl Came {
@@ -204,8 +206,7 @@ impl Came {
 
     /// Reads on; how much that is, 0 at the end.
     async fn read(&mut self, connection: &mut dyn Stream) -> io::Result<usize> {
-        let goes_on = self.bytes.capacity() > 0 && !self.is_drained;
-        let wanted = if goes_on { LONG_PIECE_BYTES } else { PIECE_BYTES };
+        let wanted = if self.was_full { LONG_PIECE_BYTES } else { PIECE_BYTES };
         self.bytes.drain(..self.taken);
         self.taken = 0;
         if self.bytes.is_empty() && self.bytes.capacity() < wanted {
@@ -216,7 +217,7 @@ impl Came {
         let offered = self.bytes.capacity() - self.bytes.len();
         let mut room = (&mut self.bytes).limit(offered);
         let count = poll_fn(|context| connection.poll_append(context, &mut room)).await?;
-        self.is_drained = count < offered;
+        (self.is_drained, self.was_full) = (count < offered, count == offered);
         Ok(count)
     }
 }

@@ -34,6 +34,8 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// A longer usual time is not waited for blindly: an answer that is there sooner for once would be
 /// told to have taken that long.
 const USUAL_MAX: Duration = Duration::from_millis(20);
+/// More answers in a row that were there say no more.
+const IN_TIME_MAX: u32 = 32;
 /// Connections that wait for the next request are closed after this time.
 const IDLE_MAX: Duration = Duration::from_secs(300);
 /// Connections that wait at one place: an exporter that asks others is many targets at once.
@@ -61,12 +63,15 @@ pub(super) struct Get {
 /// and then read, rather than to be woken for its first bytes and to wait for the others: to be
 /// woken costs more than all that is done with a short answer.
 ///
-/// It is a time within which about four of five answers are there: it shrinks by a 64th after one
-/// that was, and grows by a quarter of what was missing after one that was not.
+/// It is a time within which about four of five answers are there: it shrinks after one that was,
+/// faster after each more that was, and grows by a quarter of what was missing after one that was
+/// not.
 #[derive(Debug, Default)]
 struct Usual {
     /// 0 when it is not known, or too long.
     micros: AtomicU32,
+    /// Answers in a row that were there.
+    in_time: AtomicU32,
 }
 
 impl Usual {
@@ -77,8 +82,10 @@ impl Usual {
     /// An answer took so long, and all of it was there when it was looked for, or not.
     fn learn(&self, took: Duration, was_there: bool) {
         let usual = self.get();
+        let in_time = if was_there { self.in_time.load(Ordering::Relaxed) + 1 } else { 0 };
+        self.in_time.store(in_time.min(IN_TIME_MAX), Ordering::Relaxed);
         let next = match was_there {
-            true => usual - usual / 64,
+            true => usual - usual / 128 * in_time,
             false if took > USUAL_MAX => Duration::ZERO,
             false => usual + took.saturating_sub(usual) / 4,
         };
@@ -401,6 +408,9 @@ mod tests {
         let share = there as f64 / rounds as f64;
         assert!((0.6..0.9).contains(&share), "{share}");
         assert!(usual.get() <= Duration::from_millis(7), "{usual:?}");
+        // A target that becomes quick is known to be so within some scrapes.
+        (0..30).for_each(|_| usual.learn(usual.get(), true));
+        assert!(usual.get() <= Duration::from_millis(1), "{usual:?}");
         // One that takes long is not waited for blindly.
         usual.learn(2 * USUAL_MAX, false);
         assert!(usual.get().is_zero());
