@@ -217,11 +217,12 @@ impl Engine {
     }
 
     /// A wall clock that was set moves what is promised by it: when alerts end unless they are
-    /// sent again, and how long silences that act go on.
+    /// sent again, how long silences that act go on, and how long it is known who was told.
     fn follow_clock(&mut self, now: Moment, step: &mut Step) {
         let millis = self.wall_jumps.noticed(now.wall, now.elapsed);
         if millis != 0 {
             self.alerts.shift(millis);
+            self.log.shift(millis);
             // What was over before the jump stays over.
             for id in self.silences.notice_ends(now.wall.plus_millis(millis.saturating_neg())) {
                 self.tell_end(&id, now, step);

@@ -129,6 +129,14 @@ impl Log {
         gone
     }
 
+    /// The wall clock was set by so many milliseconds: what is remembered stays so for as long.
+    pub(super) fn shift(&mut self, millis: i64) {
+        for entry in self.entries.values_mut() {
+            entry.expires_at = entry.expires_at.plus_millis(millis);
+        }
+        self.look_at = self.look_at.map(|at| at.plus_millis(millis));
+    }
+
     /// When something may expire.
     pub(super) fn next_expiry(&self) -> Option<Timestamp> {
         self.look_at
