@@ -8,12 +8,13 @@
 use crate::alerts::Occurrence;
 use crate::notify::{Event, EventOutput};
 use crate::sys::clock::SharedClock;
+use crate::sys::locks::lock;
 use crate::sys::metrics::{Cell, Registry};
 use crate::sys::tasks::{self, Shutdown};
 use futures_util::future::join_all;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -313,11 +314,6 @@ impl Queue {
     fn len(&self) -> usize {
         lock(&self.waiting).len()
     }
-}
-
-/// The value behind a lock; a panic elsewhere leaves it as it is.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
