@@ -111,14 +111,15 @@ fn name(body: &mut Value, key: &str, prints: &BTreeSet<Fingerprint>) -> usize {
 }
 
 /// Puts in by what the alerts are found beside the labels that all of them share, and how many
-/// are left out.
+/// are left out. One that has nothing else is named with nothing, if others have more: it is the
+/// one that is found by what it does not have.
 fn put_members(body: &mut Value, alerts: &[NotifiedAlert], shared: &Labels) {
     let own = |alert: &NotifiedAlert| -> BTreeMap<String, String> {
         let own = alert.labels.iter().filter(|(name, _)| shared.get(name).is_none());
         own.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     };
-    let members: BTreeSet<_> = alerts.iter().map(own).filter(|own| !own.is_empty()).collect();
-    if members.is_empty() {
+    let members: BTreeSet<_> = alerts.iter().map(own).collect();
+    if members.iter().all(BTreeMap::is_empty) {
         return;
     }
     let mut bytes = 0;

@@ -98,11 +98,12 @@ where
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }
 
-/// No time at all is a missing one, as in Prometheus.
+/// Less than nothing is any number, as in Prometheus.
 fn limit<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     Ok(u64::try_from(i64::deserialize(from)?).unwrap_or(0))
 }
 
+/// No time at all is a missing one, as in Prometheus.
 fn some_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Span>, D::Error> {
     Ok(Option::<Span>::deserialize(from)?.filter(|span| !span.0.is_zero()))
 }

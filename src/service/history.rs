@@ -13,8 +13,8 @@ const LOOKED_MAX: usize = 100_000;
 const LIMIT: usize = 500;
 const LIMIT_MAX: usize = 10_000;
 
-/// The rows that are asked for, the newest first, out of pages of the database. What is looked for is decided row by row, here:
-/// a rare kind would hold the database for as long as all of it takes.
+/// The rows that are asked for, the newest first, out of pages of the database. What is looked for
+/// is decided row by row, here: a rare kind would hold the database for as long as all of it takes.
 pub(super) fn answer(
     request: &HistoryRequest,
     mut read: impl FnMut(&HistoryQuery) -> Result<Vec<(HistoryPlace, HistoryEntry)>, Error>,
@@ -71,11 +71,17 @@ fn row(place: HistoryPlace, entry: HistoryEntry, request: &HistoryRequest) -> Op
     })
 }
 
-/// Whether the matchers fit an alert of the row: of several that were told, any of them.
+/// Whether the matchers fit an alert of the row: of several that were told, any of them. Where some
+/// are not named, one of them may have any labels beside the shared ones: the row is shown rather
+/// than missed.
 fn is_of(labels: &Labels, body: &serde_json::Value, matchers: &[Matcher]) -> bool {
     let fits = |labels: &Labels| matchers.iter().all(|matcher| matcher.matches(labels));
     let members = body.get("members").and_then(serde_json::Value::as_array);
     let Some(members) = members.filter(|_| !matchers.is_empty()) else { return fits(labels) };
+    if body.get("members_more").is_some() {
+        let mut decided = matchers.iter().filter(|one| labels.get(one.name()).is_some());
+        return decided.all(|matcher| matcher.matches(labels));
+    }
     let whole = |own: &serde_json::Value| {
         let mut whole = labels.to_builder();
         for (name, value) in own.as_object().into_iter().flatten() {
@@ -171,6 +177,41 @@ mod tests {
             (vec![matcher("i", MatchOp::Regex, "[13]")], vec![2, 1]),
             (vec![Matcher::equal("i", "")], vec![]),
             (vec![], vec![2, 1]),
+        ] {
+            let request = HistoryRequest { matchers: matchers.clone(), ..Default::default() };
+            assert_eq!(times(&ask(&entries, &request).expect("answers")), found, "{matchers:?}");
+        }
+    }
+
+    #[test]
+    fn an_alert_with_no_labels_of_its_own_is_found_by_those_that_it_lacks() {
+        let entries = [entry(1, "notified", "", r#"{"a":"b"}"#, r#"{"members":[{},{"i":"1"}]}"#)];
+        let matcher = |name, op, value| Matcher::new(name, op, value).expect("valid");
+        for (matchers, found) in [
+            (vec![Matcher::equal("i", "")], vec![1]),
+            (vec![matcher("i", MatchOp::NotEqual, "1"), Matcher::equal("a", "b")], vec![1]),
+            (vec![Matcher::equal("i", "1")], vec![1]),
+            (vec![Matcher::equal("i", "2")], vec![]),
+            (vec![matcher("i", MatchOp::NotEqual, "1"), Matcher::equal("a", "c")], vec![]),
+        ] {
+            let request = HistoryRequest { matchers: matchers.clone(), ..Default::default() };
+            assert_eq!(times(&ask(&entries, &request).expect("answers")), found, "{matchers:?}");
+        }
+    }
+
+    #[test]
+    fn where_alerts_are_left_out_the_shared_labels_decide() {
+        let body = r#"{"members":[{"i":"1"}],"members_more":1}"#;
+        let entries = [entry(1, "notified", "", r#"{"a":"b"}"#, body)];
+        let matcher = |name, op, value| Matcher::new(name, op, value).expect("valid");
+        for (matchers, found) in [
+            (vec![Matcher::equal("i", "1")], vec![1]),
+            (vec![Matcher::equal("i", "2"), Matcher::equal("a", "b")], vec![1]),
+            (vec![Matcher::equal("i", "")], vec![1]),
+            (vec![matcher("a", MatchOp::Regex, "b|c"), Matcher::equal("n", "x")], vec![1]),
+            (vec![Matcher::equal("i", "1"), Matcher::equal("a", "c")], vec![]),
+            (vec![matcher("a", MatchOp::NotEqual, "b")], vec![]),
+            (vec![Matcher::equal("a", "")], vec![]),
         ] {
             let request = HistoryRequest { matchers: matchers.clone(), ..Default::default() };
             assert_eq!(times(&ask(&entries, &request).expect("answers")), found, "{matchers:?}");

@@ -8,12 +8,13 @@
 use crate::alerts::Occurrence;
 use crate::notify::{Event, EventOutput};
 use crate::sys::clock::SharedClock;
+use crate::sys::locks::lock;
 use crate::sys::metrics::{Cell, Registry};
 use crate::sys::tasks::{self, Shutdown};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -21,6 +22,9 @@ use tokio::task::JoinHandle;
 
 /// Events that wait for one output; what comes beyond is dropped.
 const WAITING_MAX: usize = 8_192;
+/// And so many bytes of their lines: one that tells of a notification of thousands of alerts is
+/// megabytes.
+const WAITING_BYTES_MAX: usize = 64 << 20;
 /// What waits when an output ends has so long to arrive.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
@@ -51,7 +55,16 @@ pub(super) struct Recording {
     world: World,
     /// This host, as events name it.
     instance: Arc<str>,
-    running: Mutex<Vec<Running>>,
+    outputs: Mutex<Outputs>,
+}
+
+#[derive(Debug, Default)]
+struct Outputs {
+    running: Vec<Running>,
+    /// Tasks that end those that a reload left out.
+    ending: Vec<JoinHandle<Option<()>>>,
+    /// A reload may still be under way then.
+    is_stopped: bool,
 }
 
 /// What outputs take from the world.
@@ -75,7 +88,7 @@ struct Running {
 struct Queue {
     output: EventOutput,
     world: World,
-    waiting: Mutex<VecDeque<Arc<Event>>>,
+    waiting: Mutex<Waiting>,
     work: Notify,
     stop: Shutdown,
     /// One worker at a time waits for events.
@@ -84,6 +97,13 @@ struct Queue {
     /// is better.
     is_dropping: AtomicBool,
     is_failing: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    events: VecDeque<Arc<Event>>,
+    /// Of their lines.
+    bytes: usize,
 }
 
 impl Recording {
@@ -96,26 +116,29 @@ impl Recording {
     ) -> Self {
         let length = registry.gauge(LENGTH.0, LENGTH.1, &[]);
         let world = World { clock, runtime, registry, length };
-        Self { world, instance: instance.into(), running: Mutex::default() }
+        Self { world, instance: instance.into(), outputs: Mutex::default() }
     }
 
     /// These outputs from now on. Those that are as before go on undisturbed; the others end once
-    /// what waits for them was told.
+    /// what waits for them was told. Nothing changes once this server stops.
     pub(super) fn apply(&self, outputs: Vec<EventOutput>) {
         let _runtime = self.world.runtime.enter();
-        let mut running = lock(&self.running);
-        let mut before = std::mem::take(&mut *running);
+        let mut current = lock(&self.outputs);
+        if current.is_stopped {
+            return;
+        }
+        let mut before = std::mem::take(&mut current.running);
         for output in outputs {
             let known = before.iter().position(|one| one.queue.output.plan() == output.plan());
-            running.push(match known {
+            current.running.push(match known {
                 Some(place) => before.remove(place),
                 None => Running::start(output, self.world.clone()),
             });
         }
-        drop(running);
-        for one in before {
-            tasks::spawn(format!("end of {}", one.queue.output.name()), one.end());
-        }
+        current.ending.retain(|task| !task.is_finished());
+        let end =
+            |one: Running| tasks::spawn(format!("end of {}", one.queue.output.name()), one.end());
+        current.ending.extend(before.into_iter().map(end));
     }
 
     /// This server works.
@@ -133,18 +156,29 @@ impl Recording {
 
     /// Tells that this server stops, and ends once all was told, or after `DRAIN_MAX`.
     pub(super) async fn stop(&self) {
-        self.tell([Event::stopped(self.world.clock.now(), self.instance.clone())]);
-        let running = std::mem::take(&mut *lock(&self.running));
-        join_all(running.into_iter().map(Running::end)).await;
+        let stopped = Event::stopped(self.world.clock.now(), self.instance.clone());
+        let (running, ending) = {
+            let mut outputs = lock(&self.outputs);
+            outputs.tell([stopped]);
+            outputs.is_stopped = true;
+            (std::mem::take(&mut outputs.running), std::mem::take(&mut outputs.ending))
+        };
+        // Those that end already have begun to count their time.
+        join(join_all(running.into_iter().map(Running::end)), join_all(ending)).await;
     }
 
     fn tell(&self, events: impl IntoIterator<Item = Event>) {
-        let running = lock(&self.running);
-        if running.is_empty() {
+        lock(&self.outputs).tell(events);
+    }
+}
+
+impl Outputs {
+    fn tell(&self, events: impl IntoIterator<Item = Event>) {
+        if self.running.is_empty() {
             return;
         }
         for event in events.into_iter().map(Arc::new) {
-            running.iter().for_each(|one| one.queue.add(&event));
+            self.running.iter().for_each(|one| one.queue.add(&event));
         }
     }
 }
@@ -184,12 +218,15 @@ impl Running {
 impl Queue {
     fn add(&self, event: &Arc<Event>) {
         let mut waiting = lock(&self.waiting);
-        if waiting.len() >= WAITING_MAX {
+        let is_full = waiting.events.len() >= WAITING_MAX
+            || waiting.bytes.saturating_add(event.line().len()) > WAITING_BYTES_MAX;
+        if is_full {
             drop(waiting);
             self.dropped(std::slice::from_ref(event), "its queue is full");
             return;
         }
-        waiting.push_back(event.clone());
+        waiting.bytes += event.line().len();
+        waiting.events.push_back(event.clone());
         drop(waiting);
         self.world.length.inc();
         self.work.notify_one();
@@ -243,16 +280,18 @@ impl Queue {
         let mut bytes = 0;
         let mut waiting = lock(&self.waiting);
         while taken.len() < events_max
-            && let Some(event) = waiting.front()
+            && let Some(event) = waiting.events.front()
         {
             // A comma, or a bracket, beside each.
-            bytes += event.line().len() + 1;
+            let line_bytes = event.line().len();
+            bytes += line_bytes + 1;
             if !taken.is_empty() && bytes > bytes_max {
                 break;
             }
-            taken.extend(waiting.pop_front());
+            taken.extend(waiting.events.pop_front());
+            waiting.bytes -= line_bytes;
         }
-        if waiting.is_empty() {
+        if waiting.events.is_empty() {
             self.is_dropping.store(false, Ordering::Relaxed);
         }
         drop(waiting);
@@ -290,7 +329,7 @@ impl Queue {
     }
 
     fn drop_all(&self) {
-        let waiting = Vec::from(std::mem::take(&mut *lock(&self.waiting)));
+        let waiting = Vec::from(std::mem::take(&mut *lock(&self.waiting)).events);
         if !waiting.is_empty() {
             self.world.length.add(-(waiting.len() as f64));
             self.dropped(&waiting, "it ends and does not take them");
@@ -311,13 +350,8 @@ impl Queue {
     }
 
     fn len(&self) -> usize {
-        lock(&self.waiting).len()
+        lock(&self.waiting).events.len()
     }
-}
-
-/// The value behind a lock; a panic elsewhere leaves it as it is.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -417,9 +451,13 @@ mod tests {
 
         /// So many alerts come.
         fn come(&self, count: usize) {
+            self.come_with(count, &Annotations::empty());
+        }
+
+        fn come_with(&self, count: usize, annotations: &Annotations) {
             let alert = |number: usize| Alert {
                 labels: Labels::from_pairs([("n", number.to_string())]),
-                annotations: Annotations::empty(),
+                annotations: annotations.clone(),
                 starts_at: AT,
                 ends_at: AT,
                 generator_url: String::new(),
@@ -599,6 +637,49 @@ mod tests {
         stage.settle().await;
         assert_eq!(stage.metric(RECORDED.0, &["webhook", "success"]), 4.0);
         assert_eq!(stage.metric(RECORDED.0, &[]), 8.0, "nobody was told of the last one");
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_in_bytes_too() {
+        let stage = Stage::new("{webhook_outputs: [{url: 'http://sink/secret', workers: 1}]}");
+        stage.answers(200);
+        stage.come(1);
+        stage.settle().await;
+        // Ten of these and what is around them are too much.
+        let text = "x".repeat(WAITING_BYTES_MAX / 10);
+        let large = Annotations::from_pairs([("a", text.as_str())]);
+        stage.come_with(12, &large);
+        stage.settle().await;
+        let drops = || stage.metric(OUTPUT_DROPS.0, &["webhook"]);
+        assert_eq!((stage.metric(LENGTH.0, &[]), drops()), (9.0, 3.0));
+        stage.come(1);
+        assert_eq!((stage.metric(LENGTH.0, &[]), drops()), (10.0, 3.0), "a small one has room");
+        // There is room again for as much as went out.
+        stage.http.permits.add_permits(3);
+        stage.settle().await;
+        stage.come_with(4, &large);
+        assert_eq!(drops(), 4.0, "two have gone out, and one is under way");
+    }
+
+    #[tokio::test]
+    async fn a_stop_waits_for_outputs_that_a_reload_has_left_out_and_no_reload_adds_any() {
+        let hook = "{webhook_outputs: [{url: 'http://sink/secret', workers: 1}]}";
+        let stage = Arc::new(Stage::new(hook));
+        stage.answers(200);
+        stage.come(3);
+        stage.settle().await;
+        stage.apply("{}");
+        let stopped = stage.clone();
+        let stop = tasks::spawn("stop", async move { stopped.recording.stop().await });
+        stage.settle().await;
+        assert!(!stop.is_finished(), "the web hook has not been told");
+        stage.apply(hook);
+        stage.come(1);
+        assert_eq!(stage.metric(LENGTH.0, &[]), 2.0, "nobody is there to be told");
+        stage.http.permits.add_permits(100);
+        stop.await.expect("ends").expect("no panic");
+        assert_eq!(stage.metric(RECORDED.0, &["webhook", "success"]), 3.0);
+        assert_eq!(stage.bodies().len(), 3);
     }
 
     #[tokio::test]

@@ -139,6 +139,18 @@ fn of_a_large_group_as_many_alerts_can_be_found_as_there_is_room_for() {
 }
 
 #[test]
+fn an_alert_that_has_only_the_shared_labels_is_named_beside_those_that_have_more() {
+    for (others, members) in [(&["g=1 i=1"][..], json!([{}, {"i": "1"}])), (&[], Value::Null)] {
+        let mut world = World::new(ONE);
+        world.fire("g=1");
+        others.iter().for_each(|other| world.fire(other));
+        world.run_to(11);
+        let told = only(&mut world, "notified");
+        assert_eq!((told.labels, &told.body["members"]), (labels("g=1"), &members));
+    }
+}
+
+#[test]
 fn what_keeps_an_alert_quiet_is_told_when_it_begins_and_when_it_ends() {
     let mut world = World::new(ONE);
     world.fire("n=A g=1");
