@@ -217,12 +217,11 @@ impl Engine {
     }
 
     /// A wall clock that was set moves what is promised by it: when alerts end unless they are
-    /// sent again, how long silences that act go on, and how long it is known who was told.
+    /// sent again, and how long silences that act go on.
     fn follow_clock(&mut self, now: Moment, step: &mut Step) {
         let millis = self.wall_jumps.noticed(now.wall, now.elapsed);
         if millis != 0 {
             self.alerts.shift(millis);
-            self.log.shift(millis);
             // What was over before the jump stays over.
             for id in self.silences.notice_ends(now.wall.plus_millis(millis.saturating_neg())) {
                 self.tell_end(&id, now, step);
@@ -339,13 +338,14 @@ impl Engine {
             .values()
             .filter(|group| !self.open.is_busy(group))
             .map(|one| one.next_flush);
-        let alerts = self.alerts.next_due().map(Uptime::elapsed);
+        let told = self.alerts.next_due().into_iter().chain(self.log.next_expiry());
+        let told = told.map(Uptime::elapsed);
         let by_wall = self.next_by_wall(now.wall).map(|at| {
             // Never at once: a wall clock set back must not make the loop spin.
             now.elapsed.saturating_add(at.since(now.wall).max(Duration::from_secs(1)))
         });
         let watch = self.watched.next_look(&self.config, now);
-        let others = alerts.into_iter().chain(by_wall).chain(self.open.next_report()).chain(watch);
+        let others = told.chain(by_wall).chain(self.open.next_report()).chain(watch);
         flushes.chain(others).min().unwrap_or(Duration::MAX)
     }
 
@@ -353,7 +353,7 @@ impl Engine {
         let silences = self.silences.iter().map(|one| one.ends_at.plus(self.config.retention));
         let turns = self.silences.next_turn(now).into_iter();
         let turns = turns.chain(self.silences.next_extension(now));
-        silences.chain(self.log.next_expiry()).chain(turns).min()
+        silences.chain(turns).min()
     }
 
     /// Names of the intervals that keep a route quiet at this time.

@@ -308,14 +308,8 @@ impl Engine {
         step: &mut Step,
     ) {
         let kept = repeat.saturating_mul(2).min(self.config.retention);
-        let entry = LogEntry {
-            firing,
-            resolved,
-            sent_at: now.wall,
-            sent: Uptime::of(now),
-            expires_at: now.wall.plus(kept),
-            data,
-        };
+        let entry =
+            LogEntry { firing, resolved, sent_at: now.wall, sent: Uptime::of(now), kept, data };
         step.write(record::write_log(&key, &entry));
         self.log.set(key, entry);
     }

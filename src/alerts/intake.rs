@@ -347,7 +347,7 @@ impl Engine {
         let alerts = &self.alerts;
         let open = |print: &Fingerprint| alerts.get(print).is_some_and(|held| held.groups > 0);
         let needed = |entry: &LogEntry| entry.firing.iter().any(open);
-        for key in self.log.expire(now.wall, needed) {
+        for key in self.log.expire(now, needed) {
             step.write(Record::removal(Table::Log, record::log_row_key(&key)));
         }
         for id in self.silences.forget(self.config.retention, now.wall) {

@@ -33,8 +33,8 @@ pub(super) struct LogEntry {
     pub(super) sent_at: Timestamp,
     /// The same on the clock that never jumps. After a restart as the wall clock had it then.
     pub(super) sent: Uptime,
-    /// When the entry is forgotten.
-    pub(super) expires_at: Timestamp,
+    /// How long after that the entry is forgotten.
+    pub(super) kept: Duration,
     /// What the integration left behind for its next notification.
     pub(super) data: BTreeMap<String, String>,
 }
@@ -43,6 +43,10 @@ impl LogEntry {
     /// Whether more than `repeat` has passed since it was sent.
     fn is_older_than(&self, repeat: Duration, now: Moment) -> bool {
         Uptime::of(now).since(self.sent) > repeat
+    }
+
+    fn expires(&self) -> Uptime {
+        self.sent.plus(self.kept)
     }
 }
 
@@ -77,7 +81,7 @@ pub(super) fn due(
 pub(super) struct Log {
     entries: BTreeMap<LogKey, LogEntry>,
     /// Nothing expires before; `None` when there is nothing.
-    look_at: Option<Timestamp>,
+    look_at: Option<Uptime>,
     /// How often it was gone through for what has expired.
     maintained: usize,
 }
@@ -88,7 +92,7 @@ impl Log {
     }
 
     pub(super) fn set(&mut self, key: LogKey, entry: LogEntry) {
-        let expires = entry.expires_at;
+        let expires = entry.expires();
         self.look_at = Some(self.look_at.map_or(expires, |at| at.min(expires)));
         self.entries.insert(key, entry);
     }
@@ -113,32 +117,25 @@ impl Log {
     /// Forgets what has expired and is not `needed`, and says what that was.
     pub(super) fn expire(
         &mut self,
-        now: Timestamp,
+        now: Moment,
         needed: impl Fn(&LogEntry) -> bool,
     ) -> Vec<LogKey> {
+        let now = Uptime::of(now);
         if self.look_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
         self.maintained += 1;
-        let over = |entry: &LogEntry| entry.expires_at <= now && !needed(entry);
+        let over = |entry: &LogEntry| entry.expires() <= now && !needed(entry);
         let gone =
             self.entries.extract_if(.., |_, entry| over(entry)).map(|(key, _)| key).collect();
         // What is over and still needed is looked at again later.
-        let next = |entry: &LogEntry| entry.expires_at.max(now.plus(NEEDED_AGAIN));
+        let next = |entry: &LogEntry| entry.expires().max(now.plus(NEEDED_AGAIN));
         self.look_at = self.entries.values().map(next).min();
         gone
     }
 
-    /// The wall clock was set by so many milliseconds: what is remembered stays so for as long.
-    pub(super) fn shift(&mut self, millis: i64) {
-        for entry in self.entries.values_mut() {
-            entry.expires_at = entry.expires_at.plus_millis(millis);
-        }
-        self.look_at = self.look_at.map(|at| at.plus_millis(millis));
-    }
-
     /// When something may expire.
-    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+    pub(super) fn next_expiry(&self) -> Option<Uptime> {
         self.look_at
     }
 }
@@ -162,7 +159,7 @@ mod tests {
             resolved: set(resolved),
             sent_at: at(100).wall,
             sent: Uptime::of(at(100)),
-            expires_at: Timestamp::MAX,
+            kept: Duration::MAX,
             data: BTreeMap::new(),
         };
         let repeat = Duration::from_secs(60);

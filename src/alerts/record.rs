@@ -278,7 +278,7 @@ pub(super) fn write_log(key: &LogKey, entry: &LogEntry) -> Record {
         firing: from_set(&entry.firing),
         resolved: from_set(&entry.resolved),
         sent_at: entry.sent_at.as_millis(),
-        expires_at: entry.expires_at.as_millis(),
+        expires_at: entry.sent_at.plus(entry.kept).as_millis(),
         data: entry.data.clone(),
     };
     Record::write(Table::Log, log_row_key(key), form)
@@ -296,7 +296,7 @@ pub(super) fn read_log(record: &Record, now: Moment) -> Result<(LogKey, LogEntry
         resolved: to_set(form.resolved),
         sent_at,
         sent: Uptime::of_wall(sent_at, now).min(Uptime::of(now)),
-        expires_at: Timestamp::from_millis(form.expires_at),
+        kept: Timestamp::from_millis(form.expires_at).since(sent_at),
         data: form.data,
     };
     Ok((key, entry))
@@ -508,7 +508,7 @@ mod tests {
             resolved: to_set(vec![2]),
             sent_at: now.wall,
             sent: Uptime::of(now),
-            expires_at: Timestamp::MAX,
+            kept: Duration::MAX,
             data: BTreeMap::from([("threadTs".to_owned(), "1.2".to_owned())]),
         };
         assert_eq!(read_log(&write_log(&key, &entry), now), Ok((key, entry)));

@@ -65,7 +65,8 @@ pub(super) struct AlertState {
     pub(super) last_sent: Option<Timestamp>,
     /// How far it had come when that was last told as a change.
     pub(super) told: AlertPhase,
-    /// After a restart, until it is seen again: before this it says nothing that it is not.
+    /// After a restart or a jump of the wall clock, until it is seen again: before this it says
+    /// nothing that it is not.
     pub(super) trusted_from: Option<Timestamp>,
 }
 
@@ -133,9 +134,13 @@ impl Alerting {
         self.recall = old.recall;
     }
 
-    /// The wall clock was set by so many milliseconds: what counts time goes on as before.
-    pub(super) fn shift(&mut self, millis: i64) {
-        self.alerts.values_mut().for_each(|alert| alert.shift(millis));
+    /// The wall clock was set by so many milliseconds: what counts time goes on as before, and
+    /// before `trusted_from` it says nothing that an alert is not seen.
+    pub(super) fn shift(&mut self, millis: i64, trusted_from: Timestamp) {
+        for alert in self.alerts.values_mut() {
+            alert.shift(millis);
+            alert.trusted_from = alert.trusted_from.max(Some(trusted_from));
+        }
     }
 
     /// Brings the alerts to the state that `result` asks for, and returns the series that show it.
@@ -415,8 +420,8 @@ impl AlertState {
         !matches!(self.phase, Phase::Resolved { .. })
     }
 
-    /// Whether it was restored and nothing is known of it yet. One that only `keep_firing_for`
-    /// held was not seen before the restart either, and runs out as it would have.
+    /// Whether nothing is known of it yet since a restart or a jump of the wall clock. One that
+    /// only `keep_firing_for` held was not seen before that either, and runs out as it would have.
     fn is_awaited(&self, at: Timestamp) -> bool {
         let may_hold =
             matches!(self.phase, Phase::Pending | Phase::Firing { kept_since: None, .. });

@@ -175,13 +175,22 @@ impl Group {
     /// Whether the wall clock was set since this was last asked. `for`, `keep_firing_for` and what
     /// else counts time go on as if it had not been: to be asked before each evaluation, and where
     /// it was, the slot is one of another time.
-    pub fn follow_clock(&mut self, now: Timestamp, elapsed: Duration) -> bool {
+    ///
+    /// At that time there are no samples yet: an alert that is not seen stays as it is until they
+    /// can have come in, as after a restart.
+    pub fn follow_clock(&mut self, now: Timestamp, elapsed: Duration, ctx: &Context) -> bool {
         let millis = self.wall_jumps.noticed(now, elapsed);
-        if millis != 0 {
-            let rules = self.rules.iter_mut();
-            rules.filter_map(Rule::alerting_mut).for_each(|alerting| alerting.shift(millis));
+        if millis == 0 {
+            return false;
         }
-        millis != 0
+        let outage = self.outage(now, Duration::from_millis(millis.unsigned_abs()), ctx);
+        for rule in &mut self.rules {
+            let trusted_from = outage.trusted_from(rule.window);
+            if let Some(alerting) = rule.alerting_mut() {
+                alerting.shift(millis, trusted_from);
+            }
+        }
+        true
     }
 
     /// Evaluates all rules in order, at `at`. Each rule's output is a commit of its own, visible
@@ -368,8 +377,7 @@ impl Group {
         // An evaluation in the future: the wall clock was set back by at least so much.
         let set_back = last.map_or(Duration::ZERO, |last| last.since(now));
         let set_back = i64::try_from(set_back.as_millis()).unwrap_or(i64::MAX);
-        let outage =
-            Outage { now, downtime, interval: self.interval, scrape_interval: ctx.scrape_interval };
+        let outage = self.outage(now, downtime, ctx);
         let rules: BTreeMap<String, usize> = self
             .numbered()
             .enumerate()
@@ -409,6 +417,10 @@ impl Group {
             last_evaluation: self.last_evaluation,
             rules: self.rules.iter().map(view_rule).collect(),
         }
+    }
+
+    fn outage(&self, now: Timestamp, downtime: Duration, ctx: &Context) -> Outage {
+        Outage { now, downtime, interval: self.interval, scrape_interval: ctx.scrape_interval }
     }
 
     /// The rules, and what evaluates each of them at `at`.

@@ -81,7 +81,7 @@ fn a_wall_clock_that_is_set_changes_no_alert() {
         // The slot and the wall clock, and how much time has passed.
         let mut run = |group: &mut Group, seconds: i64| {
             elapsed += 60;
-            let set = group.follow_clock(at(seconds), Duration::from_secs(elapsed));
+            let set = group.follow_clock(at(seconds), Duration::from_secs(elapsed), &context());
             (set, step(group, &world, seconds))
         };
         world.answer("up == 0", &[A, (&old, 0.0)]);
@@ -108,6 +108,52 @@ fn a_wall_clock_that_is_set_changes_no_alert() {
             [format!("b firing {} {}", now + 60, end + 60), format!("old resolved {fired} {b}")];
         assert_eq!((set, sent(&evaluation, now + 60)), (false, resent.to_vec()), "{jump}");
         assert_eq!(changes(&evaluation.changes), [format!("firing b 0 {b}")]);
+    }
+}
+
+#[test]
+fn that_nothing_is_seen_so_soon_after_a_jump_of_the_wall_clock_ends_nothing() {
+    let yaml = "groups: [{name: g, interval: 15s, rules: [\
+                {alert: Down, expr: 'rate(x[1m]) > 0', for: 2m}]}]";
+    let (query, world) = ("rate(x[1m]) > 0", World::default());
+    // After a suspend, after a wall clock that was set back, and after a leap that leaves nearly
+    // all of the window: two scrapes and an evaluation are waited for then.
+    for (jump, awaited) in [(3600, 60), (-3600, 60), (2, 50)] {
+        let mut group = group(yaml);
+        let mut elapsed = 0;
+        let mut run = |group: &mut Group, passed: u64, seconds: i64| {
+            elapsed += passed;
+            group.follow_clock(at(seconds), Duration::from_secs(elapsed), &context());
+            step(group, &world, seconds)
+        };
+        world.answer(query, &[A]);
+        run(&mut group, 0, 10_000);
+        world.answer(query, &[A, B]);
+        run(&mut group, 120, 10_120);
+        let both = |moved: i64| {
+            [format!("a firing {}", 10_000 + moved), format!("b pending {}", 10_120 + moved)]
+        };
+        assert_eq!(active(&group), both(0));
+        // There are no samples of the new time yet.
+        world.answer(query, &[]);
+        let jumped = 10_135 + jump;
+        for later in [0, 15, 30, awaited - 1] {
+            let passed: i64 = if later == awaited - 1 { awaited - 31 } else { 15 };
+            let early = run(&mut group, passed.unsigned_abs(), jumped + later);
+            assert_eq!(changes(&early.changes), [""; 0], "{jump} {later}");
+            assert_eq!(active(&group), both(jump), "{jump} {later}");
+        }
+        // One that is seen again goes on; what stays away is over.
+        world.answer(query, &[B]);
+        let end = run(&mut group, 1, jumped + awaited);
+        let fired = 10_120 + jump;
+        let resolved = format!("a resolved {fired} {}", jumped + awaited);
+        assert_eq!(sent(&end, jumped + awaited), [resolved], "{jump}");
+        assert_eq!(active(&group), [both(jump)[1].clone()], "{jump}");
+        // From then on alerts end as they always do.
+        world.answer(query, &[]);
+        run(&mut group, 15, jumped + awaited + 15);
+        assert_eq!(active(&group), [""; 0], "{jump}");
     }
 }
 

@@ -1,5 +1,6 @@
-//! After a restart: from when on it says something that an alert is not seen. Until samples have
-//! come in again a condition that still holds yields nothing, just like one that is over.
+//! After a restart or a jump of the wall clock: from when on it says something that an alert is not
+//! seen. Until samples have come in again a condition that still holds yields nothing, just like
+//! one that is over.
 
 use crate::model::Timestamp;
 use crate::promql::syntax::{Duration as Written, Expr, ExprKind};
@@ -13,7 +14,8 @@ const SCRAPE_INTERVAL_MAX: Duration = Duration::from_secs(150);
 /// A window is waited for no longer: an alert that is over must end.
 const WINDOW_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// How long nobody evaluated a group, and how soon it can know again.
+/// For how long nobody evaluated a group, or how far the wall clock jumped, and how soon it can
+/// know again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outage {
     /// The end of it.

@@ -5,7 +5,7 @@
 //! - the alert engine takes a step, its timer runs, and none of its rows waits for the disk;
 //! - `state.db` takes a transaction;
 //! - the store takes a sample, and PromQL reads that sample back;
-//! - every group of rules has been evaluated in its last two intervals.
+//! - every group of rules has been evaluated in its last two intervals and the time of a query.
 //!
 //! A part that hangs is a part that does not work: a look that takes too long is a failed one.
 //! A rule that fails, a target that is down and a receiver that cannot be reached are no reason:
@@ -34,7 +34,8 @@ use tokio::sync::watch;
 
 /// A look that takes longer has failed.
 const LOOK_MAX: Duration = Duration::from_secs(10);
-/// So much later than two of its intervals a group of rules may be.
+/// So much later than two of its intervals a group of rules may be, and at least as late as one of
+/// its queries may run.
 const RULES_LATE: Duration = Duration::from_secs(30);
 /// The query that reads the sample back is small.
 const QUERY_MAX: Duration = Duration::from_secs(5);
@@ -345,6 +346,7 @@ impl Vital for RulesVital {
 
     fn look(&self) -> Result<(), String> {
         let now = self.clock.elapsed();
+        let late_by = RULES_LATE.max(self.ruling.query_timeout());
         let mut before = lock(&self.seen);
         let mut seen = BTreeMap::new();
         let mut late = None;
@@ -353,7 +355,7 @@ impl Vital for RulesVital {
             let last = group.last_evaluation;
             let same = before.get(&key).filter(|(before, _)| *before == last);
             let since = same.map_or(now, |(_, since)| *since);
-            let limit = group.interval.saturating_mul(2).saturating_add(RULES_LATE);
+            let limit = group.interval.saturating_mul(2).saturating_add(late_by);
             if now.saturating_sub(since) > limit {
                 let (name, file) = (&group.name, &group.file);
                 let limit = duration::format(limit);

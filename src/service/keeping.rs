@@ -9,6 +9,7 @@ use crate::storage::Storage;
 use crate::storage::state::{HISTORY_ROWS_MAX, HistoryKept, StateDb};
 use crate::sys::metrics::Cell;
 use crate::sys::{memory, process};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ const KEEPING_EVERY: Duration = Duration::from_secs(5);
 
 /// How often old history is looked for, which is kept for months.
 const PRUNING_EVERY: Duration = Duration::from_secs(600);
+/// A wall clock that was set ahead is believed after this time: nobody has set it back.
+const BELIEVED_AFTER: Duration = Duration::from_secs(86_400);
 
 /// What there is to do after a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,28 +83,39 @@ pub(super) struct Keeping {
 }
 
 /// When old history is looked for, and by which time. Of what is removed there is no copy, and a
-/// wall clock that was set ahead makes everything old: no time counts that has not passed.
+/// wall clock that was set ahead makes everything old: for a day no time counts that has not
+/// passed.
 #[derive(Debug, Default)]
 struct Pruning {
-    /// The last time that counted, and when that was.
-    last: Option<(Timestamp, Duration)>,
+    /// When the clock was looked at, in elapsed time, and by how many milliseconds it was ahead of
+    /// that: over the last day, the oldest first.
+    ahead: VecDeque<(Duration, i64)>,
+    /// By which time more is to be removed.
+    unfinished: Option<Timestamp>,
 }
 
 impl Pruning {
     /// The time by which to look, when that is due. The first one is after a while: at a start the
     /// clock may not be right yet.
     fn due(&mut self, wall: Timestamp, elapsed: Duration) -> Option<Timestamp> {
-        let Some((last, at)) = self.last else {
-            self.last = Some((wall, elapsed));
-            return None;
-        };
-        let passed = elapsed.saturating_sub(at);
-        if passed < PRUNING_EVERY {
-            return None;
+        let last = self.ahead.back().map(|(at, _)| *at);
+        if last.is_some_and(|last| elapsed.saturating_sub(last) < PRUNING_EVERY) {
+            return self.unfinished.take();
         }
-        let now = wall.min(last.plus(passed));
-        self.last = Some((now, elapsed));
-        Some(now)
+        let passed = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        self.ahead.push_back((elapsed, wall.as_millis().saturating_sub(passed)));
+        // One look before the day stays: until the next one the clock may have been so.
+        let is_over = |at: Duration| elapsed.saturating_sub(at) >= BELIEVED_AFTER;
+        while self.ahead.get(1).is_some_and(|(at, _)| is_over(*at)) {
+            self.ahead.pop_front();
+        }
+        let least = self.ahead.iter().map(|(_, ahead)| *ahead).min();
+        last.and(least).map(|ahead| Timestamp::from_millis(ahead).plus(elapsed))
+    }
+
+    /// More is to be removed by this time, as soon as the database was free for others.
+    fn goes_on(&mut self, now: Timestamp) {
+        self.unfinished = Some(now);
     }
 }
 
@@ -165,8 +179,10 @@ impl Keeping {
         let clock = &self.world.clock;
         let Some(now) = self.pruning.due(clock.now(), clock.elapsed()) else { return };
         let kept = HistoryKept { age: self.history_retention, rows: HISTORY_ROWS_MAX };
-        if let Err(err) = self.state.prune_history(now, kept) {
-            tracing::warn!(%err, "old history stays");
+        match self.state.prune_history(now, kept) {
+            Ok(pruned) if !pruned.is_done => self.pruning.goes_on(now),
+            Ok(_) => {}
+            Err(err) => tracing::warn!(%err, "old history stays"),
         }
     }
 
@@ -241,6 +257,40 @@ mod tests {
         assert_eq!(pruning.due(ahead(2_800), seconds(1_800)), Some(wall(2_800)));
         assert_eq!(pruning.due(wall(3_400), seconds(2_400)), Some(wall(3_400)));
         assert_eq!(pruning.due(wall(100), seconds(3_000)), Some(wall(100)));
+        // What is behind for one look is so for a day, and then no longer.
+        assert_eq!(pruning.due(wall(10_000), seconds(3_600)), Some(wall(700)));
+        let a_day = |count| day + seconds(count);
+        assert_eq!(pruning.due(wall(92_800), a_day(0)), Some(wall(83_500)));
+        assert_eq!(pruning.due(wall(96_400), a_day(3_600)), Some(wall(96_400)));
+        // Neither is that a day in which a clock may be set ahead.
+        assert_eq!(pruning.due(ahead(97_000), a_day(4_200)), Some(wall(97_000)));
+        assert_eq!(pruning.due(ahead(183_399), a_day(90_599)), Some(wall(183_399)));
+        assert_eq!(pruning.due(ahead(184_000), a_day(91_200)), Some(ahead(184_000)));
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_at_the_start_is_believed_a_day_after_it_was_set() {
+        let mut pruning = Pruning::default();
+        let look = |count: u64| Duration::from_secs(count * 600);
+        let wall = |count: u64| Timestamp::from_millis(1_700_000_000_000).plus(look(count));
+        assert_eq!(pruning.due(Timestamp::EPOCH, look(0)), None);
+        let times: Vec<_> =
+            (1..=145).filter_map(|count| pruning.due(wall(count), look(count))).collect();
+        assert_eq!(times.first(), Some(&Timestamp::EPOCH.plus(look(1))));
+        assert_eq!(times.get(143), Some(&Timestamp::EPOCH.plus(look(144))));
+        assert_eq!(times.last(), Some(&wall(145)));
+    }
+
+    #[test]
+    fn what_was_not_removed_at_once_is_removed_at_the_next_round() {
+        let mut pruning = Pruning::default();
+        let wall = |count: u64| Timestamp::EPOCH.plus(Duration::from_secs(count));
+        assert_eq!(pruning.due(wall(0), Duration::ZERO), None);
+        assert_eq!(pruning.due(wall(600), Duration::from_secs(600)), Some(wall(600)));
+        assert_eq!(pruning.due(wall(605), Duration::from_secs(605)), None);
+        pruning.goes_on(wall(600));
+        assert_eq!(pruning.due(wall(610), Duration::from_secs(610)), Some(wall(600)));
+        assert_eq!(pruning.due(wall(615), Duration::from_secs(615)), None);
     }
 
     #[test]

@@ -300,7 +300,7 @@ impl Running {
     /// What a group does before its first slot, which this returns.
     fn do_owed(&self, held: &mut Held, deps: &Deps) -> Timestamp {
         let now = deps.clock.now();
-        held.group.follow_clock(now, deps.clock.elapsed());
+        held.group.follow_clock(now, deps.clock.elapsed(), &self.shared.context);
         let next = held.group.next_after(now);
         let missed = held.group.missed_slot(now);
         match (std::mem::replace(&mut held.start, Start::New), missed) {
@@ -337,7 +337,7 @@ impl Running {
         let (context, querier) = (&self.shared.context, self.querier(deps));
         let (appender, clock) = (deps.appender.as_ref(), deps.clock.as_ref());
         let now = clock.now();
-        let at = match held.group.follow_clock(now, clock.elapsed()) {
+        let at = match held.group.follow_clock(now, clock.elapsed(), context) {
             true => held.group.next_after(now).minus(held.group.interval()),
             false => at,
         };

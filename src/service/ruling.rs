@@ -21,6 +21,7 @@ use crate::sys::locks::lock;
 use crate::sys::tasks::{self, Shutdown};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// What running groups take from the world.
@@ -134,6 +135,11 @@ impl Ruling {
         }
     }
 
+    /// Tells all groups to begin no further rule. What they evaluate goes on.
+    pub(super) fn dismiss_all(&self) {
+        lock(&self.groups).running.iter().for_each(|group| group.dismiss());
+    }
+
     /// Stops all groups; ends when no evaluation runs. Must not be called on a task.
     pub(super) fn stop(&self) {
         let mut groups = lock(&self.groups);
@@ -156,6 +162,11 @@ impl Ruling {
         lock(&self.groups).running.clone()
     }
 
+    /// How long a query of a rule may run.
+    pub(super) fn query_timeout(&self) -> Duration {
+        query_timeout(&self.deps.queries)
+    }
+
     fn shared(&self, context: &Context, alert_relabel: &[Rule]) -> Arc<Shared> {
         let context = Context { slots: self.slots.clone(), ..context.clone() };
         Arc::new(Shared { context, alert_relabel: alert_relabel.to_vec() })
@@ -165,6 +176,11 @@ impl Ruling {
         let run = group.clone().run(self.deps.clone(), self.lanes.clone());
         tasks::spawn_on(&self.deps.runtime, format!("rules {}", group.key()), run);
     }
+}
+
+/// As long as one of a person: a slow one holds up its own group alone, see `lanes.rs`.
+fn query_timeout(queries: &Queries) -> Duration {
+    queries.engine().config().timeout
 }
 
 /// Forgets the records of a removed group once it has come to rest, and ends its series two
@@ -206,8 +222,7 @@ pub(super) struct RuleQuerier {
 impl Querier for RuleQuerier {
     fn instant(&self, query: &str, at: Timestamp) -> Result<Vec<QuerySample>, String> {
         let group = RuleGroup { file: &self.view.file, name: &self.view.name };
-        // A slow one holds up its own group alone: see `lanes.rs`.
-        let timeout = self.queries.engine().config().timeout;
+        let timeout = query_timeout(&self.queries);
         let output = self.queries.rule(query, at, timeout, group);
         let output = output.map_err(|err| err.to_string())?;
         answer(output.value)

@@ -5,38 +5,48 @@
 use super::queries::LIGHT;
 use crate::model::{Labels, Matcher, TimeRange};
 use crate::storage::source::{SeriesSet, Source, SourceError};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// A store without samples. `heavy` has more series than a light query may find, and who may
 /// find them waits until they are released.
 #[derive(Debug, Default)]
 pub(super) struct Slow {
-    released: Mutex<bool>,
+    state: Mutex<State>,
     changed: Condvar,
-    waiting: Mutex<usize>,
+}
+
+/// Under one lock: who is counted as waiting sees each release that comes after that.
+#[derive(Debug, Default)]
+struct State {
+    is_released: bool,
+    waiting: usize,
 }
 
 impl Slow {
     /// Lets all queries go on, those that come later as well.
     pub(super) fn release(&self) {
-        *self.released.lock().expect("not poisoned") = true;
+        self.lock().is_released = true;
         self.changed.notify_all();
     }
 
     /// Queries wait again.
     pub(super) fn hold(&self) {
-        *self.released.lock().expect("not poisoned") = false;
+        self.lock().is_released = false;
     }
 
     /// Waits until a query waits.
     pub(super) fn wait_for_one(&self) {
-        let waiting = self.waiting.lock().expect("not poisoned");
-        drop(self.changed.wait_while(waiting, |waiting| *waiting == 0).expect("not poisoned"));
+        let state = self.lock();
+        drop(self.changed.wait_while(state, |state| state.waiting == 0).expect("not poisoned"));
     }
 
     /// Queries that have come to wait so far.
     pub(super) fn waiting(&self) -> usize {
-        *self.waiting.lock().expect("not poisoned")
+        self.lock().waiting
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("not poisoned")
     }
 }
 
@@ -51,10 +61,10 @@ impl Source for Slow {
             if series_max <= LIGHT.series_max {
                 return Err(SourceError::TooManySeries { limit: series_max });
             }
-            *self.waiting.lock().expect("not poisoned") += 1;
+            let mut state = self.lock();
+            state.waiting += 1;
             self.changed.notify_all();
-            let released = self.released.lock().expect("not poisoned");
-            drop(self.changed.wait_while(released, |released| !*released));
+            drop(self.changed.wait_while(state, |state| !state.is_released));
         }
         Ok(SeriesSet { series: Vec::new(), warnings: Vec::new() })
     }

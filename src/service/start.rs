@@ -181,6 +181,8 @@ impl Service {
     pub fn close(&self) {
         self.world.shutdown.trigger();
         let Some(parts) = self.parts.get() else { return };
+        // A group whose query is canceled would begin its next rule, and that would run for long.
+        parts.ruling.dismiss_all();
         parts.queries.active().cancel_all();
         self.world.runtime.block_on(parts.scrapes.stop());
         parts.ruling.stop();

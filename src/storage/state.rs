@@ -25,8 +25,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// So many entries of the history are kept, whatever their age: about a gigabyte of them.
 pub const HISTORY_ROWS_MAX: usize = 1_000_000;
-/// So many entries are removed at a time.
-const PRUNED_AT_ONCE: u16 = 10_000;
+/// So many entries are removed at a time: of the largest ones, 20 kB each, that is 10 MB.
+const PRUNED_AT_ONCE: u16 = 500;
+/// So many are removed by one call. Who waits for the database does not get it between two
+/// removals, since the lock is not a fair one.
+const PRUNED_MAX: usize = 2_000;
 
 /// What of the history is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,15 @@ pub struct HistoryKept {
     pub age: Duration,
     /// At most so many.
     pub rows: usize,
+}
+
+/// How far the removal of old history came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// So many entries were removed.
+    pub rows: usize,
+    /// Nothing is left to remove: what is left is for later calls.
+    pub is_done: bool,
 }
 
 /// A kind of document.
@@ -298,12 +310,12 @@ impl StateDb {
         read().map_err(Error::sql("read", &self.path))
     }
 
-    /// Removes history from before `kept` ago, and the oldest of more entries than there may be;
-    /// says how many. A few at a time: the alerts need the database in between.
+    /// Removes history from before `kept` ago, and the oldest of more entries than there may be. A
+    /// call removes a few: the alerts need the database before the next one.
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn prune_history(&self, now: Timestamp, kept: HistoryKept) -> Result<usize> {
+    pub fn prune_history(&self, now: Timestamp, kept: HistoryKept) -> Result<Pruned> {
         let oldest = now.minus(kept.age).as_millis();
         let rows = i64::try_from(kept.rows).unwrap_or(i64::MAX);
         let by_age = "DELETE FROM history WHERE id IN
@@ -312,18 +324,21 @@ impl StateDb {
         let by_rows = "DELETE FROM history WHERE id IN
                        (SELECT id FROM history
                         WHERE id <= (SELECT max(id) FROM history) - ?1 LIMIT ?2)";
-        let mut removed = 0;
+        let mut pruned = Pruned { rows: 0, is_done: false };
         for (sql, bound) in [(by_age, oldest), (by_rows, rows)] {
             loop {
+                if pruned.rows + usize::from(PRUNED_AT_ONCE) > PRUNED_MAX {
+                    return Ok(pruned);
+                }
                 let done = self.lock().execute(sql, params![bound, PRUNED_AT_ONCE]);
                 let done = done.map_err(Error::sql("write", &self.path))?;
-                removed += done;
+                pruned.rows += done;
                 if done < usize::from(PRUNED_AT_ONCE) {
                     break;
                 }
             }
         }
-        Ok(removed)
+        Ok(Pruned { is_done: true, ..pruned })
     }
 
     /// Whether there is reason to check it, told once.
@@ -519,13 +534,34 @@ mod tests {
         assert_eq!(found, [entry(99 * day, "firing"), entry(0, "firing")]);
         let age = Duration::from_secs(90 * 24 * 3600);
         let (now, kept) = (Timestamp::from_millis(100 * day), HistoryKept { age, rows: 10 });
-        assert_eq!(db.prune_history(now, kept).unwrap(), 1);
+        let one = Pruned { rows: 1, is_done: true };
+        assert_eq!(db.prune_history(now, kept).unwrap(), one);
         let all = HistoryQuery { limit: 9, ..Default::default() };
         assert_eq!(db.history(&all).unwrap().len(), 2);
         // Of more than there may be the newest stay.
         let kept = HistoryKept { age, rows: 1 };
-        assert_eq!(db.prune_history(now, kept).unwrap(), 1);
+        assert_eq!(db.prune_history(now, kept).unwrap(), one);
         assert_eq!(db.history(&all).unwrap(), [entry(99 * day, "firing")]);
+    }
+
+    #[test]
+    fn one_removal_of_history_holds_the_database_for_a_few_entries_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(dir.path()).unwrap();
+        let old = (0..4_600)
+            .map(|at| HistoryEntry { at: Timestamp::from_millis(at), ..HistoryEntry::default() });
+        let ops: Vec<_> = old.map(StateOp::Record).collect();
+        db.apply(&ops).unwrap();
+        // 2,600 are too old, and of the 2,000 that are not there may be 10.
+        let age = Duration::from_millis(2_000);
+        let (now, kept) = (Timestamp::from_millis(4_600), HistoryKept { age, rows: 10 });
+        let calls: Vec<_> = (0..4)
+            .map(|_| db.prune_history(now, kept).unwrap())
+            .map(|pruned| (pruned.rows, pruned.is_done))
+            .collect();
+        assert_eq!(calls, [(2_000, false), (1_600, false), (990, true), (0, true)]);
+        let all = HistoryQuery { limit: 99, ..Default::default() };
+        assert_eq!(db.history(&all).unwrap().len(), 10);
     }
 
     #[test]

@@ -85,6 +85,8 @@ struct Told {
     repeat: Millis,
     /// Whether the log may have changed, or gone, without a notification.
     unsure: bool,
+    /// Whether the log may have forgotten it.
+    was_over: bool,
 }
 
 /// What was decided to be sent.
@@ -618,6 +620,14 @@ impl Oracle {
         for (name, channel) in excused {
             self.known_mut(name).excused.insert(channel);
         }
+        for (channel, told) in &mut self.told {
+            let alert = |name: &&str| self.alerts.get(*name);
+            let is_over = |name: &&str| {
+                alert(name).is_some_and(|one| one.has_ended() && one.excused.contains(channel))
+            };
+            // Nobody waits for the end: no clock that is set back brings back what is forgotten.
+            told.was_over |= told.may_be_forgotten(now) && told.firing.iter().all(is_over);
+        }
     }
 
     /// What an integration has to be told of an alert that is heard, and how soon.
@@ -632,7 +642,8 @@ impl Oracle {
         let soon = place.wait.max(place.interval) + SLACK;
         let told = self.told.get(channel);
         let is_told = told.is_some_and(|told| told.firing.contains(name));
-        if told.is_some_and(|told| told.maybe.contains(name) || told.unsure && is_told) {
+        let is_open = |told: &Told| told.unsure || told.was_over;
+        if told.is_some_and(|told| told.maybe.contains(name) || is_open(told) && is_told) {
             return None;
         }
         match (known.state, told) {
@@ -704,10 +715,10 @@ impl Oracle {
 }
 
 impl Told {
-    /// The log keeps for twice the repeat interval, by the wall clock, what is not about an alert
-    /// that is open.
+    /// The log keeps for twice the repeat interval what is not about an alert that is open; after
+    /// a restart by the wall clock.
     fn may_be_forgotten(&self, now: Now) -> bool {
-        (now.wall - self.wall).max(now.at - self.at) > 2 * self.repeat - SLACK
+        self.was_over || (now.wall - self.wall).max(now.at - self.at) > 2 * self.repeat - SLACK
     }
 }
 
