@@ -420,7 +420,9 @@ impl Group {
     }
 
     fn outage(&self, now: Timestamp, downtime: Duration, ctx: &Context) -> Outage {
-        Outage { now, downtime, interval: self.interval, scrape_interval: ctx.scrape_interval }
+        let (interval, scrape_interval) = (self.interval, ctx.scrape_interval);
+        // With an offset, samples are seen so much after they came.
+        Outage { now: now.plus(self.query_offset), downtime, interval, scrape_interval }
     }
 
     /// The rules, and what evaluates each of them at `at`.

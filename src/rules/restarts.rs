@@ -67,6 +67,13 @@ fn t26_that_nothing_is_seen_so_soon_after_a_restart_ends_nothing() {
     let end = step(&mut over, &world, 225);
     assert_eq!(sent(&end, 225), ["a resolved 120 225"]);
     assert_eq!(active(&over), [""; 0]);
+    // A group that looks back in time sees it so much later.
+    let offset = yaml.replace("interval: 15s", "interval: 15s, query_offset: 1m");
+    let mut later = restart_as(&offset, &before.saved(), 165);
+    assert_eq!(active(&later), ["a firing 0", "b pending 120"]);
+    step(&mut later, &world, 284);
+    assert_eq!(active(&later), ["a firing 0", "b pending 120"]);
+    assert_eq!(sent(&step(&mut later, &world, 285), 285), ["a resolved 120 285"]);
 }
 
 #[test]

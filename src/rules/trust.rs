@@ -18,7 +18,7 @@ const WINDOW_MAX: Duration = Duration::from_secs(5 * 60);
 /// know again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outage {
-    /// The end of it.
+    /// The end of it, as the group sees it.
     pub(super) now: Timestamp,
     /// How long it was.
     pub(super) downtime: Duration,
