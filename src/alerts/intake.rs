@@ -378,7 +378,11 @@ fn fires_under(alerts: &Alerts, silence: &Silence) -> bool {
     alerts.iter().any(|(_, held)| !held.ended && silence.matches(&held.alert.labels))
 }
 
-/// Whether this only says again when the alert ended.
+/// Whether this only says again when the alert ended. What is known of an alert that came in parts
+/// began with the first of them.
 fn is_known_end(held: &Held, alert: &Alert) -> bool {
-    held.ended && alert.starts_at == held.alert.starts_at && alert.ends_at <= held.alert.ends_at
+    let known = &held.alert;
+    let is_inside = alert.starts_at == known.starts_at && alert.ends_at <= known.ends_at;
+    let is_same_end = alert.starts_at >= known.starts_at && alert.ends_at == known.ends_at;
+    held.ended && (is_inside || is_same_end)
 }

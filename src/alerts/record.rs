@@ -508,7 +508,7 @@ mod tests {
             resolved: to_set(vec![2]),
             sent_at: now.wall,
             sent: Uptime::of(now),
-            kept: Duration::MAX,
+            kept: Duration::from_secs(60),
             data: BTreeMap::from([("threadTs".to_owned(), "1.2".to_owned())]),
         };
         assert_eq!(read_log(&write_log(&key, &entry), now), Ok((key, entry)));
