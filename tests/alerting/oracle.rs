@@ -192,6 +192,11 @@ impl Oracle {
                 known.end(until, false);
             }
         }
+        self.pass_silences(now);
+    }
+
+    /// A process sees which silences are over by its clock; whether that is stored is not known.
+    fn pass_silences(&mut self, now: Now) {
         for hush in self.silences.values_mut().filter(|hush| !hush.over) {
             let mut spans = hush.spans.iter().flatten().peekable();
             if spans.peek().is_some() && spans.all(|(_, to)| *to <= now.wall) {
@@ -332,6 +337,7 @@ impl Oracle {
 
     /// A process began with what was stored. `resumed` are the keys that it sends once more.
     pub(crate) fn restarted(&mut self, now: Now, resumed: &BTreeSet<String>) {
+        self.pass_silences(now);
         for known in self.alerts.values_mut() {
             if known.state == State::Ended && !known.settled {
                 (known.state, known.acked) = (State::Maybe, Sure::Maybe);

@@ -698,12 +698,15 @@ impl Simulation {
 
     fn jump(&mut self) {
         let seconds = self.dice.pick(&[-3_600, -60, -5, 5, 60, 3_600, 40_000, -40_000]);
-        self.note(format!("the wall clock jumps by {seconds} s"));
-        self.world.jump_wall(seconds);
+        // Never whole seconds, as all else here takes: an alert that begins or ends in the same
+        // millisecond as one before it is the same alert, as far as anybody can know.
+        let millis = seconds * 1_000 + self.dice.between(1, 999);
+        self.note(format!("the wall clock jumps by {millis} ms"));
+        self.world.jump_wall_millis(millis);
         let running = !self.is_down;
         let lived = self.step(Event::Tick);
         let now = self.now();
-        self.oracle.jumped(seconds * 1_000, running, lived, now);
+        self.oracle.jumped(millis, running, lived, now);
     }
 
     fn silence(&mut self) {

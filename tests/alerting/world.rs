@@ -320,7 +320,11 @@ impl World {
 
     /// Sets the wall clock without letting time pass.
     pub(crate) fn jump_wall(&mut self, seconds: i64) {
-        self.wall = self.wall.plus_millis(seconds * 1000);
+        self.jump_wall_millis(seconds * 1000);
+    }
+
+    pub(crate) fn jump_wall_millis(&mut self, millis: i64) {
+        self.wall = self.wall.plus_millis(millis);
     }
 
     /// The process dies and comes back `seconds` later with what was stored.
