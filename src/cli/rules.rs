@@ -116,13 +116,16 @@ pub(super) fn run(flags: &RulesFlags) -> anyhow::Result<Status> {
         ..RulesRequest::default()
     };
     let mut answer = core.rules(&request)?;
+    // That none fails is good news, that there is none is not.
+    let has_rules = answer.groups.iter().any(|group| !group.rules.is_empty());
+    let nothing = if flags.failing && has_rules { "no rule fails" } else { "no rules" };
     if flags.failing {
         for group in &mut answer.groups {
             group.rules.retain(|rule| Facts::of(rule).health == "err");
         }
         answer.groups.retain(|group| !group.rules.is_empty());
     }
-    print(&answer, flags.output)?;
+    print(&answer, nothing, flags.output)?;
     let all = answer.groups.iter().flat_map(|group| &group.rules);
     let fails = all.map(Facts::of).any(|facts| facts.health == "err");
     Ok(if fails { Status::Wrong } else { Status::Fine })
@@ -263,7 +266,8 @@ const fn query(rule: &RuleForm) -> &str {
     }
 }
 
-fn print(answer: &RulesAnswer, form: StatusForm) -> io::Result<()> {
+/// Prints the rules; without any says `nothing`.
+fn print(answer: &RulesAnswer, nothing: &str, form: StatusForm) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if form == StatusForm::Json {
         return output::json(answer, &mut out);
@@ -283,7 +287,7 @@ fn print(answer: &RulesAnswer, form: StatusForm) -> io::Result<()> {
     let heading = ["GROUP", "KIND", "RULE", "STATE", "HEALTH", "TOOK", "ERROR"];
     output::columns(&heading, &rows, &mut out)?;
     if rows.is_empty() {
-        writeln!(io::stderr(), "no rules")?;
+        writeln!(io::stderr(), "{nothing}")?;
     }
     Ok(())
 }

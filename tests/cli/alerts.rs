@@ -197,7 +197,8 @@ fn rules_and_receivers_are_listed_and_failures_are_a_status() {
     check(&with(&url, &["rules"]), 1, "g      alert   Disk", "");
     check(&with(&url, &["rules", "list", "--failing"]), 1, "record  c:d", "");
     check(&with(&url, &["rules", "Disk", "--type", "alert"]), 0, "firing", "");
-    check(&with(&url, &["rules", "Disk", "--failing"]), 0, "", "no rules");
+    check(&with(&url, &["rules", "Disk", "--failing"]), 0, "", "no rule fails");
+    check(&with(&url, &["rules", "Nothing", "--failing"]), 0, "", "no rules");
     let found = json(&with(&url, &["rules", "list", "a:b", "-o", "json"]));
     assert_eq!(found.pointer("/groups/0/rules/0/health"), Some(&"ok".into()));
     check(&with(&url, &["receivers"]), 0, "pager", "");
