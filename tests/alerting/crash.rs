@@ -78,6 +78,26 @@ fn t86_a_clock_set_back_keeps_no_ended_alert_after_a_restart() {
 }
 
 #[test]
+fn t86_an_end_that_is_said_again_after_the_clock_was_set_back_is_no_new_alert() {
+    let mut world = World::new(ONE);
+    // What is known of an alert that came in parts began with the first of them.
+    let [first, second, end] = [0, 15, 25].map(|seconds| world.at(seconds));
+    world.post("n=A g=1", Some(first), Some(world.at(40)));
+    world.run_to(20);
+    world.post("n=A g=1", Some(second), Some(world.at(50)));
+    world.run_to(25);
+    world.post("n=A g=1", Some(second), Some(end));
+    world.run_to(50);
+    world.jump_wall(-60);
+    world.post("n=A g=1", Some(second), Some(end));
+    world.run_to(400);
+    world.expect(&[
+        "10 hook/webhook[0] first notification: f=A r=",
+        "40 hook/webhook[0] all alerts resolved: f= r=A",
+    ]);
+}
+
+#[test]
 fn an_end_is_told_when_a_restart_brings_its_route_back() {
     let mut world = World::new(ONE);
     world.fire("n=A g=1");
