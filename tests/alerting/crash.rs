@@ -78,6 +78,23 @@ fn t86_a_clock_set_back_keeps_no_ended_alert_after_a_restart() {
 }
 
 #[test]
+fn t86_a_clock_set_forward_makes_nobody_forget_who_was_told() {
+    let mut world = World::new(ONE);
+    world.fire("n=A g=1");
+    world.run_to(20);
+    // Its end is kept quiet, so that the log alone knows that it was told.
+    let silence = world.silence("n=A", 3_600);
+    world.resolve("n=A g=1");
+    world.run_to(100);
+    world.expire(&silence);
+    world.jump_wall(3 * 86_400);
+    world.run_to(110);
+    world.fire("n=A g=1");
+    world.run_to(300);
+    world.expect(&["10 hook/webhook[0] first notification: f=A r="]);
+}
+
+#[test]
 fn t86_an_end_that_is_said_again_after_the_clock_was_set_back_is_no_new_alert() {
     let mut world = World::new(ONE);
     // What is known of an alert that came in parts began with the first of them.
