@@ -18,6 +18,9 @@ pub(super) const TURNS_MAX: usize = 32;
 pub(super) struct Uptime(i64);
 
 impl Uptime {
+    /// The start of the process.
+    const START: Self = Self(0);
+
     /// Now.
     pub(super) fn of(now: Moment) -> Self {
         Self(to_millis(now.elapsed))
@@ -44,7 +47,7 @@ impl Uptime {
 
     /// The same as time since the start; zero for what was before.
     pub(super) fn elapsed(self) -> Duration {
-        self.since(Self(0))
+        self.since(Self::START)
     }
 }
 
@@ -183,7 +186,9 @@ impl Held {
     fn place(&self) -> Due {
         match (self.ended, self.groups) {
             (false, _) => Due::Ends(self.ends),
-            (true, 0) => Due::Gone(self.ends.plus(RESOLVED_KEPT)),
+            // Not from before the start, or an end that is said again would be a new alert when
+            // the wall clock was set.
+            (true, 0) => Due::Gone(self.ends.max(Uptime::START).plus(RESOLVED_KEPT)),
             (true, _) => Due::Gone(self.ends.plus(RESOLVED_TRIED)),
         }
     }

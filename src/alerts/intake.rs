@@ -47,7 +47,7 @@ impl Engine {
         }
         let held = match &before {
             // Senders repeat an end. A wall clock set back must not make a firing alert of it.
-            Some(held) if is_known_end(held, &alert) => {
+            Some(held) if is_known_end(held, &alert, now) => {
                 // Who was told that it fires, and could not be told of the end, is told now.
                 self.route_received(print, now, step);
                 return;
@@ -380,9 +380,12 @@ fn fires_under(alerts: &Alerts, silence: &Silence) -> bool {
 
 /// Whether this only says again when the alert ended. What is known of an alert that came in parts
 /// began with the first of them.
-fn is_known_end(held: &Held, alert: &Alert) -> bool {
+fn is_known_end(held: &Held, alert: &Alert, now: Moment) -> bool {
     let known = &held.alert;
-    let is_inside = alert.starts_at == known.starts_at && alert.ends_at <= known.ends_at;
+    // A sender whose end was taken but not answered may say that it goes on: after the wall clock
+    // was set back its promise lies before that end.
+    let is_over = alert.status(now.wall) == AlertStatus::Resolved;
+    let is_inside = alert.starts_at == known.starts_at && alert.ends_at <= known.ends_at && is_over;
     let is_same_end = alert.starts_at >= known.starts_at && alert.ends_at == known.ends_at;
     held.ended && (is_inside || is_same_end)
 }

@@ -17,7 +17,7 @@ use crate::model::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// The version that is written; older ones are read.
@@ -185,10 +185,15 @@ pub(super) fn read_alert(record: &Record, now: Moment) -> Result<StoredAlert, Re
     let quiet = form.quiet.and_then(|(by, id)| Some(Quiet { by: QuietBy::from_text(&by)?, id }));
     let turns = form.turns.iter().rev().take(TURNS_MAX).rev();
     let turns = turns.map(|at| Uptime::of_wall(Timestamp::from_millis(*at), now));
+    let mut turns: VecDeque<_> = turns.collect();
+    if turns.back().is_some_and(|last| *last > Uptime::of(now)) {
+        // The wall clock was set back: nobody knows how long ago they were.
+        turns.clear();
+    }
     let held = Held {
         ended: form.ended,
         quiet,
-        turns: turns.map(|at| at.min(Uptime::of(now))).collect(),
+        turns,
         ..Held::new(alert, Source::from_text(&form.source), now)
     };
     Ok(StoredAlert { held, settled: form.settled })

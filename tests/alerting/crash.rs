@@ -2,7 +2,9 @@
 
 use super::world::World;
 use std::collections::BTreeSet;
-use watchbell::alerts::{Effect, Event, Table};
+use std::time::Duration;
+use watchbell::alerts::{Damping, Effect, Event, Options, Table};
+use watchbell::model::AlertStatus;
 
 const ONE: &str = "
 route: {receiver: hook, group_by: [g], group_wait: 10s, group_interval: 30s, repeat_interval: 1h}
@@ -112,6 +114,70 @@ fn t86_an_end_that_is_said_again_after_the_clock_was_set_back_is_no_new_alert() 
         "10 hook/webhook[0] first notification: f=A r=",
         "40 hook/webhook[0] all alerts resolved: f= r=A",
     ]);
+}
+
+#[test]
+fn t86_an_alert_whose_end_was_taken_may_go_on_after_the_clock_was_set_back() {
+    let mut world = World::new(ONE);
+    let starts = Some(world.at(0));
+    world.post("n=A g=1", starts, Some(world.at(60)));
+    world.run_to(30);
+    // It is stored, but its sender got no answer.
+    world.post("n=A g=1", starts, Some(world.at(30)));
+    world.jump_wall(-20);
+    world.restart(5);
+    world.post("n=A g=1", starts, Some(world.at(25)));
+    let alerts = world.engine.all_alerts(world.now());
+    let states: Vec<_> = alerts.iter().map(|alert| alert.status).collect();
+    assert_eq!(states, [AlertStatus::Firing]);
+}
+
+#[test]
+fn t86_an_end_from_before_the_start_is_known_when_it_is_said_again() {
+    let mut world = World::new(ONE);
+    let (starts, ends) = (Some(world.at(0)), Some(world.at(20)));
+    world.post("n=A g=1", starts, Some(world.at(60)));
+    world.run_to(20);
+    world.post("n=A g=1", starts, ends);
+    world.run_to(60);
+    world.jump_wall(3_600);
+    world.restart(5);
+    world.step(Event::Tick);
+    world.jump_wall(-2 * 3_600);
+    world.post("n=A g=1", starts, ends);
+    world.run_to(200);
+    world.expect(&[
+        "10 hook/webhook[0] first notification: f=A r=",
+        "40 hook/webhook[0] all alerts resolved: f= r=A",
+    ]);
+}
+
+#[test]
+fn t86_a_clock_set_back_makes_no_flapping_of_turns_that_were_far_apart() {
+    let damping = Damping {
+        receiver: None,
+        matchers: Vec::new(),
+        changes: 4,
+        within: Duration::from_secs(100),
+        stable: Duration::from_secs(1_000),
+    };
+    let options = Options { damping: vec![damping], ..Options::default() };
+    let mut world = World::with(&ONE.replace("1h", "10h"), options);
+    for second in [0, 400, 800] {
+        world.run_to(second);
+        world.fire("n=A g=1");
+        world.run_to(second + 200);
+        world.resolve("n=A g=1");
+    }
+    world.run_to(1_200);
+    world.fire("n=A g=1");
+    world.run_to(1_400);
+    world.told.clear();
+    world.jump_wall(-3_600);
+    world.restart(5);
+    world.resolve("n=A g=1");
+    world.run_to(1_500);
+    world.expect(&["1415 hook/webhook[0] all alerts resolved: f= r=A"]);
 }
 
 #[test]

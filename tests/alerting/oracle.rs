@@ -692,7 +692,9 @@ impl Oracle {
             }
             // Where no end is sent the log still forgets those that fired, once none fires.
             let ended = |name: &&&str| self.alerts.get(**name).is_some_and(Known::has_ended);
-            told.unsure |= told.firing.iter().any(|name| !loud.contains(name));
+            let alerts = &self.alerts;
+            let is_member = |name: &&str| alerts.get(*name).is_some_and(|known| known.is_in(place));
+            told.unsure |= told.firing.iter().any(|name| !loud.contains(name) || !is_member(name));
             let calm = self.disturbed.get(place.receiver).copied().unwrap_or(0);
             let mut members = self.alerts.values().filter(|known| known.is_in(place));
             if members.any(|known| !known.has_ended()) {
