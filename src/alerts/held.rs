@@ -184,13 +184,13 @@ impl Held {
     }
 
     fn place(&self) -> Due {
-        match (self.ended, self.groups) {
-            (false, _) => Due::Ends(self.ends),
-            // Not from before the start, or an end that is said again would be a new alert when
-            // the wall clock was set.
-            (true, 0) => Due::Gone(self.ends.max(Uptime::START).plus(RESOLVED_KEPT)),
-            (true, _) => Due::Gone(self.ends.plus(RESOLVED_TRIED)),
+        if !self.ended {
+            return Due::Ends(self.ends);
         }
+        let span = if self.groups == 0 { RESOLVED_KEPT } else { RESOLVED_TRIED };
+        // Wherever the wall clock stood at the start: an end that is said again is no new alert,
+        // and what has not been told is tried.
+        Due::Gone(self.ends.plus(span).max(Uptime::START.plus(RESOLVED_KEPT)))
     }
 }
 

@@ -153,6 +153,23 @@ fn t86_an_end_from_before_the_start_is_known_when_it_is_said_again() {
 }
 
 #[test]
+fn t86_an_end_that_was_not_told_is_told_though_the_clock_says_that_it_is_days_old() {
+    let mut world = World::new(ONE);
+    world.fire("n=A g=1");
+    world.run_to(20);
+    world.failing.insert("hook/webhook[0]".to_owned());
+    world.resolve("n=A g=1");
+    world.run_to(50);
+    world.jump_wall(2 * 86_400);
+    world.restart(5);
+    world.run_to(60);
+    world.failing.clear();
+    world.run_to(100);
+    let told = world.told.last().map(String::as_str);
+    assert_eq!(told, Some("85 hook/webhook[0] all alerts resolved: f= r=A"));
+}
+
+#[test]
 fn t86_a_clock_set_back_makes_no_flapping_of_turns_that_were_far_apart() {
     let damping = Damping {
         receiver: None,

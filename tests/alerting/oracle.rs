@@ -425,21 +425,21 @@ impl Oracle {
             }
             return;
         }
+        let all: Vec<_> = message.firing.union(&message.resolved).copied().collect();
+        let group = &message.channel.0;
+        let place = all.first().and_then(|name| self.place(name, group, &message.receiver));
         if !lived {
             let before = self.told.get(&message.channel).cloned().unwrap_or_default();
             let told = Told {
                 maybe: before.firing.difference(&message.firing).copied().collect(),
                 firing: message.firing.clone(),
                 resolved: message.resolved.clone(),
-                repeat: Plan::repeat_max(),
+                repeat: place.map_or(Plan::repeat_max(), |place| place.repeat),
                 ..Told::default()
             };
             self.decided.insert(message.key.clone(), (message, told));
             return;
         }
-        let all: Vec<_> = message.firing.union(&message.resolved).copied().collect();
-        let group = &message.channel.0;
-        let place = all.first().and_then(|name| self.place(name, group, &message.receiver));
         let Some(place) = place.cloned() else {
             return self.fault(format!("to nobody that it is routed to: {message:?}"));
         };
@@ -629,7 +629,7 @@ impl Oracle {
         for (channel, told) in &mut self.told {
             let alert = |name: &&str| self.alerts.get(*name);
             let is_over = |name: &&str| {
-                alert(name).is_some_and(|one| one.has_ended() && one.excused.contains(channel))
+                alert(name).is_some_and(|one| !one.is_firing() && one.excused.contains(channel))
             };
             // Nobody waits for the end: no clock that is set back brings back what is forgotten.
             told.was_over |= told.may_be_forgotten(now) && told.firing.iter().all(is_over);
