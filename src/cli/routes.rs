@@ -14,6 +14,7 @@ use crate::wire::{
 };
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -211,19 +212,34 @@ fn test(flags: &TestFlags) -> anyhow::Result<Status> {
     if flags.output == RoutesForm::Table {
         print_way(&test, &mut out)?;
     }
-    if test.finals.iter().any(|one| !one.muted_by.is_empty()) {
-        writeln!(io::stderr(), "muted routes tell nobody at {}", rfc3339(at))?;
-    }
-    for (what, list) in [("silence", &test.silenced_by), ("alert", &test.inhibited_by)] {
-        for id in list {
-            writeln!(io::stderr(), "{what} {} keeps it quiet", printable(id))?;
-        }
-    }
+    tell_quiet(&test, at)?;
     if flags.expected.as_ref().is_some_and(|expected| *expected != names) {
         writeln!(out, "WARNING: Expected receivers did not match resolved receivers.")?;
         return Ok(Status::Wrong);
     }
     Ok(Status::Fine)
+}
+
+/// What keeps somebody from being told, on standard error.
+fn tell_quiet(test: &RouteTest, at: Timestamp) -> io::Result<()> {
+    let mut err = io::stderr();
+    if test.finals.iter().any(|one| !one.muted_by.is_empty()) {
+        writeln!(err, "muted routes tell nobody at {}", rfc3339(at))?;
+    }
+    let silent = test.finals.iter().filter(|one| one.integrations.is_empty());
+    for receiver in silent.map(|one| one.receiver.as_str()).collect::<BTreeSet<_>>() {
+        let text = format!(
+            "receiver {receiver:?} tells nobody: it has no integration (webhook_configs and the \
+             like in alertmanager.yml, see --alertmanager.config-file)"
+        );
+        writeln!(err, "{}", printable(&text))?;
+    }
+    for (what, list) in [("silence", &test.silenced_by), ("alert", &test.inhibited_by)] {
+        for id in list {
+            writeln!(err, "{what} {} keeps it quiet", printable(id))?;
+        }
+    }
+    Ok(())
 }
 
 /// The routes that were looked at, and those where the alert ends up.

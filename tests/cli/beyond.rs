@@ -2,7 +2,7 @@
 //! rule in full, silences that end with their alert; and acknowledgements at an Alertmanager.
 
 use super::served::{CONFIG, ROUTES, Served};
-use super::{check, text, watchbell, with};
+use super::{check, file, text, watchbell, with};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -154,6 +154,15 @@ fn one_rule_is_shown_in_full() {
     std::fs::write(&file, RULES.replace("93", "94")).expect("writes");
     let found = json(&with(&url, &["rules", "show", "Disk", "-o", "json"]));
     assert_eq!((found.pointer("/0/line"), found.pointer("/1/line")), (None, Some(&10.into())));
+}
+
+#[test]
+fn a_tried_route_says_that_its_receiver_tells_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let routes = file(&folder, "a.yml", "route: {receiver: none}\nreceivers: [{name: none}]\n");
+    let test = ["routes", "test", "--config.file", &routes, "a=b"];
+    let told = "receiver \"none\" tells nobody: it has no integration";
+    check(&test, 0, "none\n", told);
 }
 
 #[test]
