@@ -1,9 +1,10 @@
 //! Requests counted, with upstream's names.
 
 use super::message::Response;
+use crate::sys::locks::lock;
 use crate::sys::metrics::{Buckets, Cell, Registry};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// Buckets of Prometheus' own request durations.
@@ -34,7 +35,7 @@ impl Counts {
     /// Counts a request that was answered.
     pub(super) fn count(&self, handler: &'static str, response: &Response, took: Duration) {
         let counted = {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = lock(&self.known);
             let key = (handler, response.status);
             known.entry(key).or_insert_with(|| self.register(handler, response.status)).clone()
         };

@@ -4,6 +4,7 @@
 use super::lanes::Lane;
 use super::message::{Origin, Request, Response};
 use super::{Api, handle, route};
+use crate::sys::locks::lock;
 use crate::sys::tasks;
 use crate::wire::{Hurry, Kept};
 use std::fs::{self, Permissions};
@@ -12,7 +13,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tiny_http::{Header, StatusCode};
@@ -155,12 +156,12 @@ fn over(listener: &UnixListener) -> io::Result<tiny_http::Server> {
 
 impl Shared {
     fn server(&self) -> Arc<tiny_http::Server> {
-        Arc::clone(&self.server.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&lock(&self.server))
     }
 
     /// Replaces a server that gave up, unless another worker has done so already.
     fn revive(&self, failed: &Arc<tiny_http::Server>) -> io::Result<()> {
-        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut server = lock(&self.server);
         if Arc::ptr_eq(&server, failed) {
             *server = Arc::new(over(&self.listener)?);
             // The others wait for a request that the old one will never get.

@@ -6,6 +6,7 @@ use crate::model::Labels;
 use crate::model::{MatchOp, Matcher, TimeRange, Timestamp};
 use crate::sys::clock::SharedClock;
 use crate::sys::http::{Http, Method};
+use crate::sys::locks::lock;
 use crate::sys::settings::HttpClientSettings;
 use crate::sys::tasks::BlockingRuntime;
 use crate::wire::{
@@ -25,7 +26,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long a call may take that writes blocks.
@@ -91,7 +92,7 @@ impl Remote {
     }
 
     fn kind(&self) -> Result<Kind, Error> {
-        if let Some(kind) = *self.kind.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(kind) = *lock(&self.kind) {
             return Ok(kind);
         }
         let ask = Ask::get("/api/v1/watchbell/status", Params::default());
@@ -103,7 +104,7 @@ impl Remote {
             }
             Err(err) => return Err(err),
         };
-        *self.kind.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        *lock(&self.kind) = Some(found);
         Ok(found)
     }
 

@@ -3,11 +3,12 @@
 
 use crate::model::percent;
 use crate::sys::dial;
+use crate::sys::locks::lock;
 use crate::sys::settings::HttpClientSettings;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// A shorter text is no secret, and hiding it would spoil words.
 const SECRET_BYTES_MIN: usize = 4;
@@ -92,7 +93,7 @@ impl Revealed {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

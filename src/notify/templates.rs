@@ -6,11 +6,12 @@ use super::mentions;
 use super::message::template_data;
 use crate::alerts::Notification;
 use crate::model::{Labels, Timestamp};
+use crate::sys::locks::lock;
 use crate::template::{
     Functions, Kind, Limits, Mode, Takes, TemplateError, TemplateSet, Value, alertmanager_functions,
 };
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// The built-in templates for text, and for HTML in mail.
 const BUILT_IN: [(&str, &str); 2] = [
@@ -110,7 +111,7 @@ struct RouteLabels<'a> {
 impl RouteLabels<'_> {
     /// One of them; `open` are those that it is expanded for.
     fn label(&self, name: &str, open: &[&str]) -> Result<String, String> {
-        let done = || self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = || lock(&self.done);
         let Some(raw) = self.raw.get(name) else { return Ok(String::new()) };
         if let Some(known) = done().get(name) {
             return Ok(known.clone());

@@ -14,11 +14,12 @@ use super::view::{AlertChange, Health, HealthChange, RuleRun};
 use crate::model::{Alert, Labels, Timestamp, stale_nan};
 use crate::storage::append::{Appender, Commit, Committed};
 use crate::sys::clock::Clock;
+use crate::sys::locks::lock;
 use crate::sys::tasks;
 use crate::template::{RuleContext, rule_functions, table_link};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Queries that one expansion of a template may run: reliability.md section 3.
@@ -240,12 +241,11 @@ impl Evaluator<'_> {
     }
 
     fn remembered(&self, answers: &Mutex<Answers>, text: &str) -> Answer {
-        let lock = || answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(text) {
+        if let Some(known) = lock(answers).get(text) {
             return known.clone();
         }
         let answer = self.querier.instant(text, self.at);
-        let mut answers = lock();
+        let mut answers = lock(answers);
         let is_short = answer.as_ref().map_or(0, Vec::len) <= ANSWER_SAMPLES_MAX;
         if is_short && answers.len() < ANSWERS_KEPT {
             answers.insert(text.to_owned(), answer.clone());

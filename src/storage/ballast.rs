@@ -2,9 +2,10 @@
 //! log's last record and the state of alerts still fit.
 
 use crate::sys::files::SharedFiles;
+use crate::sys::locks::lock;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 /// The file's length, unless it is set.
 pub(super) const BALLAST_BYTES: u64 = 16 << 20;
@@ -82,7 +83,7 @@ impl Ballast {
     }
 
     fn lock(&self) -> MutexGuard<'_, bool> {
-        self.is_there.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.is_there)
     }
 }
 

@@ -9,10 +9,11 @@ use super::error::{Error, Result};
 use super::exemplar::Numbered;
 use super::state::open_database;
 use crate::model::{Exemplar, Labels, Metadata, MetricType, Timestamp};
+use crate::sys::locks::lock;
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 const CATALOG_VERSION: u32 = 1;
 
@@ -213,11 +214,11 @@ impl Catalog {
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.connection)
     }
 
     fn metrics(&self) -> MutexGuard<'_, Metrics> {
-        self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.metrics)
     }
 }
 

@@ -7,9 +7,10 @@
 
 use super::error::Result;
 use crate::model::{Exemplar, Labels, Matcher, TimeRange, Timestamp};
+use crate::sys::locks::lock;
 use crate::sys::metrics::{Cell, Registry};
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 /// Bytes for each exemplar that may be kept, on average: a sender of long labels has room for
 /// fewer, not more memory.
@@ -176,7 +177,7 @@ impl Exemplars {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 }
 

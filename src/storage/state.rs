@@ -7,6 +7,7 @@
 
 use super::error::{Error, Result};
 use crate::model::Timestamp;
+use crate::sys::locks::lock;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Statement, params};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,7 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 /// The format of `state.db`, in its `user_version`.
@@ -377,7 +378,7 @@ impl StateDb {
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.connection)
     }
 }
 

@@ -3,6 +3,7 @@
 //! A static binary has no NSS. Where `/etc/resolv.conf` names no server, no question is asked: a
 //! host without network must never reach for somebody else's resolver.
 
+use crate::sys::locks::lock;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::ResolveHosts;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -14,7 +15,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// One look-up with all its questions; below the usual scrape timeout of ten seconds, so that the
@@ -160,7 +161,7 @@ impl HostResolver {
         let text = fs::read(&self.0.conf).map_err(|err| {
             format!("no such host; {conf} names no servers: {err}; name the address instead")
         })?;
-        let mut made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = lock(&self.0.made);
         if let Some((before, resolver)) = made.as_ref()
             && *before == text
         {

@@ -11,6 +11,7 @@
 //! Source: epoll(7), epoll_ctl(2) (EPOLLONESHOT), eventfd(2).
 
 use super::tasks;
+use crate::sys::locks::lock;
 use rustc_hash::FxHashMap;
 use rustix::buffer::{Buffer, spare_capacity};
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
@@ -23,7 +24,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -130,7 +131,7 @@ impl Shared {
     }
 
     fn messages(&self) -> MutexGuard<'_, Vec<Message>> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.messages)
     }
 }
 

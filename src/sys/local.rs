@@ -10,6 +10,7 @@ use super::dial::Dialer;
 use super::event_loop::within;
 use super::http::errors::io_text;
 use super::tasks;
+use crate::sys::locks::lock;
 use bytes::Bytes;
 use futures_util::future::{Either, join, select};
 use rustix::fs::OFlags;
@@ -24,7 +25,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::process::{Child, ChildStdin, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe;
@@ -173,7 +174,7 @@ impl Local for SystemLocal {
         let appending = Arc::clone(&self.appending);
         Box::pin(async move {
             let work = move || {
-                let _one_at_a_time = appending.lock().unwrap_or_else(PoisonError::into_inner);
+                let _one_at_a_time = lock(&appending);
                 append_now(&append)
             };
             let panicked = || Err(io::Error::other("appending panicked"));
@@ -312,7 +313,7 @@ impl Started {
         });
         if let Err(err) = thread {
             group.kill();
-            let _ = child.lock().unwrap_or_else(PoisonError::into_inner).wait();
+            let _ = lock(&child).wait();
             return Err(err);
         }
         Ok(Self { group, stdin, exit })
@@ -330,7 +331,7 @@ struct Group(Arc<Mutex<Option<Pid>>>);
 
 impl Group {
     fn kill(&self) {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = lock(&self.0);
         if let Some(pid) = *held {
             // It may have ended a moment ago.
             let _ = kill_process_group(pid, Signal::KILL);
@@ -345,9 +346,9 @@ impl Group {
             while matches!(waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
         }
         self.kill();
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.0);
         *held = None;
-        child.lock().unwrap_or_else(PoisonError::into_inner).wait()
+        lock(child).wait()
     }
 }
 

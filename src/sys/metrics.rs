@@ -1,10 +1,11 @@
 //! The process' own metrics: a registry that `api` prints and `ingest` reads as a target.
 
 use crate::model::{Labels, MetricType};
+use crate::sys::locks::lock;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// A number that any thread may change.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +82,7 @@ impl Quantiles {
 
     /// Counts one observation.
     pub fn observe(&self, value: f64) {
-        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = lock(&self.0);
         if recent.latest.len() >= RECENT_MAX {
             recent.latest.pop_front();
         }
@@ -92,7 +93,7 @@ impl Quantiles {
 
     /// The quantiles, sum and count; a quantile of nothing is NaN.
     fn samples(&self, labels: &Labels) -> Vec<FamilySample> {
-        let recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = lock(&self.0);
         let mut sorted: Vec<f64> = recent.latest.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
         let one = |suffix, labels, value| FamilySample { suffix, labels, value };
@@ -264,7 +265,7 @@ impl Registry {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.entries)
     }
 }
 

@@ -3,9 +3,10 @@
 use super::http::{Http, HttpClient, HttpError, Pending, Request, Response};
 use super::settings::HttpClientSettings;
 use crate::model::Problem;
+use crate::sys::locks::lock;
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// The twin of `SystemHttp`. Clones share the script.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +56,7 @@ impl ScriptedHttp {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Script> {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.script)
     }
 }
 

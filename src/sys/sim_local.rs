@@ -1,9 +1,10 @@
 //! A scripted host: what commands come to, and a record of all that was done.
 
 use super::local::{Append, Command, Ended, Local, LogSocket, Pending, Ran};
+use crate::sys::locks::lock;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// One thing that was done.
 #[derive(Clone, Debug)]
@@ -70,7 +71,7 @@ impl ScriptedLocal {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Script> {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.script)
     }
 }
 

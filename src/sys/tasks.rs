@@ -1,5 +1,6 @@
 //! Every task and thread starts here: it has a name, and its panic is told.
 
+use crate::sys::locks::lock;
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -106,10 +107,10 @@ where
     let done = Mutex::new(Vec::new());
     let work_off = || {
         loop {
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let next = lock(&queue).next();
             let Some((place, work)) = next else { return };
             let result = work();
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((place, result));
+            lock(&done).push((place, result));
         }
     };
     std::thread::scope(|scope| {
@@ -208,8 +209,8 @@ impl Shutdown {
 
     /// Blocks until it is asked for, `span` at most; whether it was. Only on threads that may block.
     pub fn wait_for(&self, span: Duration) -> bool {
-        let (lock, bell) = &*self.bell;
-        let held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mutex, bell) = &*self.bell;
+        let held = lock(mutex);
         let waited = bell.wait_timeout_while(held, span, |()| !self.is_triggered());
         drop(waited);
         self.is_triggered()

@@ -5,6 +5,7 @@
 
 use super::error::Error;
 use crate::model::{Labels, Matcher, TimeRange, Timestamp};
+use crate::sys::locks::lock;
 use crate::sys::tasks;
 use crate::wire::{
     AckRequest, AlertRow, Call, Changes, Core, HistoryAnswer, HistoryRequest, MatrixSeries,
@@ -14,7 +15,7 @@ use crate::wire::{
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// No answer is waited for longer.
@@ -315,7 +316,7 @@ fn work(
     let (core, jobs, deliver) = (Arc::clone(core), Arc::clone(jobs), Arc::clone(deliver));
     let run = move || {
         loop {
-            let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let next = lock(&jobs).recv();
             let Ok(job) = next else { return };
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 ask(core.as_ref(), &job.call, job.request)

@@ -3,9 +3,10 @@
 use super::error::Error;
 use super::options::{CharsetChoice, ColorChoice};
 use super::widgets::Charset;
+use crate::sys::locks::lock;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once};
 use std::thread::{self, ThreadId};
 
 /// Alternate screen, no cursor, pasted text marked.
@@ -79,7 +80,7 @@ impl Guard {
         }
         static HOOK: Once = Once::new();
         HOOK.call_once(install_hook);
-        *OWNER.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current().id());
+        *lock(&OWNER) = Some(thread::current().id());
         let guard = Self(());
         take()?;
         Ok(guard)
@@ -102,7 +103,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         restore();
-        *OWNER.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&OWNER) = None;
     }
 }
 

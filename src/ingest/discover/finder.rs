@@ -2,8 +2,9 @@
 
 use super::super::config::{Discovery, TargetGroup};
 use super::{Found, Means, run};
+use crate::sys::locks::lock;
 use crate::sys::tasks::{self, Shutdown};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Sections that are asked until this is dropped.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Finder {
             let (name, kind) = (who.to_owned(), section.name());
             let tell = move |news: Found| {
                 // Told under the lock, so that what is told last is what is known last.
-                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut known = lock(&known);
                 let Some(mine) = known.get_mut(place).filter(|mine| **mine != news) else { return };
                 let others = news.problems.iter().filter(|one| !mine.problems.contains(one));
                 for problem in others {

@@ -12,10 +12,11 @@ use super::{
 };
 use crate::ingest::config::HostOptions;
 use crate::sys::clock::SharedClock;
+use crate::sys::locks::lock;
 use crate::sys::metrics::Family;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// Reads this machine's metrics.
 #[derive(Debug)]
@@ -117,14 +118,14 @@ impl HostCollector {
 
     /// Looks at what `options` say from the next pass on; counters go on.
     pub fn reconfigure(&self, options: HostOptions) {
-        *self.options.lock().unwrap_or_else(PoisonError::into_inner) = Some(options);
+        *lock(&self.options) = Some(options);
     }
 
     /// Everything as it is now, by name. Reads files and so blocks, for a few milliseconds; at
     /// most about four seconds when file systems and systemd have just stopped answering.
     pub fn gather(&self) -> Vec<Family> {
-        let mut host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
-        host.begin(self.options.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let mut host = lock(&self.host);
+        host.begin(lock(&self.options).take());
         let mut out = Families::default();
         for (name, collect) in COLLECTORS {
             if host.options.off.contains(name) {

@@ -6,8 +6,9 @@
 use super::collector::Host;
 use super::error::CollectError;
 use super::families::Families;
+use crate::sys::locks::lock;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// The file.
 const FILE: &str = "proc/stat";
@@ -34,7 +35,7 @@ pub(super) struct LastTimes(Mutex<BTreeMap<u32, Times>>);
 impl LastTimes {
     /// The times to tell when the kernel says `now`.
     fn raise(&self, cpu: u32, now: Times) -> Times {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.0);
         let told = last.entry(cpu).or_insert(now);
         let idle = |times: &Times| times.get(IDLE_COLUMN).copied().unwrap_or_default();
         if idle(told) - idle(&now) >= HOTPLUG_SECONDS {

@@ -5,13 +5,14 @@
 //! time it is left behind, a new one takes over, and that mount is not asked again until the call
 //! has come back. So at most one thread a dead mount waits, and an ordinary pass starts none.
 
+use crate::sys::locks::lock;
 use crate::sys::tasks;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long one mount may take. A healthy one needs microseconds, a slow server tens of
@@ -61,7 +62,7 @@ impl Prober {
     /// The call failed, did not come back in time, or an earlier one has still not come back.
     pub(super) fn usage(&self, path: &Path, wait_max: Duration) -> io::Result<Usage> {
         // Held while waiting, so that two passes do not take each other's helper away.
-        let mut helper = self.helper.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut helper = lock(&self.helper);
         if wait_max.is_zero() {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "no time left to ask it"));
         }
@@ -125,10 +126,6 @@ fn help(queue: &Receiver<Job>, statfs: &Statfs, waiting: &Mutex<BTreeSet<PathBuf
         // A caller that no longer waits wants no answer.
         let _ = job.answer.send(usage);
     }
-}
-
-fn lock(waiting: &Mutex<BTreeSet<PathBuf>>) -> std::sync::MutexGuard<'_, BTreeSet<PathBuf>> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn statfs(path: &Path) -> io::Result<Usage> {

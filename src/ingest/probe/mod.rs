@@ -29,6 +29,7 @@ use crate::sys::clock::SystemClock;
 use crate::sys::dial::{Dialer, Trusted, host_certificates, verification_time};
 use crate::sys::entropy::Entropy;
 use crate::sys::http::{Http as _, SystemHttp, TokenSource};
+use crate::sys::locks::lock;
 use crate::sys::metrics::Family;
 use crate::sys::settings::OAuth2;
 use body::Budget;
@@ -36,7 +37,7 @@ use certificate::Anchor;
 use report::Report;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -122,7 +123,7 @@ impl Context<'_> {
     }
 
     fn token_source(&self, settings: &OAuth2) -> Result<Arc<TokenSource>, String> {
-        let mut known = self.inner.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.inner.tokens);
         let found = known.iter().find(|(one, base, _)| one == settings && base == self.base);
         if let Some((_, _, source)) = found {
             return Ok(Arc::clone(source));

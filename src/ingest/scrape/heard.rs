@@ -1,9 +1,10 @@
 //! What a target says about its metrics: heard by its loop, looked at by others.
 
 use crate::model::{Metadata, MetricType};
+use crate::sys::locks::lock;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What is said about a metric, and whether the store has heard it.
 #[derive(Clone, Debug, Default)]
@@ -102,6 +103,6 @@ impl Heard {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Said>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

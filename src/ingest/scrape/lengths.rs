@@ -2,9 +2,10 @@
 //! which dashboards read as quantiles for each configured interval.
 
 use crate::model::duration::go_text;
+use crate::sys::locks::lock;
 use crate::sys::metrics::{Quantiles, Registry};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 const NAME: &str = "prometheus_target_interval_length_seconds";
@@ -29,7 +30,7 @@ impl Lengths {
 
     /// A target of this interval was scraped `length` after its scrape before.
     pub(super) fn observe(&self, interval: Duration, length: Duration) {
-        let mut all = self.by_interval.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.by_interval);
         all.entry(interval).or_insert_with(|| self.made(interval)).observe(length.as_secs_f64());
     }
 

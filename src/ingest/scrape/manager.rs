@@ -17,10 +17,11 @@ use crate::sys::clock::SharedClock;
 use crate::sys::dns::Dns;
 use crate::sys::event_loop::EventLoop;
 use crate::sys::http::Http;
+use crate::sys::locks::lock;
 use crate::sys::metrics::Registry;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 
 /// What scraping needs of the rest of the process.
@@ -232,7 +233,7 @@ impl ScrapeManager {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner.state)
     }
 }
 

@@ -1,10 +1,11 @@
 //! What a target's task is told: only the newest order counts, and to look for one is cheap.
 
 use super::worker::Order;
+use crate::sys::locks::lock;
 use futures_util::task::AtomicWaker;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 /// Counted when the sender is gone.
@@ -40,7 +41,7 @@ impl Orders {
     /// Replaces the order before.
     pub(super) fn send(&self, order: Order) {
         {
-            let mut newest = self.0.order.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut newest = lock(&self.0.order);
             *newest = order;
             self.0.count.fetch_add(1, Ordering::Release);
         }
@@ -58,7 +59,7 @@ impl Drop for Orders {
 impl Hearing {
     /// The newest order.
     pub(super) fn newest(&mut self) -> Order {
-        let newest = self.newest.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = lock(&self.newest.order);
         self.heard = self.count();
         newest.clone()
     }
@@ -85,7 +86,7 @@ impl Hearing {
             count if count == self.heard => return Poll::Pending,
             _ => {}
         }
-        let newest = self.newest.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = lock(&self.newest.order);
         if is_awaited(&newest) { Poll::Ready(true) } else { Poll::Pending }
     }
 

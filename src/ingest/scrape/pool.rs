@@ -8,10 +8,11 @@ use super::sections::Section;
 use super::view::{DroppedView, PoolView, TargetView};
 use super::worker::{Order, Settings, Shared, Source, Worker};
 use crate::model::Labels;
+use crate::sys::locks::lock;
 use crate::sys::tasks;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -257,7 +258,7 @@ impl Loop {
         self.is_leaving = false;
         self.has_left.store(false, Ordering::Release);
         self.settings = Arc::clone(&settings);
-        self.view.lock().unwrap_or_else(PoisonError::into_inner).notes.clear();
+        lock(&self.view).notes.clear();
         self.orders.send(Order::Run(settings));
     }
 
@@ -268,7 +269,7 @@ impl Loop {
     }
 
     fn shown(&self) -> TargetView {
-        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut view = lock(&self.view).clone();
         let target = &self.settings.target;
         view.discovered = target.discovered.clone();
         view.labels = target.labels.clone();

@@ -3,8 +3,9 @@
 
 use super::worker::SHORT_BYTES_MAX;
 use crate::storage::append::AppendSample;
+use crate::sys::locks::lock;
 use bytes::Bytes;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// Pieces of each kind that are kept: as many as scrapes are usually under way at once.
 const KEPT_MAX: usize = 4;
@@ -47,11 +48,11 @@ impl Rooms {
 }
 
 fn take<T>(kept: &Mutex<Vec<Vec<T>>>) -> Vec<T> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    lock(kept).pop().unwrap_or_default()
 }
 
 fn keep<T>(kept: &Mutex<Vec<Vec<T>>>, room: Vec<T>, is_short: bool) {
-    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = lock(kept);
     if is_short && room.capacity() > 0 && kept.len() < KEPT_MAX {
         kept.push(room);
     }

@@ -23,9 +23,10 @@ use crate::storage::append::SharedAppender;
 use crate::sys::clock::SharedClock;
 use crate::sys::event_loop::EventLoop;
 use crate::sys::http::HttpClient;
+use crate::sys::locks::lock;
 use crate::sys::tasks;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -219,7 +220,7 @@ impl Worker {
             let done = Scrape { shared: &shared, settings: &settings, ts, started }
                 .run(&mut memory, answer);
             {
-                let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut view = lock(&view);
                 done.show(&settings, &mut view);
                 view.heard.clone_from(&memory.cache.heard);
             }

@@ -13,10 +13,11 @@ use crate::notify::sender::{Job, Made, Trying};
 use crate::notify::truncate;
 use crate::notify::vendor::{Dialog, Talking};
 use crate::sys::http::HttpClient;
+use crate::sys::locks::lock;
 use crate::sys::settings::{HttpClientSettings, Secret, ShownUrl};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// A token is fetched anew after this long.
@@ -231,7 +232,7 @@ impl Wechat {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Secret, Duration)>> {
-        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.token)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::model::{Labels, METRIC_NAME, TimeRange, Timestamp};
 use crate::promql::Error;
 use crate::promql::syntax::Extension;
 use crate::storage::source::{Columns, SelectedSeries};
+use crate::sys::locks::lock;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -236,7 +237,7 @@ impl Evaluator<'_> {
                     values.push(rate::from_starts(&window, stretch, slope).unwrap_or(ABSENT));
                     if rate::overlaps(&window) {
                         let name = labels.value_of(METRIC_NAME).to_owned();
-                        let mut overlaps = overlaps.lock().unwrap_or_else(PoisonError::into_inner);
+                        let mut overlaps = lock(overlaps);
                         *overlaps.entry(name).or_default() += 1;
                     }
                 }

@@ -7,8 +7,9 @@ use crate::storage::append::{
 use crate::storage::source::{
     Columns, SelectedSamples, SelectedSeries, SeriesSet, Source, SourceError,
 };
+use crate::sys::locks::lock;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A store.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Memory {
     }
 
     fn lock(&self) -> MutexGuard<'_, Series> {
-        self.series.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.series)
     }
 
     /// Series that match and may have samples in `range`, sorted.

@@ -48,6 +48,7 @@ use super::wal::{LogCommit, LogSample, Syncer, Wal};
 use crate::model::Labels;
 use crate::sys::clock::SharedClock;
 use crate::sys::files::SharedFiles;
+use crate::sys::locks::lock;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -312,13 +313,13 @@ impl Head {
     fn start_sync_thread(&self) -> super::error::Result<()> {
         let WalSync::Every(every) = self.wal_sync else { return Ok(()) };
         let thread = self.syncer.start(every.max(Duration::from_millis(1)))?;
-        *self.sync_thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        *lock(&self.sync_thread) = Some(thread);
         Ok(())
     }
 
     fn stop_sync_thread(&self) {
         self.syncer.stop();
-        let thread = self.sync_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = lock(&self.sync_thread).take();
         if let Some(thread) = thread {
             // Its panic, if it had one, was told by `tasks`.
             let _ = thread.join();
@@ -326,11 +327,11 @@ impl Head {
     }
 
     fn keeper(&self) -> MutexGuard<'_, Keeper> {
-        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.keeper)
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.writer)
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {

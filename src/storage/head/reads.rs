@@ -6,10 +6,11 @@ use super::series::Place;
 use super::snapshot::FileTable;
 use crate::storage::source::selection_bytes;
 use crate::sys::files::SharedFile;
+use crate::sys::locks::lock;
 use rustc_hash::FxHashMap;
 use std::num::NonZeroU32;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Bytes that are read together.
 const WINDOW_BYTES: u16 = 16 << 10;
@@ -90,7 +91,7 @@ impl ChunkReads {
 
     /// To read several chunks; meanwhile nobody else does.
     pub(super) fn reading(&self) -> Reading<'_> {
-        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let windows = lock(&self.windows);
         Reading { reads: self, windows }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::storage::error::{Error, Result};
 use crate::sys::files::SharedFile;
+use crate::sys::locks::lock;
 use crate::sys::tasks;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -68,7 +69,7 @@ impl Syncer {
     /// # Errors
     /// The disk refuses; what was written since the last sync may be lost on a power cut.
     pub(crate) fn sync_to(&self, seq: u64) -> std::io::Result<()> {
-        let _one_at_a_time = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = lock(&self.running);
         if self.synced.load(Ordering::Acquire) >= seq {
             return Ok(());
         }
@@ -155,6 +156,6 @@ impl Syncer {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 }

@@ -13,6 +13,7 @@ use super::answer::{Head, Stream, Terms, broken, read};
 use super::errors::io_text;
 use crate::sys::dns::HostResolver;
 use crate::sys::event_loop::{self, Socket};
+use crate::sys::locks::lock;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use reqwest::Url;
@@ -23,7 +24,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpStream, UnixStream};
@@ -154,7 +155,7 @@ impl Kept {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Connection, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
@@ -231,7 +232,7 @@ impl PlainPool {
     }
 
     fn lock(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.places)
     }
 }
 

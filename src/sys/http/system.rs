@@ -13,6 +13,7 @@ use crate::model::{Problem, percent};
 use crate::sys::clock::SystemClock;
 use crate::sys::dns::HostResolver;
 use crate::sys::event_loop::{self, within};
+use crate::sys::locks::lock;
 use crate::sys::settings::HttpClientSettings;
 use crate::sys::tasks;
 use base64::Engine as _;
@@ -21,7 +22,7 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Url, Version};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 /// A scrape target is where the configuration says; longer chains are mistakes or attacks.
@@ -298,7 +299,7 @@ impl SystemClient {
     fn reqwest_client(&self, socket: Option<&Path>) -> Result<reqwest::Client, Problem> {
         let stamps = self.stamps();
         let key = socket.map(Path::to_owned);
-        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut built = lock(&self.built);
         if built.stamps != stamps || built.clients.len() > SOCKETS_MAX {
             built.clients.clear();
             built.stamps = stamps;

@@ -11,10 +11,11 @@ use super::rank::{self, Candidate};
 use super::read::{Proc, Stat, Status, io_bytes, open_files_limit};
 use super::told::{Counts, Now, Told, ToldGroup};
 use crate::ingest::config::ProcessGroupOptions;
+use crate::sys::locks::lock;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Processes of one walk; more are not looked at.
@@ -45,7 +46,7 @@ impl Memory {
         host: &Host,
         tell: impl FnOnce(&Told),
     ) -> Result<(), CollectError> {
-        let mut walker = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut walker = lock(&self.0);
         let started = host.clock.elapsed();
         if walker.pass != Some(host.pass) && started >= walker.rest_until {
             let options = &host.options.process_groups;

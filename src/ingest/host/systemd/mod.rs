@@ -10,8 +10,9 @@ use super::collector::Host;
 use super::error::CollectError;
 use super::families::Families;
 use crate::sys::dbus::{Call, Connection, DbusError, Reader, Reply, Value};
+use crate::sys::locks::lock;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// The system bus.
@@ -70,7 +71,7 @@ struct Wanted<'a> {
 
 /// Adds `node_systemd_...`; fails where there is no systemd, or none that answers.
 pub(super) fn collect(host: &Host, out: &mut Families) -> Result<(), CollectError> {
-    let mut kept = host.systemd.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = lock(&host.systemd.0);
     let started = host.clock.elapsed();
     if started < kept.rest_until {
         return Err(CollectError::Resting("systemd"));

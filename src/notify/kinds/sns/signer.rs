@@ -12,9 +12,10 @@ use crate::notify::post::Call;
 use crate::notify::retry::{Attempt, End, FailureClass};
 use crate::notify::sender::Job;
 use crate::sys::http::HttpClient;
+use crate::sys::locks::lock;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 use url::Url;
 
@@ -61,15 +62,14 @@ impl Signer {
             return Ok(own);
         }
         let now = job.outside.clock.now();
-        let kept = self.session.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let kept = lock(&self.session).clone();
         if let Some((session, _)) = kept.filter(|(_, ends)| now.plus(SPARE) < *ends) {
             note(&session, job);
             return Ok(session);
         }
         let (session, ends) = self.assume(region, &own, client, job).await?;
         note(&session, job);
-        *self.session.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((session.clone(), ends));
+        *lock(&self.session) = Some((session.clone(), ends));
         Ok(session)
     }
 
