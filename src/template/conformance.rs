@@ -190,6 +190,28 @@ fn html_is_escaped_as_amtool_escapes_it() {
 }
 
 #[test]
+fn values_are_written_in_all_places_of_a_page_as_amtool_writes_them() {
+    let fixture = include_str!("../../tests/alerting/templates/html_places.json");
+    compare(fixture, 60, |text| render(text, Mode::Html));
+}
+
+#[test]
+fn places_of_a_page_that_are_not_clear_get_no_value() {
+    // Go writes values in all of these, or refuses the template.
+    for (text, expected) in [
+        ("<script>x = /{{ \"a\" }}/</script>", "<script>x = /ZgotmplZ/</script>"),
+        ("<script>x = `{{ \"a\" }}`</script>", "<script>x = `ZgotmplZ`</script>"),
+        ("<script type=\"{{ \"x\" }}\">{{ 1 }}</script>", "<script type=\"x\">ZgotmplZ</script>"),
+        ("<b onclick=\"f(&quot;{{ 1 }}&quot;)\">", "<b onclick=\"f(&quot;ZgotmplZ&quot;)\">"),
+        ("<b {{ \"o\" }}nclick=\"'{{ \"'\" }}'\">", "<b onclick=\"'\\u0027'\">"),
+        ("<s{{ \"cript\" }}>{{ \"<\" }}", "<script>\"\\u003c\""),
+        ("<a/href=\"{{ \"javascript:1\" }}\">", "<a/href=\"#ZgotmplZ\">"),
+    ] {
+        assert_eq!(render(text, Mode::Html).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
 fn newer_functions_are_alertmanager_0_34s() {
     // Expectations from alertmanager 0.34's template_test.go and Go's documentation.
     for (text, expected) in [
@@ -403,7 +425,6 @@ fn values_in_style_are_written_where_they_are_innocuous() {
             "<style>p { color: {{ \"blue\" }}; /* {{ \"x\" }} */ }</style>{{ \"<\" }}",
             "<style>p { color: blue; /*  */ }</style>&lt;",
         ),
-        ("<b onclick=\"{{ 1 }}\">", "<b onclick=\"ZgotmplZ\">"),
     ] {
         assert_eq!(render(text, Mode::Html).as_deref(), Ok(expected), "{text}");
     }
