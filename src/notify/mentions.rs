@@ -8,6 +8,8 @@ use serde_json::Value;
 
 /// Words after an `@` that call everybody, in lower case.
 const EVERYBODY: [&str; 4] = ["all", "channel", "everyone", "here"];
+/// The same after Slack's `<!`. Behind others stand groups of people and dates.
+const EVERYBODY_OF_SLACK: [&str; 4] = ["channel", "everyone", "group", "here"];
 /// Joins what is beside it, and has no width.
 const JOINER: char = '\u{200d}';
 /// A space without width.
@@ -44,9 +46,9 @@ fn tamed(text: &str) -> String {
     for (place, c) in text.char_indices() {
         out.push(c);
         let rest = text.get(place + c.len_utf8()..).unwrap_or_default();
-        if c == '<' && rest.starts_with('!') {
+        if c == '<' && calls(rest.strip_prefix('!'), &EVERYBODY_OF_SLACK) {
             out.push(NO_SPACE);
-        } else if c == '@' && !before.is_some_and(is_of_word) && calls(rest) {
+        } else if c == '@' && !before.is_some_and(is_of_word) && calls(Some(rest), &EVERYBODY) {
             out.push(JOINER);
         }
         before = Some(c);
@@ -54,12 +56,11 @@ fn tamed(text: &str) -> String {
     out
 }
 
-/// Whether a word that calls everybody is what follows an `@`, whole.
-fn calls(rest: &str) -> bool {
-    EVERYBODY.iter().any(|word| {
-        let (Some(start), Some(after)) = (rest.get(..word.len()), rest.get(word.len()..)) else {
-            return false;
-        };
+/// Whether one of these words, whole, is what follows a mark.
+fn calls(rest: Option<&str>, words: &[&str]) -> bool {
+    let Some(rest) = rest else { return false };
+    words.iter().any(|word| {
+        let Some((start, after)) = rest.split_at_checked(word.len()) else { return false };
         start.eq_ignore_ascii_case(word) && !after.chars().next().is_some_and(is_of_word)
     })
 }
@@ -77,6 +78,9 @@ mod tests {
     fn calls_are_broken_and_addresses_are_not() {
         for (text, expected) in [
             ("<!channel> now", "<\u{200b}!channel> now"),
+            ("<!Here|here> <!group>", "<\u{200b}!Here|here> <\u{200b}!group>"),
+            ("<!everyone @group", "<\u{200b}!everyone @group"),
+            ("<!subteam^S012AB> <!date^1^{date}|x>", "<!subteam^S012AB> <!date^1^{date}|x>"),
             ("hey @here, @Channel!", "hey @\u{200d}here, @\u{200d}Channel!"),
             ("@all-hands <@all>", "@\u{200d}all-hands <@\u{200d}all>"),
             ("@everyone", "@\u{200d}everyone"),

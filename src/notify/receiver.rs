@@ -171,7 +171,7 @@ impl Receivers {
                 End::Retry { reason, class, after } => (reason, class, after),
             };
             let Again::Until { watch, .. } = again else { return Some((reason, class)) };
-            let pause = after.unwrap_or_else(|| backoff.pause(self.outside.entropy.next_u64()));
+            let pause = backoff.pause(self.outside.entropy.next_u64(), after);
             let next = clock.elapsed().saturating_add(pause);
             if next >= delivery.deadline {
                 return Some((reason, class));

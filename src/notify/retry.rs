@@ -168,13 +168,15 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The next pause; `random` spreads it.
-    pub(super) fn pause(&mut self, random: u64) -> Duration {
+    /// The next pause; `random` spreads it. What the sink asks for makes it longer, never shorter:
+    /// one that asks for none would be called without end.
+    pub(super) fn pause(&mut self, random: u64, asked: Option<Duration>) -> Duration {
         let base = self.next;
         self.next = base.saturating_mul(3).min(LONGEST * 2) / 2;
         // 0 to 1023 parts of 1024 of the base, on top of its half.
         let part = u32::try_from(random % 1024).unwrap_or(0);
-        base / 2 + base * part / 1024
+        let own = base / 2 + base * part / 1024;
+        asked.map_or(own, |asked| own.max(asked))
     }
 }
 
@@ -211,11 +213,20 @@ mod tests {
     #[test]
     fn pauses_grow_to_a_limit_and_are_spread() {
         let mut backoff = Backoff::default();
-        let least: Vec<_> = (0..20).map(|_| backoff.pause(0).as_millis()).collect();
+        let least: Vec<_> = (0..20).map(|_| backoff.pause(0, None).as_millis()).collect();
         assert_eq!(&least[..3], [250, 375, 562]);
         assert_eq!(least[19], 30_000);
-        let most = Backoff::default().pause(1023);
+        let most = Backoff::default().pause(1023, None);
         assert!(Duration::from_millis(740) < most && most < Duration::from_millis(750), "{most:?}");
+    }
+
+    #[test]
+    fn a_sink_makes_a_pause_longer_and_never_shorter() {
+        // RFC 9110, section 10.2.3: a minimum.
+        let mut backoff = Backoff::default();
+        let asked = [Some(0), Some(1), Some(9_000), None];
+        let pauses = asked.map(|millis| backoff.pause(0, millis.map(Duration::from_millis)));
+        assert_eq!(pauses.map(|pause| pause.as_millis()), [250, 375, 9_000, 843]);
     }
 
     #[test]

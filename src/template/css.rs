@@ -7,7 +7,8 @@
 //!
 //! Source: Go, html/template/{css,transition}.go and its documentation (the rules).
 
-use super::html::{UNSAFE, has_safe_scheme, normalize_url};
+use super::attributes::{has_safe_scheme, normalize_url};
+use super::html::UNSAFE;
 use crate::model::percent;
 use std::fmt::Write as _;
 
@@ -22,7 +23,8 @@ const SEEN_BYTES_MAX: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
     place: Place,
-    /// What stands before in the same place; outside of strings and URLs only the end of it.
+    /// What the template has before in the same place; outside of strings and URLs only the end
+    /// of it.
     seen: String,
 }
 
@@ -89,9 +91,9 @@ impl Sheet {
     }
 
     /// A value as it may stand here.
-    pub(super) fn value(&mut self, text: &str) -> String {
+    pub(super) fn value(&self, text: &str) -> String {
         let is_url = matches!(self.place, Place::Url(_));
-        let written = match self.place {
+        match self.place {
             Place::Plain => filtered(text),
             Place::Comment => String::new(),
             Place::Text(_) | Place::Url(_) if self.seen.contains(['?', '#']) => {
@@ -106,11 +108,7 @@ impl Sheet {
                 };
                 if is_url { normalize_url(&text) } else { escaped(&text) }
             }
-        };
-        if matches!(self.place, Place::Text(_) | Place::Url(_)) {
-            self.seen.push_str(&written);
         }
-        written
     }
 }
 

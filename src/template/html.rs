@@ -1,37 +1,21 @@
 //! Escaping for HTML, as html/template does it, by following the page while it is written.
 //!
-//! Covered: text, `<title>` and `<textarea>`, attribute values in double, single or no quotes,
-//! values of attributes that hold URLs (scheme filtered, then normalized; escaped as a query
-//! after `?` or `#`), style (`css.rs`), comments (dropped). Where code would stand (`<script>`,
-//! `on...` attributes, names of tags and attributes) no value is written at all but `ZgotmplZ`,
-//! Go's mark for a value that is not safe in its place.
+//! Covered: text, `<title>` and `<textarea>`, names and values of attributes (`attributes.rs`) in
+//! double, single or no quotes, scripts (`js.rs`), style (`css.rs`), comments (dropped). Only what
+//! the template itself says decides where the page is: no value moves it.
 //!
-//! Source: Go, html/template/{transition,escape,html,url}.go.
+//! Source: Go, html/template/{transition,escape,html}.go.
 
+use super::attributes::{self, Kind, has_safe_scheme, normalize_url};
 use super::css::Sheet;
-use super::format::{Bounded, TooLong, print};
+use super::format::{Bounded, TooLong};
+use super::js::{Script, printed};
 use super::value::Value;
 use crate::model::percent;
 use std::fmt::Write as _;
 
 /// What Go writes instead of a value that is not safe in its place.
 pub(super) const UNSAFE: &str = "ZgotmplZ";
-
-/// Attributes whose values are URLs.
-const URL_ATTRIBUTES: [&str; 12] = [
-    "action",
-    "archive",
-    "background",
-    "cite",
-    "codebase",
-    "data",
-    "formaction",
-    "href",
-    "longdesc",
-    "manifest",
-    "poster",
-    "src",
-];
 
 /// Follows the page.
 #[derive(Debug, Default)]
@@ -41,10 +25,18 @@ pub(super) struct Escaper {
     tag: String,
     /// The name of the attribute at work, small letters.
     attribute: String,
-    /// What of the attribute's value is written already.
+    /// What the template's own beginning of a name tells, where a value is a part of the name.
+    begun: Kind,
+    /// What its value is.
+    kind: Kind,
+    /// What the template itself says of the attribute's value.
     value: String,
+    /// What the script element at work holds.
+    content: Content,
     /// The style at work.
     sheet: Sheet,
+    /// The script at work.
+    script: Script,
 }
 
 /// Where the page is.
@@ -54,15 +46,29 @@ enum Place {
     Text,
     /// Inside a script or style element.
     Code,
+    /// Inside a title or textarea element: text without tags.
+    Tagless,
     Comment,
     TagName,
     /// Inside a tag, between attributes.
     Tag,
     AttributeName,
-    /// After the name, before or after the equals sign.
+    /// After the name, before an equals sign or the next name.
+    AfterName,
+    /// After the equals sign.
     BeforeValue,
     /// In a value that ends at this mark; a space means that it has no quotes.
     Value(char),
+}
+
+/// What a script element holds, by its type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Content {
+    #[default]
+    Script,
+    Text,
+    /// A value is a part of the type.
+    Unclear,
 }
 
 impl Escaper {
@@ -84,13 +90,14 @@ impl Escaper {
                 }
                 continue;
             }
-            if self.place == Place::Text && c == '<' && !begins_tag(rest) && !is_doctype(rest) {
-                // One that begins nothing, as Go has it.
-                kept.push_str("&lt;");
-            } else {
-                kept.push(c);
-                self.step(c, rest);
-            }
+            let is_sign = match self.place {
+                Place::Text => c == '<' && !begins_tag(rest) && !is_doctype(rest),
+                Place::Tagless => c == '<' && !ends_element(&self.tag, rest),
+                _other => false,
+            };
+            // One that begins nothing, as Go has it.
+            kept.push_str(if is_sign { "&lt;" } else { rest.get(..c.len_utf8()).unwrap_or("") });
+            self.step(c, rest);
             rest = rest.get(c.len_utf8()..).unwrap_or_default();
         }
         out.push(&kept)
@@ -98,144 +105,214 @@ impl Escaper {
 
     /// Writes a value, escaped for the place.
     pub(super) fn value(&mut self, value: &Value, out: &mut Bounded) -> Result<(), TooLong> {
-        let text = match value {
-            Value::Nil => String::new(),
-            something => print(std::slice::from_ref(something), out.bytes_max())?,
-        };
+        let bytes_max = out.bytes_max();
+        let text = printed(value, bytes_max)?;
+        if self.place == Place::BeforeValue {
+            self.enter_value(' ');
+        }
         let escaped = match self.place {
             Place::Text => match value {
                 Value::SafeHtml(_) => text,
                 _unsafe => escape(&text, false, false),
             },
+            Place::Tagless => escape(&text, false, matches!(value, Value::SafeHtml(_))),
             Place::Comment => String::new(),
             Place::Code if self.tag == "style" => self.sheet.value(&text),
-            Place::Code | Place::TagName | Place::AttributeName => UNSAFE.to_owned(),
-            Place::Tag => {
-                self.place = Place::AttributeName;
-                UNSAFE.to_owned()
+            Place::Code => self.script.value(value, bytes_max)?,
+            Place::TagName => {
+                let name = attributes::name(&text);
+                self.tag.push_str(&name);
+                name
             }
-            Place::BeforeValue => {
-                self.enter_value(' ');
-                self.attribute_value(value, &text, true)
-            }
-            Place::Value(mark) => self.attribute_value(value, &text, mark == ' '),
+            Place::Tag | Place::AfterName | Place::AttributeName => self.attribute_name(&text),
+            Place::Value(mark) => self.attribute_value(value, &text, mark == ' ', bytes_max)?,
+            Place::BeforeValue => UNSAFE.to_owned(),
         };
         // With nothing behind the equals sign, what follows would be the value.
         let escaped = match self.place {
             Place::Value(' ') if escaped.is_empty() => UNSAFE.to_owned(),
             _ => escaped,
         };
-        if matches!(self.place, Place::Value(_)) {
-            self.value.push_str(&escaped);
-        }
         out.push(&escaped)
     }
 
-    fn attribute_value(&mut self, value: &Value, text: &str, bare: bool) -> String {
-        let name = self.attribute.as_str();
-        if name.starts_with("on") {
-            return UNSAFE.to_owned();
+    fn attribute_name(&mut self, text: &str) -> String {
+        if self.place == Place::AttributeName {
+            if self.begun == Kind::Plain {
+                self.begun = Kind::of(&self.attribute);
+            }
+        } else {
+            self.begin_name();
         }
-        if name == "style" {
-            return escape(&self.sheet.value(text), bare, false);
+        let name = attributes::name(text);
+        self.attribute.push_str(&name);
+        name
+    }
+
+    fn attribute_value(
+        &mut self,
+        value: &Value,
+        text: &str,
+        bare: bool,
+        bytes_max: usize,
+    ) -> Result<String, TooLong> {
+        if self.is_type_of_script() {
+            self.content = Content::Unclear;
         }
-        if !is_url_attribute(name) {
-            // What is HTML already loses its tags and keeps its references.
-            return match value {
-                Value::SafeHtml(_) => escape(&without_tags(text), bare, true),
-                _text => escape(text, bare, false),
-            };
-        }
+        let written = match self.kind {
+            Kind::Script => self.script.value(value, bytes_max)?,
+            Kind::Style => self.sheet.value(text),
+            Kind::Sources => match value {
+                Value::SafeUrl(_) => normalize_url(text).replace(',', "%2c"),
+                _text => attributes::sources(text),
+            },
+            Kind::Url => self.url(value, text),
+            Kind::Plain => {
+                // What is HTML already loses its tags and keeps its references.
+                return Ok(match value {
+                    Value::SafeHtml(_) => escape(&without_tags(text), bare, true),
+                    _text => escape(text, bare, false),
+                });
+            }
+        };
+        Ok(escape(&written, bare, false))
+    }
+
+    fn url(&self, value: &Value, text: &str) -> String {
         let trusted = matches!(value, Value::SafeUrl(_));
         if self.value.contains(['?', '#']) && !trusted {
-            return escape(&percent::encode_lower(text, b""), bare, false);
+            percent::encode_lower(text, b"")
+        } else if self.value.trim().is_empty() && !trusted && !has_safe_scheme(text) {
+            format!("#{UNSAFE}")
+        } else {
+            normalize_url(text)
         }
-        if self.value.trim().is_empty() && !trusted && !has_safe_scheme(text) {
-            return format!("#{UNSAFE}");
-        }
-        escape(&normalize_url(text), bare, false)
     }
 
     /// Moves on over one character of the template.
     fn step(&mut self, c: char, rest: &str) {
         match self.place {
             Place::Text | Place::Comment => self.step_text(c, rest),
-            Place::Code => {
-                let close = format!("</{}", self.tag);
-                let head = rest.get(..close.len()).unwrap_or_default();
-                if head.eq_ignore_ascii_case(&close) {
+            Place::Code | Place::Tagless => {
+                if ends_element(&self.tag, rest) {
                     self.tag.clear();
                     self.place = Place::TagName;
-                } else if self.tag == "style" {
-                    self.sheet.step(c);
+                } else {
+                    match self.tag.as_str() {
+                        "style" => self.sheet.step(c),
+                        "script" => self.script.step(c, rest),
+                        _tagless => {}
+                    }
                 }
             }
             Place::TagName => match c {
                 '>' => self.end_tag(),
+                // At the beginning it is that of a tag that ends an element.
+                '/' if !self.tag.is_empty() => self.place = Place::Tag,
                 c if c.is_ascii_whitespace() => self.place = Place::Tag,
                 c => self.tag.extend(c.to_lowercase()),
             },
-            Place::Tag => match c {
-                '>' => self.end_tag(),
-                c if c.is_ascii_whitespace() || c == '/' => {}
-                c => {
-                    self.attribute = c.to_lowercase().collect();
-                    self.place = Place::AttributeName;
-                }
-            },
-            Place::AttributeName => match c {
-                '>' => self.end_tag(),
-                '=' => self.place = Place::BeforeValue,
-                c if c.is_ascii_whitespace() => self.place = Place::Tag,
-                c => self.attribute.extend(c.to_lowercase()),
-            },
-            Place::BeforeValue => self.begin_value(c),
-            Place::Value(mark) => self.step_value(c, mark),
+            Place::Tag | Place::AttributeName | Place::AfterName => self.step_name(c),
+            Place::BeforeValue => self.begin_value(c, rest),
+            Place::Value(mark) => self.step_value(c, rest, mark),
         }
     }
 
     fn step_text(&mut self, c: char, rest: &str) {
         if c == '<' && begins_tag(rest) {
             self.tag.clear();
+            self.content = Content::Script;
             self.place = Place::TagName;
         }
+    }
+
+    /// In a tag, outside of values.
+    fn step_name(&mut self, c: char) {
+        match (c, self.place) {
+            ('>', _) => self.end_tag(),
+            ('=', Place::AttributeName | Place::AfterName) => self.place = Place::BeforeValue,
+            ('/', _) => self.place = Place::Tag,
+            (c, Place::AttributeName) if c.is_ascii_whitespace() => self.place = Place::AfterName,
+            (c, _) if c.is_ascii_whitespace() => {}
+            (c, place) => {
+                if place != Place::AttributeName {
+                    self.begin_name();
+                }
+                self.attribute.extend(c.to_lowercase());
+            }
+        }
+    }
+
+    fn begin_name(&mut self) {
+        self.attribute.clear();
+        self.begun = Kind::Plain;
+        self.place = Place::AttributeName;
     }
 
     fn enter_value(&mut self, mark: char) {
         self.value.clear();
         self.sheet = Sheet::default();
+        self.script = Script::default();
+        self.kind = match self.begun {
+            Kind::Plain => Kind::of(&self.attribute),
+            begun => begun,
+        };
         self.place = Place::Value(mark);
     }
 
-    fn begin_value(&mut self, c: char) {
+    fn begin_value(&mut self, c: char, rest: &str) {
         match c {
             '"' | '\'' => self.enter_value(c),
             '>' => self.end_tag(),
             c if c.is_ascii_whitespace() => {}
             c => {
                 self.enter_value(' ');
-                self.step_value(c, ' ');
+                self.step_value(c, rest, ' ');
             }
         }
     }
 
-    fn step_value(&mut self, c: char, mark: char) {
-        if c == mark || (mark == ' ' && c.is_ascii_whitespace()) {
-            self.place = Place::Tag;
-        } else if mark == ' ' && c == '>' {
-            self.end_tag();
-        } else {
+    fn step_value(&mut self, c: char, rest: &str, mark: char) {
+        let is_end = c == mark || (mark == ' ' && (c == '>' || c.is_ascii_whitespace()));
+        if !is_end {
             self.value.push(c);
-            if self.attribute == "style" {
-                self.sheet.step(c);
+            match self.kind {
+                Kind::Style => self.sheet.step(c),
+                // A reference is a character that is not known here: it may be a quote.
+                Kind::Script if begins_reference(rest) => self.script = Script::unclear(),
+                Kind::Script => self.script.step(c, rest),
+                Kind::Plain | Kind::Url | Kind::Sources => {}
             }
+            return;
         }
+        if self.is_type_of_script()
+            && self.content != Content::Unclear
+            && !attributes::is_script(&self.value)
+        {
+            self.content = Content::Text;
+        }
+        self.place = Place::Tag;
+        if c == '>' && mark == ' ' {
+            self.end_tag();
+        }
+    }
+
+    fn is_type_of_script(&self) -> bool {
+        self.tag == "script" && self.attribute == "type"
     }
 
     fn end_tag(&mut self) {
         self.sheet = Sheet::default();
-        let code = matches!(self.tag.as_str(), "script" | "style");
-        self.place = if code { Place::Code } else { Place::Text };
+        self.script = match self.content {
+            Content::Unclear => Script::unclear(),
+            Content::Script | Content::Text => Script::default(),
+        };
+        self.place = match self.tag.as_str() {
+            "script" if self.content == Content::Text => Place::Text,
+            "script" | "style" => Place::Code,
+            "title" | "textarea" => Place::Tagless,
+            _other => Place::Text,
+        };
     }
 }
 
@@ -245,40 +322,25 @@ fn begins_tag(rest: &str) -> bool {
     name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
+/// Whether the tag that ends an element of this name begins here.
+fn ends_element(name: &str, rest: &str) -> bool {
+    let Some((head, after)) =
+        rest.strip_prefix("</").and_then(|tag| tag.split_at_checked(name.len()))
+    else {
+        return false;
+    };
+    head.eq_ignore_ascii_case(name)
+        && after.starts_with(|c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/'))
+}
+
+/// Whether a character is written by its name or number here.
+fn begins_reference(rest: &str) -> bool {
+    let name = rest.strip_prefix('&');
+    name.is_some_and(|name| name.starts_with(|c: char| c == '#' || c.is_ascii_alphanumeric()))
+}
+
 fn is_doctype(rest: &str) -> bool {
     rest.get(..9).is_some_and(|head| head.eq_ignore_ascii_case("<!DOCTYPE"))
-}
-
-fn is_url_attribute(name: &str) -> bool {
-    let name = name.strip_prefix("data-").unwrap_or(name);
-    URL_ATTRIBUTES.contains(&name)
-        || name.contains("src")
-        || name.contains("uri")
-        || name.contains("url")
-}
-
-/// Whether a URL has no scheme, or one that cannot run code.
-pub(super) fn has_safe_scheme(url: &str) -> bool {
-    match url.split_once(':') {
-        Some((scheme, _)) if !scheme.contains('/') => {
-            ["http", "https", "mailto"].iter().any(|safe| scheme.eq_ignore_ascii_case(safe))
-        }
-        Some(_) | None => true,
-    }
-}
-
-/// Percent-encodes what may not stand in a URL, and leaves what is encoded already.
-pub(super) fn normalize_url(url: &str) -> String {
-    let mut parts = url.split('%');
-    let reserved = b"!#$&*+,/:;=?@[]";
-    let mut out = percent::encode_lower(parts.next().unwrap_or_default(), reserved);
-    for part in parts {
-        let mut digits = part.bytes().take(2).filter(u8::is_ascii_hexdigit);
-        let is_encoded = digits.next().and(digits.next()).is_some();
-        out.push_str(if is_encoded { "%" } else { "%25" });
-        out.push_str(&percent::encode_lower(part, reserved));
-    }
-    out
 }
 
 /// HTML's special characters as references, or all but that of references themselves; in a value

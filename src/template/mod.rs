@@ -9,6 +9,7 @@
 //! Never: alerts, queries, files, the time of day.
 
 mod ast;
+mod attributes;
 mod builtins;
 mod css;
 mod error;
@@ -18,6 +19,7 @@ mod format;
 mod funcs;
 mod functions;
 mod html;
+mod js;
 mod json;
 mod kv;
 mod lex;

@@ -82,6 +82,12 @@ fn a_sink_that_asks_to_wait_is_given_its_time() {
     assert_eq!((error, attempts), (None, 2));
     let times: Vec<_> = http.sent().iter().map(|one| one.at).collect();
     assert_eq!(times, [Duration::ZERO, Duration::from_secs(7)]);
+    // Shorter than what we wait on our own: it is not called without end.
+    let http = FakeHttp::answering(&[429, 429, 200]).retry_after(0);
+    let (error, attempts, _) = run(HOOK, &http);
+    assert_eq!((error, attempts), (None, 3));
+    let times: Vec<_> = http.sent().iter().map(|one| one.at).collect();
+    assert!(times.windows(2).all(|pair| pair[1] >= pair[0] + Duration::from_millis(250)));
     // Longer than the deadline: there is no use in waiting.
     let (error, attempts, _) = run(HOOK, &FakeHttp::answering(&[429]).retry_after(600));
     assert_eq!((error.as_deref(), attempts), (Some("unexpected status code 429"), 1));

@@ -5,12 +5,13 @@
 use super::smtp;
 use super::{Email, Threading};
 use crate::alerts::Delivery;
-use crate::model::Timestamp;
+use crate::model::{GroupKey, Timestamp};
 use crate::notify::outside::Outside;
 use crate::notify::retry::Attempt;
 use crate::notify::sender::{Job, Sender, Trying};
 use crate::notify::templates::Rendering;
 use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
 use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
@@ -111,7 +112,8 @@ impl EmailSender {
         let host = &outside.hostname;
         let id = || format!("<{}.{}@{host}>", now.as_millis(), delivery.idempotency_key());
         headers.entry("Message-Id".to_owned()).or_insert_with(id);
-        if let Some(root) = thread_root(settings.threading, delivery, now) {
+        let group = &delivery.notification.group_key;
+        if let Some(root) = thread_root(settings.threading, group, now, TimeZone::system()) {
             headers.insert("References".to_owned(), root.clone());
             headers.insert("In-Reply-To".to_owned(), root);
         }
@@ -158,24 +160,34 @@ fn addresses(rendering: &Rendering<'_>, what: &str, field: &str) -> Result<Vec<A
     }
 }
 
-/// The entries of a list of addresses. As Go has it, there may be blanks around each and commas
-/// with nothing between them.
+/// The entries of a list of addresses, those of groups (`name: entry, entry;`) among them. As Go has
+/// it, there may be blanks around each and commas with nothing between them.
 fn entries(list: &str) -> Vec<&str> {
-    let (mut in_quotes, mut escaped, mut depth) = (false, false, 0_usize);
-    let is_end = |c: char| {
+    let (mut in_quotes, mut escaped, mut in_group, mut depth) = (false, false, false, 0_usize);
+    let (mut entries, mut start) = (Vec::new(), 0);
+    for (place, c) in list.char_indices() {
         match c {
             _ if escaped => escaped = false,
             '\\' => escaped = in_quotes || depth > 0,
             '"' => in_quotes = !in_quotes,
             _ if in_quotes => {}
-            '<' | '(' => depth += 1,
-            '>' | ')' => depth = depth.saturating_sub(1),
-            ',' => return depth == 0,
+            '<' | '(' | '[' => depth += 1,
+            '>' | ')' | ']' => depth = depth.saturating_sub(1),
+            // What stands before is the group's name.
+            ':' if depth == 0 && !in_group => {
+                in_group = true;
+                start = place + 1;
+            }
+            ',' | ';' if depth == 0 && (c == ',' || in_group) => {
+                in_group &= c == ',';
+                entries.extend(list.get(start..place));
+                start = place + 1;
+            }
             _ => {}
         }
-        false
-    };
-    list.split(is_end).map(str::trim).filter(|entry| !entry.is_empty()).collect()
+    }
+    entries.extend(list.get(start..));
+    entries.into_iter().map(str::trim).filter(|entry| !entry.is_empty()).collect()
 }
 
 /// A header is one line: whatever would end it, or is no text, becomes a space.
@@ -183,17 +195,24 @@ fn one_line(value: &str) -> String {
     value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// The id of a message that never was: mail programs hang all of a group below it.
-fn thread_root(threading: Threading, delivery: &Delivery, now: Timestamp) -> Option<String> {
+/// The id of a message that never was: mail programs hang all of a group below it, or all of a day
+/// in this zone.
+fn thread_root(
+    threading: Threading,
+    group: &GroupKey,
+    now: Timestamp,
+    zone: TimeZone,
+) -> Option<String> {
     let by = match threading {
         Threading::Off => return None,
         Threading::Always => String::new(),
         Threading::Daily => jiff::Timestamp::from_millisecond(now.as_millis())
             .ok()?
+            .to_zoned(zone)
             .strftime("%Y-%m-%d")
             .to_string(),
     };
-    let hash = delivery.notification.group_key.hash();
+    let hash = group.hash();
     let head = hash.get(..16).unwrap_or_default();
     Some(format!("<alert-{head}-{by}@alertmanager>"))
 }
@@ -220,10 +239,28 @@ mod tests {
             (",,a@b,,, c@d,", vec!["a@b", "c@d"]),
             (r#""Doe, \"J\", x" <j@d>, k@d"#, vec![r#""Doe, \"J\", x" <j@d>"#, "k@d"]),
             ("<@a,@b:c@d>, e@f (g, h)", vec!["<@a,@b:c@d>", "e@f (g, h)"]),
+            ("team: a@b.c, d@b.c;", vec!["a@b.c", "d@b.c"]),
+            ("Group1: <a@b>;, Group 2: c@d;, John <e@f>", vec!["<a@b>", "c@d", "John <e@f>"]),
+            ("x:y@[IPv6:::1], \"a:b;c\"@d;", vec!["y@[IPv6:::1]", "\"a:b;c\"@d"]),
+            ("nobody: ;", vec![]),
+            ("a@b; c@d", vec!["a@b; c@d"]),
             (" , ", vec![]),
             ("", vec![]),
         ] {
             assert_eq!(entries(list), expected, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn a_day_of_a_thread_ends_at_local_midnight() {
+        // prometheus/alertmanager, notify/email/email.go: `time.Now().Format`.
+        let group = GroupKey::from_text("{}:{}");
+        // 2024-01-01T23:30:00Z.
+        let now = Timestamp::from_millis(1_704_151_800_000);
+        for (hours, day) in [(0, "2024-01-01"), (1, "2024-01-02")] {
+            let zone = TimeZone::fixed(jiff::tz::offset(hours));
+            let root = thread_root(Threading::Daily, &group, now, zone).expect("a root");
+            assert!(root.ends_with(&format!("-{day}@alertmanager>")), "{root}");
         }
     }
 }

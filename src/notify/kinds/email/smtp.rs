@@ -125,25 +125,46 @@ async fn authenticate(
     };
     let password = reveal(&settings.password).map_err(Failure::Retry)?;
     let secret = reveal(&settings.secret).map_err(Failure::Retry)?;
+    let is_private = connection.is_encrypted() || is_local(&settings.host);
+    let mechanism = mechanism(&offered, !password.is_empty(), !secret.is_empty(), is_private);
+    let done = match mechanism.map_err(Failure::Retry)? {
+        Mechanism::CramMd5 => cram_md5(settings, &secret, connection).await,
+        Mechanism::Plain => plain(settings, &password, connection).await,
+        Mechanism::Login => login(settings, &password, connection).await,
+    };
+    done.map_err(|err| retry("authenticate", &err))
+}
+
+/// How to say who we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mechanism {
+    CramMd5,
+    Plain,
+    Login,
+}
+
+/// The first one that there is a secret for. As upstream has it, PLAIN is refused where others
+/// could listen, and then no other is tried; LOGIN is not.
+fn mechanism(
+    offered: &[String],
+    has_password: bool,
+    has_secret: bool,
+    is_private: bool,
+) -> Result<Mechanism, String> {
     let mut refused = Vec::new();
-    for mechanism in &offered {
-        let done = match mechanism.as_str() {
-            "CRAM-MD5" if secret.is_empty() => Err("missing secret for CRAM-MD5 auth mechanism"),
-            "CRAM-MD5" => Ok(cram_md5(settings, &secret, connection).await),
-            "PLAIN" | "LOGIN" if password.is_empty() => Err("missing password for auth mechanism"),
-            "PLAIN" if !connection.is_encrypted() && !is_local(&settings.host) => {
-                Err("PLAIN auth mechanism needs TLS")
-            }
-            "PLAIN" => Ok(plain(settings, &password, connection).await),
-            "LOGIN" => Ok(login(settings, &password, connection).await),
-            _ => Err("unknown auth mechanism"),
+    for mechanism in offered {
+        let reason = match mechanism.as_str() {
+            "CRAM-MD5" if has_secret => return Ok(Mechanism::CramMd5),
+            "CRAM-MD5" => "missing secret for CRAM-MD5 auth mechanism",
+            "PLAIN" | "LOGIN" if !has_password => "missing password for auth mechanism",
+            "PLAIN" if is_private => return Ok(Mechanism::Plain),
+            "PLAIN" => return Err("authenticate: PLAIN on an unencrypted connection".to_owned()),
+            "LOGIN" => return Ok(Mechanism::Login),
+            _ => "unknown auth mechanism",
         };
-        match done {
-            Ok(done) => return done.map_err(|err| retry("authenticate", &err)),
-            Err(reason) => refused.push(format!("{reason} ({mechanism})")),
-        }
+        refused.push(format!("{reason} ({mechanism})"));
     }
-    Err(Failure::Retry(format!("find auth mechanism: {}", refused.join("; "))))
+    Err(format!("find auth mechanism: {}", refused.join("; ")))
 }
 
 async fn plain(
@@ -235,5 +256,33 @@ fn pem(
         (Some(text), _) => Ok(Some(text.to_owned())),
         (None, Some(path)) => outside.read_text(path).map(Some),
         (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_plain_may_not_send_is_not_sent_another_way() {
+        // prometheus/alertmanager, notify/email/email.go (auth, loginAuth); Go, net/smtp/auth.go
+        // (plainAuth.Start).
+        for (offered, has_secret, is_private, expected) in [
+            ("PLAIN LOGIN", false, true, Ok(Mechanism::Plain)),
+            ("PLAIN LOGIN", false, false, Err("authenticate: PLAIN on an unencrypted connection")),
+            ("LOGIN PLAIN", false, false, Ok(Mechanism::Login)),
+            ("CRAM-MD5 PLAIN", true, false, Ok(Mechanism::CramMd5)),
+            (
+                "CRAM-MD5 PLAIN",
+                false,
+                false,
+                Err("authenticate: PLAIN on an unencrypted connection"),
+            ),
+            ("NTLM", true, true, Err("find auth mechanism: unknown auth mechanism (NTLM)")),
+        ] {
+            let list: Vec<_> = offered.split(' ').map(str::to_owned).collect();
+            let found = mechanism(&list, true, has_secret, is_private);
+            assert_eq!(found, expected.map_err(str::to_owned), "{offered} {is_private}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use crate::alerts::NotifiedAlert;
 use crate::model::{Timestamp, printable};
 use crate::notify::message::rfc3339;
 use crate::notify::truncate;
+use jiff::tz::TimeZone;
 
 /// What common servers take of one message.
 const MESSAGE_BYTES_MAX: usize = 8 << 10;
@@ -21,6 +22,8 @@ pub(super) struct Line<'a> {
     pub(super) facility: u8,
     pub(super) severity: u8,
     pub(super) at: Timestamp,
+    /// The zone of times that name none.
+    pub(super) zone: TimeZone,
     pub(super) host: &'a str,
     pub(super) app_name: &'a str,
     pub(super) receiver: &'a str,
@@ -58,7 +61,7 @@ impl Line<'_> {
     /// The older form, with the host or, for this host's own socket, without.
     pub(super) fn rfc3164(&self, with_host: bool) -> Vec<u8> {
         let host = if with_host { format!("{} ", name(self.host, 255)) } else { String::new() };
-        let (priority, at) = (self.priority(), bsd_time(self.at));
+        let (priority, at) = (self.priority(), bsd_time(self.at, self.zone.clone()));
         format!("<{priority}>{at} {host}{}: {}", self.app_name, self.one_line()).into_bytes()
     }
 
@@ -134,10 +137,10 @@ fn field(out: &mut Vec<u8>, name: &str, value: &str) {
     out.push(b'\n');
 }
 
-/// `Jan  2 15:04:05`, in UTC.
-fn bsd_time(at: Timestamp) -> String {
+/// `Jan  2 15:04:05`.
+fn bsd_time(at: Timestamp, zone: TimeZone) -> String {
     let instant = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
-    instant.strftime("%b %e %H:%M:%S").to_string()
+    instant.to_zoned(zone).strftime("%b %e %H:%M:%S").to_string()
 }
 
 #[cfg(test)]
@@ -161,6 +164,7 @@ mod tests {
             facility: 3,
             severity: 2,
             at: Timestamp::from_millis(1_704_164_645_500),
+            zone: TimeZone::fixed(jiff::tz::offset(-4)),
             host: "the host",
             app_name: "watchbell",
             receiver: "a\"b",
@@ -188,9 +192,10 @@ mod tests {
                 fingerprint
             )
         );
+        // RFC 3164, section 4.1.2: the time is the local one.
         let old = r"watchbell: first second\x1b[31m";
-        assert_eq!(text(line.rfc3164(true)), format!("<26>Jan  2 03:04:05 the_host {old}"));
-        assert_eq!(text(line.rfc3164(false)), format!("<26>Jan  2 03:04:05 {old}"));
+        assert_eq!(text(line.rfc3164(true)), format!("<26>Jan  1 23:04:05 the_host {old}"));
+        assert_eq!(text(line.rfc3164(false)), format!("<26>Jan  1 23:04:05 {old}"));
         let journal = format!(
             concat!(
                 "MESSAGE\n\x14\0\0\0\0\0\0\0first\nsecond\\x1b[31m\n",

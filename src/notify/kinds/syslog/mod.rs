@@ -203,6 +203,7 @@ impl Syslog {
             facility: self.facility,
             severity: numbered(&SEVERITIES, &severity).unwrap_or(NOTICE),
             at: at(alert, whole),
+            zone: jiff::tz::TimeZone::system(),
             host: &job.outside.hostname,
             app_name: &self.settings.app_name,
             receiver: &whole.receiver,
