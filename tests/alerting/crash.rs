@@ -217,6 +217,22 @@ fn an_end_is_told_when_a_restart_brings_its_route_back() {
 }
 
 #[test]
+fn an_end_is_told_when_a_reload_brings_its_route_back() {
+    let mut world = World::new(ONE);
+    world.fire("n=A g=1");
+    world.run_to(20);
+    world.reload("{route: {receiver: other}, receivers: [{name: other}]}");
+    world.resolve("n=A g=1");
+    world.run_to(300);
+    world.reload(ONE);
+    world.run_to(400);
+    world.expect(&[
+        "10 hook/webhook[0] first notification: f=A r=",
+        "300 hook/webhook[0] all alerts resolved: f= r=A",
+    ]);
+}
+
+#[test]
 fn restarts_make_no_promise_longer() {
     let mut world = World::new(ONE);
     world.fire_until("n=A g=1", 60);
