@@ -13,7 +13,7 @@ use super::rule::{Kind, Rule, Written};
 use super::state::{self, Mark};
 use super::trust::Outage;
 use super::view::{AlertChange, AlertPhase, GroupView, RuleKindView, RuleView};
-use crate::model::{Fingerprint, Labels, TimeRange, Timestamp};
+use crate::model::{Annotations, Fingerprint, Labels, TimeRange, Timestamp};
 use crate::storage::append::{Appender, Commit};
 use crate::sys::clock::{Clock, WallJumps};
 use crate::sys::metrics::Registry;
@@ -500,11 +500,10 @@ impl Group {
 }
 
 fn view_rule(rule: &Rule) -> RuleView {
-    let labels = |texts: &BTreeMap<String, String>| Labels::from_pairs(texts.clone());
     RuleView {
         name: rule.name.clone(),
         query: rule.query.clone(),
-        labels: labels(&rule.labels),
+        labels: Annotations::from_pairs(&rule.labels),
         health: rule.health,
         last_error: rule.last_error.clone(),
         evaluation_time: rule.evaluation_time,

@@ -6,7 +6,8 @@
 use super::config::RuleFile;
 use super::*;
 use crate::model::{
-    Alert, AlertStatus, Labels, METRIC_NAME, Matcher, TimeRange, Timestamp, is_stale_nan,
+    Alert, AlertStatus, Annotations, Labels, METRIC_NAME, Matcher, TimeRange, Timestamp,
+    is_stale_nan,
 };
 use crate::storage::append::{
     AppendError, AppendSample, Appender, Commit, Committed, Refusal, SeriesRef,
@@ -629,7 +630,7 @@ fn the_view_shows_rules_as_the_api_wants_them() {
         (view.rules[0].query.as_str(), view.rules[1].query.as_str()),
         ("temp > 30", "sum(up)")
     );
-    assert_eq!(view.rules[1].labels.to_string(), r#"{team="x"}"#);
+    assert_eq!(view.rules[1].labels, Annotations::from_pairs([("team", "x")]));
     assert_eq!(view.rules[1].health, Health::Unknown);
     world.answer("temp>30", &[]);
     world.answer("sum( up )", &[]);

@@ -204,3 +204,25 @@ fn an_annotation_that_comes_to_nothing_is_shown_and_told() {
     assert_eq!(shown(serde_json::to_value(own)), empty);
     service.close();
 }
+
+#[test]
+fn labels_of_rules_are_shown_as_they_are_written() {
+    let scene = Scene::new();
+    let text = "
+groups:
+- name: g
+  rules:
+  - {record: none, expr: up}
+  - {record: one, expr: up, labels: {drop: '', team: a}}
+  - {alert: both, expr: up, labels: {drop: ''}, annotations: {empty: ''}}
+";
+    write(&scene, "rules.yml", text);
+    let service = scene.start();
+    let answer = service.rules(&RulesRequest::default()).expect("answers");
+    let answer = serde_json::to_value(answer).expect("serializes");
+    let labels = |rule: usize| answer["groups"][0]["rules"][rule]["labels"].to_string();
+    assert_eq!(labels(0), "{}");
+    assert_eq!(labels(1), r#"{"drop":"","team":"a"}"#);
+    assert_eq!(labels(2), r#"{"drop":""}"#);
+    service.close();
+}
