@@ -67,6 +67,7 @@ pub fn check_config(file: &Path, options: &CheckOptions) -> Result<Report, Error
         alerts: Options { event_recorder: options.event_recorder, ..Options::default() },
         unknown_in_rules: options.unknown_in_rules,
         one_file: options.one_file,
+        missing_refused: true,
         ..Sources::default()
     };
     let config = load(&sources)?;

@@ -42,6 +42,9 @@ pub struct Sources {
     pub unknown_in_rules: Unknown,
     /// Whether other files that `prometheus.yml` names are left unread.
     pub one_file: bool,
+    /// Whether a rule file that is named and missing is a fault: `check config` says so, and the
+    /// server goes on without it, both as upstream has it.
+    pub missing_refused: bool,
 }
 
 /// A group of rules and where it comes from.
@@ -212,7 +215,7 @@ pub fn load_unit_tests(
     let (mut groups, mut notes, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     let base = file.parent().unwrap_or(Path::new(""));
     for (place, pattern) in tests.rule_files.iter().enumerate() {
-        let mut files = glob::expand(&base.join(pattern));
+        let mut files = glob::expand(&glob::clean(&base.join(pattern)));
         files.retain(|file| file.exists());
         if files.is_empty() {
             let text = format!("no file matches the pattern {pattern}");
@@ -330,8 +333,10 @@ impl Loader<'_> {
         for problem in &all.not_built {
             self.note(problem);
         }
-        for pattern in &document.scrape_config_files {
-            for file in glob::expand(&self.base.join(pattern)) {
+        for (place, pattern) in document.scrape_config_files.iter().enumerate() {
+            let (files, missing) = self.found(pattern, format!("scrape_config_files[{place}]"));
+            missing.iter().for_each(|problem| self.note(problem));
+            for file in files {
                 match self.jobs_of(&file, document, taken) {
                     Ok(more) => {
                         all.jobs.extend(more.jobs);
@@ -374,14 +379,38 @@ impl Loader<'_> {
             .map_err(|problems| Error { faults: source.place(problems) })
     }
 
+    /// The files that a pattern at `at` finds; and, when it finds none and has no `*`, which one
+    /// is missing.
+    fn found(&self, pattern: &str, at: String) -> (Vec<PathBuf>, Option<Problem>) {
+        let pattern = glob::clean(&self.base.join(pattern));
+        let mut files = glob::expand(&pattern);
+        // One that is there and cannot be read is told by whoever reads it.
+        let missing = |err: std::io::Error| err.kind() == std::io::ErrorKind::NotFound;
+        files.retain(|file| !file.symlink_metadata().is_err_and(missing));
+        let name = pattern.display().to_string();
+        let is_missing = files.is_empty() && !name.contains('*');
+        let problem = is_missing
+            .then(|| Problem::new(at, format!("{name:?} does not point to an existing file")));
+        (files, problem)
+    }
+
     fn groups(&mut self, document: &Document) -> Vec<LoadedGroup> {
         let mut found = Vec::new();
         let (features, unknown) = (self.sources.features, self.sources.unknown_in_rules);
         let language =
             RuleLanguage { features, legacy_names: document.names() == NameValidation::Legacy };
         let reading = RuleReading { language, unknown };
-        for pattern in &document.rule_files {
-            for file in glob::expand(&self.base.join(pattern)) {
+        // What is named twice is loaded once: its groups would run twice.
+        let mut seen = BTreeSet::new();
+        for (place, pattern) in document.rule_files.iter().enumerate() {
+            let (mut files, missing) = self.found(pattern, format!("rule_files[{place}]"));
+            match (missing, self.sources.missing_refused) {
+                (Some(problem), true) => self.fault(problem),
+                (Some(problem), false) => self.note(&problem),
+                (None, _) => {}
+            }
+            files.retain(|file| seen.insert(file.clone()));
+            for file in files {
                 match load_rules(&file, &reading) {
                     Ok(rules) => add_groups(&mut found, &file.display().to_string(), rules),
                     Err(err) => self.faults.extend(err.faults),
@@ -390,6 +419,9 @@ impl Loader<'_> {
         }
         for pack in &document.watchbell.packs {
             let name = format!("(built in) {}", pack.name());
+            if !seen.insert(PathBuf::from(&name)) {
+                continue;
+            }
             match checked_rules(Path::new(&name), pack.text(), &reading) {
                 Ok((_, rules)) => add_groups(&mut found, &name, rules),
                 Err(err) => self.faults.extend(err.faults),
@@ -500,5 +532,77 @@ impl Pack {
             Self::Host => include_str!("../../assets/rules/host.yml"),
             Self::Watchbell => include_str!("../../assets/rules/watchbell.yml"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{CheckOptions, check_config};
+    use super::*;
+
+    const RULES: &str = "groups: [{name: g, rules: [{record: r, expr: up}]}]\n";
+
+    fn write(root: &Path, name: &str, text: &str) -> PathBuf {
+        let file = root.join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("makes");
+        std::fs::write(&file, text).expect("writes");
+        file
+    }
+
+    fn sources(file: &Path) -> Sources {
+        Sources { config_file: Some(file.to_owned()), ..Sources::default() }
+    }
+
+    #[test]
+    fn a_rule_file_that_two_patterns_find_is_loaded_once_under_its_shortest_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        write(root, "rules/a.yml", RULES);
+        write(root, "rules/b.yml", RULES);
+        let text = "rule_files: ['conf/../rules/*.yml', rules/a.yml, ./rules//a.yml]\n\
+                    watchbell: {packs: [host, host]}\n";
+        let config = load(&sources(&write(root, "p.yml", text))).expect("valid");
+        let (packs, files): (Vec<_>, Vec<_>) =
+            config.groups.iter().partition(|one| one.file.starts_with('('));
+        let files: Vec<_> = files.into_iter().map(|one| one.file.as_str()).collect();
+        let named = |name: &str| root.join("rules").join(name).display().to_string();
+        assert_eq!(files, [named("a.yml"), named("b.yml")]);
+        let names: BTreeSet<_> = packs.iter().map(|one| one.group.name.as_str()).collect();
+        assert_eq!((names.len(), names.is_empty()), (packs.len(), false));
+    }
+
+    #[test]
+    fn a_rule_file_that_is_missing_stops_no_server_and_passes_no_check() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        write(root, "rules.yml", RULES);
+        let text = "rule_files: [rules.yml, missing.yml, 'none*.yml']\n\
+                    scrape_config_files: [jobs.yml]\n";
+        let file = write(root, "p.yml", text);
+        let config = load(&sources(&file)).expect("upstream's server starts");
+        assert_eq!(config.groups.len(), 1);
+        let (at, root) = (file.display(), root.display());
+        let told = |place: &str, name: &str| {
+            format!("{at}:{place}: \"{root}/{name}\" does not point to an existing file")
+        };
+        let (jobs, rules) = (told("2:23", "jobs.yml"), told("1:25", "missing.yml"));
+        assert_eq!(config.notes, [jobs, rules.clone()]);
+        let err = check_config(&file, &CheckOptions::default()).expect_err("as promtool has it");
+        assert_eq!(err.faults.len(), 1, "{err}");
+        assert!(err.to_string().starts_with(&rules), "{err}");
+    }
+
+    #[test]
+    fn a_rule_file_that_a_unit_test_names_twice_is_read_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        write(root, "r.yml", RULES);
+        write(root, "x/other.yml", RULES);
+        let text = "rule_files: [r.yml, ./r.yml, x/../r.yml, 'x/../r.*']\n";
+        let file = write(root, "t.yml", text);
+        let tests = load_unit_tests(&file, &Features::default(), Unknown::Refused);
+        let groups = tests.expect("valid").groups;
+        let files: Vec<_> = groups.iter().map(|one| one.file.as_str()).collect();
+        assert_eq!(files, [root.join("r.yml").display().to_string()]);
     }
 }

@@ -89,8 +89,7 @@ pub struct Group {
 impl Group {
     /// The group as configured, never evaluated. The rules should have passed `check`.
     pub fn new(file: &str, config: &RuleGroup, ctx: &Context) -> Self {
-        let fingerprint =
-            Labels::from_pairs([("file", file), ("name", &config.name)]).fingerprint();
+        let fingerprint = state::group_fingerprint(file, &config.name);
         let interval = config.interval.map_or(ctx.interval, |span| span.0);
         let metrics = GroupMetrics::new(&ctx.registry, &format!("{file};{}", config.name));
         metrics.interval.set(interval.as_secs_f64());
