@@ -254,8 +254,9 @@ impl Group {
         evaluation
     }
 
-    /// Looks up in the store what is known of alerts, for a group without records: before its
-    /// first evaluation, since that writes the same series. Alerts that appear in the first two
+    /// Looks up in the store what is known of the alerts of rules without records: before their
+    /// first evaluation, since that writes the same series. They may be in a group that has
+    /// records, as a rule is that was in another one. Alerts that appear in the first two
     /// evaluations go on where they were. Returns the rules for which the store did not answer.
     pub fn recall(
         &mut self,
@@ -271,7 +272,7 @@ impl Group {
         for rule in &mut self.rules {
             let name = &rule.name;
             let Kind::Alerting(alerting) = &mut rule.kind else { continue };
-            if alerting.hold < ctx.grace_period {
+            if alerting.hold < ctx.grace_period || !alerting.alerts.is_empty() {
                 continue;
             }
             match querier.newest(&alerting.memory(), range) {

@@ -304,6 +304,28 @@ fn t26_the_store_is_believed_for_two_evaluations() {
 }
 
 #[test]
+fn t26_of_a_rule_without_a_record_the_store_is_asked_although_its_group_has_one() {
+    let down = "{alert: Down, expr: up == 0, for: 20m}";
+    let moved = "{alert: Moved, expr: moved, for: 20m}";
+    let (mut before, world) =
+        (group(&format!("groups: [{{name: g, rules: [{down}]}}]")), World::default());
+    world.answer("up == 0", &[A]);
+    step(&mut before, &world, 0);
+    step(&mut before, &world, 60);
+    let yaml = format!("groups: [{{name: g, rules: [{down}, {moved}]}}]");
+    let mut after = restart_as(&yaml, &before.saved(), 90);
+    let labels = [(METRIC_NAME, "ALERTS_FOR_STATE"), ("alertname", "Moved"), ("instance", "b")];
+    let labels = Labels::from_pairs(labels);
+    world.remembered.lock().unwrap().push(Newest { labels, at: at(60), value: 0.0 });
+    assert_eq!(after.recall(at(90), &context(), &world, &VirtualClock::at(at(90))), []);
+    let asked = [r#"__name__="ALERTS_FOR_STATE" alertname="Moved" -3510 90"#];
+    assert_eq!(*world.looked_up.lock().unwrap(), asked);
+    world.answer("moved", &[B]);
+    step(&mut after, &world, 120);
+    assert_eq!(active(&after), ["a pending 0", "b pending 60"]);
+}
+
+#[test]
 fn records_of_a_file_whose_name_was_not_cleaned_are_found_again() {
     let ctx = context();
     let file: RuleFile = serde_yaml::from_str(DOWN).expect("valid");
