@@ -122,7 +122,8 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
         document.forget_files();
     }
     let base = name.parent().unwrap_or(Path::new("")).to_owned();
-    let mut loader = Loader { sources, source: &source, base, faults, notes: Vec::new() };
+    let notes = source.unread().into_iter().collect();
+    let mut loader = Loader { sources, source: &source, base, faults, notes };
     let mut taken = BTreeSet::new();
     let jobs = loader.jobs(&document, &mut taken);
     let probing = loader.probing(&document, &taken);
@@ -181,8 +182,8 @@ pub(super) struct RuleReading {
 ///
 /// # Errors
 /// Every fault of the file.
-pub(super) fn load_rules(file: &Path, reading: &RuleReading) -> Result<RuleFile, Error> {
-    checked_rules(file, &read(file)?, reading).map(|(_, rules)| rules)
+pub(super) fn load_rules(file: &Path, reading: &RuleReading) -> Result<(Source, RuleFile), Error> {
+    checked_rules(file, &read(file)?, reading)
 }
 
 /// A file of unit tests with the rules that it is about.
@@ -212,7 +213,8 @@ pub fn load_unit_tests(
     let mut source = Source::parse(file, &read(file)?)?;
     let (tests, mut faults) = source.draft::<UnitTestFile>(Unknown::Refused)?;
     faults.extend(source.place(tests.check()));
-    let (mut groups, mut notes, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut groups, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut notes: Vec<_> = source.unread().into_iter().collect();
     let base = file.parent().unwrap_or(Path::new(""));
     for (place, pattern) in tests.rule_files.iter().enumerate() {
         let mut files = glob::expand(&glob::clean(&base.join(pattern)));
@@ -225,7 +227,10 @@ pub fn load_unit_tests(
         files.retain(|file| seen.insert(file.clone()));
         for file in files {
             match load_rules(&file, &reading) {
-                Ok(rules) => add_groups(&mut groups, &file.display().to_string(), rules),
+                Ok((source, rules)) => {
+                    notes.extend(source.unread());
+                    add_groups(&mut groups, &file.display().to_string(), rules);
+                }
                 Err(err) => faults.extend(err.faults),
             }
         }
@@ -245,7 +250,7 @@ pub(super) fn checked_rules(
     text: &str,
     reading: &RuleReading,
 ) -> Result<(Source, RuleFile), Error> {
-    let mut source = Source::parse(file, text)?;
+    let mut source = Source::parse_rules(file, text)?;
     let (rules, mut faults) = source.draft::<RuleFile>(reading.unknown)?;
     faults.extend(source.place(check_with(&rules, &reading.language)));
     if faults.is_empty() { Ok((source, rules)) } else { Err(Error::of(faults)) }
@@ -277,7 +282,7 @@ pub fn rule_line(
     (key, name): (&str, &str),
     ordinal: usize,
 ) -> Option<(usize, String)> {
-    let mut source = Source::parse(file, &read(file).ok()?).ok()?;
+    let mut source = Source::parse_rules(file, &read(file).ok()?).ok()?;
     let (rules, _) = source.draft::<RuleFile>(Unknown::PassedOver).ok()?;
     let group_at = rules.groups.iter().position(|one| one.name == group)?;
     let found = rules.groups.get(group_at)?.rules.iter().enumerate().filter(|(_, rule)| {
@@ -367,13 +372,14 @@ impl Loader<'_> {
 
     /// One file of `scrape_config_files`.
     fn jobs_of(
-        &self,
+        &mut self,
         file: &Path,
         document: &Document,
         taken: &mut BTreeSet<String>,
     ) -> Result<Checked, Error> {
         let source = Source::parse(file, &read(file)?)?;
         let part: super::document::ScrapeFile = source.typed()?;
+        self.notes.extend(source.unread());
         let base = file.parent().unwrap_or(Path::new(""));
         check_jobs(&document.global, &part.scrape_configs, base, taken)
             .map_err(|problems| Error { faults: source.place(problems) })
@@ -412,7 +418,10 @@ impl Loader<'_> {
             files.retain(|file| seen.insert(file.clone()));
             for file in files {
                 match load_rules(&file, &reading) {
-                    Ok(rules) => add_groups(&mut found, &file.display().to_string(), rules),
+                    Ok((source, rules)) => {
+                        self.notes.extend(source.unread());
+                        add_groups(&mut found, &file.display().to_string(), rules);
+                    }
                     Err(err) => self.faults.extend(err.faults),
                 }
             }
@@ -604,5 +613,98 @@ mod tests {
         let groups = tests.expect("valid").groups;
         let files: Vec<_> = groups.iter().map(|one| one.file.as_str()).collect();
         assert_eq!(files, [root.join("r.yml").display().to_string()]);
+    }
+
+    #[test]
+    fn limits_are_read_as_promtool_reads_them() {
+        let read = |limit: &str| {
+            let text = format!("groups:\n- name: g\n  limit: {limit}\n");
+            let groups = parse_rules(Path::new("r.yml"), &text, &Features::default());
+            groups.map(|groups| groups.iter().map(|one| one.group.limit).sum::<u64>())
+        };
+        for (limit, expected) in [
+            ("", 0),
+            ("~", 0),
+            ("5.0", 5),
+            ("5.5", 5),
+            ("-5.5", 0),
+            ("1e1", 10),
+            ("1e-3", 0),
+            ("1_0", 10),
+            ("1_0.5", 10),
+            ("0b11", 3),
+            ("-0o7", 0),
+            ("0o7", 7),
+            ("010", 8),
+            ("08", 8),
+            ("0X1F", 31),
+        ] {
+            assert_eq!(read(limit).ok(), Some(expected), "{limit:?}");
+        }
+        for limit in ["'5'", "true", "five", "1e30", ".inf", ".nan", "9223372036854775808", "5s"] {
+            let told = read(limit).expect_err("promtool refuses it").to_string();
+            assert!(told.starts_with("r.yml:3:10: limit: invalid "), "{told}");
+        }
+    }
+
+    #[test]
+    fn values_that_tests_expect_are_read_as_promtool_reads_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let read = |value: &str| {
+            let text =
+                format!("tests: [{{promql_expr_test: [{{exp_samples: [{{value: {value}}}]}}]}}]\n");
+            let file = write(folder.path(), "t.yml", &text);
+            let tests = load_unit_tests(&file, &Features::default(), Unknown::Refused).ok()?.file;
+            Some(tests.tests.first()?.promql_expr_test.first()?.exp_samples.first()?.value)
+        };
+        for (value, expected) in [
+            ("", 0.0),
+            ("010", 8.0),
+            ("-010", -8.0),
+            ("08", 8.0),
+            ("1_000", 1000.0),
+            ("0b11", 3.0),
+            ("0o7", 7.0),
+            ("0XFF", 255.0),
+            ("1.5_0", 1.5),
+            ("12345678901234567890", 12_345_678_901_234_567_890.0),
+            ("+.inf", f64::INFINITY),
+        ] {
+            assert_eq!(read(value), Some(expected), "{value:?}");
+        }
+        for value in ["'5'", "1e400", "Inf", "0x1p4", "_1", "0o8"] {
+            assert_eq!(read(value), None, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn groups_and_rules_without_a_value_are_passed_over() {
+        let text = "groups:\n-\n- name: g\n  rules:\n  -\n  - {record: a, expr: up}\n  - ~\n";
+        let parse = |text: &str| parse_rules(Path::new("r.yml"), text, &Features::default());
+        let groups = parse(text).expect("promtool takes it");
+        let rules: Vec<_> = groups.iter().map(|one| one.group.rules.len()).collect();
+        assert_eq!(rules, [1]);
+        // What is wrong is still told where it stands.
+        let told = parse(&text.replace("expr: up", "expr: 1 +")).expect_err("wrong").to_string();
+        assert!(told.starts_with("r.yml:6:26: "), "{told}");
+        assert!(parse("groups: [{}]").is_err());
+    }
+
+    #[test]
+    fn what_stands_behind_the_first_document_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let rules = write(root, "r.yml", &format!("{RULES}---\ngroups: [\n"));
+        let file = write(root, "p.yml", "rule_files: [r.yml]\n---\nglobal: [\n");
+        let config = load(&sources(&file)).expect("upstream takes it");
+        assert_eq!(config.groups.len(), 1);
+        let note = |file: &Path| {
+            let text = "only the first document is read, and another one begins here";
+            format!("{}:2:1: {text}", file.display())
+        };
+        assert_eq!(config.notes, [note(&file), note(&rules)]);
+        let file = write(root, "t.yml", "rule_files: [r.yml]\n---\n");
+        let tests = load_unit_tests(&file, &Features::default(), Unknown::Refused);
+        assert_eq!(tests.expect("promtool takes it").notes, [note(&file), note(&rules)]);
     }
 }
