@@ -66,7 +66,10 @@ fn from_text(
     let place = |problem: &Problem| source.place_one(problem).to_string();
     let composed = composed(&settings, base, own, options, place);
     match composed {
-        Ok(config) if faults.is_empty() => return Ok(config),
+        Ok(mut config) if faults.is_empty() => {
+            config.notes.extend(source.unread());
+            return Ok(config);
+        }
         Ok(_) => {}
         Err(Faults::Settings(problems)) => faults.extend(source.place(problems)),
         Err(Faults::Files(err)) => faults.extend(err.faults),

@@ -67,6 +67,7 @@ pub fn check_config(file: &Path, options: &CheckOptions) -> Result<Report, Error
         alerts: Options { event_recorder: options.event_recorder, ..Options::default() },
         unknown_in_rules: options.unknown_in_rules,
         one_file: options.one_file,
+        missing_refused: true,
         ..Sources::default()
     };
     let config = load(&sources)?;
@@ -107,7 +108,9 @@ pub fn check_rules_text(name: &Path, text: &str, options: &CheckOptions) -> Resu
     let (source, rules) = checked_rules(name, text, &options.rules())?;
     let count: usize = rules.groups.iter().map(|group| group.rules.len()).sum();
     let lint = lint_rules(&source, &rules, options.lint);
-    Ok(Report { lines: vec![format!("SUCCESS: {count} rules found")], lint })
+    let notes = source.unread().map(|note| format!("NOTE: {note}"));
+    let lines = notes.into_iter().chain([format!("SUCCESS: {count} rules found")]).collect();
+    Ok(Report { lines, lint })
 }
 
 /// Checks `alertmanager.yml`.

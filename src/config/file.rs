@@ -2,7 +2,7 @@
 
 use super::error::{Error, Located};
 use super::scalar;
-use super::yaml::{self, Document, Position, parent};
+use super::yaml::{self, Document, Position, parent, without_places};
 use crate::model::{Problem, nearest_name};
 use serde::de::DeserializeOwned;
 use serde_yaml::Value;
@@ -67,7 +67,20 @@ impl Source {
     /// # Errors
     /// The text is no YAML, or passes a limit.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Error> {
-        let document = yaml::read(text).map_err(|fault| {
+        Self::of(file, text, yaml::read(text))
+    }
+
+    /// Reads the text of a rule file: groups and rules without a value are passed over, as Go's
+    /// newer YAML does, which reads these files upstream.
+    ///
+    /// # Errors
+    /// As `parse`.
+    pub(super) fn parse_rules(file: &Path, text: &str) -> Result<Self, Error> {
+        Self::of(file, text, yaml::read_without_empty(text, &["groups", "groups.rules"]))
+    }
+
+    fn of(file: &Path, text: &str, document: Result<Document, yaml::Fault>) -> Result<Self, Error> {
+        let document = document.map_err(|fault| {
             let line = text.lines().nth(fault.at.line.saturating_sub(1)).unwrap_or_default();
             Error::one(located(file, line, Some(fault.at), fault.message.clone()))
         })?;
@@ -238,6 +251,13 @@ impl Source {
         format!("{}{at}: {}", located.file.display(), located.message)
     }
 
+    /// Says so when the file has more than one document: only the first is read, as upstream has it.
+    pub(super) fn unread(&self) -> Option<String> {
+        let Position { line, column } = self.document.more?;
+        let text = "only the first document is read, and another one begins here";
+        Some(format!("{}:{line}:{column}: {text}", self.file.display()))
+    }
+
     /// Takes the scalar at `path`, which the file has at `written`, as the type that serde wanted;
     /// false when nothing can be done.
     fn coerce(&self, root: &mut Value, path: &str, written: &str, message: &str) -> bool {
@@ -312,16 +332,6 @@ impl Source {
 
 fn located(file: &Path, line: &str, at: Option<Position>, message: String) -> Located {
     Located { file: file.to_owned(), at, message, line_text: line.to_owned() }
-}
-
-/// A path with no numbers of elements: `a[1].b` and `a[2].b` are the same.
-fn without_places(path: &str) -> String {
-    let mut inside = false;
-    let outside = |c: &char| {
-        inside = (inside || *c == '[') && *c != ']';
-        !inside
-    };
-    path.chars().filter(outside).collect()
 }
 
 /// Whether serde has a text and wants a number: `invalid type: string "1.0", expected f64`.

@@ -42,6 +42,9 @@ pub struct Sources {
     pub unknown_in_rules: Unknown,
     /// Whether other files that `prometheus.yml` names are left unread.
     pub one_file: bool,
+    /// Whether a rule file that is named and missing is a fault: `check config` says so, and the
+    /// server goes on without it, both as upstream has it.
+    pub missing_refused: bool,
 }
 
 /// A group of rules and where it comes from.
@@ -119,7 +122,8 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
         document.forget_files();
     }
     let base = name.parent().unwrap_or(Path::new("")).to_owned();
-    let mut loader = Loader { sources, source: &source, base, faults, notes: Vec::new() };
+    let notes = source.unread().into_iter().collect();
+    let mut loader = Loader { sources, source: &source, base, faults, notes };
     let mut taken = BTreeSet::new();
     let jobs = loader.jobs(&document, &mut taken);
     let probing = loader.probing(&document, &taken);
@@ -178,8 +182,8 @@ pub(super) struct RuleReading {
 ///
 /// # Errors
 /// Every fault of the file.
-pub(super) fn load_rules(file: &Path, reading: &RuleReading) -> Result<RuleFile, Error> {
-    checked_rules(file, &read(file)?, reading).map(|(_, rules)| rules)
+pub(super) fn load_rules(file: &Path, reading: &RuleReading) -> Result<(Source, RuleFile), Error> {
+    checked_rules(file, &read(file)?, reading)
 }
 
 /// A file of unit tests with the rules that it is about.
@@ -209,10 +213,11 @@ pub fn load_unit_tests(
     let mut source = Source::parse(file, &read(file)?)?;
     let (tests, mut faults) = source.draft::<UnitTestFile>(Unknown::Refused)?;
     faults.extend(source.place(tests.check()));
-    let (mut groups, mut notes, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut groups, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut notes: Vec<_> = source.unread().into_iter().collect();
     let base = file.parent().unwrap_or(Path::new(""));
     for (place, pattern) in tests.rule_files.iter().enumerate() {
-        let mut files = glob::expand(&base.join(pattern));
+        let mut files = glob::expand(&glob::clean(&base.join(pattern)));
         files.retain(|file| file.exists());
         if files.is_empty() {
             let text = format!("no file matches the pattern {pattern}");
@@ -222,7 +227,10 @@ pub fn load_unit_tests(
         files.retain(|file| seen.insert(file.clone()));
         for file in files {
             match load_rules(&file, &reading) {
-                Ok(rules) => add_groups(&mut groups, &file.display().to_string(), rules),
+                Ok((source, rules)) => {
+                    notes.extend(source.unread());
+                    add_groups(&mut groups, &file.display().to_string(), rules);
+                }
                 Err(err) => faults.extend(err.faults),
             }
         }
@@ -242,7 +250,7 @@ pub(super) fn checked_rules(
     text: &str,
     reading: &RuleReading,
 ) -> Result<(Source, RuleFile), Error> {
-    let mut source = Source::parse(file, text)?;
+    let mut source = Source::parse_rules(file, text)?;
     let (rules, mut faults) = source.draft::<RuleFile>(reading.unknown)?;
     faults.extend(source.place(check_with(&rules, &reading.language)));
     if faults.is_empty() { Ok((source, rules)) } else { Err(Error::of(faults)) }
@@ -274,7 +282,7 @@ pub fn rule_line(
     (key, name): (&str, &str),
     ordinal: usize,
 ) -> Option<(usize, String)> {
-    let mut source = Source::parse(file, &read(file).ok()?).ok()?;
+    let mut source = Source::parse_rules(file, &read(file).ok()?).ok()?;
     let (rules, _) = source.draft::<RuleFile>(Unknown::PassedOver).ok()?;
     let group_at = rules.groups.iter().position(|one| one.name == group)?;
     let found = rules.groups.get(group_at)?.rules.iter().enumerate().filter(|(_, rule)| {
@@ -330,8 +338,10 @@ impl Loader<'_> {
         for problem in &all.not_built {
             self.note(problem);
         }
-        for pattern in &document.scrape_config_files {
-            for file in glob::expand(&self.base.join(pattern)) {
+        for (place, pattern) in document.scrape_config_files.iter().enumerate() {
+            let (files, missing) = self.found(pattern, format!("scrape_config_files[{place}]"));
+            missing.iter().for_each(|problem| self.note(problem));
+            for file in files {
                 match self.jobs_of(&file, document, taken) {
                     Ok(more) => {
                         all.jobs.extend(more.jobs);
@@ -362,16 +372,32 @@ impl Loader<'_> {
 
     /// One file of `scrape_config_files`.
     fn jobs_of(
-        &self,
+        &mut self,
         file: &Path,
         document: &Document,
         taken: &mut BTreeSet<String>,
     ) -> Result<Checked, Error> {
         let source = Source::parse(file, &read(file)?)?;
         let part: super::document::ScrapeFile = source.typed()?;
+        self.notes.extend(source.unread());
         let base = file.parent().unwrap_or(Path::new(""));
         check_jobs(&document.global, &part.scrape_configs, base, taken)
             .map_err(|problems| Error { faults: source.place(problems) })
+    }
+
+    /// The files that a pattern at `at` finds; and, when it finds none and has no `*`, which one
+    /// is missing.
+    fn found(&self, pattern: &str, at: String) -> (Vec<PathBuf>, Option<Problem>) {
+        let pattern = glob::clean(&self.base.join(pattern));
+        let mut files = glob::expand(&pattern);
+        // One that is there and cannot be read is told by whoever reads it.
+        let missing = |err: std::io::Error| err.kind() == std::io::ErrorKind::NotFound;
+        files.retain(|file| !file.symlink_metadata().is_err_and(missing));
+        let name = pattern.display().to_string();
+        let is_missing = files.is_empty() && !name.contains('*');
+        let problem = is_missing
+            .then(|| Problem::new(at, format!("{name:?} does not point to an existing file")));
+        (files, problem)
     }
 
     fn groups(&mut self, document: &Document) -> Vec<LoadedGroup> {
@@ -380,16 +406,31 @@ impl Loader<'_> {
         let language =
             RuleLanguage { features, legacy_names: document.names() == NameValidation::Legacy };
         let reading = RuleReading { language, unknown };
-        for pattern in &document.rule_files {
-            for file in glob::expand(&self.base.join(pattern)) {
+        // What is named twice is loaded once: its groups would run twice.
+        let mut seen = BTreeSet::new();
+        for (place, pattern) in document.rule_files.iter().enumerate() {
+            let (mut files, missing) = self.found(pattern, format!("rule_files[{place}]"));
+            match (missing, self.sources.missing_refused) {
+                (Some(problem), true) => self.fault(problem),
+                (Some(problem), false) => self.note(&problem),
+                (None, _) => {}
+            }
+            files.retain(|file| seen.insert(file.clone()));
+            for file in files {
                 match load_rules(&file, &reading) {
-                    Ok(rules) => add_groups(&mut found, &file.display().to_string(), rules),
+                    Ok((source, rules)) => {
+                        self.notes.extend(source.unread());
+                        add_groups(&mut found, &file.display().to_string(), rules);
+                    }
                     Err(err) => self.faults.extend(err.faults),
                 }
             }
         }
         for pack in &document.watchbell.packs {
             let name = format!("(built in) {}", pack.name());
+            if !seen.insert(PathBuf::from(&name)) {
+                continue;
+            }
             match checked_rules(Path::new(&name), pack.text(), &reading) {
                 Ok((_, rules)) => add_groups(&mut found, &name, rules),
                 Err(err) => self.faults.extend(err.faults),
@@ -500,5 +541,170 @@ impl Pack {
             Self::Host => include_str!("../../assets/rules/host.yml"),
             Self::Watchbell => include_str!("../../assets/rules/watchbell.yml"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{CheckOptions, check_config};
+    use super::*;
+
+    const RULES: &str = "groups: [{name: g, rules: [{record: r, expr: up}]}]\n";
+
+    fn write(root: &Path, name: &str, text: &str) -> PathBuf {
+        let file = root.join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("makes");
+        std::fs::write(&file, text).expect("writes");
+        file
+    }
+
+    fn sources(file: &Path) -> Sources {
+        Sources { config_file: Some(file.to_owned()), ..Sources::default() }
+    }
+
+    #[test]
+    fn a_rule_file_that_two_patterns_find_is_loaded_once_under_its_shortest_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        write(root, "rules/a.yml", RULES);
+        write(root, "rules/b.yml", RULES);
+        let text = "rule_files: ['conf/../rules/*.yml', rules/a.yml, ./rules//a.yml]\n\
+                    watchbell: {packs: [host, host]}\n";
+        let config = load(&sources(&write(root, "p.yml", text))).expect("valid");
+        let (packs, files): (Vec<_>, Vec<_>) =
+            config.groups.iter().partition(|one| one.file.starts_with('('));
+        let files: Vec<_> = files.into_iter().map(|one| one.file.as_str()).collect();
+        let named = |name: &str| root.join("rules").join(name).display().to_string();
+        assert_eq!(files, [named("a.yml"), named("b.yml")]);
+        let names: BTreeSet<_> = packs.iter().map(|one| one.group.name.as_str()).collect();
+        assert_eq!((names.len(), names.is_empty()), (packs.len(), false));
+    }
+
+    #[test]
+    fn a_rule_file_that_is_missing_stops_no_server_and_passes_no_check() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        write(root, "rules.yml", RULES);
+        let text = "rule_files: [rules.yml, missing.yml, 'none*.yml']\n\
+                    scrape_config_files: [jobs.yml]\n";
+        let file = write(root, "p.yml", text);
+        let config = load(&sources(&file)).expect("upstream's server starts");
+        assert_eq!(config.groups.len(), 1);
+        let (at, root) = (file.display(), root.display());
+        let told = |place: &str, name: &str| {
+            format!("{at}:{place}: \"{root}/{name}\" does not point to an existing file")
+        };
+        let (jobs, rules) = (told("2:23", "jobs.yml"), told("1:25", "missing.yml"));
+        assert_eq!(config.notes, [jobs, rules.clone()]);
+        let err = check_config(&file, &CheckOptions::default()).expect_err("as promtool has it");
+        assert_eq!(err.faults.len(), 1, "{err}");
+        assert!(err.to_string().starts_with(&rules), "{err}");
+    }
+
+    #[test]
+    fn a_rule_file_that_a_unit_test_names_twice_is_read_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        write(root, "r.yml", RULES);
+        write(root, "x/other.yml", RULES);
+        let text = "rule_files: [r.yml, ./r.yml, x/../r.yml, 'x/../r.*']\n";
+        let file = write(root, "t.yml", text);
+        let tests = load_unit_tests(&file, &Features::default(), Unknown::Refused);
+        let groups = tests.expect("valid").groups;
+        let files: Vec<_> = groups.iter().map(|one| one.file.as_str()).collect();
+        assert_eq!(files, [root.join("r.yml").display().to_string()]);
+    }
+
+    #[test]
+    fn limits_are_read_as_promtool_reads_them() {
+        let read = |limit: &str| {
+            let text = format!("groups:\n- name: g\n  limit: {limit}\n");
+            let groups = parse_rules(Path::new("r.yml"), &text, &Features::default());
+            groups.map(|groups| groups.iter().map(|one| one.group.limit).sum::<u64>())
+        };
+        for (limit, expected) in [
+            ("", 0),
+            ("~", 0),
+            ("5.0", 5),
+            ("5.5", 5),
+            ("-5.5", 0),
+            ("1e1", 10),
+            ("1e-3", 0),
+            ("1_0", 10),
+            ("1_0.5", 10),
+            ("0b11", 3),
+            ("-0o7", 0),
+            ("0o7", 7),
+            ("010", 8),
+            ("08", 8),
+            ("0X1F", 31),
+        ] {
+            assert_eq!(read(limit).ok(), Some(expected), "{limit:?}");
+        }
+        for limit in ["'5'", "true", "five", "1e30", ".inf", ".nan", "9223372036854775808", "5s"] {
+            let told = read(limit).expect_err("promtool refuses it").to_string();
+            assert!(told.starts_with("r.yml:3:10: limit: invalid "), "{told}");
+        }
+    }
+
+    #[test]
+    fn values_that_tests_expect_are_read_as_promtool_reads_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let read = |value: &str| {
+            let text =
+                format!("tests: [{{promql_expr_test: [{{exp_samples: [{{value: {value}}}]}}]}}]\n");
+            let file = write(folder.path(), "t.yml", &text);
+            let tests = load_unit_tests(&file, &Features::default(), Unknown::Refused).ok()?.file;
+            Some(tests.tests.first()?.promql_expr_test.first()?.exp_samples.first()?.value)
+        };
+        for (value, expected) in [
+            ("", 0.0),
+            ("010", 8.0),
+            ("-010", -8.0),
+            ("08", 8.0),
+            ("1_000", 1000.0),
+            ("0b11", 3.0),
+            ("0o7", 7.0),
+            ("0XFF", 255.0),
+            ("1.5_0", 1.5),
+            ("12345678901234567890", 12_345_678_901_234_567_890.0),
+            ("+.inf", f64::INFINITY),
+        ] {
+            assert_eq!(read(value), Some(expected), "{value:?}");
+        }
+        for value in ["'5'", "1e400", "Inf", "0x1p4", "_1", "0o8"] {
+            assert_eq!(read(value), None, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn groups_and_rules_without_a_value_are_passed_over() {
+        let text = "groups:\n-\n- name: g\n  rules:\n  -\n  - {record: a, expr: up}\n  - ~\n";
+        let parse = |text: &str| parse_rules(Path::new("r.yml"), text, &Features::default());
+        let groups = parse(text).expect("promtool takes it");
+        let rules: Vec<_> = groups.iter().map(|one| one.group.rules.len()).collect();
+        assert_eq!(rules, [1]);
+        // What is wrong is still told where it stands.
+        let told = parse(&text.replace("expr: up", "expr: 1 +")).expect_err("wrong").to_string();
+        assert!(told.starts_with("r.yml:6:26: "), "{told}");
+        assert!(parse("groups: [{}]").is_err());
+    }
+
+    #[test]
+    fn what_stands_behind_the_first_document_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let rules = write(root, "r.yml", &format!("{RULES}---\ngroups: [\n"));
+        let file = write(root, "p.yml", "rule_files: [r.yml]\n---\nglobal: [\n");
+        let config = load(&sources(&file)).expect("upstream takes it");
+        assert_eq!(config.groups.len(), 1);
+        let note = |file: &Path| {
+            let text = "only the first document is read, and another one begins here";
+            format!("{}:2:1: {text}", file.display())
+        };
+        assert_eq!(config.notes, [note(&file), note(&rules)]);
+        let file = write(root, "t.yml", "rule_files: [r.yml]\n---\n");
+        let tests = load_unit_tests(&file, &Features::default(), Unknown::Refused);
+        assert_eq!(tests.expect("promtool takes it").notes, [note(&file), note(&rules)]);
     }
 }

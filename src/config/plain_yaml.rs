@@ -70,13 +70,18 @@ fn resolved(text: &str) -> Value {
     if !first.is_ascii_digit() && !b"+-.".contains(&first) {
         return Value::String(text.to_owned());
     }
-    whole(&text.replace('_', ""))
-        .or_else(|| float(text).map(number_or_text))
+    let plain = text.replace('_', "");
+    let signed = || whole(&plain).and_then(|number| i64::try_from(number).ok()).map(Value::from);
+    let large = || whole(&plain).and_then(|number| u64::try_from(number).ok()).map(Value::from);
+    signed()
+        .or_else(large)
+        .or_else(|| float(&plain).map(number_or_text))
         .unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// A whole number in any of the bases: `0x1f`, `0b11`, `0o17`, `017`, `12`.
-fn whole(text: &str) -> Option<Value> {
+/// A whole number in any of the bases: `0x1f`, `0b11`, `0o17`, `017`, `12`. It is one of those that
+/// `i64` or `u64` can hold.
+pub(super) fn whole(text: &str) -> Option<i128> {
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, text.get(1..)?),
         b'+' => (false, text.get(1..)?),
@@ -98,16 +103,17 @@ fn whole(text: &str) -> Option<Value> {
     }
     let size = u64::from_str_radix(digits, base).ok()?;
     if negative {
-        return 0_i64.checked_sub_unsigned(size).map(Value::from);
+        return 0_i64.checked_sub_unsigned(size).map(i128::from);
     }
-    Some(Value::from(size))
+    Some(i128::from(size))
 }
 
 /// Decimal digits with a point or an exponent; no `inf` and no `nan`, which JSON has not either.
-fn float(text: &str) -> Option<f64> {
+pub(super) fn float(text: &str) -> Option<f64> {
     let known = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
     let digits = text.bytes().any(|byte| byte.is_ascii_digit());
-    (digits && text.bytes().all(known)).then(|| text.parse().ok()).flatten()
+    let value = (digits && text.bytes().all(known)).then(|| text.parse().ok()).flatten();
+    value.filter(|value: &f64| value.is_finite())
 }
 
 /// JSON writes whole numbers without a point, whatever they were made of.
@@ -141,6 +147,9 @@ mod tests {
             ("08", json!(8)),
             ("1.5", json!(1.5)),
             ("1e3", json!(1000)),
+            ("1_0.5", json!(10.5)),
+            ("1e400", json!("1e400")),
+            ("18446744073709551615", json!(18_446_744_073_709_551_615_u64)),
             ("yes", json!(true)),
             ("Off", json!(false)),
             ("y", json!(true)),

@@ -74,6 +74,7 @@ pub(super) fn probing(
 fn of_file(file: &Path, notes: &mut Vec<String>) -> Result<Modules, Error> {
     let source = Source::parse(file, &read(file)?)?;
     let settings: ModuleFile = source.typed()?;
+    notes.extend(source.unread());
     let base = file.parent().unwrap_or(Path::new(""));
     checked(&source, "modules", &settings.modules, base, notes)
 }

@@ -4,6 +4,7 @@
 //! about a path is turned into line and column with the table kept here. Size, depth and the bytes
 //! that aliases expand to are bounded, since a rule file may come from elsewhere.
 
+use super::plain_yaml::{float, whole};
 use super::scalar::Style;
 use crate::model::value_text::go_default;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
@@ -48,6 +49,8 @@ pub(super) struct Document {
     plain: HashMap<String, String>,
     /// How the scalars are written that are not plain.
     styles: HashMap<String, Style>,
+    /// Where another document begins: it is not read.
+    pub more: Option<Position>,
 }
 
 impl Document {
@@ -101,11 +104,19 @@ fn renamed<T: Clone>(table: &mut HashMap<String, T>, from: &str, to: &str) {
     table.extend(more);
 }
 
-/// Reads one document.
+/// Reads the first document; what comes behind it is not looked at, as with Go's YAML.
 ///
 /// # Errors
-/// The text is no YAML, has more than one document, repeats a key, or passes a limit.
+/// The text is no YAML, repeats a key, or passes a limit.
 pub(super) fn read(text: &str) -> Result<Document, Fault> {
+    read_without_empty(text, &[])
+}
+
+/// As `read`, but these lists, as in `a.b`, lose their items without a value: the others close up.
+///
+/// # Errors
+/// As `read`.
+pub(super) fn read_without_empty(text: &str, lists: &[&str]) -> Result<Document, Fault> {
     if text.len() > DOCUMENT_BYTES_MAX {
         let message = format!(
             "cannot read a document of {} bytes; at most {DOCUMENT_BYTES_MAX} are allowed",
@@ -113,12 +124,16 @@ pub(super) fn read(text: &str) -> Result<Document, Fault> {
         );
         return Err(Fault { at: START, message });
     }
-    let mut builder = Builder::default();
+    let mut builder = Builder { lists, ..Builder::default() };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|err| Fault {
             at: Position { line: err.marker().line(), column: err.marker().col() + 1 },
             message: err.info().to_owned(),
         })?;
+        if builder.has_begun && matches!(event, Event::DocumentStart(_)) {
+            builder.document.more = Some(start_of(span));
+            break;
+        }
         builder.take(event, start_of(span))?;
     }
     builder.finish()
@@ -146,6 +161,17 @@ pub(super) fn parent(path: &str) -> Option<&str> {
     path.get(..at)
 }
 
+/// A path with no numbers of elements: `a[1].b` and `a[2].b` are the same.
+pub(super) fn without_places(path: &str) -> String {
+    let mut inside = false;
+    let outside = |c: &char| {
+        let was_inside = inside;
+        inside = (inside || *c == '[') && *c != ']';
+        !inside && !was_inside
+    };
+    path.chars().filter(outside).collect()
+}
+
 fn nearest(table: &HashMap<String, Position>, path: &str) -> Position {
     let mut path = path;
     loop {
@@ -167,24 +193,21 @@ enum Open {
 }
 
 #[derive(Debug, Default)]
-struct Builder {
+struct Builder<'a> {
     open: Vec<Open>,
     document: Document,
     anchors: BTreeMap<usize, (Value, usize)>,
     alias_nodes: usize,
-    documents: usize,
+    has_begun: bool,
+    /// Paths without places of lists that lose their empty items.
+    lists: &'a [&'a str],
 }
 
-impl Builder {
+impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Fault> {
         let fault = |message: &str| Fault { at, message: message.to_owned() };
         match event {
-            Event::DocumentStart(_) => {
-                self.documents += 1;
-                if self.documents > 1 {
-                    return Err(fault("only one document is allowed in a file"));
-                }
-            }
+            Event::DocumentStart(_) => self.has_begun = true,
             Event::Scalar(text, style, anchor, tag) => {
                 let tagged = tag.as_ref().is_some_and(|tag| tag.suffix == "str");
                 self.scalar(&text, style_of(style), tagged, anchor, at)?;
@@ -288,7 +311,14 @@ impl Builder {
         }
         match self.open.last_mut() {
             None => self.document.root = value,
-            Some(Open::List { items, .. }) => items.push(value),
+            Some(Open::List { items, path, .. }) => {
+                let loses = |path: &str| self.lists.contains(&without_places(path).as_str());
+                if value == Value::Null && loses(path) {
+                    self.document.plain.remove(&format!("{path}[{}]", items.len()));
+                } else {
+                    items.push(value);
+                }
+            }
             Some(Open::Map { map, key, .. }) => {
                 let Some(key) = key.take() else {
                     return Err(Fault { at, message: "a value stands without a key".to_owned() });
@@ -338,7 +368,7 @@ fn shown(number: &Number) -> String {
     }
 }
 
-/// The number that a plain scalar is by YAML's core schema.
+/// The number that a plain scalar is as Go's YAML reads it: `010` is 8, and `1_000` a thousand.
 pub(super) fn number(text: &str) -> Option<Number> {
     match text {
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
@@ -348,15 +378,15 @@ pub(super) fn number(text: &str) -> Option<Number> {
         ".nan" | ".NaN" | ".NAN" => return Some(f64::NAN.into()),
         _ => {}
     }
-    let numeric = text.bytes().any(|byte| byte.is_ascii_digit())
-        && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    if !numeric {
-        let digits = text.strip_prefix("0x")?;
-        return i64::from_str_radix(digits, 16).ok().map(Number::from);
+    if !text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first)) {
+        return None;
     }
-    let whole = text.parse::<i64>().map(Number::from);
-    let whole = whole.or_else(|_| text.parse::<u64>().map(Number::from));
-    whole.ok().or_else(|| text.parse::<f64>().ok().map(Number::from))
+    let plain = text.replace('_', "");
+    // `08` is no octal number, and the decimal one then.
+    let whole = whole(&plain).or_else(|| plain.parse::<i64>().ok().map(i128::from));
+    let signed = || i64::try_from(whole?).ok().map(Number::from);
+    let large = || u64::try_from(whole?).ok().map(Number::from);
+    signed().or_else(large).or_else(|| float(&plain).map(Number::from))
 }
 
 /// The switch that a plain scalar is, in all the ways that Go's YAML knows.
@@ -400,11 +430,59 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_those_of_gos_yaml() {
+        // What promtool takes as `limit` and as `value`.
+        for (text, expected) in [
+            ("010", "8"),
+            ("-010", "-8"),
+            ("08", "8"),
+            ("1_000", "1000"),
+            ("1__0", "10"),
+            ("5_", "5"),
+            ("0b11", "3"),
+            ("-0b11", "-3"),
+            ("0B1", "1"),
+            ("0o7", "7"),
+            ("0O7", "7"),
+            ("0XFF", "255"),
+            ("0x_1", "1"),
+            ("+0x1F", "31"),
+            ("+5", "5"),
+            ("1e3", "1000.0"),
+            (".5", "0.5"),
+            ("5.", "5.0"),
+            ("1_0.5", "10.5"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("18446744073709551616", "1.8446744073709552e19"),
+            ("-.inf", "-.inf"),
+        ] {
+            let found = number(text).map(|number| number.to_string());
+            assert_eq!(found.as_deref(), Some(expected), "{text}");
+        }
+        for text in ["0b", "0o8", "0x", "_1", "1e400", "0x1p4", "1:30", "Inf", "NaN", "-", "1d"] {
+            assert_eq!(number(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_more_documents_the_first_is_read() {
+        for (text, more) in [
+            ("a: 1\n", None),
+            ("# c\n---\na: 1\n...\n", None),
+            ("a: 1\n---\nb: [\n", Some(Position { line: 2, column: 1 })),
+            ("---\na: 1\n---\n", Some(Position { line: 3, column: 1 })),
+        ] {
+            let document = read(text).expect(text);
+            assert_eq!(document.root.get("a"), Some(&Value::from(1)), "{text}");
+            assert_eq!((document.root.get("b"), document.more), (None, more), "{text}");
+        }
+    }
+
+    #[test]
     fn what_must_not_load_does_not() {
         let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n";
         for (text, part) in [
             ("a: 1\na: 2\n", "key \"a\" is set twice"),
-            ("a: 1\n---\nb: 2\n", "only one document"),
             (bomb, "aliases expand"),
             (&"[".repeat(100_000), "nested"),
             (&format!("{}x", "- ".repeat(3_000)), "nested"),

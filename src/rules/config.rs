@@ -6,8 +6,10 @@ pub use super::check::{RuleLanguage, check_with, duplicates, volatile_labels};
 pub use super::unittest::UnitTestFile;
 
 use crate::sys::settings::{Scalar, Span};
+use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A rule file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -98,9 +100,31 @@ where
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }
 
-/// Less than nothing is any number, as in Prometheus.
+/// Less than nothing is any number, as in Prometheus, and so is no value; of a float the whole part
+/// counts.
 fn limit<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    Ok(u64::try_from(i64::deserialize(from)?).unwrap_or(0))
+    struct Limit;
+    impl Visitor<'_> for Limit {
+        type Value = i64;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("i64")
+        }
+        fn visit_unit<E>(self) -> Result<i64, E> {
+            Ok(0)
+        }
+        fn visit_i64<E>(self, value: i64) -> Result<i64, E> {
+            Ok(value)
+        }
+        fn visit_u64<E: Error>(self, value: u64) -> Result<i64, E> {
+            let wrong = |_| E::invalid_value(Unexpected::Unsigned(value), &self);
+            i64::try_from(value).map_err(wrong)
+        }
+        fn visit_f64<E: Error>(self, value: f64) -> Result<i64, E> {
+            let wrong = |_| E::invalid_value(Unexpected::Float(value), &self);
+            format!("{:.0}", value.trunc()).parse().map_err(wrong)
+        }
+    }
+    Ok(u64::try_from(from.deserialize_any(Limit)?).unwrap_or(0))
 }
 
 /// No time at all is a missing one, as in Prometheus.

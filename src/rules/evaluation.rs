@@ -267,7 +267,9 @@ impl Evaluator<'_> {
         }
         rule.note(RuleRun { at: self.at, took, samples: done.samples, error });
         if let Err(error) = outcome {
-            self.metrics.failures.inc();
+            // As upstream counts: not the samples that the store refused of a query that succeeded.
+            let counts = !matches!(error, RuleError::Refused { .. });
+            self.metrics.failures.add(f64::from(u8::from(counts)));
             done.failure = Some(RuleFailure { rule: rule.name.clone(), error });
         }
     }

@@ -13,7 +13,7 @@ use super::rule::{Kind, Rule, Written};
 use super::state::{self, Mark};
 use super::trust::Outage;
 use super::view::{AlertChange, AlertPhase, GroupView, RuleKindView, RuleView};
-use crate::model::{Fingerprint, Labels, TimeRange, Timestamp};
+use crate::model::{Annotations, Fingerprint, Labels, TimeRange, Timestamp};
 use crate::storage::append::{Appender, Commit};
 use crate::sys::clock::{Clock, WallJumps};
 use crate::sys::metrics::Registry;
@@ -89,8 +89,7 @@ pub struct Group {
 impl Group {
     /// The group as configured, never evaluated. The rules should have passed `check`.
     pub fn new(file: &str, config: &RuleGroup, ctx: &Context) -> Self {
-        let fingerprint =
-            Labels::from_pairs([("file", file), ("name", &config.name)]).fingerprint();
+        let fingerprint = state::group_fingerprint(file, &config.name);
         let interval = config.interval.map_or(ctx.interval, |span| span.0);
         let metrics = GroupMetrics::new(&ctx.registry, &format!("{file};{}", config.name));
         metrics.interval.set(interval.as_secs_f64());
@@ -255,8 +254,9 @@ impl Group {
         evaluation
     }
 
-    /// Looks up in the store what is known of alerts, for a group without records: before its
-    /// first evaluation, since that writes the same series. Alerts that appear in the first two
+    /// Looks up in the store what is known of the alerts of rules without records: before their
+    /// first evaluation, since that writes the same series. They may be in a group that has
+    /// records, as a rule is that was in another one. Alerts that appear in the first two
     /// evaluations go on where they were. Returns the rules for which the store did not answer.
     pub fn recall(
         &mut self,
@@ -272,7 +272,7 @@ impl Group {
         for rule in &mut self.rules {
             let name = &rule.name;
             let Kind::Alerting(alerting) = &mut rule.kind else { continue };
-            if alerting.hold < ctx.grace_period {
+            if alerting.hold < ctx.grace_period || !alerting.alerts.is_empty() {
                 continue;
             }
             match querier.newest(&alerting.memory(), range) {
@@ -500,11 +500,10 @@ impl Group {
 }
 
 fn view_rule(rule: &Rule) -> RuleView {
-    let labels = |texts: &BTreeMap<String, String>| Labels::from_pairs(texts.clone());
     RuleView {
         name: rule.name.clone(),
         query: rule.query.clone(),
-        labels: labels(&rule.labels),
+        labels: Annotations::from_pairs(&rule.labels),
         health: rule.health,
         last_error: rule.last_error.clone(),
         evaluation_time: rule.evaluation_time,

@@ -6,7 +6,8 @@
 use super::config::RuleFile;
 use super::*;
 use crate::model::{
-    Alert, AlertStatus, Labels, METRIC_NAME, Matcher, TimeRange, Timestamp, is_stale_nan,
+    Alert, AlertStatus, Annotations, Labels, METRIC_NAME, Matcher, TimeRange, Timestamp,
+    is_stale_nan,
 };
 use crate::storage::append::{
     AppendError, AppendSample, Appender, Commit, Committed, Refusal, SeriesRef,
@@ -629,7 +630,7 @@ fn the_view_shows_rules_as_the_api_wants_them() {
         (view.rules[0].query.as_str(), view.rules[1].query.as_str()),
         ("temp > 30", "sum(up)")
     );
-    assert_eq!(view.rules[1].labels.to_string(), r#"{team="x"}"#);
+    assert_eq!(view.rules[1].labels, Annotations::from_pairs([("team", "x")]));
     assert_eq!(view.rules[1].health, Health::Unknown);
     world.answer("temp>30", &[]);
     world.answer("sum( up )", &[]);
@@ -850,5 +851,49 @@ fn a_label_without_text_stands_as_written_in_the_alerts_series() {
     for (line, name) in written.iter().zip(["ALERTS_FOR_STATE", "ALERTS"]) {
         assert!(line.contains(&format!("__name__=\"{name}\"")), "{line}");
         assert!(line.contains(r#"l="{{ $labels.nope }}""#) && !line.contains("gone"), "{line}");
+    }
+}
+
+#[test]
+fn what_the_store_refuses_is_told_and_counts_as_no_failed_evaluation() {
+    let ctx = context();
+    let yaml = "groups: [{name: g, rules: [{record: r, expr: up}]}]";
+    let file: RuleFile = serde_yaml::from_str(yaml).expect("valid");
+    let (mut group, world) = (Group::new("f.yml", &file.groups[0], &ctx), World::default());
+    let failures = || {
+        let families = ctx.registry.gather();
+        let named = |name: &str| name == "prometheus_rule_evaluation_failures_total";
+        let family = families.into_iter().find(|family| named(&family.name)).expect("there");
+        family.samples.iter().map(|sample| sample.value).sum::<f64>()
+    };
+    world.answer("up", &[A]);
+    world.refused.lock().unwrap().push("r".to_owned());
+    group.evaluate(at(0), &ctx, &world, &world, &VirtualClock::at(at(0)));
+    let rule = &group.view().rules[0];
+    assert_eq!((rule.health, failures()), (Health::Err, 0.0));
+    assert!(rule.last_error.contains("refused 1"), "{}", rule.last_error);
+    // A commit that fails counts, and so does a query.
+    *world.closed.lock().unwrap() = true;
+    group.evaluate(at(60), &ctx, &world, &world, &VirtualClock::at(at(60)));
+    assert_eq!(failures(), 1.0);
+    world.fail("up", "no");
+    group.evaluate(at(120), &ctx, &world, &world, &VirtualClock::at(at(120)));
+    assert_eq!(failures(), 2.0);
+}
+
+#[test]
+fn evaluation_times_are_counted_in_upstreams_buckets() {
+    let ctx = context();
+    let file: RuleFile = serde_yaml::from_str(DOWN).expect("valid");
+    let _group = Group::new("f.yml", &file.groups[0], &ctx);
+    for name in [
+        "prometheus_rule_group_duration_histogram_seconds",
+        "prometheus_rule_evaluation_duration_histogram_seconds",
+    ] {
+        let families = ctx.registry.gather();
+        let family = families.iter().find(|family| family.name == name).expect("there");
+        let bounds: Vec<_> =
+            family.samples.iter().filter_map(|sample| sample.labels.get("le")).collect();
+        assert_eq!(bounds, ["0.01", "0.1", "1", "10", "+Inf"], "{name}");
     }
 }

@@ -37,6 +37,7 @@ pub use error::RuleError;
 pub use evaluation::{Evaluation, RuleFailure};
 pub use group::{Context, Group};
 pub use query::{Newest, Querier, QuerySample, answer};
+pub use state::respell;
 pub use view::{
     ActiveAlert, AlertChange, AlertPhase, GroupView, Health, HealthChange, RuleKindView, RuleRun,
     RuleView, Turn,

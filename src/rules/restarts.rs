@@ -3,9 +3,9 @@
 
 // All of this file is test code; from this line on the checks of the house know it too.
 #[cfg(test)]
-use super::Group;
-use super::Newest;
+use super::config::RuleFile;
 use super::life::{A, B, DOWN, World, active, at, changes, context, group, restart_as, sent, step};
+use super::{Group, Newest, respell};
 use crate::model::Labels;
 use crate::model::METRIC_NAME;
 use crate::model::stale_nan;
@@ -301,4 +301,48 @@ fn t26_the_store_is_believed_for_two_evaluations() {
         step(&mut group, &world, if empty == 2 { 240 } else { 60 });
         assert_eq!(active(&group), [expected], "{empty}");
     }
+}
+
+#[test]
+fn t26_of_a_rule_without_a_record_the_store_is_asked_although_its_group_has_one() {
+    let down = "{alert: Down, expr: up == 0, for: 20m}";
+    let moved = "{alert: Moved, expr: moved, for: 20m}";
+    let (mut before, world) =
+        (group(&format!("groups: [{{name: g, rules: [{down}]}}]")), World::default());
+    world.answer("up == 0", &[A]);
+    step(&mut before, &world, 0);
+    step(&mut before, &world, 60);
+    let yaml = format!("groups: [{{name: g, rules: [{down}, {moved}]}}]");
+    let mut after = restart_as(&yaml, &before.saved(), 90);
+    let labels = [(METRIC_NAME, "ALERTS_FOR_STATE"), ("alertname", "Moved"), ("instance", "b")];
+    let labels = Labels::from_pairs(labels);
+    world.remembered.lock().unwrap().push(Newest { labels, at: at(60), value: 0.0 });
+    assert_eq!(after.recall(at(90), &context(), &world, &VirtualClock::at(at(90))), []);
+    let asked = [r#"__name__="ALERTS_FOR_STATE" alertname="Moved" -3510 90"#];
+    assert_eq!(*world.looked_up.lock().unwrap(), asked);
+    world.answer("moved", &[B]);
+    step(&mut after, &world, 120);
+    assert_eq!(active(&after), ["a pending 0", "b pending 60"]);
+}
+
+#[test]
+fn records_of_a_file_whose_name_was_not_cleaned_are_found_again() {
+    let ctx = context();
+    let file: RuleFile = serde_yaml::from_str(DOWN).expect("valid");
+    let (mut before, world) = (Group::new("./c/../r.yml", &file.groups[0], &ctx), World::default());
+    world.answer("up == 0", &[A]);
+    step(&mut before, &world, 0);
+    let mut records = before.saved();
+    let old: Vec<_> = records.iter().map(|(key, _)| key.clone()).collect();
+    let moved = respell(&mut records);
+    let from: Vec<_> = moved.iter().map(|(key, ..)| key.clone()).collect();
+    assert_eq!((from, moved.len()), (old, 2));
+    let mut after = Group::new("r.yml", &file.groups[0], &ctx);
+    let pairs = records.iter().map(|(key, json)| (key.as_str(), json.as_str()));
+    assert_eq!(after.restore(pairs, at(30), &ctx), [""; 0]);
+    assert_eq!((active(&after), after.last_evaluation()), (active(&before), Some(at(0))));
+    // They have their keys now, and where both are there those of now count.
+    assert_eq!(respell(&mut records), []);
+    let mut both = [before.saved(), records.clone()].concat();
+    assert_eq!(respell(&mut both), []);
 }

@@ -5,8 +5,10 @@
 
 use super::alert::{AlertState, Phase};
 use crate::model::{Annotations, Fingerprint, Labels, Timestamp, value_text};
+use crate::sys::glob;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 /// The version of both records.
@@ -77,6 +79,38 @@ pub(super) fn group_record(file: &str, name: &str, last: Timestamp) -> String {
 pub(super) fn read_group(json: &str) -> Option<Timestamp> {
     let saved: SavedGroup = serde_json::from_str(json).ok()?;
     (saved.v == VERSION).then(|| Timestamp::from_millis(saved.last_evaluation_ms))
+}
+
+/// Gives records of earlier versions, which took the names of files as they were written, the keys
+/// that belong to the cleaned names: `./r.yml` is `r.yml` now. Returns what has to be stored anew:
+/// the key before, the one of now, and the record.
+pub fn respell(records: &mut [(String, String)]) -> Vec<(String, String, String)> {
+    let mut groups = BTreeMap::new();
+    for (key, json) in &*records {
+        let Ok(saved) = serde_json::from_str::<SavedGroup>(json) else { continue };
+        let file = glob::clean(Path::new(&saved.file)).display().to_string();
+        let cleaned = group_fingerprint(&file, &saved.name).to_string();
+        // A record that has its new key already still has the old name inside.
+        if cleaned != *key {
+            groups.insert(key.clone(), cleaned);
+        }
+    }
+    let taken: BTreeSet<String> = records.iter().map(|(key, _)| key.clone()).collect();
+    let mut moved = Vec::new();
+    for (key, json) in records {
+        let (group, rest) = key.split_at(key.find('/').unwrap_or(key.len()));
+        let Some(cleaned) = groups.get(group).filter(|cleaned| !taken.contains(*cleaned)) else {
+            continue;
+        };
+        let after = format!("{cleaned}{rest}");
+        moved.push((std::mem::replace(key, after.clone()), after, json.clone()));
+    }
+    moved
+}
+
+/// What keys of a group's records begin with.
+pub(super) fn group_fingerprint(file: &str, name: &str) -> Fingerprint {
+    Labels::from_pairs([("file", file), ("name", name)]).fingerprint()
 }
 
 /// The record of an alert.

@@ -79,8 +79,9 @@ pub struct RuleView {
     pub name: String,
     /// The expression.
     pub query: String,
-    /// Its labels with the group's, before templating.
-    pub labels: Labels,
+    /// Its labels with the group's, before templating; those without a value, which take a label
+    /// away, too.
+    pub labels: Annotations,
     /// How the last evaluation went.
     pub health: Health,
     /// Why it failed; empty when it did not.

@@ -82,7 +82,8 @@ pub(super) enum Start {
     New,
     /// Evaluates the newest slot that was missed while another evaluation or a reload went on.
     Replaced,
-    /// Fires what should have fired while no process was there.
+    /// Fires what should have fired while no process was there, and asks the store for alerts of
+    /// rules of which no record is left: they may have been in another group.
     Restored,
     /// Asks the store for alerts of which no record is left.
     Unknown,
@@ -306,23 +307,30 @@ impl Running {
         match (std::mem::replace(&mut held.start, Start::New), missed) {
             // In a slot of another process targets may not have been scraped yet.
             (Start::Replaced, Some(missed)) if missed >= held.began => return missed,
-            (Start::Restored, Some(missed)) if self.has_samples_of(held, deps, now) => {
-                let (context, querier) = (&self.shared.context, self.querier(deps));
-                let (appender, clock) = (deps.appender.as_ref(), deps.clock.as_ref());
-                let done = held.group.catch_up(missed, context, &querier, appender, clock);
-                self.carry_out(held, deps, missed, done);
+            (Start::Restored, missed) => {
+                self.recall(held, deps, now);
+                let missed = missed.filter(|_| self.has_samples_of(held, deps, now));
+                missed.into_iter().for_each(|missed| self.catch_up(held, deps, missed));
             }
-            (Start::Unknown, _) => {
-                let (context, querier) = (&self.shared.context, self.querier(deps));
-                let clock = deps.clock.as_ref();
-                for failure in held.group.recall(now, context, &querier, clock) {
-                    let (rule, error) = (failure.rule, failure.error);
-                    tracing::warn!(rule, %error, "what the store knows of alerts is not looked up");
-                }
-            }
-            (Start::New | Start::Replaced | Start::Restored, _) => {}
+            (Start::Unknown, _) => self.recall(held, deps, now),
+            (Start::New | Start::Replaced, _) => {}
         }
         next
+    }
+
+    fn catch_up(&self, held: &mut Held, deps: &Deps, missed: Timestamp) {
+        let (context, querier) = (&self.shared.context, self.querier(deps));
+        let (appender, clock) = (deps.appender.as_ref(), deps.clock.as_ref());
+        let done = held.group.catch_up(missed, context, &querier, appender, clock);
+        self.carry_out(held, deps, missed, done);
+    }
+
+    fn recall(&self, held: &mut Held, deps: &Deps, now: Timestamp) {
+        let (context, querier) = (&self.shared.context, self.querier(deps));
+        for failure in held.group.recall(now, context, &querier, deps.clock.as_ref()) {
+            let (rule, error) = (failure.rule, failure.error);
+            tracing::warn!(rule, %error, "what the store knows of alerts is not looked up");
+        }
     }
 
     /// Whether queries still see samples of before the downtime. Where they do not, nothing can be

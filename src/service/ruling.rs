@@ -13,7 +13,9 @@ use super::rule_group::{Held, Running, Shared, Start, group_key, rule_op};
 use crate::config::LoadedGroup;
 use crate::model::relabel::Rule;
 use crate::model::{Matcher, TimeRange, Timestamp};
-use crate::rules::{Context, Group, GroupView, Newest, Querier, QuerySample, Slots, answer};
+use crate::rules::{
+    Context, Group, GroupView, Newest, Querier, QuerySample, Slots, answer, respell,
+};
 use crate::storage::append::SharedAppender;
 use crate::storage::state::{StateDb, Table};
 use crate::sys::clock::SharedClock;
@@ -74,14 +76,15 @@ impl Ruling {
         context: &Context,
         alert_relabel: &[Rule],
     ) -> Result<(), crate::storage::Error> {
-        let stored = self.deps.state.load(Table::RuleState)?;
+        let mut stored = self.deps.state.load(Table::RuleState)?;
+        let moved = respell(&mut stored);
         let records = stored.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let now = self.deps.clock.now();
         let shared = self.shared(context, alert_relabel);
         let context = &shared.context;
         let mut kept = BTreeSet::new();
         let mut groups = Vec::new();
-        for one in loaded {
+        for (_, one) in distinct(loaded) {
             let mut group = Group::new(&one.file, &one.group, context);
             group.restore(records.clone(), now, context);
             kept.extend(group.record_keys().map(str::to_owned));
@@ -92,7 +95,11 @@ impl Ruling {
             groups.push(Running::new(one.clone(), shared.clone(), Held::new(group, start, now)));
         }
         let left_over = stored.iter().filter(|(key, _)| !kept.contains(key));
-        let ops: Vec<_> = left_over.map(|(key, _)| rule_op(key, None)).collect();
+        let mut ops: Vec<_> = left_over.map(|(key, _)| rule_op(key, None)).collect();
+        for (before, key, value) in moved {
+            ops.push(rule_op(&before, None));
+            ops.extend(kept.contains(&key).then(|| rule_op(&key, Some(value))));
+        }
         self.deps.state.apply(&ops)?;
         groups.iter().for_each(|group| self.run(group));
         lock(&self.groups).running = groups;
@@ -107,8 +114,7 @@ impl Ruling {
         let mut old: BTreeMap<String, Arc<Running>> =
             groups.running.drain(..).map(|group| (group.key(), group)).collect();
         groups.leaving.retain(|_, group| group.strong_count() > 0);
-        for one in loaded {
-            let key = group_key(one);
+        for (key, one) in distinct(loaded) {
             let before = old.remove(&key);
             if let Some(same) = before.as_ref().filter(|before| before.is_like(one, &shared)) {
                 groups.running.push(same.clone());
@@ -176,6 +182,14 @@ impl Ruling {
         let run = group.clone().run(self.deps.clone(), self.lanes.clone());
         tasks::spawn_on(&self.deps.runtime, format!("rules {}", group.key()), run);
     }
+}
+
+/// The groups with their keys, each key once: of two groups with one key, the next reload would
+/// lose sight of one, and nobody could stop it any more.
+fn distinct(loaded: &[LoadedGroup]) -> impl Iterator<Item = (String, &LoadedGroup)> {
+    let mut seen = BTreeSet::new();
+    let keyed = loaded.iter().map(|one| (group_key(one), one));
+    keyed.filter(move |(key, _)| seen.insert(key.clone()))
 }
 
 /// As long as one of a person: a slow one holds up its own group alone, see `lanes.rs`.

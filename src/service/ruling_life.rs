@@ -407,3 +407,47 @@ fn stopping_ends_an_evaluation_before_its_next_rule() {
     assert_eq!(scene.source.waiting(), 1, "the second rule was not begun");
     scene.end();
 }
+
+#[test]
+fn a_group_that_is_listed_twice_runs_once_and_ends_with_its_removal() {
+    let scene = Scene::new(2);
+    let of = |group: &str| format!("groups: [{group}, {group}]");
+    scene.start(&of(QUICK));
+    let running = || scene.ruling.running().iter().map(Arc::downgrade).collect::<Vec<_>>();
+    let mut all = running();
+    assert_eq!(all.len(), 1);
+    let other = QUICK.replace("vector(1)", "vector(2)");
+    for group in [QUICK, &other] {
+        scene.reload(&of(group));
+        all.extend(running());
+        assert_eq!(scene.ruling.running().len(), 1, "{group}");
+    }
+    scene.reload("groups: []");
+    scene.until("the end of each", |_| all.iter().all(|group| group.strong_count() == 0));
+    scene.end();
+}
+
+#[test]
+fn what_was_stored_of_a_file_whose_name_was_not_cleaned_goes_on() {
+    let scene = Scene::new(2);
+    let state = scene.service.parts().expect("is open").state.clone();
+    let keys = || {
+        let records = state.load(Table::RuleState).expect("reads");
+        records.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
+    };
+    let yaml = format!("groups: [{QUICK}]");
+    let mut before = groups(&yaml);
+    before.iter_mut().for_each(|one| one.file = "./r.yml".to_owned());
+    scene.ruling.start(&before, &scene.context, &[]).expect("starts");
+    scene.until("its records", |_| keys().len() == 2);
+    let old = keys();
+    scene.ruling.stop();
+    scene.start(&yaml);
+    assert_eq!((keys().len(), keys().iter().any(|key| old.contains(key))), (2, false));
+    let stopped = scene.now();
+    scene.until("an evaluation", |scene| {
+        scene.view("quick").last_evaluation.is_some_and(|last| last > stopped)
+    });
+    assert_eq!(scene.history(), ["firing"], "it goes on, and does not fire again");
+    scene.end();
+}

@@ -241,6 +241,7 @@ impl Service {
     fn apply_files(&self) -> Result<(), Error> {
         let options = &self.options;
         let config = config::load(&sources(options)).map_err(Error::Config)?;
+        config.notes.iter().for_each(|note| tracing::warn!("{note}"));
         let config = Arc::new(config);
         if let Some(parts) = self.parts.get() {
             // What can fail comes first: nothing has changed until all of it exists.

@@ -1,6 +1,6 @@
 //! File names with wildcards, as `rule_files` and `file_sd_configs` have them.
 //!
-//! Source: Go's path/filepath (Glob, Match).
+//! Source: Go's path/filepath (Clean, Glob, Match).
 
 use std::path::{Component, Path, PathBuf};
 
@@ -23,6 +23,23 @@ pub fn expand(pattern: &Path) -> Vec<PathBuf> {
     found.retain(|path| path.exists());
     found.sort();
     found
+}
+
+/// The shortest path that names the same, going by its text alone: no `.`, no `..` behind a name,
+/// no slash twice or at the end.
+pub fn clean(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::new();
+    for component in path.components() {
+        let last = cleaned.components().next_back();
+        match (component, last) {
+            (Component::CurDir, _) | (Component::ParentDir, Some(Component::RootDir)) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => {
+                cleaned.pop();
+            }
+            _ => cleaned.push(component),
+        }
+    }
+    if cleaned.as_os_str().is_empty() { PathBuf::from(".") } else { cleaned }
 }
 
 fn matching(folder: &Path, pattern: &str) -> Vec<PathBuf> {
@@ -123,6 +140,25 @@ mod tests {
             ("\\*", "x", false),
         ] {
             assert_eq!(name_matches(pattern, name), matches, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn paths_become_as_short_as_in_go() {
+        for (path, cleaned) in [
+            ("abc/./def", "abc/def"),
+            ("./abc", "abc"),
+            ("abc//def/", "abc/def"),
+            ("abc/def/../ghi/../jkl", "abc/jkl"),
+            ("abc/../../def", "../def"),
+            ("../../abc", "../../abc"),
+            ("/../abc", "/abc"),
+            ("abc/..", "."),
+            ("", "."),
+            ("/", "/"),
+            ("rules/*.yml", "rules/*.yml"),
+        ] {
+            assert_eq!(clean(Path::new(path)).to_str(), Some(cleaned), "{path}");
         }
     }
 

@@ -323,8 +323,8 @@ pub enum RuleForm {
         #[serde(default)]
         keep_firing_for: f64,
         /// Added labels, before templating.
-        #[serde(with = "forms::labels")]
-        labels: Labels,
+        #[serde(with = "forms::annotations")]
+        labels: Annotations,
         /// Annotations, before templating.
         #[serde(with = "forms::annotations")]
         annotations: Annotations,
@@ -356,8 +356,8 @@ pub enum RuleForm {
         /// The expression.
         query: String,
         /// Added labels.
-        #[serde(with = "forms::labels", default, skip_serializing_if = "Labels::is_empty")]
-        labels: Labels,
+        #[serde(with = "forms::annotations", default)]
+        labels: Annotations,
         /// `ok`, `err` or `unknown`.
         health: String,
         /// Why the last evaluation failed.

@@ -367,7 +367,7 @@ impl Core for Fixture {
             query: "up == 0".to_owned(),
             duration: 60.0,
             keep_firing_for: 0.0,
-            labels: Labels::from_pairs([("sev", "a")]),
+            labels: Annotations::from_pairs([("sev", "a")]),
             annotations: Annotations::empty(),
             alerts: Some(self.alerts()?.alerts),
             health: "ok".to_owned(),

@@ -4,7 +4,7 @@ use super::{check, file, text, watchbell};
 use std::process::{Command, Stdio};
 
 /// Rule files; whether they are taken, and the line of the first fault.
-const FILES: [(&str, Option<usize>); 16] = [
+const FILES: [(&str, Option<usize>); 26] = [
     ("groups: []\n", None),
     ("groups:\n- name: g\n  rules:\n  - record: r\n    expr: sum(up)\n", None),
     ("groups:\n- name: g\n  interval: 0s\n  rules:\n  - {record: r, expr: up}\n", None),
@@ -29,6 +29,16 @@ const FILES: [(&str, Option<usize>); 16] = [
     ),
     ("groups:\n- name: g\n  rules:\n  - record: r{a=\"b\"}\n    expr: up\n", Some(4)),
     ("groups:\n- name: g\n  limit: many\n", Some(3)),
+    ("groups:\n- name: g\n  limit:\n", None),
+    ("groups:\n- name: g\n  limit: 5.5\n", None),
+    ("groups:\n- name: g\n  limit: 1_0\n", None),
+    ("groups:\n- name: g\n  limit: 0b11\n", None),
+    ("groups:\n- name: g\n  limit: '5'\n", Some(3)),
+    ("groups:\n-\n- name: g\n  rules:\n  -\n  - {record: r, expr: up}\n", None),
+    ("groups:\n- {}\n", Some(2)),
+    ("groups: []\n---\ngroups: [{rules: []}]\n", None),
+    ("groups: []\n---\ngroups: [\n", None),
+    ("groups:\n- name: g\n  rules:\n  - {record: r, expr: '1 + 1e400'}\n", Some(4)),
     ("groups: [\n", Some(2)),
 ];
 

@@ -204,3 +204,74 @@ fn an_annotation_that_comes_to_nothing_is_shown_and_told() {
     assert_eq!(shown(serde_json::to_value(own)), empty);
     service.close();
 }
+
+/// The newest evaluation of the rule that raises this alert.
+fn newest_of(service: &Service, alert: &str) -> Option<Timestamp> {
+    let rule_names = vec![alert.to_owned()];
+    let request = RulesRequest { evaluations: true, rule_names, ..RulesRequest::default() };
+    let groups = service.rules(&request).expect("answers").groups;
+    match groups.first()?.rules.first()? {
+        RuleForm::Alerting { evaluations, .. } => evaluations.last().map(|one| one.at),
+        RuleForm::Recording { .. } => None,
+    }
+}
+
+#[test]
+fn an_alert_that_moves_into_another_group_over_a_restart_goes_on() {
+    let scene = Scene::new();
+    let groups = |first: &str, second: &str| {
+        let other = "{record: r, expr: up}";
+        let group = |name: &str, more: &str| {
+            format!("- {{name: {name}, interval: 1m, rules: [{other}{more}]}}\n")
+        };
+        format!("groups:\n{}{}", group("first", first), group("second", second))
+    };
+    let alert = ", {alert: Down, expr: up == 0, for: 30m}";
+    write(&scene, "rules.yml", &groups(alert, ""));
+    scene.http.on_error(super::TARGET, HttpError::Timeout);
+    let service = scene.start();
+    scene.until(&service, "the alert", |core| is(core, "pending"));
+    let began = alerts(&service).first().and_then(|one| one.active_at).expect("it is active");
+    let far =
+        |core: &Service| newest_of(core, "Down").is_some_and(|at| at.since(began).as_secs() >= 300);
+    scene.until(&service, "five minutes", far);
+    let last = newest_of(&service, "Down").expect("an evaluation");
+    service.close();
+    write(&scene, "rules.yml", &groups("", alert));
+    let next = Scene::new();
+    let rules = scene.folder.path().join("rules.yml");
+    write(&next, "p.yml", &CONFIG.replace("rules.yml", &rules.display().to_string()));
+    copy_folder(&scene.folder.path().join("data"), &next.folder.path().join("data"));
+    next.http.on_error(super::TARGET, HttpError::Timeout);
+    next.clock.set_wall(last.plus_millis(30_000));
+    let service = next.start();
+    next.until(&service, "the alert", |core| is(core, "pending"));
+    let seen = newest_of(&service, "Down").expect("an evaluation");
+    // The time in which nobody looked does not count, and the stored series has whole seconds.
+    let passed = i64::try_from(seen.since(last).as_millis()).expect("fits");
+    let active = alerts(&service).first().and_then(|one| one.active_at);
+    assert_eq!(active, Some(began.plus_millis(passed - began.as_millis() % 1_000)));
+    service.close();
+}
+
+#[test]
+fn labels_of_rules_are_shown_as_they_are_written() {
+    let scene = Scene::new();
+    let text = "
+groups:
+- name: g
+  rules:
+  - {record: none, expr: up}
+  - {record: one, expr: up, labels: {drop: '', team: a}}
+  - {alert: both, expr: up, labels: {drop: ''}, annotations: {empty: ''}}
+";
+    write(&scene, "rules.yml", text);
+    let service = scene.start();
+    let answer = service.rules(&RulesRequest::default()).expect("answers");
+    let answer = serde_json::to_value(answer).expect("serializes");
+    let labels = |rule: usize| answer["groups"][0]["rules"][rule]["labels"].to_string();
+    assert_eq!(labels(0), "{}");
+    assert_eq!(labels(1), r#"{"drop":"","team":"a"}"#);
+    assert_eq!(labels(2), r#"{"drop":""}"#);
+    service.close();
+}

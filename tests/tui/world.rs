@@ -310,7 +310,7 @@ fn recording(name: &str, query: &str) -> RuleForm {
     RuleForm::Recording {
         name: name.to_owned(),
         query: query.to_owned(),
-        labels: Labels::empty(),
+        labels: Annotations::empty(),
         health: "ok".to_owned(),
         last_error: String::new(),
         evaluation_time: 0.001,
@@ -334,7 +334,7 @@ fn alerting(row: &AlertRow, name: &str, error: &str, firing: usize) -> RuleForm 
         query: row.expr.clone(),
         duration: 300.0,
         keep_firing_for: 0.0,
-        labels: labels(&[("severity", "critical")]),
+        labels: Annotations::from_pairs([("severity", "critical")]),
         annotations: Annotations::from_pairs([(
             "summary",
             "{{ $labels.mountpoint }} is nearly full",

@@ -3,6 +3,7 @@
 use crate::model::duration;
 
 /// The value of a number token, which has no sign: Go's integers of any base, else a Go float.
+/// `None` when it is none, or larger than floats are.
 pub fn number(text: &str) -> Option<f64> {
     let plain: String = text.chars().filter(|c| *c != '_').collect();
     let lower = plain.to_ascii_lowercase();
@@ -20,18 +21,22 @@ pub fn number(text: &str) -> Option<f64> {
     match lower.as_str() {
         "inf" => Some(f64::INFINITY),
         "nan" => Some(f64::from_bits(crate::model::ORDINARY_NAN_BITS)),
-        number => number.parse().ok(),
+        number => number.parse().ok().filter(|value: &f64| value.is_finite()),
     }
 }
 
-/// An integer of up to 63 bits as Go parses it; larger hexadecimal ones as floats.
+/// Why `number` has no value for this text, in Go's words.
+pub fn number_fault(text: &str) -> String {
+    let is_large = !text.starts_with("0x") && !text.starts_with("0X");
+    let is_large = is_large && text.replace('_', "").parse::<f64>().is_ok_and(f64::is_infinite);
+    let why = if is_large { "value out of range" } else { "invalid syntax" };
+    let text = crate::model::value_text::quoted(text);
+    format!("error parsing number: strconv.ParseFloat: parsing {text}: {why}")
+}
+
+/// An integer of up to 63 bits. Go reads a larger one as a decimal float, which hexadecimal is not.
 fn integer(digits: &str, radix: u32) -> Option<f64> {
-    if let Ok(value) = i64::from_str_radix(digits, radix) {
-        return Some(value as f64);
-    }
-    digits.chars().try_fold(0.0, |sum, c| {
-        c.to_digit(radix).map(|digit| sum * f64::from(radix) + f64::from(digit))
-    })
+    i64::from_str_radix(digits, radix).ok().map(|value| value as f64)
 }
 
 /// The seconds of a duration token such as `1h30m`.
@@ -127,8 +132,14 @@ mod tests {
             (".5", 0.5),
             ("5.", 5.0),
             ("InF", f64::INFINITY),
+            ("9223372036854775808", 9_223_372_036_854_775_808.0),
+            ("0777777777777777777777777", 777_777_777_777_777_777_777_777.0),
+            ("1e-400", 0.0),
         ] {
             assert_eq!(number(text), Some(value), "{text}");
+        }
+        for text in ["1e400", "0x1FFFFFFFFFFFFFFFFFF", "1e", "0x"] {
+            assert_eq!(number(text), None, "{text}");
         }
         assert!(number("nan").is_some_and(f64::is_nan));
     }

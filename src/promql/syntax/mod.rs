@@ -29,7 +29,7 @@ pub use ast::{
 };
 pub use error::{ParseError, Place};
 pub use functions::{Function, Signature, function_names, signature_of};
-pub use literal::number as parse_number;
+pub use literal::{number as parse_number, number_fault};
 pub use offered::Offered;
 pub use parse::{parse, parse_selector, parse_series};
 pub use token::is_keyword;
@@ -202,6 +202,16 @@ mod tests {
                 "a{__name__='b'}",
                 "1:1: parse error: metric name must not be set twice: \"a\" or \"b\"",
             ),
+            (
+                "1 + 1e400",
+                "1:5: parse error: error parsing number: strconv.ParseFloat: parsing \"1e400\": \
+                 value out of range",
+            ),
+            (
+                "0x1FFFFFFFFFFFFFFFFFF",
+                "1:1: parse error: error parsing number: strconv.ParseFloat: parsing \
+                 \"0x1FFFFFFFFFFFFFFFFFF\": invalid syntax",
+            ),
             ("a[0s]", "1:3: parse error: duration must be greater than 0"),
             ("a[5m", "1:5: parse error: unexpected end of input in duration expression"),
             ("sum(a)[5m]", "1:7: parse error: ranges only allowed for vector selectors"),
@@ -264,6 +274,19 @@ mod tests {
             "or or or",
         ] {
             assert!(parse(text, &Features::default()).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_label_stands_once_in_a_series() {
+        assert!(parse_series(r#"x{a="1", b="1"}"#).is_ok());
+        for text in [r#"x{a="1",a="2"}"#, r#"{b="", a="1", b=""}"#] {
+            let err = parse_series(text).expect_err("promtool refuses it").to_string();
+            let name = if text.starts_with('x') { "a" } else { "b" };
+            assert!(
+                err.ends_with(&format!("label name \"{name}\" is not unique")),
+                "{text}: {err}"
+            );
         }
     }
 }

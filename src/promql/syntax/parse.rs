@@ -11,6 +11,7 @@ use super::{
     literal,
 };
 use crate::model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, Regex, Timestamp};
+use std::collections::BTreeSet;
 
 /// Reads and checks an expression.
 ///
@@ -45,14 +46,18 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
 /// Reads one series, `name{label="value"}`, as test files have it.
 ///
 /// # Errors
-/// As `parse`; and every matcher must be an equality.
+/// As `parse`; and every matcher must be an equality, of a label that has no other.
 pub fn parse_series(text: &str) -> Result<Labels, ParseError> {
     let matchers = if text.trim() == "{}" { Vec::new() } else { parse_selector(text)? };
     let mut labels = LabelsBuilder::default();
-    for matcher in matchers {
+    let mut seen = BTreeSet::new();
+    let fault = |message: String| ParseError::new(message, Span::new(0, text.len())).placed(text);
+    for matcher in &matchers {
         if matcher.op() != MatchOp::Equal {
-            let err = ParseError::new("a series has labels with = only", Span::new(0, text.len()));
-            return Err(err.placed(text));
+            return Err(fault("a series has labels with = only".to_owned()));
+        }
+        if !seen.insert(matcher.name()) {
+            return Err(fault(format!("label name {:?} is not unique", matcher.name())));
         }
         labels.set(matcher.name(), matcher.value());
     }
@@ -319,8 +324,7 @@ impl<'a> Parser<'a> {
         let number = match token.kind {
             Kind::Number => {
                 let value = literal::number(token.text).ok_or_else(|| {
-                    let text = crate::model::value_text::quoted(token.text);
-                    ParseError::new(format!("error parsing number: {text}"), token.span)
+                    ParseError::new(literal::number_fault(token.text), token.span)
                 })?;
                 Number { value, is_duration: false }
             }

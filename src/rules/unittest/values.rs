@@ -6,7 +6,7 @@
 //! (lexValueSequence).
 
 use crate::model::stale_nan;
-use crate::promql::syntax::parse_number;
+use crate::promql::syntax::{number_fault, parse_number};
 
 /// What is wrong with a text, and at which byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,6 +150,7 @@ impl<'a> Items<'a> {
         let value = value.ok_or_else(|| {
             let message = match (is_word, self.peek()) {
                 (true, _) => format!("unexpected {text:?} in series values, expected {wanted}"),
+                (false, _) if text.replace('_', "").parse::<f64>().is_ok() => number_fault(text),
                 (false, _) if !text.is_empty() => format!("bad number syntax: {text:?}"),
                 (false, Some(c)) => {
                     format!("unexpected {c:?} in series values, expected {wanted}")
@@ -313,6 +314,11 @@ mod tests {
             ("1 1d", 3, "unexpected 'd' in series values"),
             ("1.2.3", 0, "bad number syntax: \"1.2.3\""),
             ("1e", 0, "bad number syntax: \"1e\""),
+            (
+                "1 -1e400",
+                3,
+                "error parsing number: strconv.ParseFloat: parsing \"1e400\": value out of range",
+            ),
             ("1 -", 3, "a number is missing"),
             ("é", 0, "unexpected 'é' in series values, expected number or \"stale\""),
             ("+1-+2", 3, "unexpected '+' in series values, expected number"),

@@ -1,7 +1,7 @@
 //! Rules and their alerts as the API lists them.
 
 use super::rule_limit;
-use crate::model::{Labels, Matcher, value_text};
+use crate::model::{Annotations, Labels, Matcher, value_text};
 use crate::rules::{ActiveAlert, GroupView, RuleKindView, RuleRun, RuleView};
 use crate::wire::{
     AlertForm, AlertsAnswer, Error, RuleEvaluationForm, RuleForm, RuleGroupForm, RuleKind,
@@ -83,9 +83,12 @@ fn group_form(view: &GroupView, request: &RulesRequest) -> RuleGroupForm {
     }
 }
 
-fn matches_one(lists: &[Vec<Matcher>], labels: &Labels) -> bool {
-    lists.is_empty()
-        || lists.iter().any(|matchers| matchers.iter().all(|matcher| matcher.matches(labels)))
+fn matches_one(lists: &[Vec<Matcher>], labels: &Annotations) -> bool {
+    if lists.is_empty() {
+        return true;
+    }
+    let labels = Labels::from_pairs(labels);
+    lists.iter().any(|matchers| matchers.iter().all(|matcher| matcher.matches(&labels)))
 }
 
 fn rule_form(rule: &RuleView, request: &RulesRequest) -> RuleForm {
