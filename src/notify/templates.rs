@@ -235,6 +235,23 @@ mod tests {
     }
 
     #[test]
+    fn a_priority_is_that_of_firing_alerts_or_else_of_resolved_ones() {
+        // prometheus/alertmanager, template/default.tmpl (jira.default.priority).
+        for (firing, resolved, expected) in [
+            ("warning", "critical", "Medium"),
+            ("page", "critical", "High"),
+            ("", "info", "Low"),
+            ("", "", ""),
+        ] {
+            let mut two = notification();
+            for (alert, severity) in two.alerts.iter_mut().zip([firing, resolved]) {
+                alert.labels = Labels::from_pairs([("severity", severity)]);
+            }
+            check(&two, r#"{{ template "jira.default.priority" . }}"#, expected);
+        }
+    }
+
+    #[test]
     fn labels_of_the_route_are_templates_themselves() {
         let mut labelled = notification();
         labelled.route_labels = vec![
