@@ -17,6 +17,8 @@ pub enum Kind {
     Span,
     /// `time.Time`
     Instant,
+    /// `*time.Location`
+    Location,
     /// `[]string`
     Texts,
     /// `[]interface {}`
@@ -35,6 +37,7 @@ impl Kind {
             Self::Whole => "int",
             Self::Span => "time.Duration",
             Self::Instant => "time.Time",
+            Self::Location => "*time.Location",
             Self::Texts => "[]string",
             Self::Anys => "[]interface {}",
             Self::Sample => "*template.sample",
@@ -45,7 +48,12 @@ impl Kind {
     /// Whether Go's `nil` is of this type.
     const fn can_be_nil(self) -> bool {
         match self {
-            Self::Any | Self::Texts | Self::Anys | Self::Sample | Self::Samples => true,
+            Self::Any
+            | Self::Location
+            | Self::Texts
+            | Self::Anys
+            | Self::Sample
+            | Self::Samples => true,
             Self::Text | Self::Whole | Self::Span | Self::Instant => false,
         }
     }

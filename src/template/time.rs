@@ -3,6 +3,7 @@
 use super::signature::{Kind, Takes};
 use super::value::{Object, Value};
 use crate::model::Timestamp;
+use crate::model::value_text::quoted;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Zoned};
 use std::fmt::Write as _;
@@ -145,6 +146,12 @@ impl Time {
             ("IsZero", _) => Value::Bool(self.is_zero()),
             ("IsDST", _) => Value::Bool(time.time_zone().to_offset_info(instant).dst().is_dst()),
             ("UTC" | "Local", _) => Value::Time(self.in_zone(name)?),
+            ("Location", _) => Value::object(Location(time.time_zone().clone())),
+            ("In", [Value::Object(location)]) => {
+                location.call("In", &[Value::Time(self.clone())])?
+            }
+            ("In", [_nil]) => return Err("time: missing Location in call to Time.In".to_owned()),
+            ("GoString", _) => self.go_text().into(),
             ("Add", [Value::Duration(nanos)]) => Value::Time(self.plus(*nanos)),
             ("Truncate", [Value::Duration(nanos)]) => Value::Time(self.truncated(*nanos)),
             ("Round", [Value::Duration(nanos)]) => Value::Time(self.rounded(*nanos)),
@@ -154,6 +161,25 @@ impl Time {
             (name, [Value::Time(other)]) => self.compare(name, other),
             (name, _) => return Err(format!("no method {name} of time.Time")),
         })
+    }
+
+    /// The time as Go's source has it.
+    fn go_text(&self) -> String {
+        let time = &self.0;
+        let location = match location_name(time.time_zone(), time).as_str() {
+            name @ ("UTC" | "Local") => format!("time.{name}"),
+            name => format!("time.Location({})", quoted(name)),
+        };
+        format!(
+            "time.Date({}, time.{}, {}, {}, {}, {}, {}, {location})",
+            time.year(),
+            month_name(time),
+            time.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+            time.subsec_nanosecond(),
+        )
     }
 
     fn compare(&self, name: &str, other: &Self) -> Value {
@@ -207,33 +233,21 @@ impl Time {
 }
 
 /// What was read of a time.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Parts {
     year: i16,
-    month: i8,
-    day: i8,
+    month: Option<i8>,
+    day: Option<i8>,
+    /// From 1.
+    day_of_year: Option<i16>,
     hour: i8,
     minute: i8,
     second: i8,
     nanos: i32,
-    offset_seconds: i32,
+    offset_seconds: Option<i32>,
+    /// The abbreviation of a zone.
+    zone: Option<String>,
     afternoon: Option<bool>,
-}
-
-impl Default for Parts {
-    fn default() -> Self {
-        Self {
-            year: 0,
-            month: 1,
-            day: 1,
-            hour: 0,
-            minute: 0,
-            second: 0,
-            nanos: 0,
-            offset_seconds: 0,
-            afternoon: None,
-        }
-    }
 }
 
 impl Parts {
@@ -247,55 +261,99 @@ impl Parts {
                 self.year += if self.year >= 69 { 1900 } else { 2000 };
                 Some(rest)
             }
-            "01" => number(text, two, &mut self.month),
-            "1" => number(text, flexible, &mut self.month),
-            "02" => number(text, two, &mut self.day),
-            "2" => number(text, flexible, &mut self.day),
-            "_2" => number(text.trim_start_matches(' '), flexible, &mut self.day),
-            "15" | "03" => number(text, two, &mut self.hour),
-            "3" => number(text, flexible, &mut self.hour),
+            "_2006" => number(text.strip_prefix('_')?, 4..=4, &mut self.year),
+            "01" => number(text, two, self.month.insert(0)),
+            "1" => number(text, flexible, self.month.insert(0)),
+            "02" => number(text, two, self.day.insert(0)),
+            "2" => number(text, flexible, self.day.insert(0)),
+            "_2" => number(text.trim_start_matches(' '), flexible, self.day.insert(0)),
+            "002" => number(text, 3..=3, self.day_of_year.insert(0)),
+            "__2" => {
+                let digits = text.trim_start_matches(' ');
+                let width = 3_usize.checked_sub(text.len() - digits.len())?;
+                number(digits, width..=width, self.day_of_year.insert(0))
+            }
+            "03" => number(text, two, &mut self.hour),
+            "15" | "3" => number(text, flexible, &mut self.hour),
             "04" => number(text, two, &mut self.minute),
             "4" => number(text, flexible, &mut self.minute),
             "05" => number(text, two, &mut self.second).map(|rest| self.read_fraction(rest)),
             "5" => number(text, flexible, &mut self.second).map(|rest| self.read_fraction(rest)),
             "January" | "Jan" => self.read_month(text, word == "Jan"),
             "Monday" | "Mon" => WEEKDAYS.iter().find_map(|name| {
-                text.strip_prefix(if word == "Mon" { name.get(..3)? } else { *name })
+                without_case(text, if word == "Mon" { name.get(..3)? } else { name })
             }),
             "PM" | "pm" => {
                 let (half, rest) = text.split_at_checked(2)?;
                 self.afternoon = Some(half.eq_ignore_ascii_case("pm"));
                 half.eq_ignore_ascii_case("am").then_some(rest).or(self.afternoon.map(|_| rest))
             }
-            "MST" => {
-                let letters = text.bytes().take_while(u8::is_ascii_uppercase).count();
-                text.get(letters..).filter(|_| letters >= 3)
+            "MST" => self.read_zone(text),
+            word if word.starts_with("Z07") && text.starts_with('Z') => {
+                self.offset_seconds = Some(0);
+                text.get(1..)
             }
-            "Z07:00" | "Z0700" if text.starts_with('Z') => text.get(1..),
-            "Z07:00" | "Z0700" | "-07:00" | "-0700" | "-07" => self.read_offset(text),
+            word if word.starts_with("Z07") || word.starts_with("-07") => {
+                self.read_offset(text, word)
+            }
             _other => None,
         }
     }
 
     fn read_month<'t>(&mut self, text: &'t str, short: bool) -> Option<&'t str> {
         MONTHS.iter().zip(1..).find_map(|(name, month)| {
-            let rest = text.strip_prefix(if short { name.get(..3)? } else { *name })?;
-            self.month = month;
+            let rest = without_case(text, if short { name.get(..3)? } else { name })?;
+            self.month = Some(month);
             Some(rest)
         })
     }
 
-    fn read_offset<'t>(&mut self, text: &'t str) -> Option<&'t str> {
+    /// An offset as `word` has it: hours, maybe minutes and seconds, maybe colons between them.
+    fn read_offset<'t>(&mut self, text: &'t str, word: &str) -> Option<&'t str> {
         let sign = match text.chars().next()? {
             '+' => 1,
             '-' => -1,
             _other => return None,
         };
-        let (mut hours, mut minutes) = (0i32, 0i32);
-        let rest = number(text.get(1..)?, 2..=2, &mut hours)?;
-        let after_colon = rest.strip_prefix(':').unwrap_or(rest);
-        let rest = number(after_colon, 2..=2, &mut minutes).unwrap_or(rest);
-        self.offset_seconds = sign * (hours * 3600 + minutes * 60);
+        let joint = if word.contains(':') { ":" } else { "" };
+        let count = word.bytes().filter(u8::is_ascii_digit).count() / 2;
+        let (mut rest, mut seconds) = (text.get(1..)?, 0);
+        for (place, (unit, most)) in
+            [(3600, 24), (60, 59), (1, 59)].into_iter().take(count).enumerate()
+        {
+            let digits = if place == 0 { rest } else { rest.strip_prefix(joint)? };
+            let mut part = 0_i32;
+            rest = number(digits, 2..=2, &mut part)?;
+            seconds += unit * Some(part).filter(|part| *part <= most)?;
+        }
+        self.offset_seconds = Some(sign * seconds);
+        Some(rest)
+    }
+
+    /// The abbreviation of a zone: three capital letters or four, five that end in `T`, an offset.
+    /// `GMT` may have hours behind it.
+    fn read_zone<'t>(&mut self, text: &'t str) -> Option<&'t str> {
+        let letters = text.bytes().take_while(u8::is_ascii_uppercase).count();
+        let ends_in_t = text.get(..letters)?.ends_with('T');
+        let is_signed = text.starts_with(['+', '-']) || text.starts_with("GMT");
+        let digits = |from: usize| {
+            let hours = text.get(from..)?.strip_prefix(['+', '-'])?;
+            let count = hours.bytes().take(2).take_while(u8::is_ascii_digit).count();
+            (count > 0).then_some(from + 1 + count)
+        };
+        let length = match text {
+            _ if text.starts_with("UTC") => 3,
+            _ if text.starts_with("ChST") || text.starts_with("MeST") => 4,
+            _ if is_signed => digits(letters).or((letters == 3).then_some(3))?,
+            _ => match letters {
+                3 => 3,
+                4 if ends_in_t || text.starts_with("WITA") => 4,
+                5 if ends_in_t => 5,
+                _ => return None,
+            },
+        };
+        let (name, rest) = text.split_at_checked(length)?;
+        self.zone = Some(name.to_owned());
         Some(rest)
     }
 
@@ -317,14 +375,44 @@ impl Parts {
             Some(false) if self.hour == 12 => 0,
             Some(_) | None => self.hour,
         };
-        let date = jiff::civil::Date::new(self.year, self.month, self.day).ok()?;
-        let clock = jiff::civil::Time::new(hour, self.minute, self.second, self.nanos).ok()?;
-        let zone = match self.offset_seconds {
-            0 => TimeZone::UTC,
-            seconds => TimeZone::fixed(jiff::tz::Offset::from_seconds(seconds).ok()?),
+        let first = jiff::civil::Date::new(self.year, 1, 1).ok()?;
+        let date = match self.day_of_year {
+            None => first.with().month(self.month.unwrap_or(1)).day(self.day.unwrap_or(1)).build(),
+            Some(day) => first.with().day_of_year(day).build(),
         };
-        date.to_datetime(clock).to_zoned(zone).ok().map(Time)
+        // A day of the year and one of a month are the same, where both are told.
+        let date = date.ok().filter(|date| {
+            self.month.is_none_or(|month| month == date.month())
+                && self.day.is_none_or(|day| day == date.day())
+        })?;
+        let clock = jiff::civil::Time::new(hour, self.minute, self.second, self.nanos).ok()?;
+        date.to_datetime(clock).to_zoned(zone_of(self.zone, self.offset_seconds)?).ok().map(Time)
     }
+}
+
+/// The zone of an abbreviation and an offset that were read. Nothing tells how far one is from UTC
+/// that only has a name, but for hours behind `GMT`.
+fn zone_of(name: Option<String>, offset_seconds: Option<i32>) -> Option<TimeZone> {
+    let (name, seconds) = match (name, offset_seconds) {
+        (None, None | Some(0)) => return Some(TimeZone::UTC),
+        (Some(name), None | Some(0)) if name == "UTC" => return Some(TimeZone::UTC),
+        (Some(name), Some(seconds)) => (name, seconds),
+        (Some(name), None) => {
+            let hours = name.strip_prefix("GMT").and_then(|hours| hours.parse::<i32>().ok());
+            let seconds = hours.unwrap_or(0) * 3600;
+            (name, seconds)
+        }
+        (None, Some(seconds)) => (offset_text(seconds, "", false), seconds),
+    };
+    // A rule of POSIX has a name; it counts westwards, and its names have three characters.
+    let rule = format!("<{name:_<3}>{}", offset_text(-seconds, ":", true));
+    TimeZone::posix(&rule).ok()
+}
+
+/// What follows `prefix`, in whatever letters it is written.
+fn without_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
 /// Reads digits, as many as `width` allows.
@@ -344,7 +432,10 @@ pub(super) fn time_method(name: &str) -> Option<Takes> {
     match name {
         "String" | "Unix" | "UnixMilli" | "UnixMicro" | "UnixNano" | "Year" | "Month"
         | "Weekday" | "Day" | "YearDay" | "Hour" | "Minute" | "Second" | "Nanosecond"
-        | "IsZero" | "IsDST" | "UTC" | "Local" => Some(Takes::exactly(&[])),
+        | "IsZero" | "IsDST" | "UTC" | "Local" | "Location" | "GoString" => {
+            Some(Takes::exactly(&[]))
+        }
+        "In" => Some(Takes::exactly(&[Kind::Location])),
         "Format" => Some(Takes::exactly(&[Kind::Text])),
         "Add" | "Truncate" | "Round" => Some(Takes::exactly(&[Kind::Span])),
         "AddDate" => Some(Takes::exactly(&[Kind::Whole; 3])),
@@ -476,12 +567,49 @@ impl Object for Named {
     }
 }
 
+/// A zone, as templates see it.
+#[derive(Debug)]
+struct Location(TimeZone);
+
+impl Object for Location {
+    fn type_name(&self) -> &str {
+        "*time.Location"
+    }
+
+    fn takes(&self, method: &str) -> Option<Takes> {
+        (method == "String").then_some(Takes::exactly(&[]))
+    }
+
+    /// `In` is for `time.Time`, whose method it is: it shows a time in this zone.
+    fn call(&self, method: &str, args: &[Value]) -> Result<Value, String> {
+        match (method, args) {
+            ("In", [Value::Time(time)]) => {
+                Ok(Value::Time(Time(time.0.with_time_zone(self.0.clone()))))
+            }
+            _string => Ok(self.text().unwrap_or_default().into()),
+        }
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(location_name(&self.0, &Time::zero().0))
+    }
+}
+
+/// Go's name of a zone; one that is only an offset has none.
+fn location_name(zone: &TimeZone, at: &Zoned) -> String {
+    if let Some(name) = zone.iana_name() {
+        return name.to_owned();
+    }
+    let name = at.with_time_zone(zone.clone()).strftime("%Z").to_string();
+    if name.starts_with(['+', '-']) { String::new() } else { name }
+}
+
 type WriteWord = fn(&Zoned, &mut String);
 
 /// Words of a layout, a longer one before its own beginnings.
 ///
 /// Source: Go's time package, Layout and its constants.
-const WORDS: [(&str, WriteWord); 31] = [
+const WORDS: [(&str, WriteWord); 34] = [
     ("January", |t, out| out.push_str(month_name(t))),
     ("Jan", |t, out| out.extend(month_name(t).chars().take(3))),
     ("Monday", |t, out| out.push_str(weekday_name(t))),
@@ -493,8 +621,11 @@ const WORDS: [(&str, WriteWord); 31] = [
     ("-070000", |t, out| write_offset(t, out, "", true)),
     ("-0700", |t, out| write_offset(t, out, "", false)),
     ("-07", |t, out| write_hours(t, out)),
-    ("Z07:00", |t, out| write_z(t, out, ":")),
-    ("Z0700", |t, out| write_z(t, out, "")),
+    ("Z07:00:00", |t, out| write_z(t, out, |t, out| write_offset(t, out, ":", true))),
+    ("Z07:00", |t, out| write_z(t, out, |t, out| write_offset(t, out, ":", false))),
+    ("Z070000", |t, out| write_z(t, out, |t, out| write_offset(t, out, "", true))),
+    ("Z0700", |t, out| write_z(t, out, |t, out| write_offset(t, out, "", false))),
+    ("Z07", |t, out| write_z(t, out, write_hours)),
     ("002", |t, out| put(out, format_args!("{:03}", t.day_of_year()))),
     ("01", |t, out| put(out, format_args!("{:02}", t.month()))),
     ("02", |t, out| put(out, format_args!("{:02}", t.day()))),
@@ -556,13 +687,17 @@ fn hour12(time: &Zoned) -> i8 {
 }
 
 fn write_offset(time: &Zoned, out: &mut String, joint: &str, with_seconds: bool) {
-    let seconds = time.offset().seconds();
+    out.push_str(&offset_text(time.offset().seconds(), joint, with_seconds));
+}
+
+fn offset_text(seconds: i32, joint: &str, with_seconds: bool) -> String {
     let size = seconds.unsigned_abs();
     let sign = if seconds < 0 { '-' } else { '+' };
-    put(out, format_args!("{sign}{:02}{joint}{:02}", size / 3600, size / 60 % 60));
+    let mut text = format!("{sign}{:02}{joint}{:02}", size / 3600, size / 60 % 60);
     if with_seconds {
-        put(out, format_args!("{joint}{:02}", size % 60));
+        put(&mut text, format_args!("{joint}{:02}", size % 60));
     }
+    text
 }
 
 fn write_hours(time: &Zoned, out: &mut String) {
@@ -571,11 +706,11 @@ fn write_hours(time: &Zoned, out: &mut String) {
     put(out, format_args!("{sign}{:02}", seconds.unsigned_abs() / 3600));
 }
 
-fn write_z(time: &Zoned, out: &mut String, joint: &str) {
+fn write_z(time: &Zoned, out: &mut String, write: WriteWord) {
     if time.offset().seconds() == 0 {
         out.push('Z');
     } else {
-        write_offset(time, out, joint, false);
+        write(time, out);
     }
 }
 
