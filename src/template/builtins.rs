@@ -206,6 +206,9 @@ fn equals_any(first: &Value, others: &[Value]) -> Result<bool, String> {
 
 fn equal(a: &Value, b: &Value) -> Result<bool, String> {
     let kinds = (&a.plain(), &b.plain());
+    if let (Value::Nil, _) | (_, Value::Nil) = kinds {
+        return Ok(matches!(kinds, (Value::Nil, Value::Nil)));
+    }
     for (plain, value) in [(kinds.0, a), (kinds.1, b)] {
         if let Value::List(_) | Value::Map(_) | Value::Object(_) = plain {
             let shown = format::sprint(value);
@@ -213,8 +216,6 @@ fn equal(a: &Value, b: &Value) -> Result<bool, String> {
         }
     }
     match kinds {
-        (Value::Nil, Value::Nil) => Ok(true),
-        (Value::Nil, _) | (_, Value::Nil) => Ok(false),
         (Value::Bool(a), Value::Bool(b)) => Ok(a == b),
         (Value::Time(a), Value::Time(b)) => Ok(a == b),
         (a, b) => compare(a, b).map(|order| order == Some(Ordering::Equal)),
@@ -262,6 +263,14 @@ pub(super) fn html_escape(text: &str) -> String {
     out
 }
 
+/// Go's `unicode.IsPrint`. Behind another character, what combines with it is printable.
+fn is_printable(c: char) -> bool {
+    String::from_iter(['a', c]).escape_debug().nth(2).is_none()
+        || c == '"'
+        || c == '\''
+        || c == '\\'
+}
+
 /// Go's `JSEscapeString`.
 pub(super) fn js_escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -274,7 +283,7 @@ pub(super) fn js_escape(text: &str) -> String {
             '>' => out.push_str("\\u003E"),
             '&' => out.push_str("\\u0026"),
             '=' => out.push_str("\\u003D"),
-            c if c != '\u{7f}' && c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+            c if c != '\u{7f}' && (c.is_control() || !is_printable(c)) => {
                 let _ = write!(out, "\\u{:04X}", u32::from(c));
             }
             c => out.push(c),

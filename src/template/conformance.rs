@@ -90,6 +90,8 @@ fn newer_functions_of_rules_are_prometheus_3s() {
         ("{{ printf \"%0.2f\" (parseDuration \"-1h2m10ms\") }}", "-3720.01"),
         ("{{ urlQueryEscape \"a b&c=d/\u{e9}\" }}", "a+b%26c%3Dd%2F%C3%A9"),
         ("{{ \"aa bb CC\" | title }}", "Aa Bb CC"),
+        // As promtool 2.42 renders it.
+        ("{{ humanize \"1_000\" }}", "1k"),
     ] {
         assert_eq!(rule(text).as_deref(), Ok(expected), "{text}");
     }
@@ -209,6 +211,85 @@ fn places_of_a_page_that_are_not_clear_get_no_value() {
     ] {
         assert_eq!(render(text, Mode::Html).as_deref(), Ok(expected), "{text}");
     }
+}
+
+#[test]
+fn times_are_read_and_written_as_go_does() {
+    // Go's time package, format.go and format_test.go (what layouts take), and amtool 0.25 for what
+    // is written.
+    for (text, expected) in [
+        ("{{ toDate \"Jan _2 2006\" \"feb  3 2024\" }}", "2024-02-03 00:00:00 +0000 UTC"),
+        (
+            "{{ toDate \"Monday January 2 2006\" \"SATURDAY FEBRUARY 3 2024\" }}",
+            "2024-02-03 00:00:00 +0000 UTC",
+        ),
+        ("{{ toDate \"2006-002\" \"2024-060\" }}", "2024-02-29 00:00:00 +0000 UTC"),
+        ("{{ toDate \"2006 __2\" \"2023  60\" }}", "2023-03-01 00:00:00 +0000 UTC"),
+        ("{{ (toDate \"2006-002\" \"2023-366\").IsZero }}", "true"),
+        ("{{ (toDate \"2006-01-02 002\" \"2024-02-29 061\").IsZero }}", "true"),
+        ("{{ toDate \"15:04\" \"7:30\" }}", "0000-01-01 07:30:00 +0000 UTC"),
+        (
+            "{{ toDate \"2006-01-02T15:04:05Z07:00\" \"2024-02-29T01:02:03+02:00\" }}",
+            "2024-02-29 01:02:03 +0200 +0200",
+        ),
+        (
+            "{{ toDate \"2006-01-02 -0700 MST\" \"2024-02-29 +0200 CEST\" }}",
+            "2024-02-29 00:00:00 +0200 CEST",
+        ),
+        ("{{ toDate \"2006-01-02 MST\" \"2024-02-29 CET\" }}", "2024-02-29 00:00:00 +0000 CET"),
+        ("{{ toDate \"2006-01-02 MST\" \"2024-02-29 GMT+3\" }}", "2024-02-29 00:00:00 +0300 GMT+3"),
+        ("{{ toDate \"2006-01-02 MST\" \"2024-02-29 UTC\" }}", "2024-02-29 00:00:00 +0000 UTC"),
+        ("{{ (toDate \"2006-01-02 MST\" \"2024-02-29 CETTE\").IsZero }}", "true"),
+        ("{{ (toDate \"2006-01-02 Z07:00:00\" \"2024-02-29 -01:02:03\").Unix }}", "1709168523"),
+        ("{{ (toDate \"2006-01-02 Z07\" \"2024-02-29 -01\").Unix }}", "1709168400"),
+        ("{{ (toDate \"2006-01-02 Z070000\" \"2024-02-29 Z\").Unix }}", "1709164800"),
+        ("{{ (toDate \"2006-01-02 -0700\" \"2024-02-29 +02:00\").IsZero }}", "true"),
+        (
+            "{{ (tz \"Europe/Paris\" now).Format \"Z07|Z070000|Z07:00:00|Z0700|Z07:00|-07:00:00\" }}",
+            "+01|+010000|+01:00:00|+0100|+01:00|+01:00:00",
+        ),
+        ("{{ now.UTC.Format \"Z07|Z070000|Z07:00:00|-07:00:00\" }}", "Z|Z|Z|+00:00:00"),
+        (
+            "{{ now.UTC.Location }} {{ (tz \"Europe/Paris\" now).Location.String }}",
+            "UTC Europe/Paris",
+        ),
+        ("{{ now.In (tz \"Europe/Paris\" now).Location }}", "1970-01-01 01:00:00 +0100 CET"),
+        ("{{ printf \"%T\" now.Location }}", "*time.Location"),
+        ("{{ now.UTC.GoString }}", "time.Date(1970, time.January, 1, 0, 0, 0, 0, time.UTC)"),
+        (
+            "{{ (tz \"Europe/Paris\" now).GoString }}",
+            "time.Date(1970, time.January, 1, 1, 0, 0, 0, time.Location(\"Europe/Paris\"))",
+        ),
+    ] {
+        assert_eq!(render(text, Mode::Text).as_deref(), Ok(expected), "{text}");
+    }
+    let err = render("{{ now.In nil }}", Mode::Text).expect_err("nil").to_string();
+    assert!(err.ends_with("error calling In: time: missing Location in call to Time.In"), "{err}");
+}
+
+#[test]
+fn values_without_order_and_loops_without_elements_are_gos() {
+    // As amtool 0.25 renders them, but for functions that it lacks.
+    for (text, expected) in [
+        (
+            "{{ eq .CommonLabels nil }} {{ ne .CommonLabels nil }} {{ eq nil .Alerts }} {{ eq . nil }}",
+            "false true false false",
+        ),
+        ("{{ eq nil nil }} {{ eq 1 nil }} {{ eq nil 1 .Alerts }}", "true false false"),
+        ("{{ range $i, $x := list }}a{{ else }}[{{ $i }}|{{ $x }}]{{ end }}", "[[]|[]]"),
+        (
+            "{{ $x := 1 }}{{ range $x := \"\" | reReplaceAll \"a\" \"b\" | len }}a{{ else }}{{ $x }}{{ end }}{{ $x }}",
+            "01",
+        ),
+        (
+            "{{ js \"a\\u00a0b\\u200bc\\u2028d\\u00ade\\ufefff\\U000e0001g\\u0378\u{e9}\u{301}\\u007f\u{1f600}\" }}",
+            "a\\u00A0b\\u200Bc\\u2028d\\u00ADe\\uFEFFf\\uE0001g\\u0378\u{e9}\u{301}\u{7f}\u{1f600}",
+        ),
+    ] {
+        assert_eq!(render(text, Mode::Text).as_deref(), Ok(expected), "{text}");
+    }
+    let err = render("{{ eq .Alerts .Alerts }}", Mode::Text).expect_err("lists").to_string();
+    assert!(err.contains("non-comparable type"), "{err}");
 }
 
 #[test]

@@ -278,7 +278,7 @@ impl<'a> Exec<'a> {
                 break;
             }
         }
-        self.variables.truncate(scope);
+        // The variables hold the whole value in the other branch, as Go has it.
         let flow = if empty { self.walk(dot, &branch.otherwise)? } else { Flow::Next };
         self.variables.truncate(scope);
         Ok(flow)

@@ -257,7 +257,8 @@ impl Spec<'_, '_> {
 
 fn write_value(out: &mut Bounded, value: &Value, verb: &Verb) -> Written {
     if verb.letter == 'T' {
-        return pad(out, value.type_name(), verb);
+        let name = value.type_name();
+        return pad(out, name.get(..verb.precision.unwrap_or(usize::MAX)).unwrap_or(name), verb);
     }
     match value {
         Value::Nil if verb.letter == 'v' => pad(out, "<nil>", verb),
@@ -391,6 +392,9 @@ fn write_int(out: &mut Bounded, number: i64, value: &Value, verb: &Verb) -> Writ
         }
         _other => return bad_verb(out, value, verb),
     };
+    if number == 0 && verb.precision == Some(0) {
+        return pad(out, "", &Verb { zero: false, ..*verb });
+    }
     let width = verb.precision.unwrap_or(0);
     let digits = format!("{prefix}{digits:0>width$}");
     let verb = Verb { zero: verb.zero && verb.precision.is_none(), ..*verb };
@@ -427,9 +431,25 @@ fn write_float(out: &mut Bounded, number: f64, value: &Value, verb: &Verb) -> Wr
         }
         (_, _) => return bad_verb(out, value, verb),
     };
+    let digits = if verb.sharp { with_point(&digits, verb) } else { digits };
     let digits =
         if matches!(verb.letter, 'E' | 'G' | 'X') { digits.to_uppercase() } else { digits };
     pad_number(out, number.is_sign_negative(), &digits, verb)
+}
+
+/// With `#`: always a point, and for `%g` as many digits as it may have at most.
+fn with_point(digits: &str, verb: &Verb) -> String {
+    let missing = match verb.letter {
+        'e' | 'E' | 'f' | 'F' => 0,
+        'g' | 'G' => verb.precision.unwrap_or(6),
+        _other => return digits.to_owned(),
+    };
+    let (number, exponent) = digits.split_at(digits.find('e').unwrap_or(digits.len()));
+    let count = number.trim_start_matches(['0', '.']).bytes().filter(u8::is_ascii_digit).count();
+    // A lone zero is a digit as well.
+    let missing = missing.saturating_sub(if number == "0" { 1 } else { count });
+    let point = if number.contains('.') { "" } else { "." };
+    format!("{number}{point}{}{exponent}", "0".repeat(missing))
 }
 
 /// A finite size as a whole number times a power of two, as IEEE 754 keeps it.
@@ -639,6 +659,32 @@ mod tests {
                 vec![float(1.5), float(1.97), float(1.0)],
                 "0x1p+01 0x1.0p+01  0x1p+00|",
             ),
+        ] {
+            assert_eq!(printf(layout, &args, 1 << 16).as_deref(), Ok(expected), "{layout}");
+        }
+    }
+
+    #[test]
+    fn zero_without_digits_and_points_without_any_behind_are_gos() {
+        // As amtool 0.25 renders them.
+        let floats = |numbers: &[f64]| numbers.iter().copied().map(Value::Float).collect();
+        for (layout, args, expected) in [
+            (
+                "%.0d|%.0d|%5.0d|%x|%.0x|%+.0d",
+                [0, 1, 0, 0, 0, 0].map(Value::Int).to_vec(),
+                "|1|     |0||",
+            ),
+            (
+                "%#g|%#g|%#e|%#f|%#.0f|%#.0e|%#.3g|%#g|%#v",
+                floats(&[1.0, 1e21, 1.0, 1.0, 3.0, 3.0, 1.0, 0.0, 1.0]),
+                "1.00000|1.00000e+21|1.000000e+00|1.000000|3.|3.e+00|1.00|0.00000|1",
+            ),
+            (
+                "%#.0g|%#.10g|%#g|%#G",
+                floats(&[2.0, 123.5, 123_456_789.0, 1e-7]),
+                "2.|123.5000000|1.23456789e+08|1.00000E-07",
+            ),
+            ("%.2T|%6.3T|%-9T|", vec![Value::Int(1); 3], "in|   int|int      |"),
         ] {
             assert_eq!(printf(layout, &args, 1 << 16).as_deref(), Ok(expected), "{layout}");
         }

@@ -117,9 +117,17 @@ fn to_float(value: &Value) -> Result<f64, String> {
     }
 }
 
+/// Go's `ParseFloat` of a decimal number: underscores may stand between digits.
 fn parse_float(text: &str) -> Result<f64, String> {
     let quoted = crate::model::value_text::quoted(text);
-    text.parse().map_err(|_| format!("strconv.ParseFloat: parsing {quoted}: invalid syntax"))
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let is_joint = |place: usize| {
+        let (before, after) = text.split_at(place);
+        digit(before.chars().next_back()) && digit(after.chars().nth(1))
+    };
+    let joined = text.match_indices('_').all(|(place, _)| is_joint(place));
+    let plain = if joined { text.replace('_', "") } else { text.to_owned() };
+    plain.parse().map_err(|_| format!("strconv.ParseFloat: parsing {quoted}: invalid syntax"))
 }
 
 /// Go's `%.4g`.
