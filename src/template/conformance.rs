@@ -512,9 +512,24 @@ fn values_in_style_are_written_where_they_are_innocuous() {
 }
 
 #[test]
+fn templates_call_themselves_some_hundred_levels_deep() {
+    // Go stops at 100,000 calls inside each other.
+    let text = "{{ define \"t\" }}{{ if . }}({{ template \"t\" (slice . 1) }}){{ end }}{{ end }}\
+                {{ template \"t\" (printf \"%300s\" \"\") }}";
+    let expected = format!("{}{}", "(".repeat(300), ")".repeat(300));
+    for mode in [Mode::Text, Mode::Html] {
+        assert_eq!(render(text, mode).as_deref(), Ok(expected.as_str()));
+    }
+}
+
+#[test]
 fn nothing_runs_or_grows_without_end() {
     let deep = format!("{}{}", "{{if 1}}".repeat(200), "{{end}}".repeat(200));
     let parens = format!("{{{{{}1{}}}}}", "(".repeat(5000), ")".repeat(5000));
+    // As deep as it goes, in the shapes that use the stack most.
+    let (loops, ends) = ("{{ range 1 }}{{ with $ }}".repeat(10), "{{ end }}{{ end }}".repeat(10));
+    let call = format!("{{{{ template \"t\" {}1{} }}}}", "(print ".repeat(20), ")".repeat(20));
+    let endless = format!("{{{{ define \"t\" }}}}{loops}{call}{ends}{{{{ end }}}}{call}");
     for (text, part) in [
         (
             "{{ define \"t\" }}{{ template \"t\" }}{{ end }}{{ template \"t\" }}",
@@ -526,6 +541,7 @@ fn nothing_runs_or_grows_without_end() {
         ("{{ $x := list 1 }}{{ range 1000 }}{{ $x = list $x $x }}{{ end }}", "nested too deep"),
         ("{{ $x := list }}{{ range 100000 }}{{ $x = append $x 1 }}{{ end }}", "limit of"),
         ("{{ $x := printf \"%9999s\" \"\" }}{{ reReplaceAll \"\" $x $x }}", "longer than"),
+        (&endless, "maximum template depth"),
         (&deep, "nested deeper"),
         (&parens, "nested deeper"),
     ] {

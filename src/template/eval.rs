@@ -218,7 +218,7 @@ impl<'a> Exec<'a> {
         if given { Err(self.fail(format!("{name} {complaint}"))) } else { Ok(found) }
     }
 
-    fn no_field(&self, value: &Value, name: &str) -> TemplateError {
+    fn no_field(&self, value: &Value, name: &str) -> Box<TemplateError> {
         self.fail(format!("can't evaluate field {name} in type {}", value.type_name()))
     }
 

@@ -14,8 +14,10 @@ use super::value::Value;
 use crate::model::value_text::quoted;
 use std::collections::BTreeSet;
 
-/// Nodes, pipelines and templates inside each other while executing: each uses the stack.
-const DEPTH_MAX: usize = 96;
+/// Lists of nodes, pipelines and templates inside each other while executing: each uses the stack,
+/// at most 0.8 KiB without optimization, and threads have 2 MiB of it. A template that calls itself
+/// takes three or more.
+const DEPTH_MAX: usize = 1024;
 
 /// Executes `tree` on `data`.
 pub(super) fn execute(
@@ -27,7 +29,7 @@ pub(super) fn execute(
     limits: Limits,
 ) -> Result<String, TemplateError> {
     if mode == Mode::Html {
-        check_html(set, tree)?;
+        check_html(set, tree).map_err(|err| *err)?;
     }
     let mut exec = Exec {
         set,
@@ -44,7 +46,7 @@ pub(super) fn execute(
             Mode::Html => Some(Escaper::default()),
         },
     };
-    exec.walk(data, &tree.body)?;
+    exec.walk(data, &tree.body).map_err(|err| *err)?;
     Ok(exec.out.into_text())
 }
 
@@ -84,7 +86,7 @@ fn check_html(set: &TemplateSet, tree: &Tree) -> Done<()> {
         if let Some((pos, message)) = fault {
             let (line, column) = tree.source.place(pos);
             let name = tree.source.name.to_string();
-            return Err(TemplateError::Html { name, line, column, message });
+            return Err(Box::new(TemplateError::Html { name, line, column, message }));
         }
     }
     Ok(())
@@ -127,6 +129,9 @@ pub(super) enum Place<'a> {
     Call(&'a Call),
 }
 
+/// What a loop goes over.
+type Elements = Box<dyn Iterator<Item = (Value, Value)>>;
+
 /// How a list of nodes ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flow {
@@ -135,11 +140,12 @@ enum Flow {
     Continue,
 }
 
-pub(super) type Done<T> = Result<T, TemplateError>;
+/// The error is boxed for the size of stack frames: each level of a template has several.
+pub(super) type Done<T> = Result<T, Box<TemplateError>>;
 
 impl<'a> Exec<'a> {
     /// The error that the present place failed with `message`.
-    pub(super) fn fail(&self, message: impl Into<String>) -> TemplateError {
+    pub(super) fn fail(&self, message: impl Into<String>) -> Box<TemplateError> {
         let (pos, context) = match self.place {
             Place::Start => (0, String::new()),
             Place::Expr(expr) => (expr.pos, expr.to_string()),
@@ -148,14 +154,14 @@ impl<'a> Exec<'a> {
             Place::Call(call) => (call.pos, call.to_string()),
         };
         let (line, column) = self.tree.source.place(pos);
-        TemplateError::Exec {
+        Box::new(TemplateError::Exec {
             name: self.tree.source.name.to_string(),
             template: self.tree.name.to_string(),
             line,
             column,
             context,
             message: message.into(),
-        }
+        })
     }
 
     /// Pays for `count` steps.
@@ -198,17 +204,7 @@ impl<'a> Exec<'a> {
     fn node(&mut self, dot: &Value, node: &'a Node) -> Done<Flow> {
         match node {
             Node::Text(text) => self.literal(text)?,
-            Node::Action(pipe) => {
-                let mut value = self.pipeline(dot, pipe)?;
-                if self.escaper.is_some() && pipe.commands.last().and_then(escaper) == Some("html")
-                {
-                    // Once is enough.
-                    value = Value::SafeHtml(value.as_text().unwrap_or_default().into());
-                }
-                if pipe.variables.is_empty() {
-                    self.print(&value)?;
-                }
-            }
+            Node::Action(pipe) => self.action(dot, pipe)?,
             Node::If(branch) => return self.condition(dot, branch, false),
             Node::With(branch) => return self.condition(dot, branch, true),
             Node::Range(branch) => return self.range(dot, branch),
@@ -217,6 +213,15 @@ impl<'a> Exec<'a> {
             Node::Continue => return Ok(Flow::Continue),
         }
         Ok(Flow::Next)
+    }
+
+    fn action(&mut self, dot: &Value, pipe: &'a Pipe) -> Done<()> {
+        let mut value = self.pipeline(dot, pipe)?;
+        if self.escaper.is_some() && pipe.commands.last().and_then(escaper) == Some("html") {
+            // Once is enough.
+            value = Value::SafeHtml(value.as_text().unwrap_or_default().into());
+        }
+        if pipe.variables.is_empty() { self.print(&value) } else { Ok(()) }
     }
 
     fn condition(&mut self, dot: &Value, branch: &'a Branch, with: bool) -> Done<Flow> {
@@ -241,7 +246,28 @@ impl<'a> Exec<'a> {
     fn range(&mut self, dot: &Value, branch: &'a Branch) -> Done<Flow> {
         let scope = self.variables.len();
         let value = self.pipeline(dot, &branch.pipe)?;
-        let elements: Box<dyn Iterator<Item = (Value, Value)>> = match value.plain() {
+        let elements = self.elements(&value)?;
+        let inner = self.variables.len();
+        let mut empty = true;
+        for (index, element) in elements {
+            empty = false;
+            self.pay(1)?;
+            self.bind(&branch.pipe, index, &element)?;
+            let flow = self.walk(&element, &branch.body)?;
+            self.variables.truncate(inner);
+            if flow == Flow::Break {
+                break;
+            }
+        }
+        // The variables hold the whole value in the other branch, as Go has it.
+        let flow = if empty { self.walk(dot, &branch.otherwise)? } else { Flow::Next };
+        self.variables.truncate(scope);
+        Ok(flow)
+    }
+
+    /// Indexes, or keys, and elements of what a loop goes over.
+    fn elements(&self, value: &Value) -> Done<Elements> {
+        Ok(match value.plain() {
             Value::Nil => Box::new(std::iter::empty()),
             Value::List(list) => {
                 let items: Vec<Value> = list.items().to_vec();
@@ -262,26 +288,10 @@ impl<'a> Exec<'a> {
             | Value::Duration(_)
             | Value::SafeHtml(_)
             | Value::SafeUrl(_) => {
-                let shown = format::sprint(&value);
+                let shown = format::sprint(value);
                 return Err(self.fail(format!("range can't iterate over {shown}")));
             }
-        };
-        let inner = self.variables.len();
-        let mut empty = true;
-        for (index, element) in elements {
-            empty = false;
-            self.pay(1)?;
-            self.bind(&branch.pipe, index, &element)?;
-            let flow = self.walk(&element, &branch.body)?;
-            self.variables.truncate(inner);
-            if flow == Flow::Break {
-                break;
-            }
-        }
-        // The variables hold the whole value in the other branch, as Go has it.
-        let flow = if empty { self.walk(dot, &branch.otherwise)? } else { Flow::Next };
-        self.variables.truncate(scope);
-        Ok(flow)
+        })
     }
 
     /// Gives the loop's variables their values: the last one is the element.

@@ -281,7 +281,7 @@ impl Parts {
             "5" => number(text, flexible, &mut self.second).map(|rest| self.read_fraction(rest)),
             "January" | "Jan" => self.read_month(text, word == "Jan"),
             "Monday" | "Mon" => WEEKDAYS.iter().find_map(|name| {
-                without_case(text, if word == "Mon" { name.get(..3)? } else { *name })
+                without_case(text, if word == "Mon" { name.get(..3)? } else { name })
             }),
             "PM" | "pm" => {
                 let (half, rest) = text.split_at_checked(2)?;
@@ -302,7 +302,7 @@ impl Parts {
 
     fn read_month<'t>(&mut self, text: &'t str, short: bool) -> Option<&'t str> {
         MONTHS.iter().zip(1..).find_map(|(name, month)| {
-            let rest = without_case(text, if short { name.get(..3)? } else { *name })?;
+            let rest = without_case(text, if short { name.get(..3)? } else { name })?;
             self.month = Some(month);
             Some(rest)
         })
