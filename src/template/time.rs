@@ -285,8 +285,12 @@ impl Parts {
             }),
             "PM" | "pm" => {
                 let (half, rest) = text.split_at_checked(2)?;
-                self.afternoon = Some(half.eq_ignore_ascii_case("pm"));
-                half.eq_ignore_ascii_case("am").then_some(rest).or(self.afternoon.map(|_| rest))
+                self.afternoon = match (word, half) {
+                    ("PM", "PM") | ("pm", "pm") => Some(true),
+                    ("PM", "AM") | ("pm", "am") => Some(false),
+                    _other => return None,
+                };
+                Some(rest)
             }
             "MST" => self.read_zone(text),
             word if word.starts_with("Z07") && text.starts_with('Z') => {
