@@ -12,6 +12,7 @@ mod answer;
 mod connections;
 mod counting;
 mod guard;
+mod heads;
 mod lanes;
 mod lifecycle;
 mod message;
