@@ -551,6 +551,42 @@ pub(crate) const PAIRS: &[Pair] = &[
         answer: r#""silence 00000000-0000-0000-0000-000000000000 not found""#,
     },
     post("/api/v2/alerts", "null", 200, ""),
+    // Asked of Alertmanager 0.25, as all that follows up to the silences without a comment.
+    post("/api/v2/alerts", "", 422, r#"{"code":602,"message":"alerts in body is required"}"#),
+    post("/api/v2/silences", "", 422, r#"{"code":602,"message":"silence in body is required"}"#),
+    post(
+        "/api/v2/silences",
+        "null",
+        422,
+        r#"{"code":602,"message":"comment in body is required"}"#,
+    ),
+    post(
+        "/api/v2/alerts",
+        r#"[{"labels":{"a":null,"b":"c"},"annotations":null,"startsAt":null,"generatorURL":null}]"#,
+        200,
+        "",
+    ),
+    post("/api/v2/alerts", r#"[{"labels":{"a":"abc\ud83d"},"annotations":{"a":null}}] x"#, 200, ""),
+    post("/api/v2/alerts", r#"[{"Labels":{"A":"x"},"STARTSAT":"2026-11-27 10:00:00"}]"#, 200, ""),
+    post(
+        "/api/v2/alerts",
+        r#"[{"labels":{"a":"x"},"generatorURL":"http://x/graph?g0.expr=up == 0"}]"#,
+        200,
+        "",
+    ),
+    post(
+        "/api/v2/alerts",
+        r#"[{"labels":{"a":"x"},"generatorURL":"http://x/%zz"}]"#,
+        422,
+        r#"{"code":601,"message":"0.generatorURL in body must be of type uri: \"http://x/%zz\""}"#,
+    ),
+    post("/api/v2/alerts", r#"[{"LABELS":{"a":1}}]"#, 400, r#"~parsing alerts body"#),
+    post(
+        "/api/v2/silences",
+        r#"{"comment":"c","CREATEDBY":"me","Matchers":[{"NAME":"a","value":"b","isRegex":false,"isEqual":null}],"startsAt":"2027-01-01T00:00","endsAt":"9999-12-31T23:59:59Z","id":null,"annotations":null} x"#,
+        200,
+        "~silenceID",
+    ),
     post(
         "/api/v2/silences",
         r#"{"matchers":[{"name":"a","value":"b"}],"startsAt":"2023-11-14T22:13:20Z","endsAt":"2023-11-14T23:13:20Z","createdBy":"me","comment":"c"}"#,
