@@ -551,6 +551,9 @@ pub(crate) const PAIRS: &[Pair] = &[
         answer: r#""silence 00000000-0000-0000-0000-000000000000 not found""#,
     },
     post("/api/v2/alerts", "null", 200, ""),
+    post("/api/v2/alerts/", "null", 200, ""),
+    get("/alertmanager/api/v2/receivers/", 200, r#"[{"name":"def"}]"#),
+    get("/api/v2/nosuch/", 404, r#"{"code":404,"message":"path /api/v2/nosuch/ was not found"}"#),
     // Asked of Alertmanager 0.25, as all that follows up to the silences without a comment.
     post("/api/v2/alerts", "", 422, r#"{"code":602,"message":"alerts in body is required"}"#),
     post("/api/v2/silences", "", 422, r#"{"code":602,"message":"silence in body is required"}"#),
