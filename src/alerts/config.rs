@@ -511,7 +511,7 @@ impl Checker<'_> {
                 if !is_legacy_label_name(name) {
                     self.problem(&at, format!("invalid label name {name:?}"));
                 }
-                if let Err(err) = Matcher::new(name.as_str(), op, value.0.as_str()) {
+                if let Err(err) = Matcher::of_alerts(name.as_str(), op, value.0.as_str()) {
                     self.problem(at, err.to_string());
                     continue;
                 }
@@ -520,7 +520,7 @@ impl Checker<'_> {
                     true => format!("^(?:{})$", value.0),
                     false => value.0.clone(),
                 };
-                found.extend(Matcher::new(name.as_str(), op, value));
+                found.extend(Matcher::of_alerts(name.as_str(), op, value));
             }
         }
         for (place, text) in list.iter().enumerate() {

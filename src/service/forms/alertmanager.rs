@@ -128,7 +128,7 @@ pub(in crate::service) fn matcher(form: MatcherForm) -> Result<Matcher, Error> {
         (true, true) => MatchOp::Regex,
         (false, true) => MatchOp::NotRegex,
     };
-    Matcher::new(form.name, op, form.value).map_err(|err| Error::bad_data(err.to_string()))
+    Matcher::of_alerts(form.name, op, form.value).map_err(|err| Error::bad_data(err.to_string()))
 }
 
 /// An alert from outside.
