@@ -64,7 +64,7 @@ pub struct RouteSettings {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub active_time_intervals: Vec<String>,
     /// Whether later siblings are tried too.
-    #[serde(rename = "continue")]
+    #[serde(rename = "continue", deserialize_with = "null_as_default")]
     pub continues: bool,
     /// How long a new group waits.
     #[serde(skip_serializing_if = "Option::is_none")]
