@@ -126,7 +126,16 @@ pub(in crate::service) fn silence_form(view: &SilenceView) -> SilenceForm {
 
 /// A silence to make.
 pub(in crate::service) fn silence_draft(form: PostableSilence) -> Result<SilenceDraft, Error> {
-    let matchers = form.matchers.into_iter().map(matcher).collect::<Result<_, _>>()?;
+    let read = |(place, form): (usize, MatcherForm)| {
+        let value = form.value.clone();
+        matcher(form).map_err(|err| {
+            // Upstream's words, silence/silence.go (validateSilence).
+            let at = format!("invalid silence: invalid label matcher {place} in set 0");
+            let reason = err.message;
+            Error::bad_data(format!("{at}: invalid regular expression {value:?}: {reason}"))
+        })
+    };
+    let matchers = form.matchers.into_iter().enumerate().map(read).collect::<Result<_, _>>()?;
     Ok(SilenceDraft {
         id: form.id.filter(|id| !id.is_empty()).map(|id| SilenceId::from_text(&id)),
         matchers,
@@ -198,6 +207,29 @@ mod tests {
             next_flush: Timestamp::EPOCH,
             alerts: vec![alert],
         }
+    }
+
+    #[test]
+    fn an_expression_that_is_none_is_named_with_its_place() {
+        let form = |value: &str| MatcherForm {
+            name: "a".to_owned(),
+            value: value.to_owned(),
+            is_regex: true,
+            is_equal: true,
+        };
+        let err = silence_draft(PostableSilence {
+            id: None,
+            matchers: vec![form("b"), form("(")],
+            starts_at: Timestamp::EPOCH,
+            ends_at: Timestamp::EPOCH,
+            created_by: String::new(),
+            comment: String::new(),
+            annotations: Annotations::default(),
+        });
+        // alertmanager, silence/silence.go; the end of it was asked of 0.25.
+        let text = "invalid silence: invalid label matcher 1 in set 0: \
+                    invalid regular expression \"(\": error parsing regexp: missing closing ): `(`";
+        assert_eq!(err.expect_err("no expression").message, text);
     }
 
     #[test]
