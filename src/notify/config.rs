@@ -324,6 +324,12 @@ impl Global {
                         slack_api_url/slack_api_url_file must be configured";
             problems.push(Problem::new("global", text));
         }
+        let host = &self.smtp_smarthost;
+        let port = host.rsplit_once(':').map(|(_, port)| port).unwrap_or_default();
+        if !host.is_empty() && port.is_empty() {
+            let text = format!("cannot read address {host:?}; write host:port");
+            problems.push(Problem::new("global.smtp_smarthost", text));
+        }
         problems.extend(self.wrong_urls());
         problems
     }
@@ -520,6 +526,10 @@ receivers:
                 "{slack_app_token: x, slack_api_url: 'https://hooks'}",
                 "global: at most one of slack_app_token/slack_app_token_file & \
                  slack_api_url/slack_api_url_file must be configured",
+            ),
+            (
+                "{smtp_smarthost: mx}",
+                "global.smtp_smarthost: cannot read address \"mx\"; write host:port",
             ),
             (
                 "{pagerduty_url: 'gopher://x'}",
