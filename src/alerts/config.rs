@@ -13,26 +13,14 @@ pub use super::own::{DampingSettings, ExpectedSettings, check_damping, check_exp
 use super::route::{GroupBy, Route};
 pub use super::watch::Expected;
 use crate::model::{MatchOp, Matcher, Problem, Timestamp, is_legacy_label_name, nearest_name};
+pub use crate::sys::settings::null_as_default;
 use crate::sys::settings::{Scalar, Span};
-use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Routes nested deeper than this are refused.
 const ROUTE_DEPTH_MAX: usize = 64;
-
-/// `serde(deserialize_with)`: an empty value, as YAML's `routes:` alone, is the default.
-///
-/// # Errors
-/// Those of the value.
-pub fn null_as_default<'de, T, D>(from: D) -> Result<T, D::Error>
-where
-    T: Default + Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
-}
 
 /// One route, as written.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
