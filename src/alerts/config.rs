@@ -13,26 +13,14 @@ pub use super::own::{DampingSettings, ExpectedSettings, check_damping, check_exp
 use super::route::{GroupBy, Route};
 pub use super::watch::Expected;
 use crate::model::{MatchOp, Matcher, Problem, Timestamp, is_legacy_label_name, nearest_name};
+pub use crate::sys::settings::null_as_default;
 use crate::sys::settings::{Scalar, Span};
-use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Routes nested deeper than this are refused.
 const ROUTE_DEPTH_MAX: usize = 64;
-
-/// `serde(deserialize_with)`: an empty value, as YAML's `routes:` alone, is the default.
-///
-/// # Errors
-/// Those of the value.
-pub fn null_as_default<'de, T, D>(from: D) -> Result<T, D::Error>
-where
-    T: Default + Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
-}
 
 /// One route, as written.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -64,7 +52,7 @@ pub struct RouteSettings {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub active_time_intervals: Vec<String>,
     /// Whether later siblings are tried too.
-    #[serde(rename = "continue")]
+    #[serde(rename = "continue", deserialize_with = "null_as_default")]
     pub continues: bool,
     /// How long a new group waits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -511,7 +499,7 @@ impl Checker<'_> {
                 if !is_legacy_label_name(name) {
                     self.problem(&at, format!("invalid label name {name:?}"));
                 }
-                if let Err(err) = Matcher::new(name.as_str(), op, value.0.as_str()) {
+                if let Err(err) = Matcher::of_alerts(name.as_str(), op, value.0.as_str()) {
                     self.problem(at, err.to_string());
                     continue;
                 }
@@ -520,7 +508,7 @@ impl Checker<'_> {
                     true => format!("^(?:{})$", value.0),
                     false => value.0.clone(),
                 };
-                found.extend(Matcher::new(name.as_str(), op, value));
+                found.extend(Matcher::of_alerts(name.as_str(), op, value));
             }
         }
         for (place, text) in list.iter().enumerate() {

@@ -195,7 +195,8 @@ impl<'a> Utf8Parser<'a> {
         if name.is_empty() {
             return Err(self.wrong("empty label name"));
         }
-        Matcher::new(name, op, value).map_err(|err| format!("failed to create matcher: {err}"))
+        Matcher::of_alerts(name, op, value)
+            .map_err(|err| format!("failed to create matcher: {err}"))
     }
 
     fn word(&mut self, wanted: &str) -> Result<String, String> {
@@ -349,9 +350,14 @@ fn classic_list(text: &str) -> Result<Vec<Matcher>, String> {
     tokens.iter().map(|token| classic_one(token)).collect()
 }
 
+/// Go's `\s`; other blanks belong to the value.
+fn is_blank(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\u{c}' | '\r' | ' ')
+}
+
 fn classic_one(text: &str) -> Result<Matcher, String> {
     let bad = || format!("bad matcher format: {text}");
-    let trimmed = text.trim();
+    let trimmed = text.trim_matches(is_blank);
     let end = trimmed
         .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
         .ok_or_else(bad)?;
@@ -359,7 +365,7 @@ fn classic_one(text: &str) -> Result<Matcher, String> {
     if !is_legacy_metric_name(name) {
         return Err(bad());
     }
-    let rest = rest.trim_start();
+    let rest = rest.trim_start_matches(is_blank);
     let ops = [
         ("=~", MatchOp::Regex),
         ("!=", MatchOp::NotEqual),
@@ -368,10 +374,12 @@ fn classic_one(text: &str) -> Result<Matcher, String> {
     ];
     let (op, value) = ops
         .into_iter()
-        .find_map(|(sign, op)| rest.strip_prefix(sign).map(|value| (op, value.trim())))
+        .find_map(|(sign, op)| {
+            rest.strip_prefix(sign).map(|value| (op, value.trim_matches(is_blank)))
+        })
         .ok_or_else(bad)?;
     let value = classic_value(value)?;
-    Matcher::new(name, op, value).map_err(|err| err.to_string())
+    Matcher::of_alerts(name, op, value).map_err(|err| err.to_string())
 }
 
 /// A value with OpenMetrics' escapes, in quotes or without.
@@ -446,6 +454,13 @@ mod tests {
             ),
             (r#"foo="\d""#, None, Some(r#"{foo="\\d"}"#), Some(r#"{foo="\\d"}"#)),
             ("foo=bar baz", None, Some(r#"{foo="bar baz"}"#), Some(r#"{foo="bar baz"}"#)),
+            // A blank beyond ASCII is one for the newer grammar alone.
+            (
+                "foo=\u{a0}bar",
+                Some(r#"{foo="bar"}"#),
+                Some("{foo=\"\u{a0}bar\"}"),
+                Some("{foo=\"\u{a0}bar\"}"),
+            ),
             ("foo=~(", None, None, None),
             ("foo", None, None, None),
             ("=bar", None, None, None),

@@ -146,8 +146,14 @@ fn day_matches((from, to): (i32, i32), day: i32, last: i32) -> bool {
 fn zone(name: Option<&str>) -> Result<TimeZone, String> {
     match name {
         None | Some("" | "UTC") => Ok(TimeZone::UTC),
-        Some("Local") => Ok(TimeZone::system()),
-        Some(name) => TimeZone::get(name).map_err(|_| format!("unknown time zone {name}")),
+        // The second is a file among those of the zones.
+        Some("Local" | "localtime") => Ok(TimeZone::system()),
+        Some(name) => {
+            let found = TimeZone::get(name).ok();
+            // Files have their case, and so have zones where Go looks for them.
+            let same = found.filter(|zone| zone.iana_name() == Some(name));
+            same.ok_or_else(|| format!("unknown time zone {name}"))
+        }
     }
 }
 
@@ -348,6 +354,26 @@ mod tests {
     }
 
     #[test]
+    fn zones_are_named_as_their_files() {
+        for name in [
+            "",
+            "UTC",
+            "Local",
+            "localtime",
+            "Etc/UTC",
+            "Etc/GMT+5",
+            "GMT",
+            "EST",
+            "US/Pacific",
+            "Asia/Kolkata",
+            "Asia/Calcutta",
+            "America/Argentina/Buenos_Aires",
+        ] {
+            assert!(zone(Some(name)).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
     fn t40_what_alertmanager_refuses_is_refused() {
         for (yaml, message) in [
             ("times: [{start_time: '09:00'}]", "both start and end times"),
@@ -363,6 +389,8 @@ mod tests {
             ("months: ['13']", "not a valid month"),
             ("years: ['2024:2023']", "is before start year"),
             ("location: Nowhere/Land", "unknown time zone"),
+            ("location: europe/berlin", "unknown time zone"),
+            ("location: utc", "unknown time zone"),
         ] {
             let settings: IntervalSettings = serde_yaml::from_str(yaml).expect("reads");
             let problems = settings.check().expect_err(yaml);

@@ -241,7 +241,7 @@ pub(super) fn read_silence(record: &Record) -> Result<(Silence, bool), RecordErr
             "!~" => MatchOp::NotRegex,
             other => return Err(record.fail(format!("unknown operator {other:?}"))),
         };
-        Matcher::new(name.as_str(), op, value.as_str()).map_err(|err| record.fail(err))
+        Matcher::of_alerts(name.as_str(), op, value.as_str()).map_err(|err| record.fail(err))
     };
     let silence = Silence {
         id: SilenceId::from_text(&record.key),

@@ -148,14 +148,16 @@ impl SilenceDraft {
         if let Some((place, matcher)) = self.matchers.iter().enumerate().find(bad_name) {
             let name = matcher.name();
             let text = format!(
-                "invalid silence: invalid label matcher {place}: invalid label name {name:?}"
+                "invalid silence: invalid label matcher {place} in set 0: \
+                 invalid label name {name:?}"
             );
             return Err(SilenceError::Invalid(text));
         }
         // Upstream counts `!=` and `!~` as not matching it, whatever their value.
         if self.matchers.iter().all(|one| one.op().is_positive() && one.matches_empty()) {
             return invalid(
-                "invalid silence: at least one matcher must not match the empty string",
+                "invalid silence: matcher set 0: at least one matcher must not match the \
+                 empty string",
             );
         }
         Ok(())
@@ -481,7 +483,7 @@ mod tests {
         let utf8 = draft("1a=b", 0, 10);
         assert_eq!(utf8.check(at(0), Mode::Fallback), Ok(()));
         let told = utf8.check(at(0), Mode::Classic).map_err(|err| err.to_string());
-        let text = "invalid silence: invalid label matcher 0: invalid label name \"1a\"";
+        let text = "invalid silence: invalid label matcher 0 in set 0: invalid label name \"1a\"";
         assert_eq!(told, Err(text.to_owned()));
     }
 

@@ -1,8 +1,10 @@
 //! The half of Alertmanager's API v2 that changes something.
 
 use super::answer::json;
+use super::loose_json::{self, Shape};
 use super::message::Response;
 use super::route::Asked;
+use super::uri::is_uri;
 use crate::wire::{Error, ErrorKind, PostableAlert, PostableSilence};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -32,7 +34,7 @@ struct AlertFields {
     labels: Option<IgnoredAny>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SilenceFields {
     comment: Option<IgnoredAny>,
@@ -49,6 +51,29 @@ struct MatcherFields {
     name: Option<IgnoredAny>,
     value: Option<IgnoredAny>,
 }
+
+/// The names in a list of alerts.
+const ALERTS: Shape = Shape(&[
+    ("labels", None),
+    ("annotations", None),
+    ("startsAt", None),
+    ("endsAt", None),
+    ("generatorURL", None),
+]);
+
+/// The names in a silence.
+const SILENCE: Shape = Shape(&[
+    ("id", None),
+    ("matchers", Some(&MATCHERS)),
+    ("startsAt", None),
+    ("endsAt", None),
+    ("createdBy", None),
+    ("comment", None),
+    ("annotations", None),
+]);
+
+const MATCHERS: Shape =
+    Shape(&[("name", None), ("value", None), ("isRegex", None), ("isEqual", None)]);
 
 impl SilenceFields {
     fn missing(&self) -> Option<String> {
@@ -80,21 +105,21 @@ impl MatcherFields {
 }
 
 pub(super) fn post_alerts(asked: &Asked) -> Result<Response, Error> {
-    let read = || {
-        let fields: Option<Vec<AlertFields>> = body(asked, "alerts")?;
+    let read = |body: &[u8]| {
+        let fields: Option<Vec<AlertFields>> = parsed(body, "alerts")?;
         let fields = fields.unwrap_or_default();
         if let Some(place) = fields.iter().position(|fields| fields.labels.is_none()) {
             return Err(required(&format!("{place}.labels")));
         }
-        let alerts: Option<Vec<PostableAlert>> = body(asked, "alerts")?;
+        let alerts: Option<Vec<PostableAlert>> = parsed(body, "alerts")?;
         Ok(alerts.unwrap_or_default())
     };
-    let alerts = match read() {
+    let alerts = match posted(asked, "alerts", &ALERTS, read) {
         Ok(alerts) => alerts,
         Err(refused) => return Ok(refused),
     };
     for (place, alert) in alerts.iter().enumerate() {
-        if !is_uri(&alert.generator_url) {
+        if !alert.generator_url.is_empty() && !is_uri(&alert.generator_url) {
             let url = &alert.generator_url;
             let text = format!("{place}.generatorURL in body must be of type uri: {url:?}");
             return Ok(validation(422, 601, &text));
@@ -105,14 +130,14 @@ pub(super) fn post_alerts(asked: &Asked) -> Result<Response, Error> {
 }
 
 pub(super) fn post_silence(asked: &Asked) -> Result<Response, Error> {
-    let read = || {
-        let fields: SilenceFields = body(asked, "silence")?;
-        if let Some(name) = fields.missing() {
+    let read = |body: &[u8]| {
+        let fields: Option<SilenceFields> = parsed(body, "silence")?;
+        if let Some(name) = fields.unwrap_or_default().missing() {
             return Err(required(&name));
         }
-        body::<PostableSilence>(asked, "silence")
+        parsed::<PostableSilence>(body, "silence")
     };
-    let silence = match read() {
+    let silence = match posted(asked, "silence", &SILENCE, read) {
         Ok(silence) => silence,
         Err(refused) => return Ok(refused),
     };
@@ -141,21 +166,44 @@ pub(super) fn expire_silence(asked: &Asked) -> Result<Response, Error> {
 pub(super) fn bad_id(id: &str) -> Option<Response> {
     let lengths: Vec<_> = id.split('-').map(str::len).collect();
     let hex = id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    if hex && lengths == [8, 4, 4, 4, 12] {
+    if hex && matches!(lengths.as_slice(), [8, 4, 4, 4, 12] | [32]) {
         return None;
     }
     Some(validation(422, 601, &format!("silenceID in path must be of type uuid: {id:?}")))
 }
 
-/// The body as JSON; serde_json bounds its depth, the listeners its length.
-fn body<T: for<'de> Deserialize<'de>>(asked: &Asked, what: &str) -> Result<T, Response> {
+/// What `read` makes of the body, or else of the body as Go would take it.
+fn posted<T>(
+    asked: &Asked,
+    what: &str,
+    shape: &Shape,
+    read: impl Fn(&[u8]) -> Result<T, Response>,
+) -> Result<T, Response> {
+    let body = &asked.request.body;
+    if body.is_empty() {
+        return Err(required(what));
+    }
     let media = asked.request.header("content-type").unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
-    if !media.eq_ignore_ascii_case("application/json") && !asked.request.body.is_empty() {
+    if !media.eq_ignore_ascii_case("application/json") {
         let text = format!("unsupported media type {media:?}, only [application/json] are allowed");
         return Err(validation(415, 415, &text));
     }
-    serde_json::from_slice(&asked.request.body).map_err(|err| {
+    let refused = match read(body) {
+        Ok(found) => return Ok(found),
+        Err(refused) => refused,
+    };
+    match loose_json::respelt(body, shape).map(|body| read(&body)) {
+        // The first names places in the text that was sent.
+        Some(Err(again)) if (again.status, refused.status) == (400, 400) => Err(refused),
+        Some(read) => read,
+        None => Err(refused),
+    }
+}
+
+/// A value of JSON; serde_json bounds its depth, the listeners its length.
+fn parsed<T: for<'de> Deserialize<'de>>(body: &[u8], what: &str) -> Result<T, Response> {
+    serde_json::from_slice(body).map_err(|err| {
         let text = format!("parsing {what} body from \"\" failed, because {err}");
         validation(400, 400, &text)
     })
@@ -165,30 +213,18 @@ fn required(field: &str) -> Response {
     validation(422, 602, &format!("{field} in body is required"))
 }
 
-/// An absolute URL, a path, or nothing.
-fn is_uri(text: &str) -> bool {
-    let blank = text.chars().any(|c| c.is_whitespace() || c.is_control());
-    text.is_empty() || (!blank && (text.starts_with('/') || text.contains(':')))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn only_a_uuid_is_a_silence_id() {
+        // Source: go-openapi/strfmt, default.go (UUIDPattern).
         assert!(bad_id("a1b2c3d4-0000-4000-8000-0123456789ab").is_none());
+        assert!(bad_id("a1b2c3d4000040008000-0123456789ab").is_some());
+        assert!(bad_id("a1B2c3d40000400080000123456789ab").is_none());
         for id in ["nope", "", "a1b2c3d4-0000-4000-8000-0123456789ag", "../../etc/passwd"] {
             assert_eq!(bad_id(id).map(|refused| refused.status), Some(422), "{id}");
-        }
-    }
-
-    #[test]
-    fn a_generator_is_a_uri() {
-        for (text, ok) in
-            [("", true), ("http://x/y?z", true), ("/graph", true), ("not a url", false)]
-        {
-            assert_eq!(is_uri(text), ok, "{text}");
         }
     }
 }

@@ -54,7 +54,7 @@ fn filter(asked: &Asked) -> Result<AlertFilter, Error> {
         muted: flag("muted"),
         unprocessed: flag("unprocessed"),
         matchers: matchers(asked, "filter")?,
-        receiver: asked.params.get("receiver").map(str::to_owned),
+        receiver: asked.params.last("receiver").map(str::to_owned),
         receiver_matchers: matchers(asked, "receiver_matchers")?,
     };
     filter.receiver_regex()?;

@@ -1,7 +1,9 @@
 //! The open TCP connections: which one is idlest, and what passes through each.
 
+use super::heads::Heads;
 use crate::sys::clock::SharedClock;
 use crate::sys::locks::lock;
+use bytes::Bytes;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
@@ -14,9 +16,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-/// A longer head is refused before it is looked at here.
-const HEAD_BYTES_MAX: usize = 64 << 10;
-
 /// What is known of one connection.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -28,7 +27,7 @@ pub(super) struct Connection {
     /// Whether a request is being answered.
     busy: AtomicBool,
     close: Notify,
-    head: Mutex<Head>,
+    heads: Mutex<Heads>,
 }
 
 impl Connection {
@@ -47,13 +46,11 @@ impl Connection {
     pub(super) fn finish(&self) {
         self.busy.store(false, Ordering::Relaxed);
         self.touch();
-        *self.head() = Head::default();
     }
 
-    /// Whether the head that came had two lengths, so that two servers could read it as two
-    /// different requests.
-    pub(super) fn has_two_lengths(&self) -> bool {
-        self.head().two_lengths
+    /// Whether a head that came had two lengths.
+    pub(super) fn had_two_lengths(&self) -> bool {
+        self.heads().had_two_lengths()
     }
 
     /// How long no byte has passed while nothing was being worked on.
@@ -70,8 +67,8 @@ impl Connection {
         self.last_byte_ms.store(now, Ordering::Relaxed);
     }
 
-    fn head(&self) -> std::sync::MutexGuard<'_, Head> {
-        lock(&self.head)
+    fn heads(&self) -> std::sync::MutexGuard<'_, Heads> {
+        lock(&self.heads)
     }
 }
 
@@ -97,7 +94,7 @@ impl Connections {
             last_byte_ms: AtomicU64::new(0),
             busy: AtomicBool::new(false),
             close: Notify::new(),
-            head: Mutex::default(),
+            heads: Mutex::default(),
         });
         connection.touch();
         let mut open = self.lock();
@@ -139,43 +136,24 @@ fn idlest_of_fullest(open: &HashMap<u64, Arc<Connection>>) -> Option<u64> {
     fullest.into_iter().min_by_key(idle_first).map(|connection| connection.id)
 }
 
-/// The head of a request as it comes, kept until it is whole. hyper hides a `Content-Length`
-/// beside a `Transfer-Encoding`, so both are looked for here.
-#[derive(Debug, Default)]
-struct Head {
-    bytes: Vec<u8>,
-    whole: bool,
-    two_lengths: bool,
-}
-
-impl Head {
-    fn take(&mut self, piece: &[u8]) {
-        if self.whole || self.bytes.len() > HEAD_BYTES_MAX {
-            return;
-        }
-        // The end may lie across two pieces.
-        let from = self.bytes.len().saturating_sub(3);
-        self.bytes.extend_from_slice(piece);
-        let tail = self.bytes.get(from..).unwrap_or_default();
-        let Some(end) = memchr::memmem::find(tail, b"\r\n\r\n") else { return };
-        self.whole = true;
-        let head = self.bytes.get(..from + end).unwrap_or_default();
-        let has = |name: &[u8]| {
-            head.split(|byte| *byte == b'\n').any(|line| {
-                let found = line.split(|byte| *byte == b':').next().unwrap_or_default();
-                found.trim_ascii().eq_ignore_ascii_case(name)
-            })
-        };
-        self.two_lengths = has(b"content-length") && has(b"transfer-encoding");
-        self.bytes = Vec::new();
-    }
-}
-
 /// A stream that tells its connection of every byte.
 #[derive(Debug)]
 pub(super) struct Watched {
-    pub(super) stream: TcpStream,
-    pub(super) connection: Arc<Connection>,
+    stream: TcpStream,
+    connection: Arc<Connection>,
+    /// What came and found no room once it was spelt longer.
+    waiting: Bytes,
+}
+
+impl Watched {
+    pub(super) fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
+        Self { stream, connection, waiting: Bytes::new() }
+    }
+
+    fn give(&mut self, buffer: &mut ReadBuf<'_>) {
+        let room = buffer.remaining().min(self.waiting.len());
+        buffer.put_slice(&self.waiting.split_to(room));
+    }
 }
 
 impl AsyncRead for Watched {
@@ -184,12 +162,21 @@ impl AsyncRead for Watched {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.waiting.is_empty() {
+            self.give(buffer);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         if let Poll::Ready(Ok(())) = &polled {
             let piece = buffer.filled().get(before..).unwrap_or_default();
             self.connection.touch();
-            self.connection.head().take(piece);
+            let respelt = self.connection.heads().take(piece);
+            if let Some(respelt) = respelt {
+                buffer.set_filled(before);
+                self.waiting = respelt.into();
+                self.give(buffer);
+            }
         }
         polled
     }
@@ -223,7 +210,6 @@ mod tests {
     use crate::model::Timestamp;
     use crate::sys::sim::VirtualClock;
     use futures_util::FutureExt as _;
-    use proptest::prelude::*;
 
     #[test]
     fn the_idlest_connection_of_the_fullest_address_gives_its_place() {
@@ -241,30 +227,5 @@ mod tests {
             assert!(kept.told_to_close().now_or_never().is_none());
         }
         assert_eq!(connections.len(), 4);
-    }
-
-    #[test]
-    fn two_lengths_are_seen_wherever_the_head_is_cut() {
-        let text =
-            b"POST /x HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc";
-        for cut in 0..text.len() {
-            let mut head = Head::default();
-            head.take(&text[..cut]);
-            head.take(&text[cut..]);
-            assert!(head.two_lengths, "cut at {cut}");
-        }
-        let mut head = Head::default();
-        head.take(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\ntransfer-encoding: x\r\n\r\n");
-        assert!(!head.two_lengths);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_may_come(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..50), 0..10)) {
-            let mut head = Head::default();
-            for piece in pieces {
-                head.take(&piece);
-            }
-        }
     }
 }

@@ -12,8 +12,10 @@ mod answer;
 mod connections;
 mod counting;
 mod guard;
+mod heads;
 mod lanes;
 mod lifecycle;
+mod loose_json;
 mod message;
 mod pages;
 mod params;
@@ -25,6 +27,7 @@ mod series;
 pub mod socket;
 mod status;
 pub mod tcp;
+mod uri;
 mod watch;
 
 pub use message::{Origin, Request, Response};

@@ -43,6 +43,14 @@ impl Params {
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// The last value of `name`, which is the one that Alertmanager's server takes; empty and
+    /// missing are the same.
+    /// Source: go-swagger, templates/server/parameter.gotmpl.
+    pub(super) fn last(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().rfind(|(found, _)| found == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
     /// All values of `name`, in order.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
@@ -101,7 +109,7 @@ impl Params {
     pub(super) fn lenient_flag(&self, name: &str) -> Option<bool> {
         const YES: [&str; 10] =
             ["true", "1", "yes", "ok", "y", "on", "selected", "checked", "t", "enabled"];
-        self.get(name).map(|text| YES.iter().any(|yes| yes.eq_ignore_ascii_case(text)))
+        self.last(name).map(|text| YES.iter().any(|yes| yes.eq_ignore_ascii_case(text)))
     }
 
     /// A boolean in Go's words; `None` when missing.
@@ -201,6 +209,14 @@ mod tests {
         assert_eq!(params.get("bad"), None);
         request.headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
         assert_eq!(Params::of(&request).get("query"), Some("url"));
+    }
+
+    #[test]
+    fn of_two_values_prometheus_takes_the_first_and_alertmanager_the_last() {
+        let params = Params::of(&Request::get("/x?active=true&active=false&receiver=a&receiver="));
+        assert_eq!(params.get("active"), Some("true"));
+        assert_eq!(params.lenient_flag("active"), Some(false));
+        assert_eq!((params.get("receiver"), params.last("receiver")), (Some("a"), None));
     }
 
     #[test]

@@ -279,13 +279,19 @@ impl<'a> Place<'a> {
         Some(Self { path, kin: if at_root { Kin::Alertmanager } else { Kin::Prometheus } })
     }
 
+    /// Whether it is one of Alertmanager's API.
+    fn is_v2(&self) -> bool {
+        self.kin == Kin::Alertmanager && self.path.starts_with("/api/v2/")
+    }
+
     fn routes(&self) -> impl Iterator<Item = (&'static Route, &'a str)> {
         let table = match self.kin {
             Kin::Prometheus => ROUTES,
             Kin::Alertmanager => ALERT_ROUTES,
             Kin::Pushgateway => PUSH_ROUTES,
         };
-        let path = self.path;
+        // Alertmanager's router cleans paths.
+        let path = if self.is_v2() { self.path.trim_end_matches('/') } else { self.path };
         table.iter().filter_map(move |route| Some((route, fits(route.pattern, path)?)))
     }
 }
@@ -312,6 +318,15 @@ fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
 
 /// The pattern for the metrics, and the answer.
 fn dispatch(api: &Api, request: &Request) -> (&'static str, Response) {
+    let (pattern, response) = answered(api, request);
+    let place = Place::of(api, &request.path);
+    match place.is_some_and(|place| place.is_v2()) {
+        true => (pattern, response.with("cache-control", "no-store")),
+        false => (pattern, response),
+    }
+}
+
+fn answered(api: &Api, request: &Request) -> (&'static str, Response) {
     const NONE: &str = "/";
     if let Err(refused) = check_host(&api.settings, request) {
         return (NONE, refused);
@@ -337,7 +352,7 @@ fn dispatch(api: &Api, request: &Request) -> (&'static str, Response) {
 }
 
 fn unrouted(place: &Place, request: &Request, verbs: &[&str]) -> Response {
-    let v2 = place.path.starts_with("/api/v2/");
+    let v2 = place.is_v2();
     if verbs.is_empty() && v2 {
         let text = format!("path {} was not found", place.path);
         return alertmanager::validation(404, 404, &text);

@@ -144,7 +144,7 @@ async fn talk(
     shutdown: &Shutdown,
 ) {
     let limits = server.limits;
-    let io = TokioIo::new(Watched { stream, connection: Arc::clone(connection) });
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(connection)));
     let service = service_fn(|request| {
         let (server, connection) = (Arc::clone(server), Arc::clone(connection));
         async move {
@@ -186,7 +186,7 @@ async fn answer(
     request: hyper::Request<Incoming>,
     origin: Origin,
 ) -> hyper::Response<Full<Bytes>> {
-    if connection.has_two_lengths() {
+    if connection.had_two_lengths() {
         let text = "a request has Content-Length or Transfer-Encoding, not both\n";
         return last(Response::text(400, text));
     }

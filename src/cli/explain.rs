@@ -26,12 +26,12 @@ pub(super) fn explain(told: &Explain, out: &mut dyn Write) -> io::Result<()> {
         let notes = notes(node);
         let blanks = if notes.is_empty() { 0 } else { wide - text.width() };
         let line = format!(
-            "{:>9}  {:>9}  {:>8}  {:>9}  {text}{:blanks$}{}{}",
+            "{:>9}  {:>9}  {:>8}  {:>9}  {text}{}{}{}",
             millis(node.total_seconds),
             millis(node.self_seconds),
             node.series,
             node.samples,
-            "",
+            " ".repeat(blanks),
             if notes.is_empty() { "" } else { "  " },
             notes.join(", "),
         );

@@ -234,7 +234,9 @@ pub(super) fn columns(
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             let blanks = width.saturating_sub(cell.width()) + 2;
-            line.push_str(&format!("{cell}{:blanks$}", ""));
+            line.push_str(cell);
+            // Formatting pads by no more than a cell of u16 and panics beyond.
+            line.extend(std::iter::repeat_n(' ', blanks));
         }
         writeln!(out, "{}", line.trim_end())?;
     }
@@ -284,6 +286,17 @@ mod tests {
         let scalar = QueryData::Scalar(AT, f64::NEG_INFINITY);
         let expected = "time,value\n2023-11-14T22:13:20.123Z,-Inf\n";
         assert_eq!(shown(&scalar, OutputForm::Csv), expected);
+    }
+
+    #[test]
+    fn a_column_may_be_wider_than_formatting_pads() {
+        let long = "a".repeat(70_000);
+        let rows = [vec![long.clone(), "b".to_owned()], vec!["c".to_owned(), "d".to_owned()]];
+        let mut out = Vec::new();
+        columns(&["X", "Y"], &rows, &mut out).expect("writes");
+        let text = String::from_utf8(out).expect("text");
+        let lines: Vec<_> = text.lines().map(str::len).collect();
+        assert_eq!(lines, [long.len() + 3; 3]);
     }
 
     #[test]

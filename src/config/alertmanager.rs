@@ -104,6 +104,10 @@ pub(super) fn composed(
     let mut files = Vec::new();
     let mut missing = Vec::new();
     for (number, pattern) in settings.templates.iter().enumerate() {
+        if !glob::is_pattern(pattern) {
+            let problem = Problem::new(format!("templates[{number}]"), "syntax error in pattern");
+            return Err(Faults::Settings(vec![problem]));
+        }
         for file in glob::expand(&base.join(pattern)) {
             if !file.exists() {
                 // As upstream has it: a pattern may match nothing.

@@ -71,6 +71,21 @@ impl Matcher {
         Ok(Self { name: name.into(), op, value, regex })
     }
 
+    /// The same as Alertmanager has it: the dot of an expression matches no newline.
+    /// Source: alertmanager, pkg/labels/matcher.go (NewMatcher).
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn of_alerts(
+        name: impl Into<String>,
+        op: MatchOp,
+        value: impl Into<String>,
+    ) -> Result<Self, MatcherError> {
+        let value = value.into();
+        let regex = if op.is_regex() { Some(Regex::anchored_in_line(&value)?) } else { None };
+        Ok(Self { name: name.into(), op, value, regex })
+    }
+
     /// The matcher `name="value"`, which cannot fail.
     pub fn equal(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self { name: name.into(), op: MatchOp::Equal, value: value.into(), regex: None }
@@ -145,6 +160,19 @@ mod tests {
         ] {
             let matcher = Matcher::new(name, op, value).expect("valid");
             assert_eq!(matcher.matches(&labels), matches, "{matcher}");
+        }
+    }
+
+    #[test]
+    fn a_dot_is_a_newline_in_queries_and_none_about_alerts() {
+        // Prometheus compiles ^(?s:a.*)$ and Alertmanager ^(?:a.*)$.
+        for (value, query, alert) in
+            [("ab", true, true), ("a\nb", true, false), ("\na", false, false), ("a", true, true)]
+        {
+            let of =
+                |made: Result<Matcher, MatcherError>| made.expect("valid").matches_value(value);
+            assert_eq!(of(Matcher::new("nl", MatchOp::Regex, "a.*")), query, "{value:?}");
+            assert_eq!(of(Matcher::of_alerts("nl", MatchOp::Regex, "a.*")), alert, "{value:?}");
         }
     }
 }

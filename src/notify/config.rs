@@ -31,12 +31,17 @@ pub enum Source {
 impl Source {
     /// What is written; `None` when neither is.
     pub(super) fn of(inline: &Secret, file: Option<&PathBuf>) -> Option<Self> {
-        match file {
+        match file.filter(|_| is_set(file)) {
             Some(file) => Some(Self::File(file.clone())),
             None if inline.is_empty() => None,
             None => Some(Self::Inline(inline.clone())),
         }
     }
+}
+
+/// Whether a file is named; an empty name is none, as upstream.
+pub(super) fn is_set(file: Option<&PathBuf>) -> bool {
+    file.is_some_and(|file| !file.as_os_str().is_empty())
 }
 
 /// What the site allows receivers to do on this host: nothing by default.
@@ -306,18 +311,24 @@ impl Global {
                 &self.mattermost_webhook_url_file,
             ),
         ] {
-            if !value.is_empty() && file.is_some() {
+            if !value.is_empty() && is_set(file.as_ref()) {
                 let text = format!("at most one of {what} & {what}_file must be configured");
                 problems.push(Problem::new("global", text));
             }
         }
-        let token = !self.slack_app_token.is_empty() || self.slack_app_token_file.is_some();
-        let hook = !self.slack_api_url.is_empty() || self.slack_api_url_file.is_some();
+        let token = !self.slack_app_token.is_empty() || is_set(self.slack_app_token_file.as_ref());
+        let hook = !self.slack_api_url.is_empty() || is_set(self.slack_api_url_file.as_ref());
         // A bot's token beside the web hooks' URL is one way too many, unless both lead to bots.
         if token && hook && self.slack_api_url.reveal() != self.slack_app_url.reveal() {
             let text = "at most one of slack_app_token/slack_app_token_file & \
                         slack_api_url/slack_api_url_file must be configured";
             problems.push(Problem::new("global", text));
+        }
+        let host = &self.smtp_smarthost;
+        let port = host.rsplit_once(':').map(|(_, port)| port).unwrap_or_default();
+        if !host.is_empty() && port.is_empty() {
+            let text = format!("cannot read address {host:?}; write host:port");
+            problems.push(Problem::new("global.smtp_smarthost", text));
         }
         problems.extend(self.wrong_urls());
         problems
@@ -487,6 +498,24 @@ receivers:
     }
 
     #[test]
+    fn empty_values_are_nothing() {
+        // Alertmanager 0.25 takes the first and refuses the second.
+        let yaml = "{global: {slack_api_url: 'http://x', slack_api_url_file: '', smtp_from: , \
+                    resolve_timeout: , smtp_require_tls: ~, opsgenie_api_key: }, \
+                    route: {receiver: r, continue: , routes: [{continue: ~}]}, \
+                    receivers: [{name: r, slack_configs: [{channel: x}], \
+                    pagerduty_configs: [{routing_key: x, routing_key_file: ''}]}]}";
+        let file: File = serde_yaml::from_str(yaml).expect("reads");
+        // Nothing, and not the default: what its status shows.
+        assert_eq!(file.global.resolve_timeout, crate::sys::settings::Span::seconds(0));
+        assert!(!file.global.smtp_require_tls);
+        assert!(check(yaml).is_ok(), "{:?}", check(yaml));
+        let yaml = "{route: {receiver: r}, \
+                    receivers: [{name: r, slack_configs: [{channel: x, api_url_file: ''}]}]}";
+        assert!(check(yaml).is_err());
+    }
+
+    #[test]
     fn global_settings_that_contradict_each_other_are_refused() {
         for (global, expected) in [
             (
@@ -497,6 +526,10 @@ receivers:
                 "{slack_app_token: x, slack_api_url: 'https://hooks'}",
                 "global: at most one of slack_app_token/slack_app_token_file & \
                  slack_api_url/slack_api_url_file must be configured",
+            ),
+            (
+                "{smtp_smarthost: mx}",
+                "global.smtp_smarthost: cannot read address \"mx\"; write host:port",
             ),
             (
                 "{pagerduty_url: 'gopher://x'}",

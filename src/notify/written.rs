@@ -30,37 +30,40 @@ fn is_rocketchat_api_url(url: &ShownUrl) -> bool {
 #[serde(deny_unknown_fields, default)]
 pub struct Global {
     /// When an alert ends that its sender no longer mentions.
+    #[serde(deserialize_with = "null_as_default")]
     pub resolve_timeout: Span,
     /// How receivers without `http_config` talk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_config: Option<HttpClientSettings>,
     /// Default sender.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub smtp_from: String,
     /// Default name in the greeting.
+    #[serde(deserialize_with = "null_as_default")]
     pub smtp_hello: String,
     /// Default server, `host:port`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub smtp_smarthost: String,
     /// Default user.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub smtp_auth_username: String,
     /// Default password.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
+    #[serde(skip_serializing_if = "Secret::is_empty", deserialize_with = "null_as_default")]
     pub smtp_auth_password: Secret,
     /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smtp_auth_password_file: Option<PathBuf>,
     /// Default secret of CRAM-MD5.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
+    #[serde(skip_serializing_if = "Secret::is_empty", deserialize_with = "null_as_default")]
     pub smtp_auth_secret: Secret,
     /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smtp_auth_secret_file: Option<PathBuf>,
     /// Default identity of PLAIN.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub smtp_auth_identity: String,
     /// Whether mail goes out over TLS alone.
+    #[serde(deserialize_with = "null_as_default")]
     pub smtp_require_tls: bool,
     /// Default TLS settings.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,82 +72,88 @@ pub struct Global {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smtp_force_implicit_tls: Option<bool>,
     /// Where Slack's web hooks are.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
+    #[serde(skip_serializing_if = "Secret::is_empty", deserialize_with = "null_as_default")]
     pub slack_api_url: Secret,
     /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slack_api_url_file: Option<PathBuf>,
     /// The token of Slack's bots.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
+    #[serde(skip_serializing_if = "Secret::is_empty", deserialize_with = "null_as_default")]
     pub slack_app_token: Secret,
     /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slack_app_token_file: Option<PathBuf>,
     /// Where Slack's bots post.
-    #[serde(skip_serializing_if = "is_slack_app_url")]
+    #[serde(skip_serializing_if = "is_slack_app_url", deserialize_with = "null_as_default")]
     pub slack_app_url: ShownUrl,
     /// Where PagerDuty takes events.
+    #[serde(deserialize_with = "null_as_default")]
     pub pagerduty_url: ShownUrl,
     /// The key of Opsgenie.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
+    #[serde(skip_serializing_if = "Secret::is_empty", deserialize_with = "null_as_default")]
     pub opsgenie_api_key: Secret,
     /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opsgenie_api_key_file: Option<PathBuf>,
     /// Where Opsgenie is.
+    #[serde(deserialize_with = "null_as_default")]
     pub opsgenie_api_url: ShownUrl,
     /// Where Telegram is.
+    #[serde(deserialize_with = "null_as_default")]
     pub telegram_api_url: ShownUrl,
     /// The token of Telegram's bot.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
+    #[serde(skip_serializing_if = "Secret::is_empty", deserialize_with = "null_as_default")]
     pub telegram_bot_token: Secret,
     /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telegram_bot_token_file: Option<PathBuf>,
     /// Where Mattermost's web hooks are.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
+    #[serde(skip_serializing_if = "Secret::is_empty", deserialize_with = "null_as_default")]
     pub mattermost_webhook_url: Secret,
     /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mattermost_webhook_url_file: Option<PathBuf>,
     /// Where Webex is.
+    #[serde(deserialize_with = "null_as_default")]
     pub webex_api_url: ShownUrl,
     /// Where Rocket.Chat is.
-    #[serde(skip_serializing_if = "is_rocketchat_api_url")]
+    #[serde(skip_serializing_if = "is_rocketchat_api_url", deserialize_with = "null_as_default")]
     pub rocketchat_api_url: ShownUrl,
     /// The token of Rocket.Chat.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
+    #[serde(skip_serializing_if = "Secret::is_empty", deserialize_with = "null_as_default")]
     pub rocketchat_token: Secret,
     /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rocketchat_token_file: Option<PathBuf>,
     /// The user of that token.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
+    #[serde(skip_serializing_if = "Secret::is_empty", deserialize_with = "null_as_default")]
     pub rocketchat_token_id: Secret,
     /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rocketchat_token_id_file: Option<PathBuf>,
     /// Where VictorOps is.
+    #[serde(deserialize_with = "null_as_default")]
     pub victorops_api_url: ShownUrl,
     /// The key of VictorOps.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
+    #[serde(skip_serializing_if = "Secret::is_empty", deserialize_with = "null_as_default")]
     pub victorops_api_key: Secret,
     /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub victorops_api_key_file: Option<PathBuf>,
     /// Where WeChat is.
+    #[serde(deserialize_with = "null_as_default")]
     pub wechat_api_url: ShownUrl,
     /// The secret of WeChat.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
+    #[serde(skip_serializing_if = "Secret::is_empty", deserialize_with = "null_as_default")]
     pub wechat_api_secret: Secret,
     /// A file with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wechat_api_secret_file: Option<PathBuf>,
     /// The corporation's identity at WeChat.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub wechat_api_corp_id: String,
     /// Where Jira is.
-    #[serde(skip_serializing_if = "ShownUrl::is_empty")]
+    #[serde(skip_serializing_if = "ShownUrl::is_empty", deserialize_with = "null_as_default")]
     pub jira_api_url: ShownUrl,
 }
 

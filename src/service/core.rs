@@ -453,15 +453,19 @@ impl Core for Service {
         });
         let receivers = alerting.receivers();
         let now = self.world.clock.now();
-        let form = |view| {
-            let labels = || route_labels(view, receivers.templates(), now);
-            forms::alert_group(view, filter, receiver.as_ref(), labels)
+        let takes = |group: &&GroupView| {
+            receiver.as_ref().is_none_or(|regex| regex.is_match(&group.receiver))
         };
         let goes = |group: &&GroupView| {
             filter.receiver_matchers.is_empty() || named.contains(&group.receiver)
         };
-        let meant = groups.iter().filter(goes);
-        Ok(meant.filter_map(form).collect())
+        let meant: Vec<&GroupView> = groups.iter().filter(goes).filter(takes).collect();
+        let told = forms::told_by(&meant, filter);
+        let form = |view: &GroupView| {
+            let labels = || route_labels(view, receivers.templates(), now);
+            forms::alert_group(view, filter, &told, labels)
+        };
+        Ok(meant.into_iter().filter_map(form).collect())
     }
 
     fn silences(&self, filter: &[Matcher]) -> Result<Vec<SilenceForm>, Error> {

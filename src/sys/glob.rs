@@ -42,6 +42,50 @@ pub fn clean(path: &Path) -> PathBuf {
     if cleaned.as_os_str().is_empty() { PathBuf::from(".") } else { cleaned }
 }
 
+/// Whether Go takes the pattern: each class is closed and holds something, and no backslash is
+/// the last.
+pub fn is_pattern(pattern: &str) -> bool {
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        let whole = match c {
+            '\\' => rest.next().is_some(),
+            '[' => end_class(&mut rest).is_some(),
+            _ => true,
+        };
+        if !whole {
+            return false;
+        }
+    }
+    true
+}
+
+/// Reads the rest of a class; `None` when it is none.
+fn end_class(rest: &mut std::str::Chars<'_>) -> Option<()> {
+    let mut next = rest.next()?;
+    if next == '^' {
+        next = rest.next()?;
+    }
+    let mut is_empty = true;
+    while is_empty || next != ']' {
+        next = end_member(next, rest)?;
+        if next == '-' {
+            let high = rest.next()?;
+            next = end_member(high, rest)?;
+        }
+        is_empty = false;
+    }
+    Some(())
+}
+
+/// What follows a member of a class that begins with `first`.
+fn end_member(first: char, rest: &mut std::str::Chars<'_>) -> Option<char> {
+    match first {
+        '-' | ']' => None,
+        '\\' => rest.next().and_then(|_| rest.next()),
+        _ => rest.next(),
+    }
+}
+
 fn matching(folder: &Path, pattern: &str) -> Vec<PathBuf> {
     let shown = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let Ok(entries) = std::fs::read_dir(shown) else { return Vec::new() };
@@ -159,6 +203,34 @@ mod tests {
             ("rules/*.yml", "rules/*.yml"),
         ] {
             assert_eq!(clean(Path::new(path)).to_str(), Some(cleaned), "{path}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_those_of_go() {
+        // Go, path/filepath/match_test.go (matchTests, whether ErrBadPattern comes).
+        for (pattern, ok) in [
+            ("abc", true),
+            ("a*b?c*x", true),
+            ("ab[c]", true),
+            ("ab[b-d]", true),
+            ("ab[^e-g]", true),
+            ("[\\]a]", true),
+            ("[\\-x]", true),
+            ("[x\\-]", true),
+            ("[]a]", false),
+            ("[-]", false),
+            ("[x-]", false),
+            ("[-x]", false),
+            ("[a-b-c]", false),
+            ("[", false),
+            ("[^", false),
+            ("[^bc", false),
+            ("a[", false),
+            ("\\", false),
+            ("*x", true),
+        ] {
+            assert_eq!(is_pattern(pattern), ok, "{pattern}");
         }
     }
 

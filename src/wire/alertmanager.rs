@@ -4,7 +4,7 @@
 
 use super::{Error, forms};
 use crate::model::{Annotations, Labels, Matcher, Regex, Timestamp, value_text};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 /// A matcher in JSON.
@@ -18,12 +18,17 @@ pub struct MatcherForm {
     /// Whether `value` is a regular expression.
     pub is_regex: bool,
     /// False for `!=` and `!~`.
-    #[serde(default = "yes")]
+    #[serde(default = "yes", deserialize_with = "unless_null")]
     pub is_equal: bool,
 }
 
 fn yes() -> bool {
     true
+}
+
+/// As upstream, where `null` is a missing value.
+fn unless_null<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_else(yes))
 }
 
 impl From<&Matcher> for MatcherForm {
@@ -134,7 +139,7 @@ pub struct PostableAlert {
     #[serde(default, with = "forms::time_opt")]
     pub ends_at: Option<Timestamp>,
     /// Where it came from.
-    #[serde(default, rename = "generatorURL")]
+    #[serde(default, rename = "generatorURL", deserialize_with = "forms::text")]
     pub generator_url: String,
 }
 

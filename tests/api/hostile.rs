@@ -40,6 +40,32 @@ fn t75_chunked_bodies_work_and_end_the_connection() {
 }
 
 #[test]
+fn a_target_may_have_the_bytes_that_go_takes() {
+    let servers = Servers::usual();
+    let told = "InstantQuery { expr: \"count(up{job=\\\"ä<>|^`\\\\\\\"}) #\"";
+    let text = raw("GET", "/api/v1/query?query=count(up{job=\"ä<>|^`\\\"})+#", &[], "");
+    let mut kept = TcpStream::connect(servers.tcp).expect("connects");
+    // The second goes over a connection that is kept, after a body.
+    let body = "query=%22\"<>\"";
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let posted = raw("POST", "/api/v1/query", &form, body);
+    for bytes in [&text, &posted, &text] {
+        let bytes = String::from_utf8_lossy(bytes).replace("Connection: close\r\n", "");
+        kept.write_all(bytes.as_bytes()).expect("writes");
+        assert_eq!(read_answer(&mut kept).status, 200);
+    }
+    let ascii = String::from_utf8_lossy(&text).replace('ä', "%C3%A4");
+    assert_eq!(servers.over_socket(ascii.as_bytes()).status, 200);
+    let seen = servers.core.told();
+    let exprs: Vec<_> = seen.iter().map(|told| told.starts_with("InstantQuery")).collect();
+    assert_eq!(exprs, [true; 4], "{seen:?}");
+    for at in [0, 2, 3] {
+        assert!(seen[at].starts_with(told), "{}", seen[at]);
+    }
+    assert!(seen[1].contains("expr: \"\\\"\\\"<>\\\"\""), "{}", seen[1]);
+}
+
+#[test]
 fn giant_heads_are_refused() {
     let servers = Servers::usual();
     let long = raw("GET", "/-/healthy", &[("X-Long", &"a".repeat(20 << 10))], "");

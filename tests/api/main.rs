@@ -56,6 +56,8 @@ fn every_way_to_the_api_gives_the_same_answers() {
             } else {
                 check(pair, seen, way);
             }
+            let stored = pair.target.contains("/api/v2/").then_some("no-store");
+            assert_eq!(seen.header("cache-control"), stored, "{way}: {pair:?}");
             let media = ways[0].1.header("content-type");
             assert_eq!(seen.header("content-type"), media, "{way}: {pair:?}");
         }

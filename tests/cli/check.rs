@@ -183,6 +183,7 @@ fn what_cannot_be_started_does_not_pass() {
             format!("templates: [twice.tmpl]\n{receiver}}}]}}]\n"),
             "multiple definition of template \"a\"",
         ),
+        (format!("templates: ['[a']\n{receiver}}}]}}]\n"), "syntax error in pattern"),
         (
             format!("{receiver}, http_config: {{tls_config: {{ca_file: gone.pem}}}}}}]}}]\n"),
             "unable to read",

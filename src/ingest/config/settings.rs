@@ -113,11 +113,17 @@ macro_rules! scrape_config {
                 pub scheme: Option<String>,
                 #[serde(skip_serializing_if = "BTreeMap::is_empty")]
                 pub params: BTreeMap<String, Vec<Scalar>>,
-                #[serde(skip_serializing_if = "std::ops::Not::not")]
+                #[serde(
+                    skip_serializing_if = "std::ops::Not::not",
+                    deserialize_with = "crate::sys::settings::null_as_default"
+                )]
                 pub honor_labels: bool,
                 #[serde(skip_serializing_if = "Option::is_none")]
                 pub honor_timestamps: Option<bool>,
-                #[serde(skip_serializing_if = "std::ops::Not::not")]
+                #[serde(
+                    skip_serializing_if = "std::ops::Not::not",
+                    deserialize_with = "crate::sys::settings::null_as_default"
+                )]
                 pub track_timestamps_staleness: bool,
                 #[serde(skip_serializing_if = "Option::is_none")]
                 pub enable_compression: Option<bool>,

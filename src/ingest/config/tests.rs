@@ -26,6 +26,13 @@ fn job(yaml: &str) -> ScrapeJob {
 }
 
 #[test]
+fn a_switch_without_a_value_is_off() {
+    // promtool takes both.
+    let job = job("{job_name: j, honor_labels: , track_timestamps_staleness: ~}");
+    assert!(!job.honor_labels && !job.track_timestamps_staleness);
+}
+
+#[test]
 fn a_job_has_prometheus_defaults() {
     let job = job("{job_name: j}");
     assert_eq!((job.interval, job.timeout), (Duration::from_secs(60), Duration::from_secs(10)));

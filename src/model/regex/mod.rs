@@ -49,7 +49,19 @@ impl Regex {
     /// # Errors
     /// Go would refuse the text, or the automaton would be too large.
     pub fn anchored(text: &str) -> Result<Self, RegexError> {
-        let parsed = parse::parse(text, true)?;
+        Self::whole(text, true)
+    }
+
+    /// The same, but the dot matches no newline, as in Alertmanager.
+    ///
+    /// # Errors
+    /// As `anchored`.
+    pub fn anchored_in_line(text: &str) -> Result<Self, RegexError> {
+        Self::whole(text, false)
+    }
+
+    fn whole(text: &str, dot_takes_newlines: bool) -> Result<Self, RegexError> {
+        let parsed = parse::parse(text, dot_takes_newlines)?;
         let set_matches = hints::set_matches(&parsed.hir);
         let literal_prefix = hints::literal_prefix(&parsed.hir);
         let ends = [Hir::look(Look::Start), parsed.hir, Hir::look(Look::End)];

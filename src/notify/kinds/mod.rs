@@ -34,7 +34,7 @@ pub(super) mod webex;
 pub(super) mod webhook;
 pub(super) mod wechat;
 
-use super::config::{Allowed, Global, Source};
+use super::config::{Allowed, Global, Source, is_set};
 use super::sender::Made;
 use crate::model::Problem;
 use crate::sys::settings::{Authorization, GoSpan, HttpClientSettings, Secret, ShownUrl};
@@ -84,7 +84,7 @@ pub(super) fn one_of(
     inline: &Secret,
     file: Option<&PathBuf>,
 ) -> Result<Option<Source>, Problem> {
-    if !inline.is_empty() && file.is_some() {
+    if !inline.is_empty() && is_set(file) {
         let text = format!("at most one of {key} & {key}_file must be configured");
         return Err(Problem::new(at, text));
     }

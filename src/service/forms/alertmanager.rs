@@ -1,11 +1,12 @@
 //! Alerts, groups and silences as Alertmanager's API lists them, and what it is sent.
 
 use crate::alerts::{AlertDraft, AlertView, GroupView, ReceiverPlan, SilenceDraft, SilenceView};
-use crate::model::{Labels, MatchOp, Matcher, Regex, SilenceId};
+use crate::model::{Fingerprint, Labels, MatchOp, Matcher, Regex, SilenceId};
 use crate::wire::{
     AlertFilter, AlertGroup, Error, GettableAlert, GettableAlertStatus, MatcherForm, PostableAlert,
     PostableSilence, ReceiverForm, ReceiverName, SilenceForm, SilenceStatus,
 };
+use std::collections::BTreeMap;
 
 /// Whether the filter lets this alert through; `receiver` is compiled once for a whole list.
 pub(in crate::service) fn wants(
@@ -59,21 +60,38 @@ pub(in crate::service) fn gettable_alert(view: &AlertView) -> GettableAlert {
     }
 }
 
+/// Who is told of each alert by these groups, sorted; as often as groups of a receiver have it.
+/// Source: alertmanager, dispatch/dispatch.go (Groups).
+pub(in crate::service) fn told_by(
+    groups: &[&GroupView],
+    filter: &AlertFilter,
+) -> BTreeMap<Fingerprint, Vec<ReceiverName>> {
+    let mut told: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for group in groups {
+        for alert in group.alerts.iter().filter(|alert| wants(alert, filter, None)) {
+            let name = ReceiverName { name: group.receiver.clone() };
+            told.entry(alert.fingerprint).or_default().push(name);
+        }
+    }
+    told.values_mut().for_each(|names| names.sort());
+    told
+}
+
 /// One group with the alerts that the filter lets through; `None` when none is left. Here a time
 /// interval that mutes the group suppresses its alerts, as in Alertmanager.
 pub(in crate::service) fn alert_group(
     view: &GroupView,
     filter: &AlertFilter,
-    receiver: Option<&Regex>,
+    told: &BTreeMap<Fingerprint, Vec<ReceiverName>>,
     route_labels: impl FnOnce() -> Labels,
 ) -> Option<AlertGroup> {
     let is_muted = !view.muted_by.is_empty();
-    if receiver.is_some_and(|regex| !regex.is_match(&view.receiver)) || (is_muted && !filter.muted)
-    {
+    if is_muted && !filter.muted {
         return None;
     }
-    let form = |alert| {
+    let form = |alert: &AlertView| {
         let mut form = gettable_alert(alert);
+        form.receivers = told.get(&alert.fingerprint).cloned().unwrap_or_default();
         form.status.muted_by.clone_from(&view.muted_by);
         if is_muted {
             "suppressed".clone_into(&mut form.status.state);
@@ -108,7 +126,16 @@ pub(in crate::service) fn silence_form(view: &SilenceView) -> SilenceForm {
 
 /// A silence to make.
 pub(in crate::service) fn silence_draft(form: PostableSilence) -> Result<SilenceDraft, Error> {
-    let matchers = form.matchers.into_iter().map(matcher).collect::<Result<_, _>>()?;
+    let read = |(place, form): (usize, MatcherForm)| {
+        let value = form.value.clone();
+        matcher(form).map_err(|err| {
+            // Upstream's words, silence/silence.go (validateSilence).
+            let at = format!("invalid silence: invalid label matcher {place} in set 0");
+            let reason = err.message;
+            Error::bad_data(format!("{at}: invalid regular expression {value:?}: {reason}"))
+        })
+    };
+    let matchers = form.matchers.into_iter().enumerate().map(read).collect::<Result<_, _>>()?;
     Ok(SilenceDraft {
         id: form.id.filter(|id| !id.is_empty()).map(|id| SilenceId::from_text(&id)),
         matchers,
@@ -128,7 +155,7 @@ pub(in crate::service) fn matcher(form: MatcherForm) -> Result<Matcher, Error> {
         (true, true) => MatchOp::Regex,
         (false, true) => MatchOp::NotRegex,
     };
-    Matcher::new(form.name, op, form.value).map_err(|err| Error::bad_data(err.to_string()))
+    Matcher::of_alerts(form.name, op, form.value).map_err(|err| Error::bad_data(err.to_string()))
 }
 
 /// An alert from outside.
@@ -144,7 +171,75 @@ pub(in crate::service) fn alert_draft(form: PostableAlert) -> AlertDraft {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::alerts::AlertQuiet;
+    use crate::model::{Alert, AlertStatus, Annotations, GroupKey, Timestamp};
     use crate::{alerts, wire};
+
+    fn group(receiver: &str) -> GroupView {
+        let alert = Alert {
+            labels: Labels::from_pairs([("alertname", "A")]),
+            annotations: Annotations::default(),
+            starts_at: Timestamp::EPOCH,
+            ends_at: Timestamp::MAX,
+            generator_url: String::new(),
+            updated_at: Timestamp::EPOCH,
+            ends_by_timeout: false,
+        };
+        let alert = AlertView {
+            fingerprint: alert.fingerprint(),
+            alert,
+            status: AlertStatus::Firing,
+            source: "api",
+            ack: None,
+            quiet: AlertQuiet::default(),
+            receivers: vec!["x".to_owned(), "b".to_owned(), "a".to_owned()],
+            groups: Vec::new(),
+            deliveries: Vec::new(),
+        };
+        GroupView {
+            key: GroupKey::new("{}", &Labels::empty()),
+            labels: Labels::empty(),
+            route_labels: Vec::new(),
+            external_url: String::new(),
+            receiver: receiver.to_owned(),
+            muted_by: Vec::new(),
+            next_flush: Timestamp::EPOCH,
+            alerts: vec![alert],
+        }
+    }
+
+    #[test]
+    fn an_expression_that_is_none_is_named_with_its_place() {
+        let form = |value: &str| MatcherForm {
+            name: "a".to_owned(),
+            value: value.to_owned(),
+            is_regex: true,
+            is_equal: true,
+        };
+        let err = silence_draft(PostableSilence {
+            id: None,
+            matchers: vec![form("b"), form("(")],
+            starts_at: Timestamp::EPOCH,
+            ends_at: Timestamp::EPOCH,
+            created_by: String::new(),
+            comment: String::new(),
+            annotations: Annotations::default(),
+        });
+        // alertmanager, silence/silence.go; the end of it was asked of 0.25.
+        let text = "invalid silence: invalid label matcher 1 in set 0: \
+                    invalid regular expression \"(\": error parsing regexp: missing closing ): `(`";
+        assert_eq!(err.expect_err("no expression").message, text);
+    }
+
+    #[test]
+    fn an_alert_of_a_group_names_the_receivers_of_the_groups_that_are_listed() {
+        let (groups, filter) = ([group("b"), group("a")], AlertFilter::default());
+        let told = told_by(&[&groups[0], &groups[1]], &filter);
+        let shown = alert_group(&groups[0], &filter, &told, Labels::empty).expect("has alerts");
+        let names: Vec<_> = shown.alerts[0].receivers.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+    }
 
     #[test]
     fn the_annotations_of_silences_have_one_name_on_both_sides() {

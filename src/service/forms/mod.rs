@@ -11,7 +11,8 @@ mod storage;
 mod targets;
 
 pub(super) use alertmanager::{
-    alert_draft, alert_group, gettable_alert, matcher, receiver, silence_draft, silence_form, wants,
+    alert_draft, alert_group, gettable_alert, matcher, receiver, silence_draft, silence_form,
+    told_by, wants,
 };
 pub(super) use ast::ast;
 pub(super) use dead_man::{expected_status, heartbeat_status, silent_heartbeats};

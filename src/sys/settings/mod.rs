@@ -19,6 +19,18 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+/// `serde(deserialize_with)`: an empty value, as YAML's `routes:` alone, is the default.
+///
+/// # Errors
+/// Those of the value.
+pub fn null_as_default<'de, T, D>(from: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
+}
+
 /// A duration in Prometheus' spelling, `1h30m`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
@@ -365,7 +377,7 @@ pub struct RelabelSettings {
     #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
     pub regex: Option<Scalar>,
     /// For `hashmod`.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_as_default")]
     pub modulus: u64,
     /// The label that is set.
     #[serde(skip_serializing_if = "Scalar::is_empty")]
@@ -707,6 +719,7 @@ mod tests {
             ("{target_label: a}", "(.*)", ";", "$1"),
             ("{target_label: a, regex: , separator: , replacement: }", "", "", ""),
             ("{target_label: a, regex: ~, separator: null, replacement: ''}", "", "", ""),
+            ("{target_label: a, regex: ~, separator: '', replacement: '', modulus: }", "", "", ""),
         ] {
             let rule = relabel(text).to_rule(NameValidation::Utf8).expect("valid");
             assert_eq!((rule.regex.as_str(), rule.separator.as_str()), (regex, separator));

@@ -44,7 +44,7 @@ pub(super) fn covers(forms: &[MatcherForm], labels: &Labels) -> bool {
             (true, true) => MatchOp::Regex,
             (false, true) => MatchOp::NotRegex,
         };
-        Matcher::new(form.name.as_str(), op, form.value.as_str())
+        Matcher::of_alerts(form.name.as_str(), op, form.value.as_str())
             .is_ok_and(|matcher| matcher.matches(labels))
     })
 }
