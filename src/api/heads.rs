@@ -163,6 +163,19 @@ fn escape(target: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Any bytes pass, and it does not matter how they are cut; see `tests/fuzz`.
+#[cfg(fuzzing)]
+pub fn fuzz(bytes: &[u8]) {
+    let read = |size: usize| {
+        let mut heads = Heads::default();
+        let pieces = bytes.chunks(size);
+        pieces
+            .flat_map(|piece| heads.take(piece).unwrap_or_else(|| piece.to_vec()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(read(bytes.len().max(1)), read(7), "BUG: it matters how a request is cut");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -79,6 +79,15 @@ fn unit(text: &str) -> Option<u16> {
     u16::from_str_radix(digits, 16).ok()
 }
 
+/// What is spelt anew is JSON; see `tests/fuzz`.
+#[cfg(fuzzing)]
+pub fn fuzz(body: &[u8]) {
+    const INNER: Shape = Shape(&[("name", None)]);
+    let spelt = respelt(body, &Shape(&[("labels", None), ("matchers", Some(&INNER))]));
+    let is_json = |spelt: Vec<u8>| serde_json::from_slice::<Value>(&spelt).is_ok();
+    assert!(spelt.is_none_or(is_json), "BUG: what is spelt anew is no JSON");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

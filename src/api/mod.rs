@@ -30,6 +30,10 @@ pub mod tcp;
 mod uri;
 mod watch;
 
+#[cfg(fuzzing)]
+pub use heads::fuzz as fuzz_heads;
+#[cfg(fuzzing)]
+pub use loose_json::fuzz as fuzz_loose_json;
 pub use message::{Origin, Request, Response};
 pub use route::handle;
 
