@@ -188,9 +188,15 @@ impl Held {
             return Due::Ends(self.ends);
         }
         let span = if self.groups == 0 { RESOLVED_KEPT } else { RESOLVED_TRIED };
+        let gone = self.ends.plus(span);
         // Wherever the wall clock stood at the start: an end that is said again is no new alert,
-        // and what has not been told is tried.
-        Due::Gone(self.ends.plus(span).max(Uptime::START.plus(RESOLVED_KEPT)))
+        // and what has not been told is tried. But one whose end is days old goes at once, or a
+        // process that never lives for long would keep all.
+        let is_recent = self.ends.plus(RESOLVED_TRIED) > Uptime::START;
+        Due::Gone(match self.groups > 0 || is_recent {
+            true => gone.max(Uptime::START.plus(RESOLVED_KEPT)),
+            false => gone,
+        })
     }
 }
 
@@ -382,6 +388,29 @@ mod tests {
         assert_eq!(alerts.next_over(now(0, 970)), Some(print("B")));
         alerts.remove(print("B"));
         assert_eq!(alerts.next_over(now(0, 40 + 24 * 3600)), Some(print("A")));
+    }
+
+    #[test]
+    fn what_ended_before_the_start_is_known_for_a_while_unless_that_was_days_ago() {
+        let day = 24 * 3600;
+        // Wall time of its end; groups that have not told it; when it is forgotten.
+        for (ended, groups, gone) in
+            [(-60, 0, 900), (-60, 1, day - 60), (-day, 0, 0), (-9 * day, 1, 900)]
+        {
+            let mut alerts = Alerts::default();
+            let held = Held {
+                ended: true,
+                groups,
+                ..Held::new(alert("A", ended), Source::Outside, now(0, 0))
+            };
+            let print = held.alert.fingerprint();
+            alerts.put(print, held);
+            let at = |seconds: i64| now(0, u64::try_from(seconds).expect("not before the start"));
+            assert_eq!(alerts.next_over(at(gone)), Some(print), "{ended} {groups}");
+            if gone > 0 {
+                assert_eq!(alerts.next_over(at(gone - 1)), None, "{ended} {groups}");
+            }
+        }
     }
 
     #[test]

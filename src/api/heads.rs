@@ -18,8 +18,10 @@ pub(super) struct Heads {
 /// What the next byte belongs to.
 #[derive(Debug, Default)]
 enum Part {
-    /// Blank lines, and the method up to its space.
+    /// Blank lines, and the first byte of the method.
     #[default]
+    Start,
+    /// The method up to its space.
     Method,
     /// The rest of the request line.
     Target,
@@ -27,14 +29,14 @@ enum Part {
     Headers(Vec<u8>),
     /// So many bytes of a body are to come.
     Body(u64),
-    /// No further request is looked for: the connection ends after this one.
+    /// No further request is looked for: hyper ends the connection with this one.
     Lost,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Length {
     Bytes(u64),
-    /// No number, or more than one.
+    /// No number, or several: hyper refuses the request.
     Unclear,
 }
 
@@ -71,7 +73,7 @@ impl Heads {
     /// How many bytes of `rest` belong to one part.
     fn segment(&self, rest: &[u8]) -> usize {
         let end = match &self.part {
-            Part::Method => memchr::memchr2(b' ', b'\n', rest),
+            Part::Start | Part::Method => memchr::memchr2(b' ', b'\n', rest),
             Part::Target | Part::Headers(_) => memchr::memchr(b'\n', rest),
             Part::Body(left) => {
                 return usize::try_from(*left).map_or(rest.len(), |left| left.min(rest.len()));
@@ -90,11 +92,14 @@ impl Heads {
         }
         let last = segment.last();
         match &mut self.part {
-            Part::Method => match last {
-                Some(b' ') => self.part = Part::Target,
-                Some(b'\n') if !matches!(segment, b"\n" | b"\r\n") => self.part = Part::Lost,
-                Some(_) | None => {}
-            },
+            Part::Start if segment.iter().all(|byte| matches!(byte, b'\r' | b'\n')) => {}
+            Part::Start | Part::Method => {
+                self.part = match last {
+                    Some(b' ') => Part::Target,
+                    Some(b'\n') => Part::Lost,
+                    Some(_) | None => Part::Method,
+                };
+            }
             Part::Target if last == Some(&b'\n') => self.part = Part::Headers(Vec::new()),
             Part::Headers(line) => {
                 line.extend_from_slice(segment);
@@ -106,7 +111,7 @@ impl Heads {
             Part::Body(left) => {
                 *left = left.saturating_sub(u64::try_from(segment.len()).unwrap_or(u64::MAX));
                 if *left == 0 {
-                    self.part = Part::Method;
+                    self.part = Part::Start;
                 }
             }
             Part::Target | Part::Lost => {}
@@ -121,9 +126,11 @@ impl Heads {
         let (name, value) = line.split_at_checked(colon).unwrap_or((line, b""));
         let name = name.trim_ascii();
         if name.eq_ignore_ascii_case(b"content-length") {
-            let again = self.content_length.is_some();
             let value = value.strip_prefix(b":").unwrap_or_default().trim_ascii();
-            self.content_length = Some(if again { Length::Unclear } else { length(value) });
+            let length = length(value);
+            // hyper takes one that only says the same again.
+            let is_one = self.content_length.is_none_or(|known| known == length);
+            self.content_length = Some(if is_one { length } else { Length::Unclear });
         }
         self.coded |= name.eq_ignore_ascii_case(b"transfer-encoding");
     }
@@ -133,7 +140,7 @@ impl Heads {
         // After a body whose end the client marks the connection ends.
         self.part = match self.content_length.take() {
             _ if self.coded => Part::Lost,
-            None | Some(Length::Bytes(0)) => Part::Method,
+            None | Some(Length::Bytes(0)) => Part::Start,
             Some(Length::Bytes(bytes)) => Part::Body(bytes),
             Some(Length::Unclear) => Part::Lost,
         };
@@ -202,6 +209,25 @@ mod tests {
         let body = b"POST / HTTP/1.1\r\nContent-Length: 24\r\n\r\ntransfer-encoding: x\r\n\r\n";
         heads.take(body);
         assert!(!heads.had_two_lengths());
+    }
+
+    #[test]
+    fn a_length_may_be_said_twice() {
+        let first = "POST /a HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}";
+        let second = "GET /b?c=\" HTTP/1.1\r\n\r\n";
+        let found = read(&mut Heads::default(), &[first.as_bytes(), second.as_bytes()]);
+        assert_eq!(found, [first, &second.replace('"', "%22")].concat().as_bytes());
+    }
+
+    #[test]
+    fn a_line_that_is_no_request_is_none_however_it_is_cut() {
+        for text in [&b"ABCDEFG\nX \"\n"[..], b"\r\r\nX \"\n", b"A\r\nX \"\n"] {
+            let whole = read(&mut Heads::default(), &[text]);
+            for cut in 0..text.len() {
+                let pieces = [&text[..cut], &text[cut..]];
+                assert_eq!(read(&mut Heads::default(), &pieces), whole, "cut at {cut}");
+            }
+        }
     }
 
     #[test]

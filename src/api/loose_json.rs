@@ -4,17 +4,17 @@ use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
-/// A longer body is left to the strict reader: what is read here takes up to sixteen times its
-/// bytes in memory.
-const BODY_BYTES_MAX: usize = 2 << 20;
+/// A longer body is left to the strict reader: what is read here takes up to eighty times its
+/// bytes in memory (a list of digits does).
+const BODY_BYTES_MAX: usize = 128 << 10;
 
 /// The names of an object, or of each object in a list, with what their values hold.
 #[derive(Debug)]
 pub(super) struct Shape(pub(super) &'static [(&'static str, Option<&'static Shape>)]);
 
 /// The first value of `body`: with U+FFFD for what is no text, the names of `shape` in their own
-/// letters, and of two values for one name the last. `None` when it is no JSON for Go either,
-/// or too long.
+/// letters, and of two values for one name the last, or both where they are objects. `None` when
+/// it is no JSON for Go either, or too long.
 /// Source: go, encoding/json/decode.go (unquoteBytes, object).
 pub(super) fn respelt(body: &[u8], shape: &Shape) -> Option<Vec<u8>> {
     if body.len() > BODY_BYTES_MAX {
@@ -41,7 +41,13 @@ fn named(value: Value, shape: &Shape) -> Value {
                     Some(inner) => named(value, inner),
                     None => value,
                 };
-                out.insert((*name).to_owned(), value);
+                match (out.get_mut(*name), value) {
+                    // Go adds to the map that is there.
+                    (Some(Value::Object(known)), Value::Object(more)) => known.extend(more),
+                    (_, value) => {
+                        out.insert((*name).to_owned(), value);
+                    }
+                }
             }
             Value::Object(out)
         }
@@ -100,7 +106,10 @@ mod tests {
     fn what_go_takes_is_spelt_strictly() {
         for (body, spelt) in [
             (&br#"[{"LABELS":{"A":"b"}}]"#[..], Some(r#"[{"labels":{"A":"b"}}]"#)),
-            (br#"{"labels":{"a":"1"},"Labels":{"b":"2"}}"#, Some(r#"{"labels":{"b":"2"}}"#)),
+            (
+                br#"{"labels":{"a":"1","b":"1"},"Labels":{"b":"2"}}"#,
+                Some(r#"{"labels":{"a":"1","b":"2"}}"#),
+            ),
             (br#"{"endsAt":"1","endsAt":"2"}"#, Some(r#"{"endsAt":"2"}"#)),
             (br#"{"Matchers":[{"isequal":true}]}"#, Some(r#"{"matchers":[{"isEqual":true}]}"#)),
             (br#"[] x"#, Some("[]")),
@@ -133,7 +142,10 @@ mod tests {
         #[test]
         fn escapes_are_left_alone_but_for_lone_halves(text in r#"(\\|u|d8|dc|00|é|x){0,20}"#) {
             let once = paired(&text).into_owned();
-            prop_assert_eq!(paired(&once).into_owned(), once);
+            prop_assert_eq!(paired(&once).into_owned(), &once[..]);
+            if !text.contains("\\ud8") && !text.contains("\\udc") {
+                prop_assert_eq!(once, text);
+            }
         }
     }
 }

@@ -170,14 +170,19 @@ fn show(flags: &ShowFlags) -> anyhow::Result<Status> {
     Ok(Status::Fine)
 }
 
-/// What a test is made of: the routes, and what the server says of them if it is watchbell.
-fn tried(flags: &TestFlags, labels: &Labels, at: Timestamp) -> anyhow::Result<(Config, RouteTest)> {
+/// What a test is made of: the routes, what the server says of them if it is watchbell, and
+/// whether the integrations of receivers are known.
+fn tried(
+    flags: &TestFlags,
+    labels: &Labels,
+    at: Timestamp,
+) -> anyhow::Result<(Config, RouteTest, bool)> {
     let choice = &flags.choice;
     if choice.config_file.is_none() && choice.server.alertmanager.is_none() {
         let core = server::connect(&choice.server)?;
         let request = RouteTestRequest { labels: labels.clone(), at: Some(at) };
         match core.route_test(&request) {
-            Ok(test) => return Ok((routes_of(core.as_ref())?, test)),
+            Ok(test) => return Ok((routes_of(core.as_ref())?, test, true)),
             // Another server: only its routes are known.
             Err(err) if err.kind == ErrorKind::Unavailable => {}
             Err(err) => return Err(err.into()),
@@ -185,14 +190,15 @@ fn tried(flags: &TestFlags, labels: &Labels, at: Timestamp) -> anyhow::Result<(C
     }
     let config = routes(choice)?;
     let test = app::route_test(&config.route_test(labels, at));
-    Ok((config, test))
+    // What a server tells of its file is read for the routes alone.
+    Ok((config, test, choice.config_file.is_some()))
 }
 
 fn test(flags: &TestFlags) -> anyhow::Result<Status> {
     let labels = matchers::labels(&flags.labels)?;
     let now = SystemClock::new().now();
     let at = flags.at.as_ref().map_or(Ok(now), |text| ask::instant(text, now))?;
-    let (config, test) = tried(flags, &labels, at)?;
+    let (config, test, knows_integrations) = tried(flags, &labels, at)?;
     let names: Vec<_> = test.finals.iter().map(|one| one.receiver.as_str()).collect();
     let names = names.join(",");
     let mut out = io::stdout().lock();
@@ -212,6 +218,9 @@ fn test(flags: &TestFlags) -> anyhow::Result<Status> {
     if flags.output == RoutesForm::Table {
         print_way(&test, &mut out)?;
     }
+    if knows_integrations {
+        tell_silent(&test)?;
+    }
     tell_quiet(&test, at)?;
     if flags.expected.as_ref().is_some_and(|expected| *expected != names) {
         writeln!(out, "WARNING: Expected receivers did not match resolved receivers.")?;
@@ -220,19 +229,24 @@ fn test(flags: &TestFlags) -> anyhow::Result<Status> {
     Ok(Status::Fine)
 }
 
-/// What keeps somebody from being told, on standard error.
-fn tell_quiet(test: &RouteTest, at: Timestamp) -> io::Result<()> {
-    let mut err = io::stderr();
-    if test.finals.iter().any(|one| !one.muted_by.is_empty()) {
-        writeln!(err, "muted routes tell nobody at {}", rfc3339(at))?;
-    }
+/// Which receivers tell nobody whatever happens, on standard error.
+fn tell_silent(test: &RouteTest) -> io::Result<()> {
     let silent = test.finals.iter().filter(|one| one.integrations.is_empty());
     for receiver in silent.map(|one| one.receiver.as_str()).collect::<BTreeSet<_>>() {
         let text = format!(
             "receiver {receiver:?} tells nobody: it has no integration (webhook_configs and the \
              like in alertmanager.yml, see --alertmanager.config-file)"
         );
-        writeln!(err, "{}", printable(&text))?;
+        writeln!(io::stderr(), "{}", printable(&text))?;
+    }
+    Ok(())
+}
+
+/// What keeps somebody from being told, on standard error.
+fn tell_quiet(test: &RouteTest, at: Timestamp) -> io::Result<()> {
+    let mut err = io::stderr();
+    if test.finals.iter().any(|one| !one.muted_by.is_empty()) {
+        writeln!(err, "muted routes tell nobody at {}", rfc3339(at))?;
     }
     for (what, list) in [("silence", &test.silenced_by), ("alert", &test.inhibited_by)] {
         for id in list {

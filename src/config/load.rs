@@ -217,14 +217,14 @@ pub fn load_unit_tests(
     let mut notes: Vec<_> = source.unread().into_iter().collect();
     let base = file.parent().unwrap_or(Path::new(""));
     for (place, pattern) in tests.rule_files.iter().enumerate() {
-        let mut files = glob::expand(&glob::clean(&base.join(pattern)));
+        let mut files = glob::expand(&glob::joined(base, pattern));
         files.retain(|file| file.exists());
         if files.is_empty() {
             let text = format!("no file matches the pattern {pattern}");
             notes.push(source.note(&Problem::new(format!("rule_files[{place}]"), text)));
         }
         // A file that two patterns find counts once.
-        files.retain(|file| seen.insert(file.clone()));
+        files.retain(|file| seen.insert(glob::clean(file)));
         for file in files {
             match load_rules(&file, &reading) {
                 Ok((source, rules)) => {
@@ -387,11 +387,18 @@ impl Loader<'_> {
 
     /// The files that a pattern at `at` finds; and, when it finds none and has no `*`, which one
     /// is missing.
-    fn found(&self, pattern: &str, at: String) -> (Vec<PathBuf>, Option<Problem>) {
-        let pattern = glob::clean(&self.base.join(pattern));
+    fn found(&mut self, pattern: &str, at: String) -> (Vec<PathBuf>, Option<Problem>) {
+        if !glob::is_pattern(pattern) {
+            self.fault(Problem::new(at, format!("{pattern:?}: syntax error in pattern")));
+            return (Vec::new(), None);
+        }
+        let pattern = glob::joined(&self.base, pattern);
         let mut files = glob::expand(&pattern);
         // One that is there and cannot be read is told by whoever reads it.
-        let missing = |err: std::io::Error| err.kind() == std::io::ErrorKind::NotFound;
+        let missing = |err: std::io::Error| {
+            use std::io::ErrorKind::{NotADirectory, NotFound};
+            matches!(err.kind(), NotFound | NotADirectory)
+        };
         files.retain(|file| !file.symlink_metadata().is_err_and(missing));
         let name = pattern.display().to_string();
         let is_missing = files.is_empty() && !name.contains('*');
@@ -415,7 +422,7 @@ impl Loader<'_> {
                 (Some(problem), false) => self.note(&problem),
                 (None, _) => {}
             }
-            files.retain(|file| seen.insert(file.clone()));
+            files.retain(|file| seen.insert(glob::clean(file)));
             for file in files {
                 match load_rules(&file, &reading) {
                     Ok((source, rules)) => {
@@ -599,6 +606,24 @@ mod tests {
         let err = check_config(&file, &CheckOptions::default()).expect_err("as promtool has it");
         assert_eq!(err.faults.len(), 1, "{err}");
         assert!(err.to_string().starts_with(&rules), "{err}");
+    }
+
+    #[test]
+    fn an_absolute_pattern_is_looked_for_as_it_is_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        write(root, "there/r.yml", RULES);
+        std::fs::create_dir_all(root.join("there/in")).expect("makes");
+        std::os::unix::fs::symlink(root.join("there/in"), root.join("link")).expect("links");
+        let name = root.join("link/../r.yml").display().to_string();
+        let file = write(root, "p.yml", &format!("rule_files: ['{name}', p.yml/none, 'a*b']\n"));
+        let config = load(&sources(&file)).expect("valid");
+        let files: Vec<_> = config.groups.iter().map(|one| one.file.as_str()).collect();
+        assert_eq!(files, [name]);
+        assert_eq!(config.notes.len(), 1, "{:?}", config.notes);
+        let file = write(root, "q.yml", "rule_files: ['[a*']\nscrape_config_files: ['[a']\n");
+        let err = load(&sources(&file)).expect_err("Prometheus refuses it");
+        assert_eq!(err.faults.len(), 2, "{err}");
     }
 
     #[test]

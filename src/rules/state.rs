@@ -83,11 +83,18 @@ pub(super) fn read_group(json: &str) -> Option<Timestamp> {
 
 /// Gives records of earlier versions, which took the names of files as they were written, the keys
 /// that belong to the cleaned names: `./r.yml` is `r.yml` now. Returns what has to be stored anew:
-/// the key before, the one of now, and the record.
-pub fn respell(records: &mut [(String, String)]) -> Vec<(String, String, String)> {
+/// the key before, the one of now, and the record. Those of a file that `is_loaded` under its name
+/// as it was written stay.
+pub fn respell(
+    records: &mut [(String, String)],
+    is_loaded: impl Fn(&str) -> bool,
+) -> Vec<(String, String, String)> {
     let mut groups = BTreeMap::new();
-    for (key, json) in &*records {
+    for (key, json) in records.iter() {
         let Ok(saved) = serde_json::from_str::<SavedGroup>(json) else { continue };
+        if is_loaded(&saved.file) {
+            continue;
+        }
         let file = glob::clean(Path::new(&saved.file)).display().to_string();
         let cleaned = group_fingerprint(&file, &saved.name).to_string();
         // A record that has its new key already still has the old name inside.

@@ -77,7 +77,8 @@ impl Ruling {
         alert_relabel: &[Rule],
     ) -> Result<(), crate::storage::Error> {
         let mut stored = self.deps.state.load(Table::RuleState)?;
-        let moved = respell(&mut stored);
+        let files: BTreeSet<_> = loaded.iter().map(|one| one.file.as_str()).collect();
+        let moved = respell(&mut stored, |file| files.contains(file));
         let records = stored.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let now = self.deps.clock.now();
         let shared = self.shared(context, alert_relabel);

@@ -25,8 +25,17 @@ pub fn expand(pattern: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The shortest path that names the same, going by its text alone: no `.`, no `..` behind a name,
-/// no slash twice or at the end.
+/// Where a pattern of a file in `base` looks, as upstream joins the two: one that is absolute
+/// stays as it is written, so that links in it count.
+pub fn joined(base: &Path, pattern: &str) -> PathBuf {
+    match Path::new(pattern).is_absolute() {
+        true => PathBuf::from(pattern),
+        false => clean(&base.join(pattern)),
+    }
+}
+
+/// The shortest path that names the same where no link stands before a `..`: no `.`, no `..`
+/// behind a name, no slash twice or at the end.
 pub fn clean(path: &Path) -> PathBuf {
     let mut cleaned = PathBuf::new();
     for component in path.components() {

@@ -64,6 +64,8 @@ pub(super) enum Kind {
     Style,
     /// A script.
     Script,
+    /// One that this module does not follow.
+    Unclear,
 }
 
 impl Kind {

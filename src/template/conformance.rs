@@ -207,6 +207,12 @@ fn places_of_a_page_that_are_not_clear_get_no_value() {
         ("<b onclick=\"f(&quot;{{ 1 }}&quot;)\">", "<b onclick=\"f(&quot;ZgotmplZ&quot;)\">"),
         ("<b {{ \"o\" }}nclick=\"'{{ \"'\" }}'\">", "<b onclick=\"'\\u0027'\">"),
         ("<s{{ \"cript\" }}>{{ \"<\" }}", "<script>\"\\u003c\""),
+        (
+            "<a href=\"&Tab;{{ \"javascript:1\" }}\"><a href=\"x?a=1&amp;b={{ \"c&d\" }}\">",
+            "<a href=\"&Tab;ZgotmplZ\"><a href=\"x?a=1&amp;b=c%26d\">",
+        ),
+        ("<b onclick=\"f('&{{ \"#39;\" }}')\">", "<b onclick=\"f('&ZgotmplZ')\">"),
+        ("<b style=\"x: '&{{ \"#39\" }}'\">", "<b style=\"x: '&ZgotmplZ'\">"),
         ("<a/href=\"{{ \"javascript:1\" }}\">", "<a/href=\"#ZgotmplZ\">"),
     ] {
         assert_eq!(render(text, Mode::Html).as_deref(), Ok(expected), "{text}");
@@ -542,6 +548,11 @@ fn nothing_runs_or_grows_without_end() {
         ("{{ range 100000 }}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx{{ end }}", "longer than"),
         ("{{ $x := \"ab\" }}{{ range 40 }}{{ $x = print $x $x }}{{ end }}", "longer than"),
         ("{{ $x := list 1 }}{{ range 1000 }}{{ $x = list $x $x }}{{ end }}", "nested too deep"),
+        (
+            "{{ $x := list 1 }}{{ range 9 }}{{ $x = list $x $x $x $x $x $x $x $x $x }}{{ end }}\
+             {{ toJson $x | len }}",
+            "too long",
+        ),
         ("{{ $x := list }}{{ range 100000 }}{{ $x = append $x 1 }}{{ end }}", "limit of"),
         ("{{ $x := printf \"%9999s\" \"\" }}{{ reReplaceAll \"\" $x $x }}", "longer than"),
         (&endless, "maximum template depth"),

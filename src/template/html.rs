@@ -167,6 +167,7 @@ impl Escaper {
                 _text => attributes::sources(text),
             },
             Kind::Url => self.url(value, text),
+            Kind::Unclear => UNSAFE.to_owned(),
             Kind::Plain => {
                 // What is HTML already loses its tags and keeps its references.
                 return Ok(match value {
@@ -277,11 +278,17 @@ impl Escaper {
         if !is_end {
             self.value.push(c);
             match self.kind {
+                // A reference is a character that is not known here: it may be a quote, or a blank
+                // before a scheme. Where it is cut off, the value would complete it.
+                Kind::Style | Kind::Script if rest == "&" || begins_reference(rest) => {
+                    self.kind = Kind::Unclear;
+                }
+                Kind::Url | Kind::Sources if is_reference(rest) && !rest.starts_with("&amp;") => {
+                    self.kind = Kind::Unclear;
+                }
                 Kind::Style => self.sheet.step(c),
-                // A reference is a character that is not known here: it may be a quote.
-                Kind::Script if begins_reference(rest) => self.script = Script::unclear(),
                 Kind::Script => self.script.step(c, rest),
-                Kind::Plain | Kind::Url | Kind::Sources => {}
+                Kind::Plain | Kind::Url | Kind::Sources | Kind::Unclear => {}
             }
             return;
         }
@@ -337,6 +344,14 @@ fn ends_element(name: &str, rest: &str) -> bool {
 fn begins_reference(rest: &str) -> bool {
     let name = rest.strip_prefix('&');
     name.is_some_and(|name| name.starts_with(|c: char| c == '#' || c.is_ascii_alphanumeric()))
+}
+
+/// Whether it is sure to be one, and not an `&` between the parts of a query: in an attribute a
+/// name needs its semicolon.
+fn is_reference(rest: &str) -> bool {
+    let name = rest.strip_prefix('&').unwrap_or(rest);
+    let after = name.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+    begins_reference(rest) && (rest.starts_with("&#") || after.starts_with(';'))
 }
 
 fn is_doctype(rest: &str) -> bool {

@@ -3,7 +3,7 @@
 //! Where an expression would stand, a value is written as JSON, which no script can take for code;
 //! inside of quotes its characters are escaped; in comments it is dropped. Where it is not clear
 //! what a value would be (regular expressions, template literals, escapes that are cut in two) it
-//! becomes `ZgotmplZ`.
+//! becomes `ZgotmplZ`. Whether a slash divides or begins an expression is guessed, as in Go.
 //!
 //! Source: Go, html/template/{js,transition}.go and its documentation (the rules).
 

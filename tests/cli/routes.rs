@@ -126,6 +126,10 @@ fn the_routes_of_a_server_are_those_of_its_file() {
     let expected = ours(&["routes", "show", &config]);
     let server = Served::watchbell("groups: []");
     assert_eq!(ours(&["routes", "show", "--url", &server.url]), expected);
+    // As of any Alertmanager, only the routes are known.
+    let url = format!("{}/alertmanager", server.url);
+    let output = watchbell(&["routes", "test", "--alertmanager", &url, "-o", "plain", "team=db"]);
+    assert_eq!((text(&output.stdout), text(&output.stderr)), ("dba\n".into(), "".into()));
     let Some(server) = Served::alertmanager() else { return };
     assert_eq!(ours(&["routes", "show", "--alertmanager", &server.url]), expected);
     let labels = ["team=db", "-o", "plain"];
